@@ -1,0 +1,71 @@
+/* A growable byte buffer with an upper bound: see buffer.h. */
+#include "buffer.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { SMALLEST_CAPACITY = 256 };
+
+void qhub_buffer_init(qhub_buffer *buffer, size_t limit) {
+  buffer->data = NULL;
+  buffer->length = 0;
+  buffer->capacity = 0;
+  buffer->limit = limit;
+}
+
+void qhub_buffer_free(qhub_buffer *buffer) {
+  free(buffer->data);
+  qhub_buffer_init(buffer, buffer->limit);
+}
+
+/* Doubling keeps appends linear in total; the limit caps the last step, so that a full buffer
+** never holds more than it may. */
+static size_t grown_capacity(const qhub_buffer *buffer, size_t needed) {
+  size_t capacity = buffer->capacity > 0 ? buffer->capacity : SMALLEST_CAPACITY;
+  while (capacity < needed) {
+    if (capacity > buffer->limit / 2) return buffer->limit;
+    capacity *= 2;
+  }
+  return capacity < buffer->limit ? capacity : buffer->limit;
+}
+
+qhub_buffer_result qhub_buffer_reserve(qhub_buffer *buffer, size_t extra, char **room) {
+  *room = NULL;
+  if (extra > buffer->limit - buffer->length) {
+    qhub_buffer_free(buffer);
+    return QHUB_BUFFER_FULL;
+  }
+  size_t needed = buffer->length + extra;
+  if (needed > buffer->capacity || buffer->data == NULL) {
+    size_t capacity = grown_capacity(buffer, needed);
+    char *data = realloc(buffer->data, capacity > 0 ? capacity : 1);
+    if (data == NULL) {
+      qhub_buffer_free(buffer);
+      return QHUB_BUFFER_NO_MEMORY;
+    }
+    buffer->data = data;
+    buffer->capacity = capacity;
+  }
+  *room = buffer->data + buffer->length;
+  return QHUB_BUFFER_OK;
+}
+
+qhub_buffer_result qhub_buffer_append(qhub_buffer *buffer, const void *bytes, size_t length) {
+  char *room;
+  if (length == 0) return QHUB_BUFFER_OK;
+  qhub_buffer_result result = qhub_buffer_reserve(buffer, length, &room);
+  if (result == QHUB_BUFFER_OK) {
+    memcpy(room, bytes, length);
+    buffer->length += length;
+  }
+  return result;
+}
+
+void qhub_buffer_consume(qhub_buffer *buffer, size_t length) {
+  if (length >= buffer->length) {
+    buffer->length = 0;
+  } else {
+    memmove(buffer->data, buffer->data + length, buffer->length - length);
+    buffer->length -= length;
+  }
+}

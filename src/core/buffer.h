@@ -1,0 +1,44 @@
+/*
+** A growable byte buffer with an upper bound.
+**
+** Holds what arrives from the network or what is written for it. Every buffer has a limit that is
+** given when it is made, so that no remote party decides how much memory is taken. A failed append
+** frees the contents at once: the owner is about to give up anyway, and nothing is left half-kept.
+** Knows neither Lua nor curl.
+*/
+#ifndef QHUB_BUFFER_H
+#define QHUB_BUFFER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+typedef enum {
+  QHUB_BUFFER_OK = 0,
+  QHUB_BUFFER_FULL,      /* the append would have passed the limit */
+  QHUB_BUFFER_NO_MEMORY
+} qhub_buffer_result;
+
+typedef struct {
+  char *data;            /* owned; NULL while capacity is 0; not NUL-terminated */
+  size_t length;
+  size_t capacity;
+  size_t limit;          /* `length` never passes it */
+} qhub_buffer;
+
+/* An empty buffer; acquires nothing. */
+void qhub_buffer_init(qhub_buffer *buffer, size_t limit);
+
+/* Frees the contents; the buffer stays usable (empty, same limit). Idempotent. */
+void qhub_buffer_free(qhub_buffer *buffer);
+
+/* Appends `length` bytes. On failure the contents are freed (see the head of the file). */
+qhub_buffer_result qhub_buffer_append(qhub_buffer *buffer, const void *bytes, size_t length);
+
+/* Makes room for `extra` more bytes and sets `*room` to where they go; the caller writes there and
+** then adds what it wrote to `length`. On failure the contents are freed and `*room` is NULL. */
+qhub_buffer_result qhub_buffer_reserve(qhub_buffer *buffer, size_t extra, char **room);
+
+/* Removes the first `length` bytes (at most all of them). */
+void qhub_buffer_consume(qhub_buffer *buffer, size_t length);
+
+#endif
