@@ -1,0 +1,76 @@
+# qhub: `make demo` and `make test` do everything on a fresh Debian; `make help` lists the rest.
+# Needs GNU make. What else is needed is looked for, and installed where that is allowed, by
+# scripts/need.sh.
+
+PREFIX ?= /usr/local
+DESTDIR ?=
+LUA_DIR ?= $(PREFIX)/share/lua/5.4
+LIB_DIR ?= $(PREFIX)/lib/lua/5.4
+
+CFLAGS ?= -O2 -g
+LDFLAGS ?=
+GCC ?= gcc
+CLANG ?= clang
+INSTALL ?= install
+# WERROR=1 makes warnings errors, V=1 shows the commands.
+WERROR ?=
+V ?=
+# Of `make test` and the like; see scripts/run_specs.sh.
+SPEC ?= spec
+SEED ?=
+FILTER ?=
+FUZZ_SECONDS ?= 10
+
+export LUA SPEC SEED FILTER
+
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+Q := $(if $(V),,@)
+SOURCES := $(sort $(wildcard src/core/*.c src/bind/*.c))
+LUA_FILES := $(sort $(patsubst lua/%,%,$(shell find lua/qhub -name '*.lua')))
+VERSION := $(shell sed -n 's/^return "\(.*\)"/\1/p' lua/qhub/version.lua 2>/dev/null)
+
+include mk/build.mk
+include mk/check.mk
+include mk/lint.mk
+
+.PHONY: all demo test bench install uninstall dist clean help
+
+all: build/qhub/core.so ## build the C module (the default)
+
+demo: all ## start the bundled gateway simulator and run a whole execution against it
+	@scripts/need.sh demo
+	@scripts/with_gateway.sh $(LUA) examples/quickstart.lua
+
+test: all ## run the specs: SPEC=file, FILTER=pattern, SEED=number
+	@scripts/need.sh test
+	@scripts/run_specs.sh build $(BUSTED_ARGS)
+
+bench: all ## measure: calls, streams, JSON
+	@scripts/need.sh bench
+	@scripts/with_build.sh build scripts/bench.sh
+
+install: all ## copy to PREFIX (/usr/local), under DESTDIR if given
+	$(Q)for file in $(LUA_FILES); do \
+	  $(INSTALL) -d "$(DESTDIR)$(LUA_DIR)/$${file%/*}" && \
+	  $(INSTALL) -m 644 "lua/$$file" "$(DESTDIR)$(LUA_DIR)/$$file" || exit 1; \
+	done
+	$(Q)$(INSTALL) -d "$(DESTDIR)$(LIB_DIR)/qhub"
+	$(Q)$(INSTALL) -m 755 build/qhub/core.so "$(DESTDIR)$(LIB_DIR)/qhub/core.so"
+	@echo "installed $(DESTDIR)$(LUA_DIR)/qhub and $(DESTDIR)$(LIB_DIR)/qhub"
+
+uninstall: ## remove what `make install` put there
+	rm -rf "$(DESTDIR)$(LUA_DIR)/qhub" "$(DESTDIR)$(LIB_DIR)/qhub"
+
+dist: ## pack the committed tree as dist/qhub-VERSION.tar.gz
+	@mkdir -p dist
+	git archive --format=tar.gz --prefix=qhub-$(VERSION)/ -o dist/qhub-$(VERSION).tar.gz HEAD
+
+clean: ## remove everything that was built
+	rm -rf build dist
+	rm -f $(SOURCES:.c=.o)
+
+help: ## show this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | \
+	  awk -F '\t' '{ printf "  make %-16s %s\n", $$1, $$2 }'

@@ -1,0 +1,53 @@
+# `make lint`: what can be said about the sources without running them. Each part can be called by
+# itself; all of them run even if one fails.
+
+LINTS := arrows text symbols rockspec luacheck stylua tidy cppcheck
+LINT_TARGETS := $(LINTS:%=lint-%)
+.PHONY: lint lint-tools $(LINT_TARGETS) rockspec format
+
+lint: lint-tools all ## all of the lint-* targets
+	@failed=; for part in $(LINTS); do \
+	  $(MAKE) --no-print-directory lint-$$part || failed="$$failed $$part"; \
+	done; \
+	if [ -n "$$failed" ]; then echo "lint: failed:$$failed" >&2; exit 1; fi
+	@echo "lint: all of these passed: $(LINTS)"
+
+lint-tools:
+	@scripts/need.sh lint
+
+lint-arrows: ## who may include or require what
+	@$(LUA) scripts/lint/arrows.lua
+
+lint-text: ## file heads, lengths, columns, tabs, reminders
+	@$(LUA) scripts/lint/text.lua
+
+lint-symbols: build/qhub/core.so ## one exported symbol, no mutable statics
+	@scripts/lint/symbols.sh build/qhub/core.so build/obj/release
+
+lint-rockspec: ## the rockspec lists exactly the files of the tree
+	@$(LUA) scripts/rockspec.lua --check
+	@if command -v luarocks >/dev/null; then \
+	  luarocks --lua-version 5.4 lint qhub-scm-1.rockspec; fi
+
+rockspec: ## write the lists of files in the rockspec anew
+	@$(LUA) scripts/rockspec.lua --write
+
+lint-luacheck: ## luacheck over all Lua files
+	@luacheck -q --codes lua spec examples scripts $(wildcard bench) qhub-scm-1.rockspec .busted
+
+STYLUA_PATHS = lua spec examples scripts $(wildcard bench)
+lint-stylua: ## the Lua files look as stylua would write them
+	@scripts/stylua.sh --check $(STYLUA_PATHS)
+
+format: ## let stylua write the Lua files
+	@scripts/stylua.sh $(STYLUA_PATHS)
+
+# clang-tidy reads one file at a time; two at once is what small machines have cores for.
+TIDY_FLAGS = -std=c11 $(DEFINES) -Isrc $(LUA_CFLAGS) $(CURL_CFLAGS) $(CJSON_CFLAGS)
+lint-tidy: ## clang-tidy
+	@printf '%s\n' $(SOURCES) | xargs -P 2 -n 1 sh -c \
+	  'clang-tidy --quiet --warnings-as-errors="*" "$$0" -- $(TIDY_FLAGS) 2>/dev/null || exit 255'
+
+lint-cppcheck: ## cppcheck
+	@cppcheck -q --std=c11 --enable=warning,performance,portability --inline-suppr \
+	  --error-exitcode=1 --suppress=missingIncludeSystem -j 2 $(DEFINES) -Isrc src

@@ -1,0 +1,141 @@
+-- Keeps the arrows between the parts of the project: which C file may know Lua, libcurl and cJSON,
+-- which Lua file may require what.
+package.path = "./scripts/lint/?.lua;" .. package.path
+local source = require("source")
+local report = source.report()
+
+-- Headers that only some files may include: Lua patterns for header and file.
+local RESTRICTED = {
+  { header = "^lua[%w]*%.h$", files = { "^src/bind/" }, what = "Lua" },
+  { header = "^lualib%.h$", files = { "^src/bind/" }, what = "Lua" },
+  { header = "^lauxlib%.h$", files = { "^src/bind/" }, what = "Lua" },
+  {
+    header = "^curl/",
+    files = {
+      "^src/core/engine%.[ch]$",
+      "^src/core/engine_internal%.h$",
+      "^src/core/session%.[ch]$",
+      "^src/core/transfer%.[ch]$",
+    },
+    what = "libcurl",
+  },
+  { header = "^.*cJSON%.h$", files = { "^src/bind/json_decode%.c$" }, what = "cJSON" },
+}
+
+-- Words that no C file uses, with the reason.
+local FORBIDDEN_IN_C = {
+  { "luaL_ref", "a registry reference is a strong root: use a user value" },
+  { "cJSON_InitHooks", "changes the allocator of the whole process" },
+  { "curl_easy_header", "libcurl 7.83; src/core/headers.c does it" },
+  { "curl_easy_perform", "cannot be interrupted; the engine steps" },
+  { "setlocale", "belongs to the host program" },
+  { "strcpy", "unbounded" },
+  { "strcat", "unbounded" },
+  { "sprintf", "unbounded: snprintf" },
+  { "vsprintf", "unbounded: vsnprintf" },
+  { "strtok", "keeps state for the process" },
+  { "localtime", "keeps state for the process" },
+  { "gmtime", "keeps state for the process" },
+  { "strerror", "keeps state for the process: strerror_r" },
+  { "rand", "keeps state for the process" },
+}
+
+local function matches_any(text, patterns)
+  for _, pattern in ipairs(patterns) do
+    if text:find(pattern) then
+      return true
+    end
+  end
+  return false
+end
+
+local function exists(name)
+  local file = io.open(name, "rb")
+  if file then
+    file:close()
+  end
+  return file ~= nil
+end
+
+-- "src/bind" and "../core/url.h" -> "src/core/url.h"
+local function join(folder, name)
+  local path = folder .. "/" .. name
+  repeat
+    local count
+    path, count = path:gsub("[^/]+/%.%./", "", 1)
+  until count == 0
+  return path
+end
+
+-- C without comments and without what stands between quotes, its lines kept.
+local function bare_c(text)
+  local function blank(part)
+    return (part:gsub("[^\n]", " "))
+  end
+  text = text:gsub("/%*.-%*/", blank)
+  text = text:gsub("//[^\n]*", blank)
+  return text
+end
+
+local function check_include(name, number, quote, header)
+  for _, rule in ipairs(RESTRICTED) do
+    if header:find(rule.header) and not matches_any(name, rule.files) then
+      report("%s:%d: includes <%s>, but may not know %s", name, number, header, rule.what)
+    end
+  end
+  if quote == '"' then
+    local path = join(name:match("^(.*)/"), header)
+    if not exists(path) then
+      path = "src/" .. header
+    end
+    if not exists(path) then
+      report("%s:%d: includes %s, which is not there", name, number, header)
+    elseif name:find("^src/core/") and not path:find("^src/core/") then
+      report("%s:%d: src/core may not include %s", name, number, path)
+    end
+  end
+end
+
+for _, name in ipairs(source.files({ "src" }, { ".c", ".h" })) do
+  for number, line in source.lines(bare_c(source.read(name))) do
+    local quote, header = line:match('^%s*#%s*include%s*([<"])([^>"]+)[>"]')
+    if header then
+      check_include(name, number, quote, header)
+    else
+      line = line:gsub('"[^"]*"', '""')
+      for _, word in ipairs(FORBIDDEN_IN_C) do
+        if line:find("%f[%w_]" .. word[1] .. "%f[^%w_]%s*%(") then
+          report("%s:%d: %s: %s", name, number, word[1], word[2])
+        end
+      end
+    end
+  end
+end
+
+-- The library requires itself and nothing else, and knows nothing of examples and specs.
+for _, name in ipairs(source.files({ "lua/qhub" }, { ".lua" })) do
+  for number, line in source.lines(source.read(name)) do
+    local code = line:gsub("%-%-.*", "")
+    for module in code:gmatch("require%s*%(?%s*[\"']([^\"']+)[\"']") do
+      if module ~= "qhub" and not module:find("^qhub%.") then
+        report("%s:%d: requires %s; the library needs only itself", name, number, module)
+      end
+    end
+    for _, folder in ipairs({ "examples", "spec", "bench", "fuzz" }) do
+      if code:find("[\"'/]" .. folder .. "[/.]") then
+        report("%s:%d: names %s/", name, number, folder)
+      end
+    end
+  end
+end
+
+-- The simulator stands in for the service: it must not lean on the client that it tests.
+for _, name in ipairs(source.files({ "examples/gateway" }, { ".lua" })) do
+  for number, line in source.lines(source.read(name)) do
+    if line:gsub("%-%-.*", ""):find("require%s*%(?%s*[\"']qhub") then
+      report("%s:%d: the simulator may not use the client", name, number)
+    end
+  end
+end
+
+report:finish("arrows")

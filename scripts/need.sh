@@ -1,0 +1,165 @@
+#!/bin/sh
+# Sees to it that the Debian packages of the named groups are there.
+#
+#   scripts/need.sh GROUP...        groups: build demo test lint check bench
+#
+# Probes for what is needed rather than for packages, so that tools from elsewhere count. What is
+# missing is installed when this may happen unasked (root, or sudo that wants no password);
+# otherwise the one line to run is printed and the status is 1. Silent when nothing is missing.
+# Runs without make: `sh scripts/need.sh build` is all that a bare Debian needs first.
+set -eu
+cd "$(dirname "$0")/.."
+PATH=$PATH:/usr/sbin:/sbin
+export LC_ALL=C
+
+[ $# -gt 0 ] || set -- build
+debian_status=/var/lib/dpkg/status
+
+# A group that was complete stays complete until the set of installed packages changes.
+fresh() {
+  [ -f "$debian_status" ] && [ -f "build/need/$1" ] &&
+    [ "build/need/$1" -nt "$debian_status" ] && [ "build/need/$1" -nt scripts/need.sh ]
+}
+groups=
+for group; do
+  case $group in
+    build | demo | test | lint | check | bench) fresh "$group" || groups="$groups $group" ;;
+    *)
+      echo "need.sh: no group '$group' (build, demo, test, lint, check, bench)" >&2
+      exit 2
+      ;;
+  esac
+done
+[ -n "$groups" ] || exit 0
+
+missing=
+optional=
+has() { command -v "$1" >/dev/null 2>&1; }
+wants() { # wants PACKAGE PROBE...: the package is missing unless the probe succeeds
+  package=$1
+  shift
+  "$@" >/dev/null 2>&1 || case " $missing " in *" $package "*) ;; *) missing="$missing $package" ;; esac
+}
+likes() { # the same for a package that not every release has
+  package=$1
+  shift
+  "$@" >/dev/null 2>&1 || optional="$optional $package"
+}
+header() { printf '#include <%s>\n' "$1" | ${CC:-cc} -E -x c - ; }
+lua_header() {
+  for name in lua5.4 lua-5.4 lua54 lua; do
+    case $(pkg-config --modversion "$name" 2>/dev/null) in 5.4*) return 0 ;; esac
+  done
+  return 1
+}
+lua_module() { lua5.4 -e "require '$1'"; }
+ca_bundle() { [ -s /etc/ssl/certs/ca-certificates.crt ] || [ -s /etc/pki/tls/certs/ca-bundle.crt ] || [ -s /etc/ssl/cert.pem ]; }
+fuzzer() { printf 'int LLVMFuzzerTestOneInput(const char *d, unsigned long n){return !d && n;}' |
+  clang -fsanitize=fuzzer -x c - -o /dev/null; }
+
+probe_build() {
+  wants make has make
+  wants gcc has "${CC:-cc}"
+  wants libc6-dev header stdio.h
+  wants pkg-config has pkg-config
+  wants lua5.4 has lua5.4
+  wants liblua5.4-dev lua_header
+  wants libcurl4-openssl-dev pkg-config --exists libcurl
+  wants libcjson-dev pkg-config --exists libcjson
+  wants ca-certificates ca_bundle
+}
+probe_demo() {
+  wants lua5.4 has lua5.4
+  wants lua-cqueues lua_module cqueues
+}
+probe_test() {
+  probe_demo
+  wants lua-busted lua_module busted.runner
+  wants openssl has openssl
+}
+probe_lint() {
+  wants lua-check has luacheck
+  wants luarocks has luarocks
+  wants binutils has objdump
+  wants clang-tidy has clang-tidy
+  wants cppcheck has cppcheck
+}
+probe_check() {
+  probe_test
+  wants clang has clang
+  wants valgrind has valgrind
+  likes libclang-rt-dev fuzzer
+}
+probe_bench() {
+  probe_demo
+  wants lua-cjson lua_module cjson
+}
+for group in $groups; do "probe_$group"; done
+
+stamp() {
+  # Not writable (another user's tree): no harm, the probes just run again next time.
+  mkdir -p build/need 2>/dev/null || return 0
+  for group in $groups; do : 2>/dev/null >"build/need/$group" || return 0; done
+}
+[ -n "$missing$optional" ] || {
+  stamp
+  exit 0
+}
+
+if ! has apt-get || [ ! -f "$debian_status" ]; then
+  [ -n "$missing" ] || exit 0
+  echo "need.sh: missing (names of the Debian packages):$missing" >&2
+  echo "need.sh: install what provides them on this system, then run this again" >&2
+  exit 1
+fi
+
+as_root=
+if [ "$(id -u)" -ne 0 ]; then
+  if has sudo && sudo -n true 2>/dev/null; then
+    as_root="sudo -n"
+  else
+    [ -n "$missing" ] || exit 0
+    echo "need.sh: Debian packages are missing; please run this as root, then try again:" >&2
+    echo "  apt-get update && apt-get install -y --no-install-recommends$missing" >&2
+    exit 1
+  fi
+fi
+
+mkdir -p build/need
+log=build/need/apt.log
+apt() {
+  $as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o DPkg::Lock::Timeout=120 "$@" >>"$log" 2>&1
+}
+known() { apt-cache show --no-all-versions "$1" >/dev/null 2>&1; }
+fresh_lists() {
+  [ -z "${updated:-}" ] || return 1
+  updated=yes
+  apt update
+}
+: >"$log"
+for package in $missing $optional; do
+  known "$package" || { fresh_lists || :; break; }
+done
+chosen=$missing
+for package in $optional; do if known "$package"; then chosen="$chosen $package"; fi; done
+if [ -n "$chosen" ]; then
+  echo "need.sh: installing$chosen"
+  # Lists may be stale: then the files that they name are gone, and a second try is due.
+  # shellcheck disable=SC2086
+  apt install --no-install-recommends $chosen ||
+    { fresh_lists && apt install --no-install-recommends $chosen; } || {
+    tail -n 20 "$log" >&2
+    echo "need.sh: apt-get failed, see $log; to repeat it by hand:" >&2
+    echo "  apt-get update && apt-get install -y --no-install-recommends$chosen" >&2
+    exit 1
+  }
+fi
+
+# What apt installed must also be what the probes look for.
+missing=
+for group in $groups; do "probe_$group"; done
+if [ -n "$missing" ]; then
+  echo "need.sh: still missing after the installation:$missing" >&2
+  exit 1
+fi
+stamp

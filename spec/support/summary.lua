@@ -1,0 +1,146 @@
+-- busted's output for this project: one line for each spec file, every failure in full where it
+-- happens, and as the very last line `N passed, N failed, N skipped`.
+--
+-- Stricter than busted's own handlers: a run in which nothing ran fails, and so does one that
+-- skipped something (a skipped case is a promise that nobody checked). Errors outside of tests
+-- count as failed.
+local busted = require("busted")
+local new_base = require("busted.outputHandlers.base")
+local pretty = require("pl.pretty")
+
+local function seconds(value)
+  return ("%.2f s"):format(value)
+end
+
+return function(options)
+  local handler = new_base()
+  local verbose = options.verbose
+  local seed
+  -- Of the file under way.
+  local file_name, file_started, file_passed, file_troubles
+
+  local function text_of(message)
+    if message == nil then
+      return "an error without a message"
+    elseif type(message) == "string" then
+      return message
+    end
+    local metatable = getmetatable(message)
+    if metatable and metatable.__tostring then
+      return tostring(message)
+    end
+    return pretty.write(message)
+  end
+
+  local function show(label, item)
+    local place = item.element.trace or item.trace
+    local lines = { ("\n%s: %s"):format(label, item.name) }
+    if place and place.short_src then
+      lines[#lines + 1] = ("  at %s:%s"):format(place.short_src, place.currentline)
+    end
+    lines[#lines + 1] = "  " .. text_of(item.message):gsub("\n", "\n  ")
+    local trace = item.trace
+    if trace and trace.traceback and (verbose or item.isError) then
+      lines[#lines + 1] = "  " .. trace.traceback:gsub("^\n", ""):gsub("\n", "\n  ")
+    end
+    io.write(table.concat(lines, "\n"), "\n\n")
+    io.flush()
+  end
+
+  local function counts()
+    return handler.successesCount,
+      handler.failuresCount + handler.errorsCount,
+      handler.pendingsCount
+  end
+
+  handler.suite_start = function(_, _, _, randomseed)
+    seed = randomseed
+    return nil, true
+  end
+
+  handler.file_start = function(file)
+    file_name, file_started = file.name, os.clock()
+    file_passed, file_troubles = handler.successesCount, select(2, counts())
+    return nil, true
+  end
+
+  handler.file_end = function()
+    local passed, failed = counts()
+    passed, failed = passed - file_passed, failed - file_troubles
+    local note = failed > 0 and (", %d FAILED"):format(failed) or ""
+    local used = os.clock() - file_started
+    print(("%-36s %4d passed%s (%s of CPU)"):format(file_name, passed, note, seconds(used)))
+    io.flush()
+    return nil, true
+  end
+
+  handler.test_start = function(element)
+    if verbose then
+      io.write("  ", handler.getFullName(element), "\n")
+      io.flush()
+    end
+    return nil, true
+  end
+
+  handler.test_end = function(_, _, status)
+    if status == "pending" then
+      show("SKIPPED", handler.pendings[#handler.pendings])
+    elseif status == "failure" then
+      show("FAILED", handler.failures[#handler.failures])
+    elseif status == "error" then
+      show("FAILED", handler.errors[#handler.errors])
+    end
+    return nil, true
+  end
+
+  -- Trouble that is no test's own: a file that does not load, a teardown that raises.
+  handler.trouble = function(element)
+    if element.descriptor ~= "it" then
+      show("FAILED", handler.errors[#handler.errors])
+    end
+    return nil, true
+  end
+
+  handler.suite_end = function()
+    local passed, failed, skipped = counts()
+    local reason
+    if failed == 0 and skipped > 0 then
+      reason = "something was skipped"
+    elseif passed + failed == 0 then
+      reason = "nothing was run"
+    end
+    if reason then
+      -- The runner counts error events to know its exit status.
+      print("This run fails: " .. reason .. ".")
+      handler.trouble = nil
+      busted.publish({ "error", "summary" }, { descriptor = "summary" }, nil, reason, {})
+    end
+    if seed and (failed > 0 or reason) then
+      print(("The order of this run: SEED=%d"):format(seed))
+    end
+    if handler.getDuration() > 0 then
+      print(("%s in all"):format(seconds(handler.getDuration())))
+    end
+    print(("%d passed, %d failed, %d skipped"):format(passed, failed, skipped))
+    io.flush()
+    return nil, true
+  end
+
+  busted.subscribe({ "suite", "start" }, handler.suite_start)
+  busted.subscribe({ "suite", "end" }, handler.suite_end)
+  busted.subscribe({ "file", "start" }, handler.file_start)
+  busted.subscribe({ "file", "end" }, handler.file_end)
+  busted.subscribe({ "test", "start" }, handler.test_start)
+  busted.subscribe({ "test", "end" }, handler.test_end)
+  busted.subscribe({ "error" }, function(...)
+    if handler.trouble then
+      return handler.trouble(...)
+    end
+    return nil, true
+  end)
+  busted.subscribe({ "failure" }, function(...)
+    return handler.trouble(...)
+  end)
+
+  return handler
+end
