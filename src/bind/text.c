@@ -1,0 +1,225 @@
+/*
+** `core.text`: URLs, dates and header texts as pure functions.
+**
+** Reads strings and returns strings, numbers and tables; keeps nothing. The rules are in
+** src/core/; which URL or header a client may use is decided in Lua.
+*/
+#include "module.h"
+
+#include "../core/date.h"
+#include "../core/printable.h"
+#include "../core/url.h"
+#include "../core/utf8.h"
+
+#include <lauxlib.h>
+#include <string.h>
+#include <time.h>
+
+/* nil and `reason`  [+2] */
+static int push_failure(lua_State *L, const char *reason) {
+  luaL_pushfail(L);
+  lua_pushstring(L, reason);
+  return 2;
+}
+
+/* encode_segment(text) -> text with all but unreserved characters percent-encoded  [+1] */
+static int encode_segment(lua_State *L) {
+  size_t length;
+  const char *text = luaL_checklstring(L, 1, &length);
+  luaL_argcheck(L, length <= (size_t)-1 / 3, 1, "too long");
+  luaL_Buffer out;
+  char *room = luaL_buffinitsize(L, &out, 3 * length);
+  luaL_pushresultsize(&out, qhub_url_encode_segment(text, length, room));
+  return 1;
+}
+
+/* Lower-case letters, whatever the locale; a span of a parsed URL is short.  [+1] */
+static void push_lower(lua_State *L, qhub_span span) {
+  luaL_Buffer out;
+  char *room = luaL_buffinitsize(L, &out, span.length);
+  for (size_t i = 0; i < span.length; i++) {
+    char c = span.text[i];
+    room[i] = (char)(c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c);
+  }
+  luaL_pushresultsize(&out, span.length);
+}
+
+/* Sets table[name], unless the component is absent; the table is on top.  [-0, +0] */
+static void set_span(lua_State *L, const char *name, qhub_span span) {
+  if (span.text == NULL) return;
+  lua_pushlstring(L, span.text, span.length);
+  lua_setfield(L, -2, name);
+}
+
+/* parse_url(text) -> { scheme, host, port, path, query, fragment, userinfo }, or nil, reason.
+** Scheme and host in lower case; an IPv6 host keeps its brackets; port is nil only where neither
+** the URL nor the scheme has one.  [+1 or +2] */
+static int parse_url(lua_State *L) {
+  size_t length;
+  const char *text = luaL_checklstring(L, 1, &length);
+  qhub_url url;
+  const char *reason = qhub_url_parse(text, length, &url);
+  if (reason != NULL) return push_failure(L, reason);
+  lua_createtable(L, 0, 7);
+  push_lower(L, url.scheme);
+  lua_setfield(L, -2, "scheme");
+  push_lower(L, url.host);
+  lua_setfield(L, -2, "host");
+  if (url.port != 0) {
+    lua_pushinteger(L, (lua_Integer)url.port);
+    lua_setfield(L, -2, "port");
+  }
+  set_span(L, "userinfo", url.userinfo);
+  set_span(L, "path", url.path);
+  set_span(L, "query", url.query);
+  set_span(L, "fragment", url.fragment);
+  return 1;
+}
+
+/* resolve_url(base, reference) -> absolute URL, or nil, reason.  [+1 or +2] */
+static int resolve_url(lua_State *L) {
+  size_t base_length;
+  size_t reference_length;
+  size_t length;
+  const char *base = luaL_checklstring(L, 1, &base_length);
+  const char *reference = luaL_checklstring(L, 2, &reference_length);
+  if (base_length > QHUB_URL_LONGEST || reference_length > QHUB_URL_LONGEST) {
+    return push_failure(L, "is too long");
+  }
+  luaL_Buffer out;
+  char *room = luaL_buffinitsize(L, &out, qhub_url_resolve_bound(base_length, reference_length));
+  const char *reason =
+    qhub_url_resolve(base, base_length, reference, reference_length, room, &length);
+  if (reason != NULL) return push_failure(L, reason);
+  luaL_pushresultsize(&out, length);
+  return 1;
+}
+
+/* origin(url) -> "scheme://host:port" in lower case, or nil where one of them is missing.  [+1] */
+static int get_origin(lua_State *L) {
+  size_t length;
+  const char *text = luaL_checklstring(L, 1, &length);
+  qhub_url url;
+  if (qhub_url_parse(text, length, &url) != NULL || url.port == 0) {
+    luaL_pushfail(L);
+    return 1;
+  }
+  push_lower(L, url.scheme);
+  lua_pushliteral(L, "://");
+  push_lower(L, url.host);
+  lua_pushfstring(L, ":%d", (int)url.port);
+  lua_concat(L, 4);
+  return 1;
+}
+
+/* parse_http_date(text) -> seconds since the epoch, or nil.  [+1] */
+static int parse_http_date(lua_State *L) {
+  size_t length;
+  int64_t seconds;
+  const char *text = luaL_checklstring(L, 1, &length);
+  if (qhub_date_parse_http(text, length, (int64_t)time(NULL), &seconds)) {
+    lua_pushinteger(L, (lua_Integer)seconds);
+  } else {
+    luaL_pushfail(L);
+  }
+  return 1;
+}
+
+/* parse_timestamp(text) -> seconds since the epoch (a float when the text has a fraction), or
+** nil, message.  [+1 or +2] */
+static int parse_timestamp(lua_State *L) {
+  size_t length;
+  qhub_timestamp timestamp;
+  const char *text = luaL_checklstring(L, 1, &length);
+  const char *reason = qhub_date_parse_timestamp(text, length, &timestamp);
+  if (reason != NULL) {
+    char shown[QHUB_PRINTABLE_SIZE];
+    qhub_printable(text, length, shown);
+    luaL_pushfail(L);
+    lua_pushfstring(L, "timestamp \"%s\" %s", shown, reason);
+    return 2;
+  }
+  if (timestamp.has_fraction) {
+    lua_pushnumber(L, (lua_Number)timestamp.with_fraction);
+  } else {
+    lua_pushinteger(L, (lua_Integer)timestamp.seconds);
+  }
+  return 1;
+}
+
+/* RFC 9110 section 5.6.2 */
+static bool is_token_char(unsigned char c) {
+  if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9')) return true;
+  return c != '\0' && strchr("!#$%&'*+-.^_`|~", c) != NULL;
+}
+
+static bool is_control(unsigned char c) {
+  return c < 0x20 || c == 0x7f;
+}
+
+static bool is_value_char(unsigned char c) {
+  return c == '\t' || !is_control(c);
+}
+
+static bool is_plain(unsigned char c) {
+  return !is_control(c);
+}
+
+static bool all_are(const char *text, size_t length, bool (*test)(unsigned char)) {
+  for (size_t i = 0; i < length; i++) {
+    if (!test((unsigned char)text[i])) return false;
+  }
+  return true;
+}
+
+/* is_token(text) -> whether it can name a header  [+1] */
+static int is_token(lua_State *L) {
+  size_t length;
+  const char *text = luaL_checklstring(L, 1, &length);
+  lua_pushboolean(L, length > 0 && all_are(text, length, is_token_char));
+  return 1;
+}
+
+/* is_field_value(text) -> whether it can stand in a header: no control characters but tabs. Lets
+** blanks at the ends, the empty text and bytes outside ASCII pass.  [+1] */
+static int is_field_value(lua_State *L) {
+  size_t length;
+  const char *text = luaL_checklstring(L, 1, &length);
+  lua_pushboolean(L, all_are(text, length, is_value_char));
+  return 1;
+}
+
+/* has_control(text) -> whether a byte below 0x20, or DEL, is in it  [+1] */
+static int has_control(lua_State *L) {
+  size_t length;
+  const char *text = luaL_checklstring(L, 1, &length);
+  lua_pushboolean(L, !all_are(text, length, is_plain));
+  return 1;
+}
+
+/* is_utf8(text) -> whether it is valid UTF-8  [+1] */
+static int is_utf8(lua_State *L) {
+  size_t length;
+  const char *text = luaL_checklstring(L, 1, &length);
+  lua_pushboolean(L, qhub_utf8_is_valid(text, length));
+  return 1;
+}
+
+static const luaL_Reg functions[] = {
+  {"encode_segment", encode_segment},
+  {"parse_url", parse_url},
+  {"resolve_url", resolve_url},
+  {"origin", get_origin},
+  {"parse_http_date", parse_http_date},
+  {"parse_timestamp", parse_timestamp},
+  {"is_token", is_token},
+  {"is_field_value", is_field_value},
+  {"has_control", has_control},
+  {"is_utf8", is_utf8},
+  {NULL, NULL},
+};
+
+int qhub_open_text(lua_State *L) {
+  luaL_newlib(L, functions);
+  return 1;
+}

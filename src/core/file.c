@@ -1,0 +1,183 @@
+/* Small jobs on files: see file.h. */
+#include "file.h"
+
+#include "signals.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#ifdef __APPLE__
+#include <sys/random.h>
+#endif
+
+enum {
+  LARGEST_WRITE = 1 << 30,  /* bytes at once; macOS refuses 2^31 */
+  LONGEST_ENTROPY = 256,    /* bytes a call of getentropy gives */
+  PATIENCE_MS = 1000,       /* for a descriptor that does not block and takes nothing */
+  SUFFIX_SIZE = sizeof ".0123456789abcdef.tmp",
+};
+
+int qhub_file_measure(const char *path, size_t limit, size_t *room) {
+  struct stat status;
+  if (stat(path, &status) != 0) return errno;
+  if (S_ISDIR(status.st_mode)) return EISDIR;
+  size_t size = limit;
+  if (S_ISREG(status.st_mode) && status.st_size > 0) {
+    if ((uintmax_t)status.st_size > limit) return EFBIG;
+    size = (size_t)status.st_size;
+  }
+  *room = size < SIZE_MAX ? size + 1 : size;
+  return 0;
+}
+
+static int read_whole(int fd, char *bytes, size_t room, size_t *length) {
+  size_t got = 0;
+  while (got < room) {
+    size_t wanted = room - got < LARGEST_WRITE ? room - got : LARGEST_WRITE;
+    ssize_t count = read(fd, bytes + got, wanted);
+    if (count < 0) return errno;
+    if (count == 0) break;
+    got += (size_t)count;
+  }
+  *length = got;
+  return 0;
+}
+
+int qhub_file_read(const char *path, bool follow, char *bytes, size_t room, size_t *length) {
+  int flags = O_RDONLY | O_CLOEXEC | O_NOCTTY | (follow ? 0 : O_NOFOLLOW | O_NONBLOCK);
+  int fd = open(path, flags);
+  if (fd < 0) return errno;
+  struct stat status;
+  int error = fstat(fd, &status) != 0 ? errno : 0;
+  if (error == 0 && S_ISDIR(status.st_mode)) error = EISDIR;
+  if (error == 0 && !follow && !S_ISREG(status.st_mode)) error = EINVAL;
+  if (error == 0) error = read_whole(fd, bytes, room, length);
+  (void)close(fd);
+  return error;
+}
+
+/* One write, tried again after a signal. Returns 0 or an errno; `*count` bytes were taken. */
+static int write_some(int fd, const char *bytes, size_t length, size_t *count) {
+  for (;;) {
+    ssize_t written = write(fd, bytes, length < LARGEST_WRITE ? length : LARGEST_WRITE);
+    *count = written > 0 ? (size_t)written : 0;
+    if (written >= 0) return 0;
+    if (errno == EAGAIN || errno == EWOULDBLOCK) {
+      struct pollfd wait = {.fd = fd, .events = POLLOUT};
+      if (poll(&wait, 1, PATIENCE_MS) == 0) return EAGAIN;
+    } else if (errno != EINTR) {
+      return errno;
+    }
+  }
+}
+
+int qhub_file_write(int fd, const char *bytes, size_t length) {
+  qhub_held_signal held;
+  int error = 0;
+  qhub_signal_hold(&held, SIGPIPE);
+  while (error == 0 && length > 0) {
+    size_t count;
+    error = write_some(fd, bytes, length, &count);
+    bytes += count;
+    length -= count;
+  }
+  qhub_signal_release(&held);
+  return error;
+}
+
+int qhub_file_write_at(int fd, const char *bytes, size_t length, int64_t offset, size_t *written) {
+  qhub_held_signal held;
+  int error = 0;
+  size_t done = 0;
+  qhub_signal_hold(&held, SIGXFSZ);
+  while (error == 0 && done < length) {
+    size_t wanted = length - done < LARGEST_WRITE ? length - done : LARGEST_WRITE;
+    ssize_t count = pwrite(fd, bytes + done, wanted, (off_t)(offset + (int64_t)done));
+    if (count > 0) done += (size_t)count;
+    if (count == 0) error = ENOSPC;
+    if (count < 0 && errno != EINTR) error = errno;
+  }
+  qhub_signal_release(&held);
+  *written = done;
+  return error;
+}
+
+/* Some file systems cannot sync, and say so in one of these ways. */
+static bool is_unsupported(int error) {
+  return error == EINVAL || error == ENOSYS || error == ENOTSUP || error == EOPNOTSUPP;
+}
+
+int qhub_file_sync(int fd) {
+#ifdef F_FULLFSYNC
+  if (fcntl(fd, F_FULLFSYNC) == 0) return 0; /* fsync leaves the bytes in the drive's cache */
+#endif
+  while (fsync(fd) != 0) {
+    if (is_unsupported(errno)) return 0;
+    if (errno != EINTR) return errno;
+  }
+  return 0;
+}
+
+const char *qhub_file_name(const char *path) {
+  const char *slash = strrchr(path, '/');
+  return slash != NULL ? slash + 1 : path;
+}
+
+void qhub_file_sync_directory(const char *path) {
+  size_t length = (size_t)(qhub_file_name(path) - path);
+  char *directory = malloc(length + sizeof ".");
+  if (directory == NULL) return;
+  memcpy(directory, path, length);
+  memcpy(directory + length, ".", sizeof ".");
+  int fd = open(directory, O_RDONLY | O_CLOEXEC | O_DIRECTORY);
+  free(directory);
+  if (fd < 0) return;
+  (void)fsync(fd);
+  (void)close(fd);
+}
+
+int qhub_file_random(void *bytes, size_t length) {
+  if (length <= LONGEST_ENTROPY && getentropy(bytes, length) == 0) return 0;
+  int fd = open("/dev/urandom", O_RDONLY | O_CLOEXEC); /* an older kernel, or a sandbox */
+  if (fd < 0) return errno;
+  size_t got = 0;
+  int error = read_whole(fd, bytes, length, &got);
+  (void)close(fd);
+  return error == 0 && got < length ? EIO : error;
+}
+
+/* Writes, syncs and renames the new file `fd` at `temporary`, which is gone afterwards. */
+static int fill_and_rename(int fd, const char *temporary, const char *path, const char *bytes,
+                           size_t length) {
+  size_t written;
+  int error = qhub_file_write_at(fd, bytes, length, 0, &written);
+  if (error == 0) error = qhub_file_sync(fd);
+  if (close(fd) != 0 && error == 0 && errno != EINTR) error = errno;
+  if (error == 0 && rename(temporary, path) != 0) error = errno;
+  if (error != 0) {
+    (void)unlink(temporary);
+  } else {
+    qhub_file_sync_directory(path);
+  }
+  return error;
+}
+
+int qhub_file_replace(const char *path, const char *bytes, size_t length) {
+  uint64_t mark;
+  int error = qhub_file_random(&mark, sizeof mark);
+  if (error != 0) return error;
+  size_t size = strlen(path) + SUFFIX_SIZE;
+  char *temporary = malloc(size);
+  if (temporary == NULL) return ENOMEM;
+  (void)snprintf(temporary, size, "%s.%016llx.tmp", path, (unsigned long long)mark);
+  int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0666);
+  error = fd < 0 ? errno : fill_and_rename(fd, temporary, path, bytes, length);
+  free(temporary);
+  return error;
+}

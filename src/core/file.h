@@ -1,0 +1,46 @@
+/*
+** Small jobs on files: read one whole, write all bytes, replace one atomically.
+**
+** Every function returns 0 or an errno. Descriptors are never inherited by child processes. Knows
+** neither Lua nor curl, and keeps nothing.
+*/
+#ifndef QHUB_FILE_H
+#define QHUB_FILE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* How many bytes `qhub_file_read` may need: the file's size, or `limit` where the size is not told
+** (a pipe, /proc), and one more so that a longer file shows. EFBIG: surely longer than `limit`;
+** EISDIR: a directory. */
+int qhub_file_measure(const char *path, size_t limit, size_t *room);
+
+/* Reads at most `room` bytes from the start of the file. `follow` false: a symbolic link is ELOOP,
+** and anything but a regular file EINVAL. A signal ends the wait for a pipe with EINTR. */
+int qhub_file_read(const char *path, bool follow, char *bytes, size_t room, size_t *length);
+
+/* Writes all bytes to `fd`; waits for a descriptor that does not block. EPIPE comes without
+** SIGPIPE. Some bytes may have been written when it fails. */
+int qhub_file_write(int fd, const char *bytes, size_t length);
+
+/* Writes all bytes at `offset`; `*written` tells how many, also after a failure. */
+int qhub_file_write_at(int fd, const char *bytes, size_t length, int64_t offset, size_t *written);
+
+/* Brings the file's bytes to the disk, as far as its file system knows how. */
+int qhub_file_sync(int fd);
+
+/* Brings the directory entry of `path` to the disk. Best effort: without it a power failure may
+** undo a rename, and what is left is still one complete file. */
+void qhub_file_sync_directory(const char *path);
+
+/* Where the last name of `path` starts. */
+const char *qhub_file_name(const char *path);
+
+/* Replaces the file at `path`, or makes it: whoever opens it sees the old text or the new. */
+int qhub_file_replace(const char *path, const char *bytes, size_t length);
+
+/* `length` random bytes from the kernel. */
+int qhub_file_random(void *bytes, size_t length);
+
+#endif
