@@ -21,8 +21,6 @@ SEED ?=
 FILTER ?=
 FUZZ_SECONDS ?= 10
 
-export LUA SPEC SEED FILTER
-
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-builtin-rules
@@ -34,6 +32,7 @@ VERSION := $(shell sed -n 's/^return "\(.*\)"/\1/p' lua/qhub/version.lua 2>/dev/
 include mk/build.mk
 include mk/check.mk
 include mk/lint.mk
+export LUA SPEC SEED FILTER
 
 .PHONY: all demo test bench install uninstall dist clean help
 
@@ -69,7 +68,7 @@ dist: ## pack the committed tree as dist/qhub-VERSION.tar.gz
 
 clean: ## remove everything that was built
 	rm -rf build dist
-	rm -f $(SOURCES:.c=.o)
+	rm -rf qhub $(SOURCES:.c=.o) # what `luarocks make` leaves
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | \

@@ -48,13 +48,14 @@ FORCE:
 
 comma := ,
 SANITIZE := -O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=all
+FUZZ_SANITIZE := $(SANITIZE) -fsanitize=fuzzer-no-link,address,undefined
 $(eval $(call variant,release,build,$$(CC),))
 $(eval $(call variant,asan,build/asan,$$(GCC),$$(SANITIZE) -fsanitize=address$$(comma)undefined))
 $(eval $(call variant,tsan,build/tsan,$$(GCC),$$(SANITIZE) -fsanitize=thread))
 $(eval $(call variant,clang,build/clang,$$(CLANG),))
 $(eval $(call variant,poll,build/poll,$$(CC),-DQHUB_POLLER_POLL))
 $(eval $(call variant,coverage,build/coverage,$$(GCC),-O0 --coverage))
-$(eval $(call variant,fuzz,build/fuzz,$$(CLANG),$$(SANITIZE) -fsanitize=fuzzer-no-link$$(comma)address$$(comma)undefined))
+$(eval $(call variant,fuzz,build/fuzz,$$(CLANG),$$(FUZZ_SANITIZE)))
 
 .PHONY: asan clang poll
 asan: build/asan/qhub/core.so

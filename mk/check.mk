@@ -23,7 +23,8 @@ check-tools:
 
 # gcc's runtime goes before everything else in the process; what the specs start (a shell, openssl)
 # gets it as well, and is not to be judged for its own leaks.
-ASAN_RUNNER = env LD_PRELOAD=$$($(GCC) -print-file-name=libasan.so):$$($(GCC) -print-file-name=libubsan.so) \
+runtime = $(shell $(GCC) -print-file-name=lib$(1).so)
+ASAN_RUNNER = env LD_PRELOAD=$(call runtime,asan):$(call runtime,ubsan) \
   ASAN_OPTIONS=detect_stack_use_after_return=1 UBSAN_OPTIONS=print_stacktrace=1
 check-asan: build/asan/qhub/core.so check-tools ## specs under AddressSanitizer and UBSan
 	@echo "check-asan:"
@@ -53,7 +54,7 @@ check-poll: build/poll/qhub/core.so check-tools ## specs with the poll(2) backen
 
 # Fuzz targets: fuzz/NAME.c with LLVMFuzzerTestOneInput, its seeds in fuzz/corpus/NAME/, a
 # dictionary fuzz/NAME.dict if there is one. What a run finds goes to build/fuzz, never to the tree.
-FUZZ_CFLAGS = $(SANITIZE) -fsanitize=fuzzer$(comma)address$(comma)undefined
+FUZZ_CFLAGS = $(SANITIZE) -fsanitize=fuzzer,address,undefined
 build/fuzz/bin/%: fuzz/%.c build/fuzz/qhub/core.so
 	@mkdir -p $(@D)
 	@$(if $(V),,echo "  CC $@")

@@ -3,6 +3,7 @@
 
 LINTS := arrows text symbols rockspec luacheck stylua tidy cppcheck
 LINT_TARGETS := $(LINTS:%=lint-%)
+LUA_PATHS = $(wildcard lua spec examples scripts bench)
 .PHONY: lint lint-tools $(LINT_TARGETS) rockspec format
 
 lint: lint-tools all ## all of the lint-* targets
@@ -33,14 +34,13 @@ rockspec: ## write the lists of files in the rockspec anew
 	@$(LUA) scripts/rockspec.lua --write
 
 lint-luacheck: ## luacheck over all Lua files
-	@luacheck -q --codes lua spec examples scripts $(wildcard bench) qhub-scm-1.rockspec .busted
+	@luacheck -q --no-color --codes $(LUA_PATHS) qhub-scm-1.rockspec .busted
 
-STYLUA_PATHS = lua spec examples scripts $(wildcard bench)
 lint-stylua: ## the Lua files look as stylua would write them
-	@scripts/stylua.sh --check $(STYLUA_PATHS)
+	@scripts/stylua.sh --check $(LUA_PATHS)
 
 format: ## let stylua write the Lua files
-	@scripts/stylua.sh $(STYLUA_PATHS)
+	@scripts/stylua.sh $(LUA_PATHS)
 
 # clang-tidy reads one file at a time; two at once is what small machines have cores for.
 TIDY_FLAGS = -std=c11 $(DEFINES) -Isrc $(LUA_CFLAGS) $(CURL_CFLAGS) $(CJSON_CFLAGS)

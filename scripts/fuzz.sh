@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs one fuzz target for some seconds, on two processors' worth of nothing else.
+# Runs one fuzz target for some seconds.
 #
 #   scripts/fuzz.sh NAME SECONDS
 #
@@ -14,8 +14,9 @@ set -- "build/fuzz/corpus/$name"
 if [ -d "fuzz/corpus/$name" ]; then set -- "$@" "fuzz/corpus/$name"; fi
 if [ -f "fuzz/$name.dict" ]; then set -- "-dict=fuzz/$name.dict" "$@"; fi
 log=build/fuzz/$name.log
-if scripts/with_build.sh build/fuzz "build/fuzz/bin/$name" "-max_total_time=$seconds" -detect_leaks=0 \
-  -rss_limit_mb=1024 -timeout=10 "-artifact_prefix=build/fuzz/found/$name-" -print_final_stats=1 "$@" \
+if scripts/with_build.sh build/fuzz "build/fuzz/bin/$name" "-max_total_time=$seconds" \
+  -detect_leaks=0 -rss_limit_mb=1024 -timeout=10 "-artifact_prefix=build/fuzz/found/$name-" \
+  -print_final_stats=1 "$@" \
   >"$log" 2>&1; then
   sed -n 's/^stat::number_of_executed_units: */  inputs tried: /p' "$log"
 else

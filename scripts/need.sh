@@ -38,14 +38,15 @@ has() { command -v "$1" >/dev/null 2>&1; }
 wants() { # wants PACKAGE PROBE...: the package is missing unless the probe succeeds
   package=$1
   shift
-  "$@" >/dev/null 2>&1 || case " $missing " in *" $package "*) ;; *) missing="$missing $package" ;; esac
+  "$@" >/dev/null 2>&1 && return
+  case " $missing " in *" $package "*) ;; *) missing="$missing $package" ;; esac
 }
 likes() { # the same for a package that not every release has
   package=$1
   shift
   "$@" >/dev/null 2>&1 || optional="$optional $package"
 }
-header() { printf '#include <%s>\n' "$1" | ${CC:-cc} -E -x c - ; }
+header() { printf '#include <%s>\n' "$1" | ${CC:-cc} -E -x c -; }
 lua_header() {
   for name in lua5.4 lua-5.4 lua54 lua; do
     case $(pkg-config --modversion "$name" 2>/dev/null) in 5.4*) return 0 ;; esac
@@ -53,9 +54,14 @@ lua_header() {
   return 1
 }
 lua_module() { lua5.4 -e "require '$1'"; }
-ca_bundle() { [ -s /etc/ssl/certs/ca-certificates.crt ] || [ -s /etc/pki/tls/certs/ca-bundle.crt ] || [ -s /etc/ssl/cert.pem ]; }
-fuzzer() { printf 'int LLVMFuzzerTestOneInput(const char *d, unsigned long n){return !d && n;}' |
-  clang -fsanitize=fuzzer -x c - -o /dev/null; }
+ca_bundle() {
+  [ -s /etc/ssl/certs/ca-certificates.crt ] || [ -s /etc/pki/tls/certs/ca-bundle.crt ] ||
+    [ -s /etc/ssl/cert.pem ]
+}
+fuzzer() {
+  printf 'int LLVMFuzzerTestOneInput(const char *d, unsigned long n) { return !d && n; }' |
+    clang -fsanitize=fuzzer -x c - -o /dev/null
+}
 
 probe_build() {
   wants make has make
@@ -128,7 +134,8 @@ fi
 mkdir -p build/need
 log=build/need/apt.log
 apt() {
-  $as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o DPkg::Lock::Timeout=120 "$@" >>"$log" 2>&1
+  $as_root env DEBIAN_FRONTEND=noninteractive \
+    apt-get -qq -y -o DPkg::Lock::Timeout=120 "$@" >>"$log" 2>&1
 }
 known() { apt-cache show --no-all-versions "$1" >/dev/null 2>&1; }
 fresh_lists() {
@@ -146,10 +153,10 @@ if [ -n "$chosen" ]; then
   echo "need.sh: installing$chosen"
   # Lists may be stale: then the files that they name are gone, and a second try is due.
   # shellcheck disable=SC2086
-  apt install --no-install-recommends $chosen ||
-    { fresh_lists && apt install --no-install-recommends $chosen; } || {
+  install() { apt install --no-install-recommends $chosen; }
+  install || { fresh_lists && install; } || {
     tail -n 20 "$log" >&2
-    echo "need.sh: apt-get failed, see $log; to repeat it by hand:" >&2
+    echo "need.sh: apt-get failed, see $log; to repeat it by hand, as root:" >&2
     echo "  apt-get update && apt-get install -y --no-install-recommends$chosen" >&2
     exit 1
   }

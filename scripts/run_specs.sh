@@ -21,7 +21,9 @@ busted=$(command -v busted) || {
 if [ -n "${SEED:-}" ]; then set -- "--seed=$SEED" "$@"; fi
 if [ -n "${FILTER:-}" ]; then set -- "--filter=$FILTER" "$@"; fi
 limit=
-if command -v timeout >/dev/null 2>&1; then limit="timeout --foreground -k 10 ${TEST_LIMIT:-900}"; fi
+if command -v timeout >/dev/null 2>&1; then
+  limit="timeout --foreground -k 10 ${TEST_LIMIT:-900}"
+fi
 
 # nginx, where there is one, sits in a folder that an ordinary user's PATH lacks.
 export PATH="$PATH:/usr/sbin:/sbin"

@@ -4,10 +4,10 @@
 #
 #   scripts/try_debian.sh [SUITE] [COMMAND...]
 #
-# SUITE is bookworm (default), bullseye, trixie, ...; each COMMAND is one string for `sh -c`. Default:
-# install make by hand as the README says, then `make demo` and `make test`. The tree's committed
-# state is what runs; QHUB_TRY_WORKTREE=1 takes the uncommitted files along. QHUB_TRY_KEEP=1 keeps
-# the root directory. The unpacked system is cached as a tarball beside the temporary files.
+# SUITE is bookworm (default), bullseye, trixie, ...; each COMMAND is one string for `sh -c`.
+# Default: install make by hand as the README says, then `make demo` and `make test`. What is
+# committed is what runs; QHUB_TRY_WORKTREE=1 takes the uncommitted files along. QHUB_TRY_KEEP=1
+# keeps the root directory. The unpacked system is cached as a tarball in TMPDIR.
 set -eu
 top=$(cd "$(dirname "$0")/.." && pwd)
 case "${1:-}" in
@@ -30,8 +30,8 @@ fail() {
 command -v debootstrap >/dev/null || fail "needs debootstrap: apt-get install -y debootstrap"
 
 # The first archive that this machine's own apt takes Debian itself from.
-mirror=$(apt-get indextargets --format '$(REPO_URI) $(LABEL)' 'Identifier: Packages' 'Origin: Debian' \
-  2>/dev/null | awk '$2 != "Debian-Security" { print $1; exit }')
+mirror=$(apt-get indextargets --format '$(REPO_URI) $(LABEL)' 'Identifier: Packages' \
+  'Origin: Debian' 2>/dev/null | awk '$2 != "Debian-Security" { print $1; exit }')
 [ -n "$mirror" ] || fail "apt on this machine knows no Debian archive (try apt-get update)"
 
 tarball=$tmp/qhub-debian-$suite.tar
@@ -62,7 +62,8 @@ mount -t proc proc "$root/proc"
 mkdir -p "$root/root/qhub"
 if [ -n "${QHUB_TRY_WORKTREE:-}" ]; then
   git -C "$top" ls-files -z --cached --others --exclude-standard |
-    tar -C "$top" --null --ignore-failed-read -T - -cf - 2>/dev/null | tar -C "$root/root/qhub" -xf -
+    tar -C "$top" --null --ignore-failed-read -T - -cf - 2>/dev/null |
+    tar -C "$root/root/qhub" -xf -
 else
   git -C "$top" archive HEAD | tar -C "$root/root/qhub" -xf -
 fi

@@ -32,8 +32,8 @@ trap 'exit 143' TERM HUP
 # The first line that the simulator prints says where it listens; its end without one closes the
 # pipe, so this waits for either and needs no clock.
 mkfifo "$dir/out"
-"$top/scripts/with_build.sh" "${QHUB_BUILD:-build}" "$lua" "$top/examples/gateway/main.lua" --port 0 \
-  >"$dir/out" &
+"$top/scripts/with_build.sh" "${QHUB_BUILD:-build}" \
+  "$lua" "$top/examples/gateway/main.lua" --port 0 >"$dir/out" &
 gateway=$!
 exec 3<"$dir/out"
 while read -r word _ base_url <&3; do

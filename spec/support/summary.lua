@@ -21,7 +21,7 @@ return function(options)
 
   local function text_of(message)
     if message == nil then
-      return "an error without a message"
+      return "(no message)"
     elseif type(message) == "string" then
       return message
     end
@@ -34,16 +34,17 @@ return function(options)
 
   local function show(label, item)
     local place = item.element.trace or item.trace
-    local lines = { ("\n%s: %s"):format(label, item.name) }
+    local parts = { ("%s: %s"):format(label, item.name or "before any test") }
     if place and place.short_src then
-      lines[#lines + 1] = ("  at %s:%s"):format(place.short_src, place.currentline)
+      parts[#parts + 1] = ("at %s:%s"):format(place.short_src, place.currentline)
     end
-    lines[#lines + 1] = "  " .. text_of(item.message):gsub("\n", "\n  ")
+    parts[#parts + 1] = text_of(item.message)
     local trace = item.trace
     if trace and trace.traceback and (verbose or item.isError) then
-      lines[#lines + 1] = "  " .. trace.traceback:gsub("^\n", ""):gsub("\n", "\n  ")
+      parts[#parts + 1] = trace.traceback:match("^%s*(.-)%s*$")
     end
-    io.write(table.concat(lines, "\n"), "\n\n")
+    local text = table.concat(parts, "\n"):gsub("\n", "\n  ")
+    io.write("\n", text, "\n\n")
     io.flush()
   end
 
