@@ -1,0 +1,331 @@
+-- The one path of a call: token -> attempt -> redirects -> retry, until an answer or an error.
+--
+-- Runs in ordinary Lua, so that token functions, loggers, `on_response` and a `transport` function
+-- may yield, raise or use this library. Whatever is held when they raise is closed by to-be-closed
+-- variables. Knows no operation: what is sent and what the answer means is the client's.
+--
+-- A plan (made by client.lua) has: name, method, url, headers (lower-case names, without the
+-- token), wire (how these were last written out), authorize (false when the program gives or removes
+-- Authorization itself), body, timeout, deadline (monotonic, or nil), max_retries, repeatable
+-- (false: a second copy could start a second run), stream, max_bytes, decode, on_response, suffices(response): true when a 2xx answer is enough
+-- although its body broke off.
+
+local core = require "qhub.core"
+local headers = require "qhub.headers"
+local log = require "qhub.log"
+local loop = require "qhub.loop"
+local problem = require "qhub.problem"
+local redirect = require "qhub.redirect"
+local retry = require "qhub.retry"
+
+local system, text = core.system, core.text
+local now = loop.now
+
+local call = {}
+
+-- A usable token, or nil and why not (a text that never holds the token).
+local function checked_token(token, reason)
+  if token == nil then
+    if reason == nil then
+      return nil, "the token function returned no token"
+    end
+    return nil, "the token function returned no token: " .. tostring(reason)
+  elseif type(token) ~= "string" then
+    return nil, "the token function returned a " .. type(token) .. " instead of a string"
+  elseif token == "" then
+    return nil, "the token function returned an empty string"
+  elseif text.has_control(token) then
+    return nil, "the token function returned a token with control characters"
+  end
+  return token
+end
+
+local function obtain_token(client, rejected)
+  local token = client.token_
+  if type(token) == "string" then
+    return token
+  end
+  return checked_token(token(rejected))
+end
+
+-- The headers of one attempt. The common case, a fixed set of headers and an unchanged token, costs
+-- nothing: the lines are kept with the plan's `wire` (shared by all calls of that shape).
+local function first_request(plan, token)
+  local wire = plan.wire
+  if wire.token ~= token or not wire.headers then
+    wire.token = token
+    wire.headers = headers.merged(plan.headers)
+    if token then
+      wire.headers.authorization = "Bearer " .. token
+    end
+    wire.header_lines = headers.lines(wire.headers)
+  end
+  return {
+    method = plan.method,
+    url = plan.url,
+    headers = wire.headers,
+    header_lines = wire.header_lines,
+    body = plan.body,
+    hops = 0,
+  }
+end
+
+-- Sends `request`, and what redirects make of it, until an answer that is none. Returns the
+-- response, the failure and, for a redirect that is not followed, the reason.
+local function send(client, plan, state, request)
+  while true do
+    request.timeout = plan.timeout
+    request.connect_timeout = client.connect_timeout_ or plan.timeout
+    request.deadline = plan.deadline
+    request.stream = plan.stream
+    request.max_bytes = plan.max_bytes
+    request.decode = plan.decode
+    request.once = not plan.repeatable
+    state.request = request
+    local response <close>, failure = client.transport_(request)
+    if failure or not redirect.is_redirect(response.status_code) then
+      if response then
+        response.kept = true
+      end
+      return response, failure
+    end
+    if not client.follow_redirects_ then
+      response.kept = true
+      return response, nil, "follow_redirects is false"
+    end
+    local following, why = redirect.next(request, response.status_code, response.headers.location)
+    if not following then
+      response.kept = true
+      return response, nil, why
+    end
+    log.event(client.log_, "debug", "redirect", {
+      method = request.method,
+      url = following.url,
+      status = response.status_code,
+      attempt = state.attempts,
+    }, state.token)
+    if request.method ~= "GET" and following.method == "GET" then
+      -- The gateway took the request and says where its answer is: from here on only that answer
+      -- is asked for, never the request again.
+      state.continue_at = following
+    end
+    response.kept = false
+    request = following
+  end
+end
+
+local function is_success(status_code)
+  return status_code >= 200 and status_code < 300
+end
+
+-- The text of an error answer: whole already, or read now from a stream, within the cap. An answer
+-- that breaks off has said enough with its status.
+local function error_text(client, response)
+  if response.body then
+    return response.body
+  end
+  local cap = client.max_response_bytes_
+  local pieces, size = {}, 0
+  while size < cap do
+    local chunk = response:read(math.min(65536, cap - size))
+    if not chunk then
+      break
+    end
+    size = size + #chunk
+    pieces[#pieces + 1] = chunk
+  end
+  return table.concat(pieces)
+end
+
+local function time_left(plan)
+  return plan.deadline and plan.deadline - now()
+end
+
+-- Tells the log and `on_response` how the call ended. Both are the program's and may raise.
+local function conclude(client, plan, state, response, err, started)
+  if client.log_ then
+    log.event(client.log_, err and "error" or "info", err and "failed" or "done", {
+      method = plan.method,
+      url = plan.url,
+      status = response and response.status_code,
+      attempt = state.attempts,
+      seconds = now() - started,
+      error = err and err.kind .. ": " .. err.message,
+    }, state.token)
+  end
+  if response and plan.on_response then
+    plan.on_response {
+      status_code = response.status_code,
+      headers = response.headers,
+      method = state.request.method,
+      url = state.request.url,
+      attempts = state.attempts,
+      seconds = now() - started,
+    }
+  end
+end
+
+local function context_of(plan, state)
+  return {
+    name = plan.name,
+    method = plan.method,
+    url = plan.url,
+    attempts = state.attempts,
+    token = state.token,
+    unrepeatable = not plan.repeatable,
+  }
+end
+
+local CLOSED = "the client was closed while the call was under way"
+
+local function closed(plan, state)
+  local failure = { kind = "cancelled", message = CLOSED, sent = state.attempts > 0 }
+  return problem.failure(context_of(plan, state), failure)
+end
+
+-- One attempt and the verdict on it. Returns "answer" (with the response), "again" (the loop goes
+-- on at once) or "error" (with the error object and, if there was one, the response).
+local function attempt(client, plan, state)
+  local token
+  if plan.authorize then
+    if state.fresh_token then
+      token, state.fresh_token = state.fresh_token, nil
+    else
+      local reason
+      token, reason = obtain_token(client)
+      if not token then
+        return "error", problem.token(context_of(plan, state), reason)
+      end
+    end
+  end
+  state.token = token
+  local left = time_left(plan)
+  if left and left <= 0 then
+    local failure = {
+      kind = "timeout",
+      phase = "total",
+      message = "total_timeout passed",
+      sent = state.attempts > 0,
+    }
+    return "error", problem.failure(context_of(plan, state), failure)
+  end
+  state.attempts = state.attempts + 1
+  local started = now()
+  local request = state.continue_at or first_request(plan, token)
+  local response <close>, failure, why = send(client, plan, state, request)
+  if client.closed_ then
+    return "error", closed(plan, state)
+  end
+  local status_code = response and response.status_code
+  if client.log_ then
+    log.event(client.log_, "debug", "attempt", {
+      method = state.request.method,
+      url = state.request.url,
+      status = status_code,
+      attempt = state.attempts,
+      seconds = now() - started,
+      error = failure and failure.message,
+      headers = response and response.headers,
+    }, token)
+  end
+  if response and is_success(status_code) and (not failure or plan.suffices(response)) then
+    response.kept = true
+    return "answer", response
+  end
+  if failure and response and not is_success(status_code) then
+    failure = nil -- the status says more than how its body ended
+  end
+
+  -- The token may have expired since it was asked for: once per call, ask for another.
+  local carried_token = state.request.headers.authorization ~= nil
+  if status_code == 401 and token and carried_token and not state.refreshed then
+    state.refreshed = true
+    if type(client.token_) ~= "string" then
+      local another, reason = obtain_token(client, token)
+      if not another then
+        local text_of_401 = error_text(client, response)
+        local cause = problem.status(context_of(plan, state), response, text_of_401)
+        response.kept = true
+        return "error", problem.token(context_of(plan, state), reason, cause), response
+      elseif another ~= token then
+        state.fresh_token = another
+        state.repeats = state.repeats + 1
+        return "again"
+      end
+    end
+  end
+
+  local requested = response and retry.requested_wait(response.headers, system.realtime())
+  local delay = retry.delay(
+    state.attempts - state.repeats,
+    plan.max_retries,
+    { status_code = status_code, failure = failure },
+    plan.repeatable or state.continue_at ~= nil,
+    requested,
+    time_left(plan),
+    system.random()
+  )
+  if delay then
+    state.withdrawn = client.budget_:withdraw(failure)
+  end
+  if delay and state.withdrawn then
+    log.event(client.log_, "warn", "retry", {
+      method = plan.method,
+      url = plan.url,
+      status = status_code,
+      attempt = state.attempts,
+      delay = delay,
+      error = failure and failure.message,
+    }, token)
+    if response then
+      response:close() -- the connection is free for others during the wait
+    end
+    if delay > 0 and not loop.sleep_until(now() + delay, client) then
+      return "error", closed(plan, state)
+    end
+    if client.closed_ then
+      return "error", closed(plan, state)
+    end
+    return "again"
+  end
+  if response then
+    response.kept = true
+  end
+  if failure then
+    return "error", problem.failure(context_of(plan, state), failure, response), response
+  end
+  local said = error_text(client, response)
+  local err = problem.status(context_of(plan, state), response, said, requested, why)
+  return "error", err, response
+end
+
+--- Carries out `plan` for `client`. Returns the 2xx response (the caller closes it) and a function
+--- context() for errors about it; or nil and an error object.
+function call.exchange(client, plan)
+  local state = { attempts = 0, repeats = 0 }
+  local started = now()
+  local verdict, value, answer
+  repeat
+    verdict, value, answer = attempt(client, plan, state)
+  until verdict ~= "again"
+  if verdict == "answer" then
+    client.budget_:deposit(state.withdrawn)
+    local response <close> = value
+    response.kept = false
+    conclude(client, plan, state, response, nil, started)
+    response.kept = true
+    return response, state
+  end
+  if answer then
+    local response <close> = answer
+    response.kept = false
+    conclude(client, plan, state, response, value, started)
+  else
+    conclude(client, plan, state, nil, value, started)
+  end
+  return nil, value
+end
+
+call.context = context_of
+
+return call

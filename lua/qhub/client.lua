@@ -1,0 +1,265 @@
+-- The client: makes a plan of an operation's row and the program's arguments, has it carried out
+-- (call.lua), and hands back what the answer means. Building a client does no I/O.
+
+local budget = require "qhub.budget"
+local call = require "qhub.call"
+local client_options = require "qhub.client_options"
+local core = require "qhub.core"
+local file = require "qhub.file"
+local headers = require "qhub.headers"
+local json = require "qhub.json"
+local log = require "qhub.log"
+local loop = require "qhub.loop"
+local misuse = require "qhub.misuse"
+local operations = require "qhub.operations"
+local options = require "qhub.options"
+local problem = require "qhub.problem"
+local show = require "qhub.show"
+local transport = require "qhub.transport"
+local version = require "qhub.version"
+
+local checked, text = options.checked, core.text
+local WHERE, CONCRETE_URL = client_options.WHERE, client_options.CONCRETE_URL
+
+local USER_AGENT = "qhub-lua/" .. version
+local DEFAULT_TIMEOUT, DEFAULT_RETRIES, DEFAULT_MAX_BYTES = 60, 2, 64 << 20
+
+local Client = { __name = "qhub.HubServiceClient" }
+
+-- ── from arguments to a plan ────────────────────────────────────────────────────────────────────
+
+local function check_segment(value, name, where)
+  if type(value) ~= "string" or value == "" then
+    misuse("%s: %s must be a string that is not empty, got %s", where, name, show.value(value))
+  elseif value == "." or value == ".." then
+    misuse(
+      "%s: %s must not be %s, which would name another address",
+      where,
+      name,
+      show.value(value)
+    )
+  elseif text.has_control(value) then
+    misuse("%s: %s %s has control characters", where, name, show.value(value))
+  end
+  return text.encode_segment(value)
+end
+
+local function encoded_body(body, over, where)
+  if type(body) ~= "table" then
+    misuse(
+      "%s: the body must be a table that encodes to a JSON object, got %s",
+      where,
+      show.value(body)
+    )
+  end
+  if over then
+    local merged = setmetatable({}, getmetatable(body))
+    for name, value in next, body do
+      merged[name] = value
+    end
+    for name, value in next, over do
+      merged[name] = value
+    end
+    body = merged
+  end
+  local encoded = json.encode(body)
+  if encoded:byte() ~= 123 then -- "{"
+    misuse("%s: the body must encode to a JSON object, not to an array", where)
+  end
+  return encoded
+end
+
+-- The headers of requests of one shape, and (filled in by call.lua) how they go on the wire.
+local function wire_of(client, row, has_body, extra)
+  local shape = row.stream and "file" or has_body and "body" or "json"
+  if not extra and client.wires_[shape] then
+    return client.wires_[shape]
+  end
+  local defaults = {
+    ["user-agent"] = USER_AGENT,
+    accept = row.stream and "*/*" or "application/json, */*;q=0.5",
+    ["content-type"] = has_body and "application/json" or nil,
+  }
+  local wire = { fields = headers.merged(headers.merged(defaults, client.headers_), extra) }
+  -- The token wins over the client's headers, the request's own headers win over both.
+  wire.authorize = not (extra and extra.authorization ~= nil)
+  if wire.authorize then
+    wire.fields.authorization = nil
+  end
+  if not extra then
+    client.wires_[shape] = wire
+  end
+  return wire
+end
+
+local NONE = {} -- stands for an options table that was not given; never written to
+
+local function check_open(client, where)
+  if client.closed_ then
+    misuse("%s: the client is closed", where)
+  end
+end
+
+--- The plan (see call.lua) of one operation with checked options. `first` and `second` are the
+--- arguments that the row's `parameters` name.
+local function plan_of(client, row, first, second, given)
+  local name = row.name
+  check_open(client, name)
+  local request = given == nil and NONE or checked(given, row.options, name)
+  local path, body = row.path, nil
+  local parameters = row.parameters
+  if parameters[1] == "body" then
+    body = encoded_body(first, request.body, name)
+  elseif parameters[1] then
+    local id = check_segment(first, parameters[1], name)
+    local segment = parameters[2] and check_segment(second, parameters[2], name)
+    path = row.id_path_before .. id .. row.id_path_after .. (segment or "")
+  end
+  local url = client.base_url_ .. path
+  if request.query and request.query ~= "" then
+    url = url .. "?" .. request.query
+  end
+  local wire = wire_of(client, row, body ~= nil, request.headers)
+  local total_timeout = request.total_timeout or client.total_timeout_
+  local on_response = request.on_response
+  if on_response == nil then
+    on_response = client.on_response_
+  end
+  return {
+    name = name,
+    method = row.method,
+    url = url,
+    wire = wire,
+    headers = wire.fields,
+    authorize = wire.authorize,
+    body = body,
+    timeout = request.timeout or client.timeout_,
+    deadline = total_timeout and loop.now() + total_timeout,
+    max_retries = request.max_retries or client.max_retries_,
+    repeatable = row.repeatable or request.idempotent == true,
+    suffices = row.suffices,
+    stream = row.stream and (request.chunk_size or file.DEFAULT_CHUNK_SIZE) or nil,
+    max_bytes = client.max_response_bytes_,
+    decode = not row.stream,
+    on_response = on_response,
+  }
+end
+
+local function perform(client, row, first, second, given)
+  local plan = plan_of(client, row, first, second, given)
+  if row.stream then
+    return file.open(client, plan, second)
+  end
+  local response, state = call.exchange(client, plan)
+  if not response then
+    return nil, state
+  end
+  response.kept = false
+  local held <close> = response
+  local value, message, line, column = row.answer(client, held)
+  if value == nil then
+    local context = call.context(plan, state)
+    return nil, problem.decode(context, held, held.body, message, line, column)
+  end
+  return value
+end
+
+-- ── methods ─────────────────────────────────────────────────────────────────────────────────────
+
+local methods = {}
+
+-- A method takes the parameters of its row and then the options, so that the options of an
+-- operation without parameters are its first argument.
+for name, row in pairs(operations) do
+  local count = #row.parameters
+  if count == 0 then
+    methods[name] = function(self, given)
+      return perform(self, row, nil, nil, given)
+    end
+  elseif count == 1 then
+    methods[name] = function(self, first, given)
+      return perform(self, row, first, nil, given)
+    end
+  else
+    methods[name] = function(self, first, second, given)
+      return perform(self, row, first, second, given)
+    end
+  end
+end
+
+--- An execution known only by its id; nothing is sent.
+function methods:execution(id)
+  check_open(self, "execution")
+  check_segment(id, "id", "execution")
+  return core.execution.new({ id = id }, self)
+end
+
+--- Frees the connections; calls and files under way end with an error of kind "cancelled".
+function methods:close()
+  if not self.closed_ then
+    self.closed_ = true
+    if self.session_ then
+      self.session_:close()
+    end
+    loop.wake_sleepers(self)
+  end
+end
+
+function Client.__index(client, name)
+  if name == "service_api" then
+    return client -- code written after the reference documentation works unchanged
+  end
+  return methods[name]
+end
+
+function Client:__tostring()
+  return Client.__name .. " " .. show.url(self.base_url_) .. (self.closed_ and " (closed)" or "")
+end
+
+Client.__close = methods.close
+Client.__gc = methods.close
+
+-- ── the constructor ─────────────────────────────────────────────────────────────────────────────
+
+--- Builds a client from the options of the API reference, section 2. Raises misuse.
+local function new(given)
+  if type(given) ~= "table" then
+    misuse("%s: a table of options is needed, got %s", WHERE, show.value(given))
+  end
+  local o = checked(given, client_options.checkers, WHERE)
+  if o.token == nil then
+    misuse(
+      "%s: please provide 'token' when building the client: a string, or a function that "
+        .. "returns one",
+      WHERE
+    )
+  end
+  if o.base_url == nil and o.environment == nil then
+    misuse("%s: please provide 'base_url', the URL of your service, like %s", WHERE, CONCRETE_URL)
+  end
+  local client = setmetatable({
+    token_ = o.token,
+    base_url_ = o.base_url or client_options.check_url(o.environment, "environment", WHERE),
+    headers_ = o.headers or {},
+    timeout_ = o.timeout or DEFAULT_TIMEOUT,
+    total_timeout_ = o.total_timeout,
+    max_retries_ = o.max_retries or DEFAULT_RETRIES,
+    follow_redirects_ = o.follow_redirects ~= false,
+    log_ = log.new(o.logging, WHERE .. ".logging"),
+    connect_timeout_ = o.http and o.http.connect_timeout,
+    max_response_bytes_ = o.max_response_bytes or DEFAULT_MAX_BYTES,
+    on_response_ = o.on_response,
+    budget_ = budget.new(o.max_retries or DEFAULT_RETRIES),
+    wires_ = {},
+    closed_ = false,
+  }, Client)
+  if o.transport then
+    client.transport_ = transport.over_function(o.transport)
+  else
+    client.session_ = transport.session(o.http or {})
+    client.transport_ = transport.over_engine(client.session_)
+  end
+  return client
+end
+
+return { new = new, methods = methods }

@@ -1,0 +1,21 @@
+-- `require "qhub"`: the public face. Nothing happens here but putting names together.
+
+local client = require "qhub.client"
+local enums = require "qhub.enums"
+local errors = require "qhub.error"
+local json = require "qhub.json"
+local tasks = require "qhub.tasks"
+local version = require "qhub.version"
+require "qhub.execution"
+
+return {
+  _VERSION = version,
+  HubServiceClient = client.new,
+  HubServiceClientEnvironment = enums.HubServiceClientEnvironment,
+  ServiceExecutionStatus = enums.ServiceExecutionStatus,
+  ServiceExecutionType = enums.ServiceExecutionType,
+  LogEntrySeverity = enums.LogEntrySeverity,
+  is_error = errors.is_error,
+  json = json,
+  tasks = tasks,
+}

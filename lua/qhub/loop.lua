@@ -1,0 +1,275 @@
+-- Waiting: the one place where this library blocks or yields.
+--
+-- Outside a task a wait is a loop over the engine's non-blocking step; inside a task it parks the
+-- task and yields to the scheduler, which runs the same step for all. A coroutine that this module
+-- did not make is never yielded: it blocks. So does a task below a C call that cannot be yielded
+-- across (a metamethod or a `table.sort` comparison called from C).
+--
+-- Between two rounds every task is in exactly one place: in `runnable` (it goes on in this round),
+-- parked (for a transfer, a due time, or a wake-up by hand), or done. Ctrl-C works because the
+-- engine's step returns when a signal arrives and the interpreter's hook then runs in these loops.
+
+local core = require "qhub.core"
+local timers = require "qhub.timers"
+
+local monotonic = core.system.monotonic
+local coroutine_running, isyieldable = coroutine.running, coroutine.isyieldable
+local yield, resume = coroutine.yield, coroutine.resume
+
+local loop = {}
+
+local engine -- made at the first wait: `require` acquires nothing
+local task_of = setmetatable({}, { __mode = "k" }) -- coroutine -> task
+local waiting = setmetatable({}, { __mode = "k" }) -- transfer -> the task parked for it
+local due = timers.new() -- parked tasks with a deadline
+local owned = setmetatable({}, { __mode = "k" }) -- client -> set of the tasks asleep in its calls
+local runnable = { first = 1, last = 0 } -- queue of tasks
+
+loop.now = monotonic
+
+--- The engine of this Lua state.
+function loop.engine()
+  if not engine then
+    engine = core.engine()
+  end
+  return engine
+end
+
+--- The task in which the caller may yield, or nil when it has to block.
+function loop.current()
+  local thread, is_main = coroutine_running()
+  if is_main then
+    return nil
+  end
+  local task = task_of[thread]
+  if task and isyieldable() then
+    return task
+  end
+end
+
+--- The task in whose coroutine the caller runs, whether it may yield there or not; or nil.
+function loop.running()
+  return task_of[coroutine_running()]
+end
+
+local function enqueue(task)
+  local last = runnable.last + 1
+  runnable.last = last
+  runnable[last] = task
+end
+
+-- Takes a parked task out of everything that could wake it.
+local function unpark(task)
+  task.parked = false
+  if task.transfer then
+    waiting[task.transfer] = nil
+    task.transfer = nil
+  end
+  due:remove(task)
+  if task.owner then
+    owned[task.owner][task] = nil
+    task.owner = nil
+  end
+end
+
+--- Lets a parked task go on; its wait returns true, or nil and `reason`. No effect on others.
+function loop.wake(task, reason)
+  if task.parked then
+    unpark(task)
+    task.reason = reason
+    enqueue(task)
+  end
+end
+
+-- Parks the running task. Returns true, or nil and why the wait ended otherwise.
+local function park(task, transfer, deadline, owner)
+  if task.cancelled then
+    task.cancelled = false
+    return nil, "cancelled"
+  end
+  task.parked, task.reason = true, nil
+  if transfer then
+    task.transfer = transfer
+    waiting[transfer] = task
+  end
+  if deadline then
+    due:add(task, deadline)
+  end
+  if owner then
+    owned[owner] = owned[owner] or {}
+    owned[owner][task] = true
+    task.owner = owner
+  end
+  yield()
+  if task.cancelled then
+    task.cancelled = false
+    return nil, "cancelled"
+  end
+  if task.reason then
+    return nil, task.reason
+  end
+  return true
+end
+
+-- One step of the engine: news is handed to the tasks that are parked for it. Returns true when
+-- `mine` (a transfer that is waited for without yielding) had news.
+local function pump(timeout, mine)
+  engine:step(timeout)
+  local mine_has_news = false
+  local transfer = engine:ready()
+  while transfer do
+    if transfer == mine then
+      mine_has_news = true
+    else
+      local task = waiting[transfer]
+      if task then
+        loop.wake(task)
+      end
+    end
+    transfer = engine:ready()
+  end
+  return mine_has_news
+end
+
+--- Waits until `transfer` has news. Returns true, or nil and "deadline" or "cancelled".
+--- `deadline` is a time on the monotonic clock, or nil.
+function loop.await(transfer, deadline)
+  local task = loop.current()
+  if task then
+    return park(task, transfer, deadline)
+  end
+  repeat
+    local left = deadline and deadline - monotonic()
+    if left and left <= 0 then
+      return nil, "deadline"
+    end
+  until pump(left, transfer)
+  return true
+end
+
+--- Sleeps until `deadline`. With an `owner` (a client) the sleep ends when that is closed.
+--- Returns true, or nil and "cancelled".
+function loop.sleep_until(deadline, owner)
+  local task = loop.current()
+  if task then
+    local ok, reason = park(task, nil, deadline, owner)
+    if not ok and reason == "cancelled" then
+      return nil, reason
+    end
+    return true
+  end
+  loop.engine()
+  while not (owner and owner.closed_) do
+    local left = deadline - monotonic()
+    if left <= 0 then
+      return true
+    end
+    pump(left)
+  end
+  return nil, "cancelled"
+end
+
+--- Ends the sleeps of the tasks in `owner`'s calls.
+function loop.wake_sleepers(owner)
+  local tasks = owned[owner]
+  if tasks then
+    owned[owner] = nil
+    for task in pairs(tasks) do
+      task.owner = nil
+      loop.wake(task, "cancelled")
+    end
+  end
+end
+
+--- Ends the wait of `task` with "cancelled"; one that is not waiting now meets it at its next wait.
+function loop.cancel(task)
+  task.cancelled = true
+  loop.wake(task)
+end
+
+--- Parks the running task until `loop.wake`; for waits on other tasks. Returns as `loop.await`.
+function loop.park(task, deadline)
+  return park(task, nil, deadline)
+end
+
+--- Makes `task` (a table whose `thread` is a new coroutine) known to the loop and lets it start in
+--- the next round. `task.on_end(task, ok, ...)` is called with what `coroutine.resume` gave.
+function loop.start(task)
+  task_of[task.thread] = task
+  enqueue(task)
+end
+
+--- Forgets a task that is being closed from outside.
+function loop.forget(task)
+  if task.parked then
+    unpark(task)
+  end
+  task.forgotten = true
+end
+
+local function after_resume(task, ok, ...)
+  if not ok or coroutine.status(task.thread) == "dead" then
+    task_of[task.thread] = nil
+    task.on_end(task, ok, ...)
+  elseif not task.parked then
+    enqueue(task) -- a bare yield of the program's own: let the others run first
+  end
+end
+
+--- Seconds until a task is due without anything happening outside, or nil.
+function loop.timeout()
+  if runnable.first <= runnable.last then
+    return 0
+  end
+  local left = engine and engine:timeout()
+  local earliest = due:earliest()
+  if earliest then
+    left = math.min(left or math.huge, math.max(0, earliest.due - monotonic()))
+  end
+  return left
+end
+
+--- True when nothing that this module knows of can ever wake a parked task.
+function loop.is_stuck()
+  return runnable.first > runnable.last
+    and not due:earliest()
+    and not (engine and engine:active() > 0)
+end
+
+--- One round: waits at most `timeout` seconds (nil: until something happens) for news or a due
+--- time, then lets every task that can go on do so, once.
+function loop.round(timeout)
+  loop.engine()
+  local earliest = due:earliest()
+  if runnable.first <= runnable.last then
+    timeout = 0
+  elseif earliest then
+    timeout = math.min(timeout or math.huge, math.max(0, earliest.due - monotonic()))
+  end
+  pump(timeout)
+  earliest = due:earliest()
+  if earliest then
+    local now = monotonic()
+    while earliest and earliest.due <= now do
+      loop.wake(earliest, "deadline")
+      earliest = due:earliest()
+    end
+  end
+  -- Tasks that become runnable meanwhile wait for the next round, so that the network is served.
+  for index = runnable.first, runnable.last do
+    local task = runnable[index]
+    runnable[index] = nil
+    runnable.first = index + 1
+    if task and not task.forgotten then
+      local arguments = task.arguments
+      if arguments then
+        task.arguments = nil
+        after_resume(task, resume(task.thread, table.unpack(arguments, 1, arguments.n)))
+      else
+        after_resume(task, resume(task.thread))
+      end
+    end
+  end
+end
+
+return loop

@@ -1,0 +1,83 @@
+-- Redirects by our own rules, above every transport: a pure function of a request and its answer.
+--
+-- At most 20 hops. To another origin (scheme, host, port) goes nothing but the headers listed
+-- below, and never a body: neither credentials nor a run's input leave the gateway's origin because
+-- an answer says so. https never falls to http. 307 and 308 repeat method and body, 303 becomes
+-- GET, 301 and 302 are followed for GET only. Source: RFC 9110 15.4.
+
+local core = require "qhub.core"
+
+local text = core.text
+
+local redirect = { MOST_HOPS = 20 }
+
+local CARRIED = { "accept", "user-agent", "range", "if-range" }
+
+local FOLLOWED = {
+  [301] = "same method, GET only",
+  [302] = "same method, GET only",
+  [303] = "becomes GET",
+  [307] = "same method and body",
+  [308] = "same method and body",
+}
+
+--- True for an answer that points elsewhere (whether it is followed or not).
+function redirect.is_redirect(status_code)
+  return FOLLOWED[status_code] ~= nil
+end
+
+--- The request that follows `request` (method, url, headers, body, hops) after an answer of
+--- `status_code` with `location`; or nil and the reason why it is not followed.
+function redirect.next(request, status_code, location)
+  if request.hops >= redirect.MOST_HOPS then
+    return nil, "more than " .. redirect.MOST_HOPS .. " redirects"
+  end
+  if not location or location == "" then
+    return nil, "a redirect without Location"
+  end
+  local url, reason = text.resolve_url(request.url, location)
+  local address = url and text.parse_url(url)
+  if not address then
+    return nil, "its Location is no URL" .. (reason and ": " .. reason or "")
+  end
+  if address.scheme ~= "http" and address.scheme ~= "https" then
+    return nil, "its Location is neither http nor https"
+  end
+  if address.userinfo then
+    return nil, "its Location carries user info"
+  end
+  if request.url:lower():find("^https:") and address.scheme ~= "https" then
+    return nil, "it leads from https to http"
+  end
+  local method, body = request.method, request.body
+  if status_code == 303 then
+    method, body = "GET", nil
+  elseif (status_code == 301 or status_code == 302) and method ~= "GET" then
+    return nil, "a " .. status_code .. " is followed for GET only"
+  end
+  local headers = {}
+  if text.origin(url) == text.origin(request.url) then
+    for name, value in pairs(request.headers) do
+      headers[name] = value
+    end
+    if not body then
+      headers["content-type"] = nil
+    end
+  else
+    if body then
+      return nil, "it would send the body to another origin"
+    end
+    for _, name in ipairs(CARRIED) do
+      headers[name] = request.headers[name]
+    end
+  end
+  return {
+    method = method,
+    url = url:gsub("#.*$", ""),
+    headers = headers,
+    body = body,
+    hops = request.hops + 1,
+  }
+end
+
+return redirect

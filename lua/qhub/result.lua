@@ -1,0 +1,47 @@
+-- The result envelope: a plain table with the wire's names, in which `_embedded.status` is an
+-- execution and `embedded` and `links` are aliases.
+
+local core = require "qhub.core"
+
+local result = {}
+
+local ALIASES = { embedded = "_embedded", links = "_links" }
+
+-- A metatable, so that the aliases are never encoded and a member of that name wins.
+local Envelope = {
+  __name = "qhub.Result",
+  __index = function(envelope, name)
+    local member = ALIASES[name]
+    return member and rawget(envelope, member)
+  end,
+}
+
+--- Marks the decoded answer `envelope` as a result of `client` and returns it. An answer that is no
+--- object is returned as it is.
+function result.of(envelope, client)
+  if type(envelope) ~= "table" or core.json.is_array(envelope) then
+    return envelope
+  end
+  local embedded = envelope._embedded
+  if type(embedded) == "table" and type(embedded.status) == "table" then
+    embedded.status = core.execution.new(embedded.status, client)
+  end
+  return setmetatable(envelope, Envelope)
+end
+
+--- The names of the result files: the relations of `_links` except `self` and `status`, sorted.
+function result.file_names(envelope)
+  local names = {}
+  local links = type(envelope) == "table" and rawget(envelope, "_links")
+  if type(links) == "table" then
+    for name in pairs(links) do
+      if type(name) == "string" and name ~= "self" and name ~= "status" then
+        names[#names + 1] = name
+      end
+    end
+  end
+  table.sort(names)
+  return names
+end
+
+return result

@@ -1,0 +1,94 @@
+-- How values, addresses and foreign text look in a message that a person reads.
+--
+-- Remote text is hostile and program values may be large or secret: what comes out of here is one
+-- line, bounded, free of control characters, and without what a URL's query may hold in secrets.
+
+local show = {}
+
+local LONGEST = 200
+
+-- Names (of headers and query parameters) whose values are never shown.
+local SECRET_WORDS = {
+  "token",
+  "key",
+  "secret",
+  "password",
+  "session",
+  "credential",
+  "authorization",
+  "cookie",
+  "signature",
+}
+
+--- True when a header or query parameter of this name is not to be shown.
+function show.is_secret_name(name)
+  name = name:lower()
+  for _, word in ipairs(SECRET_WORDS) do
+    if name:find(word, 1, true) then
+      return true
+    end
+  end
+  return false
+end
+
+--- `text` as one line of at most `longest` (200) bytes, control characters replaced by spaces.
+function show.line(text, longest)
+  longest = longest or LONGEST
+  text = text:sub(1, longest * 2 + 1):gsub("[%c%s]+", " "):gsub("^ ", ""):gsub(" $", "")
+  if #text > longest then
+    local cut = longest
+    -- Never cut in the middle of a UTF-8 sequence.
+    while cut > 1 and (text:byte(cut + 1) or 0) & 0xC0 == 0x80 do
+      cut = cut - 1
+    end
+    text = text:sub(1, cut) .. "…"
+  end
+  return text
+end
+
+--- A program's value for a message: quoted strings, plain numbers, else the type's name.
+function show.value(value)
+  local kind = type(value)
+  if kind == "string" then
+    return '"' .. show.line(value, 60) .. '"'
+  elseif kind == "number" or kind == "boolean" or kind == "nil" then
+    return tostring(value)
+  end
+  return "a " .. kind
+end
+
+--- A URL whose secret query parameters are blanked, and user info dropped.
+function show.url(url)
+  local address, query = url:match("^([^?]*)%?(.*)$")
+  address = (address or url):gsub("^(%a[%w+.-]*://)[^/@]*@", "%1")
+  if not query then
+    return show.line(address, 2000)
+  end
+  query = query:gsub("([^&=]+)=([^&]*)", function(name, value)
+    local plain = name:gsub("%%(%x%x)", function(hex)
+      return string.char(tonumber(hex, 16))
+    end)
+    return name .. "=" .. (show.is_secret_name(plain) and "REDACTED" or value)
+  end)
+  return show.line(address .. "?" .. query, 2000)
+end
+
+--- `text` without `secret` (a token) wherever it shows.
+function show.without(text, secret)
+  if not secret or secret == "" then
+    return text
+  end
+  local pieces, from = {}, 1
+  while true do
+    local first, last = text:find(secret, from, true)
+    if not first then
+      pieces[#pieces + 1] = text:sub(from)
+      return table.concat(pieces)
+    end
+    pieces[#pieces + 1] = text:sub(from, first - 1)
+    pieces[#pieces + 1] = "REDACTED"
+    from = last + 1
+  end
+end
+
+return show

@@ -1,0 +1,295 @@
+-- `qhub.tasks`: many executions from one thread.
+--
+-- A task is a coroutine in which every wait of this library yields. Tasks belong to a group: that of
+-- the `run` in which they were spawned, or the one of all tasks spawned outside `run`. A group ends
+-- when its last task has ended; an error that nobody joined is raised then, so none is lost. When a
+-- `run` is left early (its function failed, Ctrl-C), its unfinished tasks are closed, and with them
+-- whatever they held.
+
+local errors = require "qhub.error"
+local loop = require "qhub.loop"
+local misuse = require "qhub.misuse"
+local options = require "qhub.options"
+local show = require "qhub.show"
+
+local tasks = {}
+
+local Task = { __name = "qhub.Task" }
+local methods = {}
+Task.__index = methods
+
+-- ── groups ──────────────────────────────────────────────────────────────────────────────────────
+
+local function new_group()
+  return { live = 0, members = {}, failed = {} }
+end
+
+local outside = new_group() -- tasks that were spawned outside `run`
+
+local function cancelled_error(what)
+  return errors.new { kind = "cancelled", message = what .. ": the task was cancelled" }
+end
+
+-- Bookkeeping at a task's end: results or error kept for `join`, waiters woken.
+local function end_task(task, ok, ...)
+  local group = task.group
+  task.done = true
+  if ok then
+    task.results = table.pack(...)
+  else
+    task.failed, task.error = true, (...)
+    if not task.joined then
+      table.insert(group.failed, task)
+    end
+  end
+  group.live = group.live - 1
+  group.members[task] = nil
+  for _, joiner in ipairs(task.joiners) do
+    loop.wake(joiner)
+  end
+  if group.waiter and (group.live == 0 or task.is_root and task.failed) then
+    loop.wake(group.waiter)
+  end
+end
+
+local function spawn_in(group, fn, ...)
+  local task = setmetatable({
+    thread = coroutine.create(fn),
+    arguments = table.pack(...),
+    group = group,
+    joiners = {},
+    on_end = end_task,
+    done = false,
+  }, Task)
+  group.live = group.live + 1
+  group.members[task] = true
+  loop.start(task)
+  return task
+end
+
+-- Closes what is left of a group: to-be-closed variables of the tasks run, in the order of no
+-- promise, and everything under way ends.
+local function abandon(group)
+  for task in pairs(group.members) do
+    loop.forget(task)
+    task.joined = true
+    local ok, err = coroutine.close(task.thread)
+    end_task(task, false, ok and cancelled_error "run" or err)
+  end
+end
+
+-- The first error of the group that nobody joined, boxed; nil when there is none.
+local function lost_error(group)
+  local failed = group.failed
+  group.failed = {}
+  for _, task in ipairs(failed) do
+    if not task.joined then
+      return { task.error }
+    end
+  end
+end
+
+local function stuck(where)
+  misuse("%s: every task waits for another one; none can go on", where)
+end
+
+-- ── functions ───────────────────────────────────────────────────────────────────────────────────
+
+local function check_function(fn, where)
+  if not options.is_callable(fn) then
+    misuse("%s: a function is needed, got %s", where, show.value(fn))
+  end
+  if type(fn) ~= "function" then
+    return function(...)
+      return fn(...)
+    end
+  end
+  return fn
+end
+
+--- Starts `fn(...)` as a task of the running group. Returns the task.
+function tasks.spawn(fn, ...)
+  fn = check_function(fn, "tasks.spawn")
+  local current = loop.running()
+  return spawn_in(current and current.group or outside, fn, ...)
+end
+
+--- Runs `fn(...)` as a task and all that it spawns; returns what `fn` returned when all have ended.
+function tasks.run(fn, ...)
+  fn = check_function(fn, "tasks.run")
+  local group = new_group()
+  local _ <close> = setmetatable({}, {
+    __close = function()
+      abandon(group)
+    end,
+  })
+  local root = spawn_in(group, fn, ...)
+  root.is_root, root.joined = true, true
+  local current = loop.current()
+  while group.live > 0 and not root.failed do
+    if current then
+      group.waiter = current
+      local ok = loop.park(current)
+      group.waiter = nil
+      if not ok then
+        error(cancelled_error "tasks.run", 0)
+      end
+    elseif loop.is_stuck() then
+      stuck "tasks.run"
+    else
+      loop.round()
+    end
+  end
+  if root.failed then
+    error(root.error, 0)
+  end
+  local lost = lost_error(group)
+  if lost then
+    error(lost[1], 0)
+  end
+  return table.unpack(root.results, 1, root.results.n)
+end
+
+-- Waits until `task` has ended.
+local function wait_for(task, where)
+  task.joined = true
+  local current = loop.current()
+  if loop.running() == task then
+    misuse("%s: a task cannot wait for itself", where)
+  end
+  while not task.done do
+    if current then
+      table.insert(task.joiners, current)
+      local ok = loop.park(current)
+      if not ok then
+        error(cancelled_error(where), 0)
+      end
+    elseif loop.is_stuck() then
+      stuck(where)
+    else
+      loop.round()
+    end
+  end
+end
+
+local function check_task(value, where)
+  if getmetatable(value) ~= Task then
+    misuse("%s: a task is needed, got %s", where, show.value(value))
+  end
+  return value
+end
+
+--- What the task's function returned, when it has ended; raises what it raised.
+function methods:join()
+  wait_for(check_task(self, "task:join"), "task:join")
+  if self.failed then
+    error(self.error, 0)
+  end
+  return table.unpack(self.results, 1, self.results.n)
+end
+
+--- Ends what the task waits for: its call returns nil and an error of kind "cancelled", its `sleep`
+--- raises one. A task that has not begun never does. No effect on one that has ended.
+function methods:cancel()
+  check_task(self, "task:cancel")
+  if self.done then
+    return
+  end
+  if self.arguments then
+    loop.forget(self)
+    coroutine.close(self.thread)
+    end_task(self, true, nil, cancelled_error "task")
+  else
+    loop.cancel(self)
+  end
+end
+
+function Task:__tostring()
+  local state = self.failed and "failed" or self.done and "done" or "live"
+  return ("%s %p (%s)"):format(Task.__name, self, state)
+end
+
+--- Waits for all of `list`. Returns their first values by index, and a table of errors by index (of
+--- those that returned nil and an error, or raised), or nil when there is none.
+function tasks.gather(list)
+  if type(list) ~= "table" then
+    misuse("tasks.gather: a list of tasks is needed, got %s", show.value(list))
+  end
+  for _, task in ipairs(list) do
+    check_task(task, "tasks.gather").joined = true
+  end
+  local results, failures = {}, nil
+  for index, task in ipairs(list) do
+    wait_for(task, "tasks.gather")
+    local err
+    if task.failed then
+      err = task.error
+    else
+      results[index] = task.results[1]
+      err = task.results[1] == nil and task.results[2] or nil
+    end
+    if err ~= nil then
+      failures = failures or {}
+      failures[index] = err
+    end
+  end
+  return results, failures
+end
+
+--- Sleeps for `seconds`, the other tasks go on; raises an error of kind "cancelled".
+function tasks.sleep(seconds)
+  if type(seconds) ~= "number" or not (seconds >= 0) then
+    misuse("tasks.sleep: a number of seconds from 0 is needed, got %s", show.value(seconds))
+  end
+  if not loop.sleep_until(loop.now() + seconds) then
+    error(cancelled_error "tasks.sleep", 0)
+  end
+end
+
+-- ── living in another loop ──────────────────────────────────────────────────────────────────────
+-- Each of these may be called as a function or as a method, as other loops' objects are.
+
+--- Moves all tasks on, waiting at most `timeout` seconds (nil: until something happens). Returns the
+--- number of live tasks.
+function tasks.step(timeout, as_method)
+  if timeout == tasks then
+    timeout = as_method
+  end
+  if timeout ~= nil and (type(timeout) ~= "number" or not (timeout >= 0)) then
+    misuse("tasks.step: a number of seconds from 0 is needed, got %s", show.value(timeout))
+  end
+  if loop.running() then
+    misuse "tasks.step: a task cannot step the tasks; its waits do"
+  end
+  if outside.live > 0 then
+    if timeout == nil and loop.is_stuck() then
+      stuck "tasks.step"
+    end
+    loop.round(timeout)
+  end
+  if outside.live == 0 then
+    local lost = lost_error(outside)
+    if lost then
+      error(lost[1], 0)
+    end
+  end
+  return outside.live
+end
+
+--- The descriptor to watch, or nil where the platform has none.
+function tasks.pollfd()
+  return loop.engine():pollfd()
+end
+
+--- What to watch it for.
+function tasks.events()
+  return loop.engine():events()
+end
+
+--- Seconds until `step` is due whatever the descriptor does, or nil.
+function tasks.timeout()
+  loop.engine()
+  return loop.timeout()
+end
+
+return tasks
