@@ -104,8 +104,8 @@ check-alloc: ## every allocation of a run fails once
 check-threads: ## several states in several threads, under ThreadSanitizer
 check-embed: ## hosts without os and io, with a signal handler, with an early lua_close
 
-coverage: build/coverage/qhub/core.so ## C line coverage of the specs, one line for each file
+coverage: build/coverage/qhub/core.so ## lines of C and Lua that the specs run, for each file
 	@scripts/need.sh test
 	@find build/obj/coverage -name '*.gcda' -delete
-	@scripts/run_specs.sh build/coverage $(BUSTED_ARGS)
+	@scripts/run_specs.sh build/coverage --helper=spec/support/lua_coverage.lua $(BUSTED_ARGS)
 	@scripts/coverage.sh build/obj/coverage
