@@ -5,10 +5,10 @@
 -- variables. Knows no operation: what is sent and what the answer means is the client's.
 --
 -- A plan (made by client.lua) has: name, method, url, headers (lower-case names, without the
--- token), wire (how these were last written out), authorize (false when the program gives or removes
--- Authorization itself), body, timeout, deadline (monotonic, or nil), max_retries, repeatable
--- (false: a second copy could start a second run), stream, max_bytes, decode, on_response, suffices(response): true when a 2xx answer is enough
--- although its body broke off.
+-- token), wire (how these were last written out), authorize (false when the program gives or
+-- removes Authorization itself), body, timeout, deadline (monotonic, or nil), max_retries,
+-- repeatable (false: a second copy could start a second run), stream, max_bytes, decode,
+-- on_response, suffices(response): true when a 2xx answer is enough although its body broke off.
 
 local core = require "qhub.core"
 local headers = require "qhub.headers"

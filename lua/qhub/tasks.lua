@@ -1,10 +1,10 @@
 -- `qhub.tasks`: many executions from one thread.
 --
--- A task is a coroutine in which every wait of this library yields. Tasks belong to a group: that of
--- the `run` in which they were spawned, or the one of all tasks spawned outside `run`. A group ends
--- when its last task has ended; an error that nobody joined is raised then, so none is lost. When a
--- `run` is left early (its function failed, Ctrl-C), its unfinished tasks are closed, and with them
--- whatever they held.
+-- A task is a coroutine in which every wait of this library yields. Tasks belong to a group: that
+-- of the `run` in which they were spawned, or the one of all tasks spawned outside `run`. A group
+-- ends when its last task has ended; an error that nobody joined is raised then, so none is lost.
+-- When a `run` is left early (its function failed, Ctrl-C), its unfinished tasks are closed, and
+-- with them whatever they held.
 
 local errors = require "qhub.error"
 local loop = require "qhub.loop"
@@ -238,7 +238,7 @@ end
 
 --- Sleeps for `seconds`, the other tasks go on; raises an error of kind "cancelled".
 function tasks.sleep(seconds)
-  if type(seconds) ~= "number" or not (seconds >= 0) then
+  if type(seconds) ~= "number" or seconds < 0 or seconds ~= seconds then
     misuse("tasks.sleep: a number of seconds from 0 is needed, got %s", show.value(seconds))
   end
   if not loop.sleep_until(loop.now() + seconds) then
@@ -249,13 +249,13 @@ end
 -- ── living in another loop ──────────────────────────────────────────────────────────────────────
 -- Each of these may be called as a function or as a method, as other loops' objects are.
 
---- Moves all tasks on, waiting at most `timeout` seconds (nil: until something happens). Returns the
---- number of live tasks.
+--- Moves all tasks on, waiting at most `timeout` seconds (nil: until something happens).
+--- Returns the number of live tasks.
 function tasks.step(timeout, as_method)
   if timeout == tasks then
     timeout = as_method
   end
-  if timeout ~= nil and (type(timeout) ~= "number" or not (timeout >= 0)) then
+  if timeout ~= nil and (type(timeout) ~= "number" or timeout < 0 or timeout ~= timeout) then
     misuse("tasks.step: a number of seconds from 0 is needed, got %s", show.value(timeout))
   end
   if loop.running() then
