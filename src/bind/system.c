@@ -4,12 +4,11 @@
 ** What the Lua layer needs of the operating system, so that it does not depend on `os` and `io`,
 ** which a host may have taken away. Keeps nothing between calls.
 */
-#include "failure.h"
+#include "files.h"
 #include "module.h"
 
 #include "../core/file.h"
 
-#include <errno.h>
 #include <lauxlib.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -17,8 +16,6 @@
 #include <termios.h>
 #include <time.h>
 #include <unistd.h>
-
-enum { DEFAULT_READ_LIMIT = 1024 * 1024 }; /* bytes */
 
 /* [+1] seconds as a float */
 static int push_clock(lua_State *L, clockid_t clock) {
@@ -95,28 +92,9 @@ static int write_text(lua_State *L) {
 }
 
 /* read_file(path, limit) -> text, or nil, message, errno name. `limit` in bytes (1 MiB); a longer
-** file is EFBIG. The room is a Lua value and made before the file is opened: an error that Lua
-** raises leaves nothing behind.  [+1 or +3] */
+** file is EFBIG.  [+1 or +3] */
 static int read_file(lua_State *L) {
-  const char *path = qhub_check_path(L, 1);
-  if (path == NULL) return 3;
-  lua_Integer limit = luaL_optinteger(L, 2, DEFAULT_READ_LIMIT);
-  luaL_argcheck(L, limit >= 0, 2, "limit is negative");
-  size_t room;
-  size_t length = 0;
-  int error = qhub_file_measure(path, (size_t)limit, &room);
-  if (error == 0) {
-    char *bytes = lua_newuserdatauv(L, room, 0);
-    error = qhub_file_read(path, true, bytes, room, &length);
-    if (error == 0 && length <= (size_t)limit) {
-      lua_pushlstring(L, bytes, length);
-      return 1;
-    }
-    if (error == 0) error = EFBIG;
-  }
-  const char *reason = NULL;
-  if (error == EFBIG) reason = lua_pushfstring(L, "is longer than %I bytes", (LUAI_UACINT)limit);
-  return qhub_push_file_failure(L, path, error, reason);
+  return qhub_push_file(L, true);
 }
 
 static const luaL_Reg functions[] = {

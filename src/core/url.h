@@ -3,8 +3,8 @@
 **
 ** Strict where a person wrote the URL (`qhub_url_parse`: RFC 3986 with an authority, each fault
 ** told as a reason), liberal where a server did (`qhub_url_resolve` percent-encodes what servers
-** forget to encode). Which schemes, user infos or origins are welcome is not decided here. Nothing is
-** copied or allocated: spans point into the caller's text. Knows neither Lua nor curl.
+** forget to encode). Which schemes, user infos or origins are welcome is not decided here. Nothing
+** is copied or allocated: spans point into the caller's text. Knows neither Lua nor curl.
 */
 #ifndef QHUB_URL_H
 #define QHUB_URL_H

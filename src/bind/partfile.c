@@ -1,0 +1,236 @@
+/*
+** `core.partfile`: the userdata "qhub.PartFile", and the small file jobs that go with a download.
+**
+** One function for each of src/core/partfile.h. A part that is neither committed nor kept is
+** removed when its userdata goes, so that an abandoned download leaves nothing. All failures are
+** nil, message, errno name; only misuse raises.
+*/
+#include "files.h"
+#include "module.h"
+
+#include "../core/file.h"
+#include "../core/partfile.h"
+#include "../core/printable.h"
+
+#include <errno.h>
+#include <lauxlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const char TYPE_NAME[] = "qhub.PartFile";
+
+typedef qhub_file_outcome (*opener)(qhub_partfile *part, const char *target);
+
+static qhub_partfile *check_part(lua_State *L) {
+  return luaL_checkudata(L, 1, TYPE_NAME);
+}
+
+static qhub_partfile *check_open(lua_State *L) {
+  qhub_partfile *part = check_part(L);
+  if (part->fd < 0) luaL_error(L, "attempt to use a closed part file");
+  return part;
+}
+
+/* true, or nil, message, errno name  [+1 or +3] */
+static int push_outcome(lua_State *L, const char *path, qhub_file_outcome outcome) {
+  if (outcome.number != 0) return qhub_push_file_failure(L, path, outcome.number, outcome.reason);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+/* [+1 or +3] */
+static int open_part(lua_State *L, opener open) {
+  const char *target = qhub_check_path(L, 1);
+  if (target == NULL) return 3;
+  qhub_partfile *part = lua_newuserdatauv(L, sizeof *part, 0);
+  qhub_partfile_init(part);
+  luaL_setmetatable(L, TYPE_NAME);
+  qhub_file_outcome outcome = open(part, target);
+  return outcome.number == 0 ? 1 : push_outcome(L, target, outcome);
+}
+
+/* create(target) -> part with a name of its own, or nil, message, errno name  [+1 or +3] */
+static int create(lua_State *L) {
+  return open_part(L, qhub_partfile_create);
+}
+
+/* resume(target) -> the part of `target`, perhaps with bytes in it (see size), and locked; or nil,
+** message, errno name: "EAGAIN" when it is in use  [+1 or +3] */
+static int resume(lua_State *L) {
+  return open_part(L, qhub_partfile_resume);
+}
+
+/* is_directory(path) -> boolean; a symbolic link to one counts  [+1] */
+static int is_directory(lua_State *L) {
+  struct stat status;
+  const char *path = qhub_check_path(L, 1);
+  lua_pushboolean(L, path != NULL && stat(path, &status) == 0 && S_ISDIR(status.st_mode));
+  return 1;
+}
+
+/* exists(path) -> whether anything has that name, a broken symbolic link included  [+1] */
+static int exists(lua_State *L) {
+  struct stat status;
+  const char *path = qhub_check_path(L, 1);
+  lua_pushboolean(L, path != NULL && lstat(path, &status) == 0);
+  return 1;
+}
+
+/* read(path, limit) -> text, or nil, message, errno name. Regular files only, no symbolic links.
+** [+1 or +3] */
+static int read_text(lua_State *L) {
+  return qhub_push_file(L, false);
+}
+
+/* write_atomic(path, text) -> true, or nil, message, errno name. Readers see the old text or the
+** new.  [+1 or +3] */
+static int write_atomic(lua_State *L) {
+  size_t length;
+  const char *path = qhub_check_path(L, 1);
+  if (path == NULL) return 3;
+  const char *text = luaL_checklstring(L, 2, &length);
+  int error = qhub_file_replace(path, text, length);
+  return push_outcome(L, path, (qhub_file_outcome){error, NULL});
+}
+
+/* remove(path) -> true (also when there was none), or nil, message, errno name  [+1 or +3] */
+static int remove_file(lua_State *L) {
+  const char *path = qhub_check_path(L, 1);
+  if (path == NULL) return 3;
+  int error = unlink(path) != 0 && errno != ENOENT ? errno : 0;
+  return push_outcome(L, path, (qhub_file_outcome){error, NULL});
+}
+
+/* part:path() -> where the bytes are now  [+1] */
+static int get_path(lua_State *L) {
+  lua_pushstring(L, check_open(L)->path);
+  return 1;
+}
+
+/* part:target() -> where they will be  [+1] */
+static int get_target(lua_State *L) {
+  lua_pushstring(L, check_open(L)->target);
+  return 1;
+}
+
+/* part:size() -> bytes in the part; known after closing too  [+1] */
+static int get_size(lua_State *L) {
+  lua_pushinteger(L, (lua_Integer)check_part(L)->size);
+  return 1;
+}
+
+/* part:append(bytes) -> true, or nil, message, errno name; `size` tells how many of them are in
+** [+1 or +3] */
+static int append(lua_State *L) {
+  size_t length;
+  qhub_partfile *part = check_open(L);
+  const char *bytes = luaL_checklstring(L, 2, &length);
+  return push_outcome(L, part->path, qhub_partfile_append(part, bytes, length));
+}
+
+/* part:truncate(size) -> true, or nil, message, errno name; 0 when left out  [+1 or +3] */
+static int truncate_part(lua_State *L) {
+  qhub_partfile *part = check_open(L);
+  lua_Integer size = luaL_optinteger(L, 2, 0);
+  luaL_argcheck(L, size >= 0 && size <= (lua_Integer)part->size, 2, "not within the part");
+  return push_outcome(L, part->path, qhub_partfile_truncate(part, (int64_t)size));
+}
+
+/* part:sync() -> true, or nil, message, errno name  [+1 or +3] */
+static int sync_part(lua_State *L) {
+  qhub_partfile *part = check_open(L);
+  return push_outcome(L, part->path, qhub_partfile_sync(part));
+}
+
+/* part:commit(overwrite) -> true, and the part is closed and is the target; or nil, message, errno
+** name, and it is still open. `overwrite` (default true) false: "EEXIST" when the target exists.
+** [+1 or +3] */
+static int commit(lua_State *L) {
+  qhub_partfile *part = check_open(L);
+  bool overwrite = lua_isnoneornil(L, 2) || lua_toboolean(L, 2);
+  qhub_file_outcome outcome = qhub_partfile_commit(part, overwrite);
+  return push_outcome(L, outcome.number != 0 ? part->target : NULL, outcome);
+}
+
+/* part:keep() -> part; from now on only `discard` removes the file  [+1] */
+static int keep(lua_State *L) {
+  check_open(L)->kept = true;
+  lua_settop(L, 1);
+  return 1;
+}
+
+/* part:close(): the file stays, and can be resumed if `resume` opened it. Idempotent.  [+0] */
+static int close_part(lua_State *L) {
+  qhub_partfile *part = check_part(L);
+  part->kept = true;
+  qhub_partfile_close(part);
+  return 0;
+}
+
+/* part:discard(): the file goes. Idempotent.  [+0] */
+static int discard(lua_State *L) {
+  qhub_partfile *part = check_part(L);
+  part->kept = false;
+  qhub_partfile_close(part);
+  return 0;
+}
+
+/* __gc and __close: discards, unless the part was kept  [+0] */
+static int release(lua_State *L) {
+  qhub_partfile_close(check_part(L));
+  return 0;
+}
+
+/* [+1] */
+static int to_string(lua_State *L) {
+  const qhub_partfile *part = check_part(L);
+  char path[QHUB_PRINTABLE_SIZE] = "closed";
+  if (part->fd >= 0) qhub_printable(part->path, strlen(part->path), path);
+  lua_pushfstring(L, "%s (%s, %I bytes)", TYPE_NAME, path, (LUAI_UACINT)part->size);
+  return 1;
+}
+
+static const luaL_Reg functions[] = {
+  {"create", create},
+  {"resume", resume},
+  {"is_directory", is_directory},
+  {"exists", exists},
+  {"read", read_text},
+  {"write_atomic", write_atomic},
+  {"remove", remove_file},
+  {NULL, NULL},
+};
+
+static const luaL_Reg methods[] = {
+  {"path", get_path},
+  {"target", get_target},
+  {"size", get_size},
+  {"append", append},
+  {"truncate", truncate_part},
+  {"sync", sync_part},
+  {"commit", commit},
+  {"keep", keep},
+  {"close", close_part},
+  {"discard", discard},
+  {NULL, NULL},
+};
+
+static const luaL_Reg metamethods[] = {
+  {"__index", NULL}, /* the methods, set below */
+  {"__gc", release},
+  {"__close", release},
+  {"__tostring", to_string},
+  {NULL, NULL},
+};
+
+int qhub_open_partfile(lua_State *L) {
+  if (luaL_newmetatable(L, TYPE_NAME)) {
+    luaL_setfuncs(L, metamethods, 0);
+    luaL_newlib(L, methods);
+    lua_setfield(L, -2, "__index");
+  }
+  lua_pop(L, 1);
+  luaL_newlib(L, functions);
+  return 1;
+}
