@@ -1,0 +1,483 @@
+/*
+** core.json.decode: a JSON text becomes Lua values, losing nothing.
+**
+** cJSON does the parsing; what it would get wrong is done here. The scanner (core/json_scan.h)
+** refuses every text that RFC 8259 refuses before cJSON sees it. cJSON's tree, which lists the
+** values in the order of the text, is then walked side by side with a cursor over the text, and
+** where the tree does not hold the value as it was written (64-bit integers, strings with NUL) the
+** value is read from the text.
+**
+** cJSON takes 64 bytes for a value, so a text is never given to it as a whole when it is long:
+** while the scanner goes on, the items that are complete are handed over in slices of about
+** SLICE_SIZE, and a container that is longer than a slice is opened here, with its table on the
+** Lua stack. So the tree stays small, and in the cache, whatever the text.
+**
+** The only file that includes cJSON.h. Lua may raise (out of memory) in the midst of the walk:
+** everything that cJSON or malloc gave out is held by a box that closes itself.
+*/
+#include "json.h"
+
+#include "../core/double.h"
+#include "../core/json_scan.h"
+#include "../core/utf8.h"
+
+#include <cjson/cJSON.h>
+#include <lauxlib.h>
+#include <limits.h>
+#include <locale.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { SLICE_SIZE = 32 * 1024 };
+
+/* What must be freed whatever happens; a userdata. */
+typedef struct {
+  cJSON *tree;
+  char *slice;               /* scratch copy of the part of the text that cJSON is given */
+  size_t capacity;
+} decode_box;
+
+typedef struct {
+  lua_State *L;
+  decode_box *box;
+  const char *cursor;        /* next byte of the text that is not yet a Lua value */
+  bool foreign_point;        /* the locale writes the decimal point otherwise than JSON */
+  qhub_json_scanner scanner;
+} decoder;
+
+static void drop_tree(decode_box *box) {
+  cJSON *tree = box->tree;
+  box->tree = NULL;
+  cJSON_Delete(tree); /* takes NULL, too */
+}
+
+/* __close: idempotent */
+static int close_box(lua_State *L) {
+  decode_box *box = lua_touserdata(L, 1);
+  drop_tree(box);
+  free(box->slice);
+  box->slice = NULL;
+  box->capacity = 0;
+  return 0;
+}
+
+/* ---- literals, read from the text -------------------------------------------------------- */
+
+static void skip_to_token(decoder *d) {
+  while (qhub_json_is_blank(*d->cursor) || *d->cursor == ',' || *d->cursor == ':') d->cursor++;
+}
+
+/* Reads an integer that fits 64 bits and is no negative zero; false for every other number, with
+** the cursor where it was. */
+static bool read_integer(decoder *d, lua_Integer *result) {
+  const char *next = d->cursor;
+  bool negative = *next == '-';
+  uint64_t limit = (uint64_t)INT64_MAX + negative;
+  uint64_t magnitude = 0;
+  for (next += negative; qhub_json_is_digit(*next); next++) {
+    uint64_t digit = (uint64_t)(*next - '0');
+    if (magnitude > (limit - digit) / 10) return false;
+    magnitude = magnitude * 10 + digit;
+  }
+  if (*next == '.' || *next == 'e' || *next == 'E') return false;
+  if (negative && magnitude == 0) return false;
+  *result = (lua_Integer)(negative ? 0 - magnitude : magnitude);
+  d->cursor = next;
+  return true;
+}
+
+/* Numbers that cJSON does not read as they are: more digits than it copies, or a decimal point
+** that strtod does not know in this locale. It is given 0 instead. */
+static bool is_masked(const decoder *d, const char *number, size_t length) {
+  if (length > QHUB_JSON_LONG_NUMBER) return true;
+  return d->foreign_point && memchr(number, '.', length) != NULL;
+}
+
+static size_t number_length(const char *number) {
+  const char *end = number;
+  while (qhub_json_is_digit(*end) || *end == '.' || *end == '-' || *end == '+' ||
+         *end == 'e' || *end == 'E') {
+    end++;
+  }
+  return (size_t)(end - number);
+}
+
+/* [-0, +1] */
+static void push_number(decoder *d, const cJSON *node) {
+  lua_Integer integer;
+  if (read_integer(d, &integer)) {
+    lua_pushinteger(d->L, integer);
+    return;
+  }
+  size_t length = number_length(d->cursor);
+  bool masked = is_masked(d, d->cursor, length);
+  lua_pushnumber(d->L, masked ? qhub_double_read(d->cursor, length) : node->valuedouble);
+  d->cursor += length;
+}
+
+static unsigned long read_hex4(const char *digits) {
+  unsigned long code = 0;
+  for (int i = 0; i < 4; i++) code = code * 16 + (unsigned long)qhub_json_hex_digit(digits[i]);
+  return code;
+}
+
+/* Writes what the escape at `escape` stands for; moves `*out` on. Returns what follows it. */
+static const char *unescape(const char *escape, char **out) {
+  static const char letters[] = "\"\\/bfnrt";
+  static const char meanings[] = "\"\\/\b\f\n\r\t";
+  if (escape[1] != 'u') {
+    *(*out)++ = meanings[strchr(letters, escape[1]) - letters];
+    return escape + 2;
+  }
+  unsigned long code = read_hex4(escape + 2);
+  escape += 6;
+  if (code >= 0xD800 && code <= 0xDFFF) {
+    code = 0x10000 + ((code - 0xD800) << 10) + (read_hex4(escape + 2) - 0xDC00);
+    escape += 6;
+  }
+  *out += qhub_utf8_write(code, *out);
+  return escape;
+}
+
+/* `next` is behind the opening quote of a string that has an escape. What an escape stands for is
+** never longer than the escape itself. Not inlined, for the buffer must not be part of the frame of
+** a function that calls itself.  [-0, +1] */
+__attribute__((noinline)) static void push_escaped(decoder *d, const char *next) {
+  const char *end = next;
+  while (*end != '"') end += *end == '\\' ? 2 : 1;
+  luaL_Buffer buffer;
+  char *room = luaL_buffinitsize(d->L, &buffer, (size_t)(end - next));
+  char *out = room;
+  while (next < end) {
+    if (*next == '\\') {
+      next = unescape(next, &out);
+    } else {
+      size_t run = qhub_json_plain_run(next, (size_t)(end - next));
+      if (run == 0) run = 1; /* a byte of a character beyond ASCII */
+      memcpy(out, next, run);
+      out += run;
+      next += run;
+    }
+  }
+  luaL_pushresultsize(&buffer, (size_t)(out - room));
+  d->cursor = end + 1;
+}
+
+/* The cursor is at the opening quote.  [-0, +1] */
+static void push_string(decoder *d) {
+  const char *start = d->cursor + 1;
+  const char *next = start;
+  for (;;) {
+    next += qhub_json_plain_run(next, (size_t)(d->scanner.end - next));
+    if (*next == '\\') {
+      push_escaped(d, start);
+      return;
+    }
+    if (*next == '"') break;
+    next++; /* a byte of a character beyond ASCII */
+  }
+  lua_pushlstring(d->L, start, (size_t)(next - start));
+  d->cursor = next + 1;
+}
+
+/* ---- the walk ---------------------------------------------------------------------------- */
+
+/* cJSON has returned another tree than the text describes, or none. The text is valid, so this is
+** no fault of the caller's. */
+static int raise_parser(decoder *d) {
+  return luaL_error(d->L, "JSON: cJSON %s could not parse a valid text (out of memory?)",
+                    cJSON_Version());
+}
+
+static int count_items(const cJSON *first) {
+  int count = 0;
+  for (; first != NULL && count < INT_MAX; first = first->next) count++;
+  return count;
+}
+
+static void push_value(decoder *d, const cJSON *node);
+
+/* Appends the list of items to the array on top of the stack.  [-0, +0] */
+static void add_items(decoder *d, const cJSON *item, size_t *taken) {
+  for (; item != NULL; item = item->next) {
+    push_value(d, item);
+    lua_rawseti(d->L, -2, (lua_Integer)++*taken);
+  }
+}
+
+/* Sets the list of members in the table on top of the stack.  [-0, +0] */
+static void add_members(decoder *d, const cJSON *member) {
+  for (; member != NULL; member = member->next) {
+    skip_to_token(d);
+    push_string(d);
+    push_value(d, member);
+    lua_rawset(d->L, -3);
+  }
+}
+
+/* Pushes an empty table of the right kind.  [-0, +1] */
+static void push_table(decoder *d, bool is_object, int items) {
+  if (is_object) {
+    lua_createtable(d->L, 0, items);
+  } else {
+    lua_createtable(d->L, items, 0);
+    lua_pushvalue(d->L, lua_upvalueindex(QHUB_JSON_ARRAY_MARK));
+    lua_setmetatable(d->L, -2);
+  }
+}
+
+/* The cursor is at the opening bracket.  [-0, +1] */
+static void push_container(decoder *d, const cJSON *node) {
+  bool is_object = *d->cursor++ == '{';
+  luaL_checkstack(d->L, 4, "JSON is nested too deeply");
+  push_table(d, is_object, count_items(node->child));
+  if (is_object) {
+    add_members(d, node->child);
+  } else {
+    size_t taken = 0;
+    add_items(d, node->child, &taken);
+  }
+  skip_to_token(d);
+  if (*d->cursor++ != (is_object ? '}' : ']')) raise_parser(d);
+}
+
+/* The value that the cursor comes to next.  [-0, +1] */
+static void push_value(decoder *d, const cJSON *node) {
+  skip_to_token(d);
+  switch (*d->cursor) {
+    case '"':
+      push_string(d);
+      break;
+    case '{':
+    case '[':
+      push_container(d, node);
+      break;
+    case 't':
+      lua_pushboolean(d->L, 1);
+      d->cursor += sizeof "true" - 1;
+      break;
+    case 'f':
+      lua_pushboolean(d->L, 0);
+      d->cursor += sizeof "false" - 1;
+      break;
+    case 'n':
+      lua_pushlightuserdata(d->L, NULL);
+      d->cursor += sizeof "null" - 1;
+      break;
+    default:
+      push_number(d, node);
+  }
+}
+
+/* ---- slices ------------------------------------------------------------------------------ */
+
+/* Overwrites the numbers of the slice that cJSON would not read with 0 and blanks: the items stay
+** the same, and so does every offset. */
+static void mask_numbers(const decoder *d, char *slice) {
+  while (*slice != '\0') {
+    if (*slice == '"') {
+      for (slice++; *slice != '"'; slice++) {
+        if (*slice == '\\') slice++;
+      }
+      slice++;
+    } else if (*slice == '-' || qhub_json_is_digit(*slice)) {
+      size_t length = number_length(slice);
+      if (is_masked(d, slice, length)) {
+        memset(slice, ' ', length);
+        *slice = '0';
+      }
+      slice += length;
+    } else {
+      slice++;
+    }
+  }
+}
+
+/* Makes room for a slice of `length` bytes, two brackets and a NUL. */
+static char *reserve_slice(decoder *d, size_t length) {
+  decode_box *box = d->box;
+  if (length + 3 > box->capacity) {
+    size_t capacity = length + 3 > SLICE_SIZE ? length + 3 : SLICE_SIZE;
+    free(box->slice);
+    box->capacity = 0;
+    box->slice = malloc(capacity);
+    if (box->slice == NULL) raise_parser(d);
+    box->capacity = capacity;
+  }
+  return box->slice;
+}
+
+/* Parses the NUL-terminated `text`; the box owns the tree. */
+static const cJSON *parse(decoder *d, const char *text, size_t length) {
+  const char *end = NULL;
+  d->box->tree = cJSON_ParseWithLengthOpts(text, length + 1, &end, 1);
+  if (d->box->tree == NULL || end != text + length) raise_parser(d);
+  return d->box->tree;
+}
+
+/* The whole text in one piece.  [-0, +1] */
+static void push_whole(decoder *d) {
+  const qhub_json_scanner *scanner = &d->scanner;
+  const char *text = scanner->text;
+  size_t length = (size_t)(scanner->end - text);
+  if (d->foreign_point || scanner->long_numbers) {
+    char *slice = reserve_slice(d, length);
+    memcpy(slice, text, length + 1);
+    mask_numbers(d, slice);
+    text = slice;
+  }
+  const cJSON *tree = parse(d, text, length);
+  d->cursor = scanner->text;
+  push_value(d, tree);
+  drop_tree(d->box);
+}
+
+/* Adds the items between the mark and `end` to the watched container, whose table is on top of the
+** stack, and moves the mark behind them.  [-0, +0] */
+static void take_items(decoder *d, const char *end) {
+  qhub_json_scanner *scanner = &d->scanner;
+  qhub_json_level *level = &scanner->levels[scanner->watched];
+  d->cursor = scanner->mark;
+  scanner->mark = end;
+  skip_to_token(d);
+  if (d->cursor >= end) return;
+  size_t length = (size_t)(end - d->cursor);
+  char *slice = reserve_slice(d, length);
+  slice[0] = level->is_object ? '{' : '[';
+  memcpy(slice + 1, d->cursor, length);
+  slice[length + 1] = level->is_object ? '}' : ']';
+  slice[length + 2] = '\0';
+  if (d->foreign_point || scanner->long_numbers) mask_numbers(d, slice);
+  const cJSON *tree = parse(d, slice, length + 2);
+  if (level->is_object) {
+    add_members(d, tree->child);
+  } else {
+    add_items(d, tree->child, &level->taken);
+  }
+  drop_tree(d->box);
+}
+
+/* Opens the unfinished item of the watched container, or the outermost container, and watches that.
+** [-0, +1 or +2: its table, below it its name when it is a member] */
+static void open_item(decoder *d) {
+  qhub_json_scanner *scanner = &d->scanner;
+  luaL_checkstack(d->L, 6, "JSON is nested too deeply");
+  if (scanner->watched > 0 && scanner->levels[scanner->watched].is_object) {
+    d->cursor = scanner->mark;
+    skip_to_token(d);
+    push_string(d);
+  }
+  scanner->watched++;
+  push_table(d, scanner->levels[scanner->watched].is_object, 0);
+  scanner->mark = scanner->levels[scanner->watched].open + 1;
+}
+
+/* The scanner has gone a slice beyond the mark: takes what is complete, from the watched container
+** inwards, until less than a slice is left. */
+static void take_slices(decoder *d) {
+  qhub_json_scanner *scanner = &d->scanner;
+  for (;;) {
+    if (scanner->watched > 0) {
+      const char *comma = scanner->levels[scanner->watched].comma;
+      if (comma != NULL && comma > scanner->mark) take_items(d, comma);
+    }
+    if (scanner->watched == scanner->depth) return;
+    if ((size_t)(scanner->position - scanner->mark) <= scanner->window) return;
+    open_item(d);
+  }
+}
+
+/* The watched container has been closed: takes the rest and puts it into the one around it.
+** [-1 or -2, +0; -0, +0 when it is the outermost one] */
+static void close_item(decoder *d) {
+  qhub_json_scanner *scanner = &d->scanner;
+  take_items(d, scanner->position - 1);
+  scanner->mark = scanner->position;
+  scanner->watched--;
+  if (scanner->watched == 0) return;
+  qhub_json_level *around = &scanner->levels[scanner->watched];
+  if (around->is_object) {
+    lua_rawset(d->L, -3);
+  } else {
+    lua_rawseti(d->L, -2, (lua_Integer)++around->taken);
+  }
+}
+
+/* ---- failure ----------------------------------------------------------------------------- */
+
+/* Describes the byte or character where the text goes wrong.  [-0, +1] */
+static void push_found(lua_State *L, const qhub_json_scanner *scanner) {
+  const char *position = scanner->position;
+  size_t sequence = qhub_utf8_sequence(position, (size_t)(scanner->end - position));
+  if (position == scanner->end) {
+    lua_pushliteral(L, "the end of the text");
+  } else if (sequence == 0 || (unsigned char)*position < 0x20 || *position == 0x7F) {
+    char digits[3];
+    static const char hex[] = "0123456789ABCDEF";
+    digits[0] = hex[(unsigned char)*position >> 4];
+    digits[1] = hex[(unsigned char)*position & 15];
+    digits[2] = '\0';
+    lua_pushfstring(L, "byte 0x%s", digits);
+  } else {
+    lua_pushliteral(L, "'");
+    lua_pushlstring(L, position, sequence);
+    lua_pushliteral(L, "'");
+    lua_concat(L, 3);
+  }
+}
+
+/* [-0, +4] nil, message, line, column */
+static int push_failure(lua_State *L, const qhub_json_scanner *scanner) {
+  size_t line, column;
+  qhub_json_scan_where(scanner, &line, &column);
+  lua_pushnil(L);
+  if (scanner->unexpected) {
+    push_found(L, scanner);
+    lua_pushfstring(L, "expected %s, found %s", scanner->problem, lua_tostring(L, -1));
+    lua_remove(L, -2);
+  } else {
+    lua_pushstring(L, scanner->problem);
+  }
+  lua_pushinteger(L, (lua_Integer)line);
+  lua_pushinteger(L, (lua_Integer)column);
+  return 4;
+}
+
+int qhub_json_decode(lua_State *L) {
+  decoder d;
+  size_t length;
+  luaL_checktype(L, 1, LUA_TSTRING);
+  const char *text = lua_tolstring(L, 1, &length);
+  lua_settop(L, 1);
+  d.L = L;
+  d.box = lua_newuserdatauv(L, sizeof *d.box, 0);
+  *d.box = (decode_box){NULL, NULL, 0};
+  lua_pushvalue(L, lua_upvalueindex(QHUB_JSON_BOX));
+  lua_setmetatable(L, -2);
+  lua_toclose(L, -1);
+  d.foreign_point = strcmp(localeconv()->decimal_point, ".") != 0;
+  qhub_json_scan_begin(&d.scanner, text, length, SLICE_SIZE);
+  for (;;) {
+    switch (qhub_json_scan(&d.scanner)) {
+      case QHUB_JSON_LARGE: take_slices(&d); break;
+      case QHUB_JSON_CLOSED: close_item(&d); break;
+      case QHUB_JSON_ERROR: return push_failure(L, &d.scanner);
+      case QHUB_JSON_END:
+        if (d.scanner.mark == text) push_whole(&d);
+        return 1;
+    }
+  }
+}
+
+/* No __gc: decode never yields, so that __close is always reached, and a finalizer for every small
+** text would cost more than the text. */
+static const luaL_Reg box_metamethods[] = {
+  {"__close", close_box},
+  {NULL, NULL},
+};
+
+void qhub_json_push_decode_box(lua_State *L) {
+  luaL_newlib(L, box_metamethods);
+}
