@@ -1,0 +1,185 @@
+-- A simulator of the service gateway, for the demo and the tests.
+--
+-- Responsible for: options, wiring the parts together, listening, and ending in time. Run it with
+-- --help. Assumes Lua 5.4 with cqueues and luaossl; knows nothing of qhub, which it may be used
+-- with from any directory.
+
+local here = (arg and arg[0] or ""):match("^(.*)/[^/]*$") or "."
+package.path = here .. "/?.lua;" .. package.path
+
+local cqueues = require "cqueues"
+local cqueues_socket = require "cqueues.socket"
+
+local clock = require "clock"
+local control = require "control"
+local faults = require "faults"
+local files = require "files"
+local http = require "http"
+local model = require "model"
+local options = require "options"
+local recorder = require "recorder"
+local routes = require "routes"
+local token = require "token"
+
+-- All parts of one gateway, joined; `server` is what http.serve wants.
+local function build(chosen)
+  local settings = {}
+  for name, value in pairs(chosen.settings) do
+    settings[name] = value
+  end
+  math.randomseed(chosen.seed)
+  local parts = { settings = settings, defaults = chosen.settings, clock = clock.new() }
+  parts.server = {
+    accepted = 0, -- sockets, those of control included; the other counts leave them out
+    connections = 0,
+    open = 0,
+    peak = 0,
+    activity = cqueues.monotime(),
+    random = math.random,
+  }
+  parts.model = model.new(parts.clock, settings, math.random)
+  parts.files = files.new(parts.model, chosen.seed)
+  parts.tokens = token.new(parts.clock, settings, math.random)
+  parts.faults = faults.new()
+  parts.recorder = recorder.new(chosen.record)
+  parts.base_path = chosen.base_path
+  parts.base_url = chosen.base_url
+  parts.routes = routes.new(parts)
+  parts.control = control.new(parts)
+  return parts
+end
+
+-- Joins the parts to the connections.
+local function connect(parts)
+  local server, rules, log = parts.server, parts.faults, parts.recorder
+  function server.reset_armed()
+    return rules:reset_armed()
+  end
+  function server.route(request)
+    if request.path:find("^/_control/") then
+      return { control = true }
+    end
+    local operation = parts.routes:identify(request)
+    local fault = rules:take(request, operation)
+    return { operation = operation, fault = fault, record = log:add(request, operation, fault) }
+  end
+  local function perform(request, answer)
+    local fault = answer.fault
+    if parts.settings.latency_ms > 0 then
+      cqueues.sleep(parts.settings.latency_ms / 1000)
+    end
+    if not fault then
+      return parts.routes:dispatch(answer.operation, request)
+    end
+    rules:before(fault, request, parts)
+    local response = rules:performs(fault) and parts.routes:dispatch(answer.operation, request)
+    return rules:after(fault, response or nil)
+  end
+  function server.respond(request, answer)
+    if answer.control then
+      return parts.control:dispatch(request)
+    end
+    answer.record.body_size = #request.body
+    answer.record.body = #request.body <= 65536 and request.body or nil
+    log:begin()
+    local response = perform(request, answer)
+    log:finish()
+    answer.record.status = response.status
+    return response
+  end
+end
+
+local function listen(port)
+  local socket = cqueues_socket.listen { host = "127.0.0.1", port = port, reuseaddr = true }
+  assert(socket:listen())
+  local _, _, bound = socket:localname()
+  return socket, bound
+end
+
+local function accept(queue, parts, listener, ssl)
+  queue:wrap(function()
+    while true do
+      local socket = listener:accept { nodelay = true }
+      if socket then
+        queue:wrap(http.serve, parts.server, socket, ssl)
+      else
+        cqueues.sleep(0.01) -- out of descriptors, most likely
+      end
+    end
+  end)
+end
+
+-- Calls `stop` when nothing has moved on any connection for so many seconds.
+local function watch_idle(queue, server, seconds, stop)
+  queue:wrap(function()
+    local rest = seconds
+    repeat
+      cqueues.sleep(math.max(rest, 0.05))
+      rest = server.activity + seconds - cqueues.monotime()
+    until rest <= 0
+    stop()
+  end)
+end
+
+-- Calls `stop` when standard input ends.
+local function watch_stdin(queue, stop)
+  queue:wrap(function()
+    repeat
+      cqueues.poll { pollfd = 0, events = "r" }
+    until not io.stdin:read(1)
+    stop()
+  end)
+end
+
+local function main()
+  local chosen = options.parse(arg)
+  local listener, port = listen(chosen.port)
+  local scheme, ssl, ca_file = "http", nil, nil
+  local control_listener, control_port = nil, port
+  if chosen.tls then
+    local pem
+    ssl, pem = require("tls").make { expired = chosen.expired, host = chosen.host }
+    ca_file = os.tmpname()
+    local file = assert(io.open(ca_file, "w"))
+    file:write(pem)
+    file:close()
+    scheme = "https"
+    control_listener, control_port = listen(0)
+  end
+  local origin = string.format("%s://127.0.0.1:%d", scheme, port)
+  chosen.base_url = chosen.public_url or origin .. chosen.base_path
+  local parts = build(chosen)
+  connect(parts)
+
+  local queue = cqueues.new()
+  local function stop()
+    if ca_file then
+      os.remove(ca_file)
+    end
+    os.exit(0, false)
+  end
+  accept(queue, parts, listener, ssl)
+  if control_listener then
+    accept(queue, parts, control_listener)
+  end
+  if chosen.idle > 0 then
+    watch_idle(queue, parts.server, chosen.idle, stop)
+  end
+  if chosen.stdin then
+    watch_stdin(queue, stop)
+  end
+  local words = { "READY", port, origin .. chosen.base_path }
+  words[#words + 1] = ca_file and "ca=" .. ca_file
+  words[#words + 1] = "control=http://127.0.0.1:" .. control_port
+  io.stdout:write(table.concat(words, " "), "\n")
+  io.stdout:flush()
+  while true do
+    local ok, message = queue:loop()
+    if ok then
+      return
+    end
+    io.stderr:write("gateway: ", tostring(message), "\n")
+  end
+end
+
+main()

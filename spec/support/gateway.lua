@@ -1,0 +1,197 @@
+-- The gateway simulator as a child process, for specs.
+--
+-- Responsible for: starting examples/gateway/main.lua, steering it over its control API, and ending
+-- it. Assumes that the specs run in the project's root. It must not load anything of qhub.
+--
+-- The child's standard input is a pipe from this process and its READY line comes through a FIFO:
+-- when this process dies, however it dies, the child reads the end of its input and ends too.
+
+local cqueues_socket = require "cqueues.socket"
+local json = dofile "examples/gateway/json.lua"
+
+local Gateway = {}
+Gateway.__index = Gateway
+
+local gateway = {}
+
+local function shell_quote(text)
+  return "'" .. tostring(text):gsub("'", "'\\''") .. "'"
+end
+
+-- Options of the command line from { "--tls" } or { tls = true, idle = 5, set = { "a=1" } }.
+local function words_of(args)
+  local words = {}
+  for _, word in ipairs(args or {}) do
+    words[#words + 1] = shell_quote(word)
+  end
+  for name, value in pairs(args or {}) do
+    if type(name) == "string" then
+      for _, one in ipairs(type(value) == "table" and value or { value }) do
+        words[#words + 1] = "--" .. name:gsub("_", "-")
+        words[#words + 1] = one ~= true and shell_quote(one) or nil
+      end
+    end
+  end
+  return table.concat(words, " ")
+end
+
+-- Starts a simulator. Returns an object with url (the base URL), origin, port, token, ca_file,
+-- control (URL); raises when it does not come up.
+function gateway.start(args)
+  local fifo = os.tmpname()
+  os.remove(fifo)
+  assert(os.execute("mkfifo -m 600 " .. fifo))
+  -- A sanitizer that is preloaded into this process would only slow down the child.
+  local command = "LD_PRELOAD= exec lua5.4 examples/gateway/main.lua --stdin "
+    .. words_of(args)
+    .. " >"
+    .. fifo
+  local input = assert(io.popen(command, "w"))
+  local output = assert(io.open(fifo))
+  local line = output:read("l") or ""
+  output:close()
+  os.remove(fifo)
+  local port, url = line:match("^READY (%d+) (%S+)")
+  if not port then
+    input:close()
+    error("the gateway simulator did not start: " .. line, 2)
+  end
+  local self = setmetatable({
+    input = input,
+    url = url,
+    origin = url:match("^%a+://[^/]+"),
+    port = tonumber(port),
+    control = line:match("control=(%S+)"),
+    ca_file = line:match("ca=(%S+)"),
+    token = args and args.token or "demo-token",
+  }, Gateway)
+  self.control_port = tonumber(self.control:match(":(%d+)$"))
+  return self
+end
+
+local function exchange(socket, text)
+  assert(socket:write(text))
+  local status = (socket:read("*L") or ""):match("^HTTP/1.1 (%d+)")
+  if not status then
+    return nil
+  end
+  local length
+  for line in socket:lines("*L") do
+    length = tonumber(line:match("^Content%-Length: (%d+)")) or length
+    if line == "\r\n" then
+      break
+    end
+  end
+  return tonumber(status), length == 0 and "" or socket:read(length)
+end
+
+-- One control request; returns the decoded answer and raises for anything but 200.
+function Gateway:call(method, path, body)
+  local text = body and json.encode(body) or ""
+  local request = string.format(
+    "%s /_control/%s HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: %d\r\n\r\n%s",
+    method,
+    path,
+    #text,
+    text
+  )
+  if not self.socket then
+    self.socket =
+      cqueues_socket.connect { host = "127.0.0.1", port = self.control_port, nodelay = true }
+    self.socket:setmode("b", "bn")
+    self.socket:settimeout(30)
+  end
+  local ok, status, answer = pcall(exchange, self.socket, request)
+  if not ok or not answer then
+    self.socket:close()
+    self.socket = nil
+    error("the gateway simulator does not answer: " .. tostring(status), 3)
+  elseif status ~= 200 then
+    error("the gateway simulator refused: " .. answer, 3)
+  end
+  return (json.decode(answer))
+end
+
+-- Adds a fault rule { match =, times =, skip =, fault = }; see examples/gateway/control.lua.
+function Gateway:fault(rule)
+  return self:call("POST", "faults", rule).rule
+end
+
+-- Back to a fresh gateway: no faults, default settings, no requests remembered, tokens restored.
+-- Executions stay.
+function Gateway:clear()
+  self:call("DELETE", "faults")
+  self:call("DELETE", "settings")
+  self:call("DELETE", "requests")
+  self:call("POST", "tokens", { restore = true, reset = true })
+end
+
+-- What was asked: { requests = {...}, total, operations = { get_status = n }, peak, connections }.
+function Gateway:requests()
+  return self:call("GET", "requests")
+end
+
+local function escape(text)
+  return (text:gsub("[^%w]", function(byte)
+    return string.format("%%%02X", byte:byte())
+  end))
+end
+
+-- How many requests had this method (nil: any) and a path that matches this Lua pattern.
+function Gateway:count(method, pattern)
+  local path = "requests?pattern=" .. escape(pattern or "")
+  return self:call("GET", path .. (method and "&method=" .. method or "")).count
+end
+
+-- Changes settings (see main.lua --help); returns all.
+function Gateway:settings(values)
+  return self:call("POST", "settings", values)
+end
+
+-- Moves the simulator's clock forward: runs get on, logs appear, tokens expire.
+function Gateway:advance(seconds)
+  self:call("POST", "clock", { advance = seconds })
+end
+
+-- Brings an execution (nil: all) to a status at once.
+function Gateway:force(id, status)
+  self:call("POST", "executions", { id = id, status = status })
+end
+
+-- Starts many runs; `body` is the request body of each. Returns the list of ids.
+function Gateway:create(count, body)
+  return self:call("POST", "executions", { create = count, body = body or {} }).ids
+end
+
+-- Forgets all executions.
+function Gateway:forget()
+  self:call("DELETE", "executions")
+end
+
+-- { name, size, sha256, etag } of a file as it is now.
+function Gateway:file(id, name)
+  return self:call("GET", "file?id=" .. escape(id) .. "&name=" .. escape(name))
+end
+
+-- Token endpoint: counts { requests, granted, refused }, and switches
+-- { revoke = true|"token", restore = true, expire = true, reset = true }.
+function Gateway:tokens(switches)
+  return self:call(switches and "POST" or "GET", "tokens", switches)
+end
+
+-- Ends the simulator and waits for its end.
+function Gateway:stop()
+  if self.socket then
+    self.socket:close()
+    self.socket = nil
+  end
+  if self.input then
+    self.input:close()
+    self.input = nil
+  end
+end
+
+Gateway.__close = Gateway.stop
+Gateway.__gc = Gateway.stop
+
+return gateway
