@@ -2,14 +2,14 @@
 # build/obj/NAME and its own folder build/NAME to be put into LUA_CPATH (the release is in build).
 
 # What scripts/configure.sh finds out about the machine. make itself sees to it before anything
-# else, which installs the packages that compiling needs; it is asked again when the set of
-# installed packages changes.
+# else, which installs the packages that compiling (and the goals) need, all at once; it is asked
+# again when the set of installed packages changes.
 ifneq ($(filter-out clean dist uninstall help,$(or $(MAKECMDGOALS),all)),)
 include build/config.mk
 endif
 build/config.mk: scripts/configure.sh scripts/need.sh $(wildcard /var/lib/dpkg/status)
 	@mkdir -p build
-	@scripts/configure.sh >$@.new && mv $@.new $@
+	@scripts/configure.sh $(filter demo test lint check bench,$(MAKECMDGOALS)) >$@.new && mv $@.new $@
 
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wstrict-prototypes \
   -Wmissing-prototypes -Wcast-qual -Wwrite-strings -Wformat=2 -Wundef -Wvla

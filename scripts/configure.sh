@@ -2,9 +2,11 @@
 # Prints the machine's part of the build as make variables: which Lua 5.4 there is, how to compile
 # against libcurl and cJSON, how a loadable module is linked. The Makefile keeps the answer in
 # build/config.mk.
+#
+#   scripts/configure.sh [GROUP...]      groups of scripts/need.sh to look for beside `build`
 set -eu
 cd "$(dirname "$0")/.."
-scripts/need.sh build >&2
+scripts/need.sh build "$@" >&2
 
 lua_pc=
 for name in lua5.4 lua-5.4 lua54 lua; do

@@ -37,6 +37,7 @@ mirror=$(apt-get indextargets --format '$(REPO_URI) $(LABEL)' 'Identifier: Packa
 tarball=$tmp/qhub-debian-$suite.tar
 if [ ! -s "$tarball" ]; then
   new=$(mktemp -d "$tmp/qhub-debootstrap.XXXXXX")
+  chmod 755 "$new"
   echo "try_debian: making a minimal $suite from $mirror"
   debootstrap --variant=minbase "$suite" "$new" "$mirror" >"$tarball.log" 2>&1 ||
     { tail -n 20 "$tarball.log" >&2; fail "debootstrap failed, see $tarball.log"; }
@@ -55,6 +56,7 @@ leave() {
 trap leave EXIT
 trap 'exit 130' INT TERM
 tar -C "$root" -xf "$tarball"
+chmod 755 "$root" # mktemp made it for root alone
 cp -L /etc/resolv.conf "$root/etc/resolv.conf"
 cp -L /etc/hosts "$root/etc/hosts"
 mount -t proc proc "$root/proc"

@@ -12,8 +12,7 @@ local RESTRICTED = {
   {
     header = "^curl/",
     files = {
-      "^src/core/engine%.[ch]$",
-      "^src/core/engine_internal%.h$",
+      "^src/core/engine[%w_]*%.[ch]$",
       "^src/core/session%.[ch]$",
       "^src/core/transfer%.[ch]$",
     },
