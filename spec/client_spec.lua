@@ -1,0 +1,577 @@
+-- The client as programs see it: construction, misuse, requests, answers. Over a transport double.
+
+local qhub = require "qhub"
+local Double = require "spec.support.double"
+
+local BASE = "https://gateway.example/acme/vqe/v1"
+
+-- The message with which `fn(...)` raises.
+local function misuse(fn, ...)
+  local ok, message = pcall(fn, ...)
+  assert.is_false(ok)
+  assert.is_string(message)
+  return message
+end
+
+local function build(changes)
+  local o = { token = "t", base_url = BASE, transport = function() end }
+  for name, value in pairs(changes) do
+    o[name] = value ~= "nil" and value or nil
+  end
+  return qhub.HubServiceClient(o)
+end
+
+describe("building a client", function()
+  it("needs a token and a base_url", function()
+    assert.matches("provide 'token'", misuse(build, { token = "nil" }))
+    assert.matches("provide 'base_url'", misuse(build, { base_url = "nil" }))
+    assert.matches("table of options", misuse(qhub.HubServiceClient))
+  end)
+
+  it("blames the line of the program that did it", function()
+    local line
+    local message = misuse(function()
+      line = debug.getinfo(1, "l").currentline + 1
+      qhub.HubServiceClient { base_url = BASE }
+    end)
+    assert.matches("client_spec.lua:" .. line .. ":", message, 1, true)
+  end)
+
+  it("refuses a template, user info, queries, fragments and other schemes", function()
+    for _, url in ipairs {
+      qhub.HubServiceClientEnvironment.DEFAULT,
+      "https://gateway.example/%3Ccontext%3E/x/v1",
+      "https://user:pass@gateway.example/",
+      "https://gateway.example/?a=1",
+      "https://gateway.example/#x",
+      "ftp://gateway.example/",
+      "file:///etc/passwd",
+      "gateway.example/acme",
+      "https://",
+      "https://gate way.example/",
+      "https://gateway.example/\r\nX: 1",
+      "https://gateway.example:99999/",
+      "",
+      42,
+    } do
+      misuse(build, { base_url = url })
+    end
+    assert.matches("acme/vqe/v1", misuse(build, { base_url = "https://g/<a>/b" }))
+  end)
+
+  it("takes environment in the place of base_url, which wins", function()
+    local double = Double { { status_code = 200, body = "[]" } }
+    local client = double:client { environment = qhub.HubServiceClientEnvironment.DEFAULT }
+    assert(client:get_service_executions())
+    assert.equal(BASE .. "/", double.requests[1].url)
+    misuse(build, { base_url = "nil", environment = qhub.HubServiceClientEnvironment.DEFAULT })
+    assert.truthy(build { base_url = "nil", environment = "http://127.0.0.1:1/x" })
+  end)
+
+  it("refuses tokens that are empty or have control characters, without telling them", function()
+    for _, token in ipairs { "", "s3cret\n", "s3cret\r\nX: y", "s3\0cret", 12, true } do
+      local message = misuse(build, { token = token })
+      assert.is_nil(message:find("cret", 1, true))
+    end
+  end)
+
+  it("names unknown options and the nearest known one", function()
+    assert.matches("did you mean 'max_retries'", misuse(build, { max_retry = 1 }))
+    assert.matches("did you mean 'base_url'", misuse(build, { baseUrl = BASE }))
+    assert.matches("known are", misuse(build, { zzzzzzzzz = 1 }))
+    assert.matches("did you mean 'ca_file'", misuse(build, { http = { cafile = "x" } }))
+    assert.matches("did you mean 'level'", misuse(build, { logging = { levels = "info" } }))
+  end)
+
+  it("checks types and ranges", function()
+    for name, values in pairs {
+      timeout = { 0, -1, "60", 0 / 0, math.huge },
+      total_timeout = { 0, {} },
+      max_retries = { -1, 1.5, "2" },
+      follow_redirects = { 1, "yes" },
+      max_response_bytes = { 0, -5, 1.5 },
+      headers = { "x", { "x" }, { ["a b"] = "1" }, { a = "1\r\nb: 2" }, { a = {} }, { a = true } },
+      http = { 1, { max_connections = 0 }, { http_version = "3" }, { verify = 1 } },
+      logging = { 1, { level = "loud" }, { logger = 1 } },
+      transport = { 1, {} },
+      on_response = { 1 },
+    } do
+      for _, value in ipairs(values) do
+        local message = misuse(build, { [name] = value })
+        assert.matches("HubServiceClient", message)
+      end
+    end
+  end)
+
+  it("keeps header values out of its messages", function()
+    local message = misuse(build, { headers = { ["X-Api-Key"] = "s3cret\n" } })
+    assert.is_nil(message:find("s3cret", 1, true))
+    assert.matches("X%-Api%-Key", message)
+  end)
+
+  it("shows its address, not its token", function()
+    local client = build { token = "s3cret" }
+    assert.equal("qhub.HubServiceClient " .. BASE, tostring(client))
+    client:close()
+    assert.matches("closed", tostring(client))
+  end)
+
+  it("offers itself as service_api", function()
+    local client = build {}
+    assert.equal(client, client.service_api)
+  end)
+end)
+
+describe("a request", function()
+  local function sent(call, changes)
+    local double = Double { { status_code = 200, body = "[]" } }
+    call(double:client(changes))
+    return double.requests[1]
+  end
+
+  it("goes to the path and method of the wire contract", function()
+    local expected = {
+      {
+        "GET",
+        "/",
+        function(c)
+          c:get_service_executions()
+        end,
+      },
+      {
+        "POST",
+        "/",
+        function(c)
+          c:start_execution {}
+        end,
+      },
+      {
+        "GET",
+        "/a%2Fb%20%C3%A4",
+        function(c)
+          c:get_status "a/b ä"
+        end,
+      },
+      {
+        "GET",
+        "/7/result",
+        function(c)
+          c:get_result "7"
+        end,
+      },
+      {
+        "GET",
+        "/7/result/%2E%2E%2Fx",
+        function(c)
+          c:get_result_file("7", "../x")
+        end,
+        true,
+      },
+      {
+        "GET",
+        "/7/log",
+        function(c)
+          c:get_logs "7"
+        end,
+      },
+      {
+        "PUT",
+        "/7/cancel",
+        function(c)
+          c:cancel_execution "7"
+        end,
+      },
+    }
+    for _, case in ipairs(expected) do
+      local request = sent(case[3])
+      assert.equal(case[1], request.method)
+      -- dots are unreserved (RFC 3986 2.3); only whole dot segments are dangerous
+      assert.equal(BASE .. case[2]:gsub("%%2E", "."), request.url)
+    end
+  end)
+
+  it("works with a base_url that ends in slashes", function()
+    local request = sent(function(c)
+      c:get_status "1"
+    end, { base_url = BASE .. "//" })
+    assert.equal(BASE .. "/1", request.url)
+  end)
+
+  it("refuses ids and names that are no segment", function()
+    local client = build {}
+    for _, id in ipairs { "", ".", "..", "a\nb", "a\0b", 5, true } do
+      misuse(client.get_status, client, id)
+      misuse(client.get_result_file, client, "1", id)
+      misuse(client.execution, client, id)
+    end
+    misuse(client.get_status, client)
+  end)
+
+  it("carries token, Accept, User-Agent and, with a body, Content-Type", function()
+    local request = sent(function(c)
+      c:start_execution { input = {} }
+    end)
+    assert.equal("Bearer t0ken", request.headers.authorization)
+    assert.equal("application/json", request.headers["content-type"])
+    assert.matches("^application/json", request.headers.accept)
+    assert.equal("qhub-lua/" .. qhub._VERSION, request.headers["user-agent"])
+    request = sent(function(c)
+      c:get_result_file("1", "x")
+    end)
+    assert.equal("*/*", request.headers.accept)
+    assert.is_nil(request.headers["content-type"])
+    assert.is_nil(request.body)
+  end)
+
+  it("merges headers by precedence, whatever their case", function()
+    local client_headers = { ["X-A"] = "client", ["X-B"] = "client", AUTHORIZATION = "client" }
+    local request = sent(function(c)
+      c:get_status("1", { headers = { ["x-a"] = "request", ["ACCEPT"] = false } })
+    end, { headers = client_headers })
+    assert.equal("request", request.headers["x-a"])
+    assert.equal("client", request.headers["x-b"])
+    assert.equal("Bearer t0ken", request.headers.authorization)
+    assert.is_nil(request.headers.accept)
+    request = sent(function(c)
+      c:get_status("1", { headers = { authorization = "Basic x", ["x-b"] = false } })
+    end, { headers = client_headers })
+    assert.equal("Basic x", request.headers.authorization)
+    assert.is_nil(request.headers["x-b"])
+  end)
+
+  it("forgets per-request headers afterwards", function()
+    local double = Double { { status_code = 200, body = "[]" } }
+    local client = double:client()
+    client:get_logs("1", { headers = { ["x-once"] = "1" } })
+    client:get_logs("1")
+    assert.equal("1", double.requests[1].headers["x-once"])
+    assert.is_nil(double.requests[2].headers["x-once"])
+  end)
+
+  it("encodes queries", function()
+    local request = sent(function(c)
+      c:get_service_executions { query = { b = { 1, "x y", true }, a = 1.5, ["ü&"] = "=" } }
+    end)
+    assert.equal(BASE .. "/?a=1.5&b=1&b=x%20y&b=true&%C3%BC%26=%3D", request.url)
+    misuse(sent, function(c)
+      c:get_service_executions { query = { a = { {} } } }
+    end)
+  end)
+
+  it("sends the body as it is given, with options.body merged over it", function()
+    local function body(b, o)
+      return sent(function(c)
+        c:start_execution(b, o)
+      end).body
+    end
+    assert.equal("{}", body {})
+    assert.equal('{"a":[]}', body { a = qhub.json.array {} })
+    assert.equal('{"a":{}}', body { a = {} })
+    assert.equal('{"a":2}', body({ a = 1 }, { body = { a = 2 } }))
+    local given = { a = 1 }
+    body(given, { body = { b = 2 } })
+    assert.same({ a = 1 }, given)
+  end)
+
+  it("refuses a body that is no JSON object, naming the place", function()
+    local client = build {}
+    for _, body in ipairs { { 1, 2 }, "x", qhub.json.array {} } do
+      assert.matches("JSON object", misuse(client.start_execution, client, body))
+    end
+    local message = misuse(client.start_execution, client, { input = { x = { 1, 2, 0 / 0 } } })
+    assert.matches("input.x[3]", message, 1, true)
+    misuse(client.start_execution, client)
+  end)
+
+  it("checks its options", function()
+    local client = build {}
+    assert.matches(
+      "did you mean 'timeout'",
+      misuse(client.get_status, client, "1", { time_out = 1 })
+    )
+    misuse(client.get_status, client, "1", { chunk_size = 1 })
+    misuse(client.get_result_file, client, "1", "x", { chunk_size = 0 })
+    misuse(client.get_status, client, "1", "options")
+    misuse(client.start_execution, client, {}, { idempotent = 1 })
+  end)
+end)
+
+describe("an answer", function()
+  local function asked(answer, call)
+    local client = Double({ answer }):client { max_retries = 0 }
+    return call(client)
+  end
+  local function status(body)
+    return asked({ status_code = 200, body = body }, function(c)
+      return c:get_status "1"
+    end)
+  end
+  local function logs(answer)
+    return asked(answer, function(c)
+      return c:get_logs "1"
+    end)
+  end
+
+  it("is exactly one value", function()
+    assert.equal(1, select("#", status '{"id":"1"}'))
+  end)
+
+  it("accepts any 2xx", function()
+    for _, code in ipairs { 200, 201, 202, 203, 206, 226 } do
+      assert.truthy(asked({ status_code = code, body = '{"id":"1"}' }, function(c)
+        return c:get_status "1"
+      end))
+    end
+  end)
+
+  it("gives executions with fields in both spellings, null as nil, unknown values kept", function()
+    local e = status [[{"id":"1","created_at":"2026-02-27 10:04:50","startedAt":null,
+      "status":"PAUSED","serviceId":"s","tags":["a"],"novel":{"x":[]}}]]
+    assert.equal("2026-02-27 10:04:50", e.created_at)
+    assert.is_nil(e.started_at)
+    assert.equal("PAUSED", e.status)
+    assert.equal("s", e.service_id)
+    assert.equal("a", e.tags[1])
+    assert.is_nil(e.novel)
+    assert.truthy(e.raw.novel)
+    assert.is_false(e:is_terminal())
+    assert.matches('"novel":{"x":[]}', qhub.json.encode(e), 1, true)
+  end)
+
+  it("takes the id from Location when a start has no usable body", function()
+    for _, body in ipairs { "", "null", "<html>", '{"status":"PENDING"}', "[]", '"x"' } do
+      local e = assert(asked({
+        status_code = 201,
+        body = body,
+        headers = { LOCATION = BASE .. "/a%2Fb?x=1" },
+      }, function(c)
+        return c:start_execution {}
+      end))
+      assert.equal("a/b", e.id)
+    end
+  end)
+
+  it("says that a run may have started when nothing names it", function()
+    for _, location in ipairs { "https://gateway.example/", "https://gateway.example", "", "/.." } do
+      local e, err = asked(
+        { status_code = 201, body = "", headers = { location = location } },
+        function(c)
+          return c:start_execution {}
+        end
+      )
+      assert.is_nil(e)
+      assert.equal("decode", err.kind)
+      assert.matches("may have started", err.message)
+      assert.equal(201, err.status_code)
+    end
+  end)
+
+  it("lists executions, and tells the old health object from a list", function()
+    local list = assert(asked({ status_code = 200, body = '[{"id":"1"},{"id":"2"}]' }, function(c)
+      return c:get_service_executions()
+    end))
+    assert.equal(2, #list)
+    assert.equal("2", list[2].id)
+    local nothing, err = asked({ status_code = 200, body = '{"status":"up"}' }, function(c)
+      return c:get_service_executions()
+    end)
+    assert.is_nil(nothing)
+    assert.equal("decode", err.kind)
+  end)
+
+  it("keeps the result envelope whole, with aliases that are never encoded", function()
+    local text = '{"_embedded":{"status":{"id":"1","status":"FAILED"}},"energy":-1.0,"links":7}'
+    local result = assert(asked({ status_code = 200, body = text }, function(c)
+      return c:get_result "1"
+    end))
+    assert.equal(-1.0, result.energy)
+    assert.equal("FAILED", result.embedded.status.status)
+    assert.equal(7, result.links)
+    assert.is_nil(rawget(result, "embedded"))
+    assert.same(qhub.json.decode(text), qhub.json.decode(qhub.json.encode(result)))
+  end)
+
+  it("returns a result that is no object as decoded", function()
+    assert.equal(
+      3,
+      asked({ status_code = 200, body = "3" }, function(c)
+        return c:get_result "1"
+      end)
+    )
+    assert.equal(
+      qhub.json.null,
+      asked({ status_code = 200, body = "null" }, function(c)
+        return c:get_result "1"
+      end)
+    )
+  end)
+
+  it("has no logs for 204, blank and null, and turns bare strings into entries", function()
+    assert.same({}, logs { status_code = 204 })
+    assert.same({}, logs { status_code = 200, body = " \n" })
+    assert.same({}, logs { status_code = 200, body = "null" })
+    local entries = logs {
+      status_code = 200,
+      body = '["old",{"message":"m","severity":null,"timestamp":"t"}]',
+    }
+    assert.same({ message = "old" }, entries[1])
+    assert.same({ message = "m", timestamp = "t" }, entries[2])
+  end)
+
+  it("never takes an error for missing logs", function()
+    for _, code in ipairs { 401, 404, 500 } do
+      local entries, err = logs { status_code = code, body = "" }
+      assert.is_nil(entries)
+      assert.equal("api", err.kind)
+      assert.equal(code, err.status_code)
+    end
+  end)
+
+  it("ignores the body of a cancel", function()
+    for _, body in ipairs { "", "null", "<html>", '{"id":"1"}' } do
+      assert.is_true(asked({ status_code = 202, body = body }, function(c)
+        return c:cancel_execution "1"
+      end))
+    end
+  end)
+
+  it("that is not the JSON it must be is a decode error with all that came", function()
+    for _, body in ipairs { "<html>Welcome</html>", "", '{"id":', "[]", "null", "7" } do
+      local e, err = asked({
+        status_code = 200,
+        body = body,
+        headers = { ["content-type"] = "text/html", ["x-request-id"] = "r" },
+      }, function(c)
+        return c:get_status "1"
+      end)
+      assert.is_nil(e)
+      assert.equal("decode", err.kind)
+      assert.equal(200, err.status_code)
+      assert.equal(body ~= "" and body or nil, err.body)
+      assert.equal("text/html", err.headers["Content-Type"])
+      assert.equal("r", err.request_id)
+    end
+  end)
+end)
+
+describe("an error", function()
+  local function err_of(answer, options)
+    local client = Double({ answer }):client(options or { max_retries = 0 })
+    local value, err = client:get_status "1"
+    assert.is_nil(value)
+    return err
+  end
+
+  it("keeps status, headers, body, request id and attempts", function()
+    local err = err_of {
+      status_code = 404,
+      headers = { ["X-Correlation-Id"] = "c1" },
+      body = '{"code":"x","message":"no such execution","description":"d"}',
+    }
+    assert.is_true(qhub.is_error(err))
+    assert.equal("api", err.kind)
+    assert.equal(404, err.status_code)
+    assert.equal("c1", err.request_id)
+    assert.equal("c1", err.headers["x-correlation-ID"])
+    assert.equal("no such execution", err.body.message)
+    assert.equal("GET", err.method)
+    assert.equal(BASE .. "/1", err.url)
+    assert.equal(1, err.attempts)
+    assert.matches("404 Not Found: no such execution: d", tostring(err))
+    assert.matches("404", "it said " .. err)
+  end)
+
+  it("keeps its status whatever its body is", function()
+    assert.equal("<html>", err_of({ status_code = 502, body = "<html>" }).body)
+    assert.is_nil(err_of({ status_code = 502, body = "" }).body)
+    assert.equal(502, err_of({ status_code = 502 }).status_code)
+    assert.equal(300, err_of({ status_code = 300 }).status_code)
+  end)
+
+  it("is one line without the token, even when the gateway echoes it", function()
+    local err = err_of {
+      status_code = 403,
+      body = '{"message":"token t0ken\\nis\\u0007 bad"}',
+    }
+    assert.is_nil(tostring(err):find "[%c]")
+    assert.is_nil(tostring(err):find("t0ken", 1, true))
+  end)
+
+  it("turns into a raise with its fields intact", function()
+    local client = Double({ { status_code = 404 } }):client()
+    local ok, err = pcall(function()
+      return _G.assert(client:get_status "1")
+    end)
+    assert.is_false(ok)
+    assert.equal(404, err.status_code)
+  end)
+
+  it("of the transport counts as maybe sent, and a start is not repeated", function()
+    local double = Double {
+      function()
+        return nil, "cable cut"
+      end,
+    }
+    local client = double:client()
+    local value, err = client:start_execution {}
+    assert.is_nil(value)
+    assert.equal("network", err.kind)
+    assert.is_true(err.sent)
+    assert.equal(1, #double.requests)
+    assert.matches("cable cut.*may have started", err.message)
+  end)
+
+  it("caps what is kept of a body", function()
+    local body = ("x"):rep(100)
+    local err = err_of({ status_code = 500, body = body }, {
+      max_response_bytes = 10,
+      max_retries = 0,
+    })
+    assert.equal(("x"):rep(10), err.body)
+    local pieces = 0
+    err = err_of({
+      status_code = 200,
+      body = function()
+        pieces = pieces + 1
+        return body
+      end,
+    }, { max_response_bytes = 250 })
+    assert.equal("decode", err.kind)
+    assert.equal(3, pieces)
+    assert.equal(250, #err.body)
+  end)
+end)
+
+describe("a closed client", function()
+  it("raises at every call, and closing twice is nothing", function()
+    local client = build {}
+    local execution = client:execution "1"
+    client:close()
+    client:close()
+    assert.matches("closed", misuse(client.get_status, client, "1"))
+    assert.matches("closed", misuse(client.execution, client, "1"))
+    assert.matches("closed", misuse(execution.refresh, execution))
+  end)
+
+  it("is closed by a to-be-closed variable", function()
+    local kept
+    do
+      local client <close> = build {}
+      kept = client
+    end
+    assert.matches("closed", misuse(kept.get_status, kept, "1"))
+  end)
+
+  it("ends its calls under way with kind cancelled", function()
+    local client
+    client = Double({
+      function()
+        client:close()
+        return { status_code = 200, body = "{}" }
+      end,
+    }):client()
+    local value, err = client:get_status "1"
+    assert.is_nil(value)
+    assert.equal("cancelled", err.kind)
+  end)
+end)
