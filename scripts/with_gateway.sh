@@ -36,7 +36,7 @@ mkfifo "$dir/out"
   "$lua" "$top/examples/gateway/main.lua" --port 0 >"$dir/out" &
 gateway=$!
 exec 3<"$dir/out"
-while read -r word _ base_url <&3; do
+while read -r word _ base_url _ <&3; do
   [ "$word" != READY ] || break
 done
 [ "${word:-}" = READY ] || {
