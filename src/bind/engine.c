@@ -1,0 +1,175 @@
+/*
+** core.engine: the engine userdata. Arguments, results and lifetimes; what the engine does is in
+** core/engine.h. Errors are raised for misuse and lack of memory only, never below libcurl.
+*/
+#include <math.h>
+#include <string.h>
+
+#include "engine_bind.h"
+#include "module.h"
+
+void qhub_bind_type(lua_State *L, const char *name, const luaL_Reg *methods,
+                    const luaL_Reg *metamethods) {
+  luaL_newmetatable(L, name);
+  luaL_setfuncs(L, metamethods, 0);
+  lua_newtable(L);
+  luaL_setfuncs(L, methods, 0);
+  lua_setfield(L, -2, "__index");
+  lua_pop(L, 1);
+}
+
+void *qhub_bind_new(lua_State *L, const char *name, size_t size, int values) {
+  void *box = lua_newuserdatauv(L, size, values);
+  memset(box, 0, size);
+  luaL_setmetatable(L, name);
+  return box;
+}
+
+const char *qhub_bind_kind_name(qhub_failure_kind kind) {
+  switch (kind) {
+    case QHUB_FAIL_TIMEOUT: return "timeout";
+    case QHUB_FAIL_TOO_LARGE: return "too_large";
+    case QHUB_FAIL_CANCELLED: return "cancelled";
+    case QHUB_FAIL_MEMORY: return "memory";
+    default: return "network";
+  }
+}
+
+/* The engine at argument 1, open. */
+static qhub_engine *check_open(lua_State *L) {
+  const qhub_engine_box *box = luaL_checkudata(L, 1, QHUB_ENGINE_TYPE);
+  if (box->engine == NULL || qhub_engine_is_closed(box->engine)) {
+    luaL_error(L, "the engine is closed");
+  }
+  return box->engine;
+}
+
+/* core.engine() -> engine   [-0, +1] */
+static int new_engine(lua_State *L) {
+  const char *message = NULL;
+  qhub_engine_box *box =
+    qhub_bind_new(L, QHUB_ENGINE_TYPE, sizeof *box, QHUB_ENGINE_VALUES);
+  lua_newtable(L);
+  lua_createtable(L, 0, 1);
+  lua_pushliteral(L, "v");
+  lua_setfield(L, -2, "__mode");
+  lua_setmetatable(L, -2);
+  lua_setiuservalue(L, -2, QHUB_ENGINE_TRANSFERS);
+  box->engine = qhub_engine_new(&message);
+  if (box->engine == NULL) return luaL_error(L, "cannot make an HTTP engine: %s", message);
+  return 1;
+}
+
+/* engine:step(timeout) -> number of transfers that have news   [-2, +1] */
+static int step(lua_State *L) {
+  qhub_engine *engine = check_open(L);
+  lua_Number timeout = -1;
+  if (!lua_isnoneornil(L, 2)) {
+    timeout = luaL_checknumber(L, 2);
+    luaL_argcheck(L, timeout >= 0, 2, "seconds, 0 or more, expected");
+  }
+  lua_pushinteger(L, (lua_Integer)qhub_engine_step(engine, timeout));
+  return 1;
+}
+
+/* engine:ready() -> transfer | nil   [-1, +1]
+** News of a transfer that was collected meanwhile is nobody's. */
+static int ready(lua_State *L) {
+  qhub_engine *engine = check_open(L);
+  lua_getiuservalue(L, 1, QHUB_ENGINE_TRANSFERS);
+  for (;;) {
+    const qhub_transfer *transfer = qhub_engine_ready(engine);
+    if (transfer == NULL) {
+      lua_pushnil(L);
+      return 1;
+    }
+    if (lua_rawgetp(L, -1, transfer) != LUA_TNIL) return 1;
+    lua_pop(L, 1);
+  }
+}
+
+/* engine:pollfd() -> descriptor | nil   [-1, +1] */
+static int pollfd(lua_State *L) {
+  int fd = qhub_engine_pollfd(check_open(L));
+  if (fd < 0) {
+    lua_pushnil(L);
+  } else {
+    lua_pushinteger(L, fd);
+  }
+  return 1;
+}
+
+/* engine:events() -> what to wait for on the descriptor   [-1, +1] */
+static int events(lua_State *L) {
+  (void)check_open(L);
+  lua_pushliteral(L, "r");
+  return 1;
+}
+
+/* engine:timeout() -> seconds | nil   [-1, +1] */
+static int timeout(lua_State *L) {
+  double seconds = qhub_engine_timeout(check_open(L));
+  if (seconds < 0) {
+    lua_pushnil(L);
+  } else {
+    lua_pushnumber(L, seconds);
+  }
+  return 1;
+}
+
+/* engine:active() -> number of transfers under way   [-1, +1] */
+static int active(lua_State *L) {
+  lua_pushinteger(L, (lua_Integer)qhub_engine_active(check_open(L)));
+  return 1;
+}
+
+/* engine:close(); also __close   [-1, +0] */
+static int close_engine(lua_State *L) {
+  const qhub_engine_box *box = luaL_checkudata(L, 1, QHUB_ENGINE_TYPE);
+  if (box->engine != NULL) qhub_engine_close(box->engine);
+  return 0;
+}
+
+/* __gc   [-1, +0] */
+static int collect_engine(lua_State *L) {
+  qhub_engine_box *box = luaL_checkudata(L, 1, QHUB_ENGINE_TYPE);
+  qhub_engine *engine = box->engine;
+  box->engine = NULL;
+  if (engine != NULL) qhub_engine_free(engine);
+  return 0;
+}
+
+/* __tostring   [-1, +1] */
+static int describe(lua_State *L) {
+  const qhub_engine_box *box = luaL_checkudata(L, 1, QHUB_ENGINE_TYPE);
+  if (box->engine == NULL || qhub_engine_is_closed(box->engine)) {
+    lua_pushliteral(L, QHUB_ENGINE_TYPE " (closed)");
+  } else {
+    lua_pushfstring(L, QHUB_ENGINE_TYPE " (%I under way)",
+                    (LUAI_UACINT)qhub_engine_active(box->engine));
+  }
+  return 1;
+}
+
+static const luaL_Reg methods[] = {
+  {"step", step},       {"ready", ready},     {"session", qhub_bind_session},
+  {"pollfd", pollfd},   {"events", events},   {"timeout", timeout},
+  {"active", active},   {"close", close_engine},
+  {NULL, NULL},
+};
+
+static const luaL_Reg metamethods[] = {
+  {"__gc", collect_engine},
+  {"__close", close_engine},
+  {"__tostring", describe},
+  {NULL, NULL},
+};
+
+/* [-0, +1] the function that makes an engine */
+int qhub_open_engine(lua_State *L) {
+  qhub_bind_type(L, QHUB_ENGINE_TYPE, methods, metamethods);
+  qhub_bind_session_type(L);
+  qhub_bind_transfer_type(L);
+  lua_pushcfunction(L, new_engine);
+  return 1;
+}

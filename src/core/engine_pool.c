@@ -1,0 +1,152 @@
+/*
+** Pools and lanes: which transfers are inside libcurl, and which wait for their turn.
+**
+** A pool is one multi handle, so its sessions share kept connections and resolved names. libcurl
+** could queue by itself (CURLMOPT_MAX_HOST_CONNECTIONS), but would let the connect timeout of a queued
+** transfer run; here a queue moves as long as its lane gets something done.
+*/
+#include "engine_internal.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MANY_LANES = 16, FEWEST_KEPT = 8 };
+
+static qhub_pool *make_pool(qhub_engine *engine, long max_connections) {
+  qhub_pool *pool = calloc(1, sizeof *pool);
+  if (pool == NULL) return NULL;
+  qhub_link_init(&pool->link);
+  qhub_link_init(&pool->lanes);
+  pool->engine = engine;
+  pool->timer = INFINITY;
+  pool->max_connections = max_connections;
+  pool->multi = curl_multi_init();
+  if (pool->multi == NULL || qhub_callbacks_install_multi(pool) != CURLM_OK) {
+    if (pool->multi != NULL) curl_multi_cleanup(pool->multi);
+    free(pool);
+    return NULL;
+  }
+  long kept = max_connections > FEWEST_KEPT ? max_connections : FEWEST_KEPT;
+  (void)curl_multi_setopt(pool->multi, CURLMOPT_MAXCONNECTS, kept);
+  (void)curl_multi_setopt(pool->multi, CURLMOPT_PIPELINING, (long)CURLPIPE_MULTIPLEX);
+  qhub_link_append(&engine->pools, &pool->link);
+  return pool;
+}
+
+qhub_pool *qhub_pool_acquire(qhub_engine *engine, long max_connections) {
+  for (qhub_link *at = engine->pools.next; at != &engine->pools; at = at->next) {
+    qhub_pool *pool = QHUB_OWNER(at, qhub_pool, link);
+    if (pool->max_connections == max_connections) {
+      pool->sessions++;
+      return pool;
+    }
+  }
+  qhub_pool *pool = make_pool(engine, max_connections);
+  if (pool != NULL) pool->sessions = 1;
+  return pool;
+}
+
+static void free_lane(qhub_lane *lane) {
+  lane->pool->lane_count--;
+  qhub_link_remove(&lane->link);
+  free(lane);
+}
+
+void qhub_pool_release(qhub_pool *pool) {
+  if (--pool->sessions > 0) return;
+  qhub_sigpipe_guard guard;
+  qhub_sigpipe_begin(pool->engine, &guard);
+  curl_multi_cleanup(pool->multi);
+  qhub_sigpipe_end(&guard);
+  while (!qhub_link_is_single(&pool->lanes)) {
+    free_lane(QHUB_OWNER(pool->lanes.next, qhub_lane, link));
+  }
+  qhub_link_remove(&pool->link);
+  free(pool);
+}
+
+/* A program that follows links to ever new hosts must not gather lanes for ever. */
+static void free_idle_lanes(qhub_pool *pool) {
+  qhub_link *next;
+  for (qhub_link *at = pool->lanes.next; at != &pool->lanes; at = next) {
+    qhub_lane *lane = QHUB_OWNER(at, qhub_lane, link);
+    next = at->next;
+    if (lane->active == 0 && qhub_link_is_single(&lane->queue)) free_lane(lane);
+  }
+}
+
+qhub_lane *qhub_pool_lane(qhub_pool *pool, const char *origin, size_t length) {
+  for (qhub_link *at = pool->lanes.next; at != &pool->lanes; at = at->next) {
+    qhub_lane *lane = QHUB_OWNER(at, qhub_lane, link);
+    if (lane->origin_length == length && memcmp(lane->origin, origin, length) == 0) return lane;
+  }
+  if (pool->lane_count >= MANY_LANES) free_idle_lanes(pool);
+  qhub_lane *lane = malloc(sizeof *lane + length);
+  if (lane == NULL) return NULL;
+  lane->pool = pool;
+  lane->active = 0;
+  lane->last_finish = 0;
+  qhub_link_init(&lane->queue);
+  lane->origin_length = length;
+  memcpy(lane->origin, origin, length);
+  qhub_link_append(&pool->lanes, &lane->link);
+  pool->lane_count++;
+  return lane;
+}
+
+void qhub_lane_pump(qhub_lane *lane) {
+  while (lane->active < lane->pool->max_connections && !qhub_link_is_single(&lane->queue)) {
+    qhub_transfer *transfer = QHUB_OWNER(lane->queue.next, qhub_transfer, queue_link);
+    qhub_link_remove(&transfer->queue_link);
+    if (!qhub_transfer_activate(transfer)) {
+      qhub_transfer_settle(transfer, CURLE_OK, transfer->failure.kind);
+    }
+  }
+}
+
+void qhub_pool_pump(qhub_pool *pool) {
+  for (qhub_link *at = pool->lanes.next; at != &pool->lanes; at = at->next) {
+    qhub_lane_pump(QHUB_OWNER(at, qhub_lane, link));
+  }
+}
+
+void qhub_pool_act(qhub_pool *pool, curl_socket_t fd, int events) {
+  int running;
+  (void)curl_multi_socket_action(pool->multi, fd, events, &running);
+}
+
+/* Gives up everything that the pool has inside libcurl. */
+static void give_up(qhub_pool *pool) {
+  qhub_link *sessions = &pool->engine->sessions;
+  for (qhub_link *at = sessions->next; at != sessions; at = at->next) {
+    qhub_session *session = QHUB_OWNER(at, qhub_session, link);
+    if (session->pool != pool) continue;
+    qhub_link *next;
+    for (qhub_link *each = session->transfers.next; each != &session->transfers; each = next) {
+      qhub_transfer *transfer = QHUB_OWNER(each, qhub_transfer, session_link);
+      next = each->next;
+      if (transfer->handle != NULL) qhub_transfer_settle(transfer, CURLE_OK, QHUB_FAIL_MEMORY);
+    }
+  }
+  pool->broken = false;
+}
+
+void qhub_pool_collect(qhub_pool *pool) {
+  const CURLMsg *message;
+  int left;
+  bool ended = false;
+  while ((message = curl_multi_info_read(pool->multi, &left)) != NULL) {
+    if (message->msg != CURLMSG_DONE) continue;
+    qhub_handle *handle = NULL;
+    CURLcode code = message->data.result;
+    (void)curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&handle);
+    qhub_transfer_settle(handle->transfer, code, QHUB_FAIL_NONE);
+    ended = true;
+  }
+  if (pool->broken) {
+    give_up(pool);
+    ended = true;
+  }
+  if (ended) qhub_pool_pump(pool);
+}

@@ -1,0 +1,131 @@
+/* The header block of an answer: see headers.h. */
+#include "headers.h"
+
+#include <string.h>
+
+void qhub_headers_init(qhub_headers *headers, size_t limit) {
+  qhub_buffer_init(&headers->text, limit);
+  headers->status = 0;
+  headers->version = 0;
+  headers->complete = false;
+}
+
+void qhub_headers_free(qhub_headers *headers) {
+  qhub_buffer_free(&headers->text);
+}
+
+static bool is_digit(char c) {
+  return c >= '0' && c <= '9';
+}
+
+static bool is_blank(char c) {
+  return c == ' ' || c == '\t';
+}
+
+/* Not tolower(): the host's locale must not decide how a header is called. */
+static char lower(char c) {
+  return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
+/* "HTTP/1.1 200 OK", "HTTP/2 200" (RFC 9112, section 4). A new status line starts a new block. */
+static qhub_headers_result begin_block(qhub_headers *headers, const char *line, size_t length) {
+  size_t at = strlen("HTTP/");
+  if (length <= at || !is_digit(line[at])) return QHUB_HEADERS_MALFORMED;
+  int version = (line[at] - '0') * 10;
+  at++;
+  if (at + 1 < length && line[at] == '.' && is_digit(line[at + 1])) {
+    version += line[at + 1] - '0';
+    at += 2;
+  }
+  while (at < length && is_blank(line[at])) at++;
+  if (at + 3 > length || !is_digit(line[at]) || !is_digit(line[at + 1]) || !is_digit(line[at + 2])) {
+    return QHUB_HEADERS_MALFORMED;
+  }
+  headers->version = version;
+  headers->status = (line[at] - '0') * 100 + (line[at + 1] - '0') * 10 + (line[at + 2] - '0');
+  headers->text.length = 0;
+  return QHUB_HEADERS_MORE;
+}
+
+static qhub_headers_result room_for(qhub_headers *headers, size_t bytes, char **room) {
+  switch (qhub_buffer_reserve(&headers->text, bytes, room)) {
+    case QHUB_BUFFER_OK: return QHUB_HEADERS_MORE;
+    case QHUB_BUFFER_FULL: return QHUB_HEADERS_TOO_LARGE;
+    default: return QHUB_HEADERS_NO_MEMORY;
+  }
+}
+
+/* A line that begins with white space continues the value before it (obs-fold, RFC 9112, 5.2): it is
+** joined with one space. */
+static qhub_headers_result extend_last(qhub_headers *headers, const char *text, size_t length) {
+  char *room;
+  if (headers->text.length == 0 || length == 0) return QHUB_HEADERS_MORE;
+  qhub_headers_result result = room_for(headers, length + 1, &room);
+  if (result != QHUB_HEADERS_MORE) return result;
+  room[-1] = ' '; /* in place of the NUL that ended the value */
+  memcpy(room, text, length);
+  room[length] = '\0';
+  headers->text.length += length + 1;
+  return QHUB_HEADERS_MORE;
+}
+
+static qhub_headers_result add_field(qhub_headers *headers, const char *name, size_t name_length,
+                                     const char *value, size_t value_length) {
+  char *room;
+  qhub_headers_result result = room_for(headers, name_length + value_length + 2, &room);
+  if (result != QHUB_HEADERS_MORE) return result;
+  for (size_t i = 0; i < name_length; i++) room[i] = lower(name[i]);
+  room[name_length] = '\0';
+  if (value_length > 0) memcpy(room + name_length + 1, value, value_length);
+  room[name_length + 1 + value_length] = '\0';
+  headers->text.length += name_length + value_length + 2;
+  return QHUB_HEADERS_MORE;
+}
+
+/* Narrows `*text` to what is left without blanks at both ends. */
+static void trim(const char **text, size_t *length) {
+  while (*length > 0 && is_blank(**text)) {
+    (*text)++;
+    (*length)--;
+  }
+  while (*length > 0 && is_blank((*text)[*length - 1])) (*length)--;
+}
+
+qhub_headers_result qhub_headers_add(qhub_headers *headers, const char *line, size_t length) {
+  if (headers->complete) return QHUB_HEADERS_MORE; /* a trailer */
+  while (length > 0 && (line[length - 1] == '\n' || line[length - 1] == '\r')) length--;
+  if (length > 0 && memchr(line, '\0', length) != NULL) return QHUB_HEADERS_MALFORMED;
+  if (length >= strlen("HTTP/") && memcmp(line, "HTTP/", strlen("HTTP/")) == 0) {
+    return begin_block(headers, line, length);
+  }
+  if (headers->status == 0) return QHUB_HEADERS_MALFORMED;
+  if (length == 0) {
+    if (headers->status < 200) return QHUB_HEADERS_MORE;
+    headers->complete = true;
+    return QHUB_HEADERS_COMPLETE;
+  }
+  const char *value = line;
+  size_t value_length = length;
+  if (is_blank(line[0])) {
+    trim(&value, &value_length);
+    return extend_last(headers, value, value_length);
+  }
+  const char *colon = memchr(line, ':', length);
+  if (colon == NULL) return QHUB_HEADERS_MORE; /* nothing that a caller could ask for */
+  const char *name = line;
+  size_t name_length = (size_t)(colon - line);
+  value = colon + 1;
+  value_length = length - name_length - 1;
+  trim(&name, &name_length);
+  trim(&value, &value_length);
+  return add_field(headers, name, name_length, value, value_length);
+}
+
+bool qhub_headers_next(const qhub_headers *headers, size_t *cursor, const char **name,
+                       const char **value) {
+  if (*cursor >= headers->text.length) return false;
+  *name = headers->text.data + *cursor;
+  *value = *name + strlen(*name) + 1;
+  *cursor = (size_t)(*value - headers->text.data) + strlen(*value) + 1;
+  return true;
+}

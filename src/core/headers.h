@@ -1,0 +1,42 @@
+/*
+** The header block of the final answer, gathered line by line as it arrives.
+**
+** Interim blocks (1xx) are dropped when the next status line comes; whatever follows the final block
+** (trailers) is ignored. Names are kept in lower case. The whole block is bounded. Assumes that lines
+** come one per call, as an HTTP library hands them over. Knows neither Lua nor curl.
+*/
+#ifndef QHUB_HEADERS_H
+#define QHUB_HEADERS_H
+
+#include "buffer.h"
+
+typedef enum {
+  QHUB_HEADERS_MORE = 0,  /* taken (or ignored); the block goes on */
+  QHUB_HEADERS_COMPLETE,  /* this line ended the block of the final answer */
+  QHUB_HEADERS_MALFORMED, /* no status line, or a NUL byte */
+  QHUB_HEADERS_TOO_LARGE,
+  QHUB_HEADERS_NO_MEMORY
+} qhub_headers_result;
+
+typedef struct {
+  qhub_buffer text; /* "name NUL value NUL" for each field, in order of arrival */
+  int status;       /* 0 until a status line came */
+  int version;      /* 10, 11, 20, 30; 0 until a status line came */
+  bool complete;    /* the final block is all there */
+} qhub_headers;
+
+/* No headers yet; acquires nothing. */
+void qhub_headers_init(qhub_headers *headers, size_t limit);
+
+/* Frees the fields; status and version stay readable. Idempotent. */
+void qhub_headers_free(qhub_headers *headers);
+
+/* Takes one line, with or without its line end. After a failure the fields are gone. */
+qhub_headers_result qhub_headers_add(qhub_headers *headers, const char *line, size_t length);
+
+/* Walks the fields: `*cursor` starts at 0; false at the end. Name and value are NUL-terminated and
+** live until the next change. */
+bool qhub_headers_next(const qhub_headers *headers, size_t *cursor, const char **name,
+                       const char **value);
+
+#endif

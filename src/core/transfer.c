@@ -1,0 +1,307 @@
+/*
+** One request and its answer: from the copy of the request to the last byte taken. See engine.h and
+** engine_internal.h.
+*/
+#include "engine_internal.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* libcurl's own connect timeout comes first; this is for what it does not watch. */
+static const double CONNECT_GRACE = 1.0;
+
+/* Lines that libcurl would add unasked, and "Expect", which would only cost a round trip. A name
+** without a value tells libcurl to leave the line out. */
+static const char *const unwanted[] = {"Accept", "Content-Type", "Expect"};
+enum { UNWANTED = sizeof unwanted / sizeof unwanted[0], LONGEST_UNWANTED = sizeof "Content-Type:" };
+
+/* Finds "host:port" within an absolute URL. */
+static void find_authority(qhub_transfer *transfer) {
+  const char *start = strstr(transfer->url, "://");
+  start = start != NULL ? start + 3 : transfer->url;
+  transfer->authority = (size_t)(start - transfer->url);
+  transfer->authority_length = strcspn(start, "/?#");
+}
+
+/* Lays the request out behind the struct: url, method, list nodes and lines are one block. */
+qhub_transfer *qhub_transfer_new(const qhub_request *request, size_t header_count,
+                                 size_t header_bytes) {
+  size_t nodes = header_count + UNWANTED;
+  size_t url_size = strlen(request->url) + 1;
+  size_t method_size = strlen(request->method) + 1;
+  size_t text_size = header_bytes + header_count + UNWANTED * (size_t)LONGEST_UNWANTED;
+  qhub_transfer *transfer =
+    malloc(sizeof *transfer + nodes * sizeof(struct curl_slist) + url_size + method_size + text_size);
+  if (transfer == NULL) return NULL;
+  /* Everything but the failure and the peer's address, which are long and mostly never used. */
+  memset(transfer, 0, offsetof(qhub_transfer, address));
+  transfer->address[0] = '\0';
+  transfer->failure.kind = QHUB_FAIL_NONE;
+  qhub_link_init(&transfer->session_link);
+  qhub_link_init(&transfer->queue_link);
+  qhub_link_init(&transfer->ready_link);
+  transfer->header_list = (struct curl_slist *)(transfer + 1);
+  char *text = (char *)(transfer->header_list + nodes);
+  transfer->url = memcpy(text, request->url, url_size);
+  transfer->url_length = url_size - 1;
+  text += url_size;
+  transfer->method = memcpy(text, request->method, method_size);
+  transfer->header_text = text + method_size;
+  find_authority(transfer);
+  transfer->upload = request->body;
+  transfer->upload_length = request->body != NULL ? request->body_length : 0;
+  transfer->timeout = request->timeout;
+  transfer->connect_timeout = request->connect_timeout;
+  transfer->max_bytes = request->max_bytes;
+  transfer->stream = request->stream;
+  transfer->once = request->once;
+  transfer->decode = request->decode;
+  qhub_headers_init(&transfer->headers, QHUB_HEADER_LIMIT);
+  size_t overrun = (size_t)QHUB_OVERRUN_LIMIT;
+  size_t limit = request->stream > 0 ? overrun : request->max_bytes;
+  if (request->stream > 0 && request->stream < SIZE_MAX - overrun) limit = request->stream + overrun;
+  qhub_buffer_init(&transfer->body, limit);
+  return transfer;
+}
+
+/* Appends a node whose text is what was written at `header_text`, `length` bytes without its NUL. */
+static void add_node(qhub_transfer *transfer, size_t length) {
+  struct curl_slist *node = &transfer->header_list[transfer->header_count];
+  node->data = transfer->header_text;
+  node->data[length] = '\0';
+  node->next = NULL;
+  if (transfer->header_count > 0) node[-1].next = node;
+  transfer->header_count++;
+  transfer->header_text += length + 1;
+}
+
+/* "Name:" would make libcurl leave the line out; it sends "Name;" as an empty header. */
+void qhub_transfer_add_header(qhub_transfer *transfer, const char *line, size_t length) {
+  while (length > 0 && (line[length - 1] == ' ' || line[length - 1] == '\t')) length--;
+  memcpy(transfer->header_text, line, length);
+  if (length > 0 && line[length - 1] == ':') transfer->header_text[length - 1] = ';';
+  add_node(transfer, length);
+}
+
+static bool has_header(const qhub_transfer *transfer, const char *name) {
+  size_t length = strlen(name);
+  for (size_t i = 0; i < transfer->header_count; i++) {
+    const char *line = transfer->header_list[i].data;
+    if (curl_strnequal(line, name, length) && (line[length] == ':' || line[length] == ';')) {
+      return true;
+    }
+  }
+  return false;
+}
+
+static void suppress_unwanted(qhub_transfer *transfer) {
+  for (size_t i = 0; i < UNWANTED; i++) {
+    if (has_header(transfer, unwanted[i])) continue;
+    size_t length = strlen(unwanted[i]);
+    memcpy(transfer->header_text, unwanted[i], length);
+    transfer->header_text[length] = ':';
+    add_node(transfer, length + 1);
+  }
+}
+
+/* Takes it out of everything that belongs to an engine, except the list of news. */
+static void detach(qhub_transfer *transfer, bool clean) {
+  qhub_session *session = transfer->session;
+  qhub_engine *engine = session->engine;
+  qhub_link_remove(&transfer->session_link);
+  qhub_link_remove(&transfer->queue_link);
+  qhub_timers_remove(&engine->timers, &transfer->timer);
+  qhub_timers_release(&engine->timers);
+  if (transfer->handle != NULL) {
+    qhub_sigpipe_guard guard;
+    qhub_sigpipe_begin(engine, &guard);
+    (void)curl_multi_remove_handle(session->pool->multi, transfer->handle->easy);
+    qhub_sigpipe_end(&guard);
+    qhub_handle_give(session, transfer->handle, clean);
+    transfer->handle = NULL;
+    transfer->lane->active--;
+    transfer->lane->last_finish = engine->now;
+    session->pool->active--;
+  }
+  engine->active_count--;
+  transfer->lane = NULL;
+  transfer->session = NULL;
+}
+
+static void note_totals(qhub_transfer *transfer) {
+  long request_size = 0;
+  (void)curl_easy_getinfo(transfer->handle->easy, CURLINFO_REQUEST_SIZE, &request_size);
+  transfer->sent_bytes = request_size > 0 ? (size_t)request_size : 0;
+  if (!transfer->handle->counts_sends) transfer->reused = !transfer->opened;
+}
+
+void qhub_transfer_settle(qhub_transfer *transfer, CURLcode code, qhub_failure_kind kind) {
+  qhub_engine *engine = transfer->session->engine;
+  bool failed = code != CURLE_OK || kind != QHUB_FAIL_NONE;
+  if (transfer->handle != NULL) note_totals(transfer);
+  if (failed && transfer->failure.kind == QHUB_FAIL_NONE) qhub_failure_set(transfer, code, kind);
+  detach(transfer, !failed);
+  transfer->state = QHUB_TRANSFER_DONE;
+  qhub_engine_note(engine, transfer);
+}
+
+bool qhub_transfer_activate(qhub_transfer *transfer) {
+  qhub_session *session = transfer->session;
+  qhub_engine *engine = session->engine;
+  qhub_handle *handle = qhub_handle_take(session, transfer);
+  if (handle == NULL) return false;
+  if (curl_multi_add_handle(session->pool->multi, handle->easy) != CURLM_OK) {
+    qhub_handle_give(session, handle, false);
+    qhub_failure_set(transfer, CURLE_OUT_OF_MEMORY, QHUB_FAIL_NONE);
+    return false;
+  }
+  transfer->handle = handle;
+  transfer->lane->active++;
+  session->pool->active++;
+  transfer->state = QHUB_TRANSFER_ACTIVE;
+  transfer->last_activity = engine->now;
+  double patience = transfer->connect_timeout + CONNECT_GRACE;
+  if (!handle->counts_sends) patience += transfer->timeout;
+  qhub_timers_set(&engine->timers, &transfer->timer, engine->now + patience);
+  return true;
+}
+
+bool qhub_transfer_start(qhub_transfer *transfer, qhub_session *session) {
+  if (transfer->state != QHUB_TRANSFER_IDLE || session->engine == NULL) {
+    qhub_failure_set(transfer, CURLE_OK, QHUB_FAIL_CANCELLED);
+    transfer->state = QHUB_TRANSFER_DONE;
+    return false;
+  }
+  qhub_engine *engine = session->engine;
+  suppress_unwanted(transfer);
+  transfer->lane = qhub_pool_lane(session->pool, transfer->url,
+                                  transfer->authority + transfer->authority_length);
+  if (transfer->lane == NULL || !qhub_timers_reserve(&engine->timers)) {
+    transfer->lane = NULL;
+    qhub_failure_set(transfer, CURLE_OK, QHUB_FAIL_MEMORY);
+    transfer->state = QHUB_TRANSFER_DONE;
+    return false;
+  }
+  engine->now = qhub_monotonic();
+  engine->active_count++;
+  transfer->session = session;
+  qhub_link_append(&session->transfers, &transfer->session_link);
+  if (transfer->lane->active < session->pool->max_connections) {
+    if (qhub_transfer_activate(transfer)) return true;
+    detach(transfer, false);
+    transfer->state = QHUB_TRANSFER_DONE;
+    return false;
+  }
+  transfer->state = QHUB_TRANSFER_QUEUED;
+  transfer->last_activity = engine->now;
+  qhub_link_append(&transfer->lane->queue, &transfer->queue_link);
+  qhub_timers_set(&engine->timers, &transfer->timer, engine->now + transfer->timeout);
+  return true;
+}
+
+/* When the transfer has been silent for too long, by what is known now. */
+static double silence_ends(const qhub_transfer *transfer, double now) {
+  double since = transfer->last_activity;
+  if (transfer->state == QHUB_TRANSFER_QUEUED) {
+    /* The queue moves: no silence. */
+    if (transfer->lane->last_finish > since) since = transfer->lane->last_finish;
+    return since + transfer->timeout;
+  }
+  if (transfer->paused) return now + transfer->timeout; /* it is the reader who is silent */
+  if (transfer->sends > 0) return since + transfer->timeout;
+  double patience = transfer->connect_timeout + CONNECT_GRACE;
+  if (!transfer->handle->counts_sends) patience += transfer->timeout;
+  return since + patience;
+}
+
+void qhub_transfer_check_silence(qhub_transfer *transfer) {
+  qhub_engine *engine = transfer->session->engine;
+  double deadline = silence_ends(transfer, engine->now);
+  if (deadline > engine->now) {
+    qhub_timers_set(&engine->timers, &transfer->timer, deadline);
+    return;
+  }
+  qhub_lane *lane = transfer->lane;
+  qhub_transfer_settle(transfer, CURLE_OK, QHUB_FAIL_TIMEOUT);
+  qhub_lane_pump(lane);
+}
+
+void qhub_transfer_close(qhub_transfer *transfer) {
+  qhub_engine_unnote(transfer);
+  if (transfer->session != NULL) {
+    qhub_engine *engine = transfer->session->engine;
+    qhub_lane *lane = transfer->lane;
+    qhub_transfer_settle(transfer, CURLE_OK, QHUB_FAIL_CANCELLED);
+    qhub_engine_unnote(transfer); /* who closes it needs no news of it */
+    engine->now = qhub_monotonic();
+    qhub_lane_pump(lane);
+  }
+  if (transfer->state != QHUB_TRANSFER_DONE) {
+    transfer->state = QHUB_TRANSFER_DONE;
+    qhub_failure_set(transfer, CURLE_OK, QHUB_FAIL_CANCELLED);
+  }
+  qhub_buffer_free(&transfer->body);
+  transfer->body_start = 0;
+  transfer->upload = NULL;
+}
+
+void qhub_transfer_free(qhub_transfer *transfer) {
+  qhub_transfer_close(transfer);
+  qhub_headers_free(&transfer->headers);
+  free(transfer);
+}
+
+qhub_transfer_state qhub_transfer_get_state(const qhub_transfer *transfer) {
+  return transfer->state;
+}
+
+const qhub_headers *qhub_transfer_headers(const qhub_transfer *transfer) {
+  return &transfer->headers;
+}
+
+const char *qhub_transfer_held(const qhub_transfer *transfer, size_t *length) {
+  *length = transfer->body.length - transfer->body_start;
+  return *length > 0 ? transfer->body.data + transfer->body_start : "";
+}
+
+/* Lets libcurl hand over more; it may do so at once, from within. */
+static void resume(qhub_transfer *transfer) {
+  qhub_engine *engine = transfer->session->engine;
+  engine->now = qhub_monotonic();
+  transfer->paused = false;
+  transfer->last_activity = engine->now;
+  qhub_sigpipe_guard guard;
+  qhub_sigpipe_begin(engine, &guard);
+  CURLcode code = curl_easy_pause(transfer->handle->easy, CURLPAUSE_CONT);
+  qhub_sigpipe_end(&guard);
+  /* BAD_FUNCTION_ARGUMENT: it has no connection any more; how it ended will be told by a step. */
+  if (code != CURLE_OK && code != CURLE_BAD_FUNCTION_ARGUMENT) {
+    qhub_lane *lane = transfer->lane;
+    qhub_transfer_settle(transfer, code, QHUB_FAIL_NONE);
+    qhub_lane_pump(lane);
+  }
+}
+
+void qhub_transfer_take(qhub_transfer *transfer, size_t length) {
+  transfer->body_start += length;
+  if (transfer->body_start >= transfer->body.length) {
+    transfer->body.length = 0;
+    transfer->body_start = 0;
+  }
+  size_t held = transfer->body.length - transfer->body_start;
+  if (transfer->paused && transfer->handle != NULL && held < transfer->stream) resume(transfer);
+}
+
+const qhub_failure *qhub_transfer_failure(const qhub_transfer *transfer) {
+  return transfer->failure.kind != QHUB_FAIL_NONE ? &transfer->failure : NULL;
+}
+
+void qhub_transfer_get_info(const qhub_transfer *transfer, qhub_transfer_info *info) {
+  info->http_version = transfer->headers.version;
+  info->reused = transfer->reused;
+  info->bytes_received = transfer->received;
+  info->bytes_sent = transfer->sent_bytes;
+  info->address = transfer->address;
+  info->port = transfer->port;
+}
