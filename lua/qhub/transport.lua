@@ -218,7 +218,8 @@ function transport.over_function(call)
       local text = message == nil and "the transport function failed" or tostring(message)
       return nil, { kind = "network", message = show.line(text), sent = true }
     end
-    local status_code = type(answer) == "table" and math.tointeger(answer.status_code)
+    local given = type(answer) == "table" and answer.status_code
+    local status_code = math.type(given) and math.tointeger(given)
     if not status_code or status_code < 100 or status_code > 999 then
       unusable("a table with a status_code, or nil and a message", answer)
     end

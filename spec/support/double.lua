@@ -16,7 +16,7 @@ local function new(answers)
   double.transport = function(request)
     local count = #double.requests + 1
     double.requests[count] = request
-    local answer = answers[math.min(count, #answers)]
+    local answer = double.answers[math.min(count, #double.answers)]
     if type(answer) == "function" then
       return answer(request, count)
     end

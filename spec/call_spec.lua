@@ -1,0 +1,542 @@
+-- The path of a call: tokens, retries, redirects, logging, on_response, and what happens when the
+-- program's own functions raise, yield or call back. Over a transport double; delays are those that
+-- the double asks for.
+
+local qhub = require "qhub"
+local Double = require "spec.support.double"
+
+local SOON = { ["Retry-After"] = "0.001" }
+local OK = { status_code = 200, body = '{"id":"1","status":"RUNNING"}' }
+local BUSY = { status_code = 503, headers = SOON }
+local DENIED = { status_code = 401 }
+
+local function broken()
+  return nil, "reset"
+end
+
+describe("a token function", function()
+  it("is called for every attempt, without arguments", function()
+    local calls = {}
+    local double = Double { BUSY, BUSY, OK }
+    local client = double:client {
+      token = function(...)
+        calls[#calls + 1] = { n = select("#", ...), ... }
+        return "t" .. #calls
+      end,
+    }
+    assert(client:get_status "1")
+    assert.equal(3, #calls)
+    assert.is_nil(calls[1][1])
+    assert.equal("Bearer t3", double.requests[3].headers.authorization)
+  end)
+
+  it("is called once more with the rejected token after a 401, beside max_retries", function()
+    local rejected
+    local double = Double { DENIED, OK }
+    local client = double:client {
+      max_retries = 0,
+      token = function(old)
+        rejected = old or rejected
+        return old and "new" or "old"
+      end,
+    }
+    assert(client:get_status "1")
+    assert.equal("old", rejected)
+    assert.equal(2, #double.requests)
+    assert.equal("Bearer new", double.requests[2].headers.authorization)
+  end)
+
+  it("leads to one repetition only, and to none with the same token", function()
+    local double = Double { DENIED }
+    local count = 0
+    local client = double:client {
+      token = function()
+        count = count + 1
+        return "t" .. count
+      end,
+    }
+    local value, err = client:get_status "1"
+    assert.is_nil(value)
+    assert.equal(401, err.status_code)
+    assert.equal(2, err.attempts)
+    assert.equal(2, #double.requests)
+    double = Double { DENIED }
+    client = double:client {
+      token = function()
+        return "same"
+      end,
+    }
+    value, err = client:get_status "1"
+    assert.is_nil(value)
+    assert.equal(401, err.status_code)
+    assert.equal(1, #double.requests)
+  end)
+
+  it("repeats a start too, for a 401 started nothing", function()
+    local double = Double { DENIED, { status_code = 201, body = '{"id":"9"}' } }
+    local client = double:client {
+      token = function(old)
+        return old and "b" or "a"
+      end,
+    }
+    assert.equal("9", assert(client:start_execution {}).id)
+    assert.equal(2, #double.requests)
+  end)
+
+  it("that gives no usable token ends the call with kind token and sends nothing", function()
+    for _, values in ipairs { {}, { nil, "vault sealed" }, { "" }, { "a\nb" }, { 5 }, { {} } } do
+      local double = Double { OK }
+      local client = double:client {
+        token = function()
+          return table.unpack(values, 1, 2)
+        end,
+      }
+      local value, err = client:get_status "1"
+      assert.is_nil(value)
+      assert.equal("token", err.kind)
+      assert.is_nil(err.message:find("a\nb", 1, true))
+      if values[2] then
+        assert.matches("vault sealed", err.message)
+      end
+      assert.equal(0, #double.requests)
+    end
+  end)
+
+  it("may raise anything, and it propagates unchanged", function()
+    local thrown = setmetatable({}, { __name = "mine" })
+    local client = Double({ OK }):client {
+      token = function()
+        error(thrown)
+      end,
+    }
+    local ok, err = pcall(client.get_status, client, "1")
+    assert.is_false(ok)
+    assert.equal(thrown, err)
+  end)
+
+  it("may yield in a coroutine of the program's own", function()
+    local client = Double({ OK }):client {
+      token = function()
+        return (coroutine.yield "please")
+      end,
+    }
+    local thread = coroutine.create(function()
+      return client:get_status "1"
+    end)
+    local _, asked = coroutine.resume(thread)
+    assert.equal("please", asked)
+    local ok, execution = coroutine.resume(thread, "tok")
+    assert.is_true(ok)
+    assert.equal("1", execution.id)
+  end)
+
+  it("is not asked when the request brings or removes Authorization itself", function()
+    local asked = false
+    local double = Double { OK }
+    local client = double:client {
+      token = function()
+        asked = true
+        return "t"
+      end,
+    }
+    client:get_status("1", { headers = { Authorization = "Basic x" } })
+    client:get_status("1", { headers = { authorization = false } })
+    assert.is_false(asked)
+    assert.equal("Basic x", double.requests[1].headers.authorization)
+    assert.is_nil(double.requests[2].headers.authorization)
+  end)
+end)
+
+describe("retries", function()
+  it("repeat every operation after transient answers, a start included", function()
+    for _, call in ipairs {
+      function(c)
+        return c:get_status "1"
+      end,
+      function(c)
+        return c:start_execution {}
+      end,
+      function(c)
+        return c:cancel_execution "1"
+      end,
+      function(c)
+        return c:get_result_file("1", "f")
+      end,
+    } do
+      local double = Double { BUSY, { status_code = 429, headers = SOON }, OK }
+      assert(call(double:client()))
+      assert.equal(3, #double.requests)
+    end
+  end)
+
+  it("end with the last error and the number of attempts", function()
+    local double = Double { BUSY }
+    local value, err = double:client({ max_retries = 4 }):get_status "1"
+    assert.is_nil(value)
+    assert.equal(503, err.status_code)
+    assert.equal(5, err.attempts)
+    assert.equal(5, #double.requests)
+    assert.equal(0.001, err.retry_after)
+  end)
+
+  it("can be set per request", function()
+    local double = Double { BUSY }
+    double:client():get_status("1", { max_retries = 0 })
+    assert.equal(1, #double.requests)
+  end)
+
+  it("never repeat a start that may have left, unless it is called idempotent", function()
+    local double = Double { broken }
+    local client = double:client()
+    client:start_execution {}
+    assert.equal(1, #double.requests)
+    double = Double { broken, { status_code = 201, body = '{"id":"1"}' } }
+    double.answers[1] = function()
+      return nil, "reset"
+    end
+    assert(double:client():start_execution({}, { idempotent = true }))
+    assert.equal(2, #double.requests)
+  end)
+
+  it("never repeat a start whose 303 was taken, only what it points at", function()
+    local location = "https://gateway.example/acme/vqe/v1/5"
+    local double = Double {
+      { status_code = 303, headers = { Location = location } },
+      BUSY,
+      { status_code = 200, body = '{"id":"5"}' },
+    }
+    assert.equal("5", assert(double:client():start_execution {}).id)
+    local methods = {}
+    for index, request in ipairs(double.requests) do
+      methods[index] = request.method
+    end
+    assert.same({ "POST", "GET", "GET" }, methods)
+  end)
+
+  it("do not begin a wait that total_timeout would cut off, nor one beyond 60 s", function()
+    for _, case in ipairs { { "30", 5 }, { "61" } } do
+      local double = Double { { status_code = 503, headers = { ["retry-after"] = case[1] } } }
+      local value, err = double:client():get_status("1", { total_timeout = case[2] })
+      assert.is_nil(value)
+      assert.equal("api", err.kind)
+      assert.equal(tonumber(case[1]), err.retry_after)
+      assert.equal(1, #double.requests)
+    end
+  end)
+
+  it("leave what does not decode alone", function()
+    local double = Double { { status_code = 200, body = "<html>" } }
+    local value, err = double:client():get_status "1"
+    assert.is_nil(value)
+    assert.equal("decode", err.kind)
+    assert.equal(1, #double.requests)
+  end)
+
+  it(
+    "stop for all calls of a client when the gateway is down, and return with successes",
+    function()
+      local double = Double { BUSY }
+      local client = double:client { max_retries = 2 }
+      for _ = 1, 200 do
+        client:get_status "1"
+      end
+      -- 200 calls and the 100 retries that a full budget allows
+      assert.equal(300, #double.requests)
+      double.answers = { OK }
+      double.requests = {}
+      for _ = 1, 10 do
+        assert(client:get_status "1")
+      end
+      double.answers, double.requests = { BUSY }, {}
+      client:get_status "1"
+      assert.equal(3, #double.requests)
+    end
+  )
+end)
+
+describe("redirects", function()
+  it("are followed for the answer, the credentials staying at home", function()
+    local double = Double {
+      { status_code = 302, headers = { location = "https://storage.example/f?sig=1" } },
+      { status_code = 200, body = "bytes" },
+    }
+    local file = assert(double:client():get_result_file("1", "f"))
+    assert.equal("bytes", file:read_all())
+    assert.is_nil(double.requests[2].headers.authorization)
+    assert.equal("https://storage.example/f?sig=1", double.requests[2].url)
+  end)
+
+  it("that are not followed are errors of kind api with their status", function()
+    for _, case in ipairs {
+      { { follow_redirects = false }, "/x" },
+      { {}, "http://gateway.example/x" },
+      { {}, "file:///etc/passwd" },
+    } do
+      local double = Double { { status_code = 302, headers = { location = case[2] } } }
+      local value, err = double:client(case[1]):get_status "1"
+      assert.is_nil(value)
+      assert.equal("api", err.kind)
+      assert.equal(302, err.status_code)
+      assert.matches("not followed", err.message)
+      assert.equal(1, #double.requests)
+    end
+  end)
+
+  it("end after 20 hops", function()
+    local double = Double { { status_code = 302, headers = { location = "/x" } } }
+    local value, err = double:client():get_status "1"
+    assert.is_nil(value)
+    assert.equal(302, err.status_code)
+    assert.equal(21, #double.requests)
+  end)
+
+  it("start again at the gateway when the other origin fails", function()
+    local away = { status_code = 302, headers = { location = "https://storage.example/f" } }
+    local double = Double { away, BUSY, away, { status_code = 200, body = "x" } }
+    assert(double:client():get_result_file("1", "f"))
+    assert.matches("^https://gateway", double.requests[3].url)
+    assert.equal("Bearer t0ken", double.requests[3].headers.authorization)
+  end)
+
+  it("show a 401 of another origin no token and ask for none", function()
+    local asked = {}
+    local double = Double {
+      { status_code = 302, headers = { location = "https://storage.example/f" } },
+      DENIED,
+    }
+    local client = double:client {
+      token = function(rejected)
+        asked[#asked + 1] = rejected or "fresh"
+        return "t"
+      end,
+    }
+    local value, err = client:get_status "1"
+    assert.is_nil(value)
+    assert.equal(401, err.status_code)
+    assert.same({ "fresh" }, asked)
+  end)
+end)
+
+describe("on_response", function()
+  it("is called once per call that got an answer, whatever its status", function()
+    for _, last in ipairs { OK, { status_code = 404 } } do
+      local seen = {}
+      local client = Double({ BUSY, last }):client {
+        on_response = function(response)
+          seen[#seen + 1] = response
+        end,
+      }
+      client:get_status "1"
+      assert.equal(1, #seen)
+      assert.equal(last.status_code, seen[1].status_code)
+      assert.equal(2, seen[1].attempts)
+      assert.equal("GET", seen[1].method)
+      assert.is_number(seen[1].seconds)
+      assert.is_table(seen[1].headers)
+      assert.matches("/1$", seen[1].url)
+    end
+  end)
+
+  it("of a request replaces the client's, and none is called without an answer", function()
+    local who = {}
+    local function note(name)
+      return function()
+        who[#who + 1] = name
+      end
+    end
+    local client = Double({ OK, broken }):client { on_response = note "client", max_retries = 0 }
+    client:get_status("1", { on_response = note "request" })
+    client:get_status "1"
+    assert.same({ "request" }, who)
+  end)
+
+  it("may raise, after the call has let go of the answer", function()
+    local client = Double({ OK }):client {
+      on_response = function()
+        error("mine", 0)
+      end,
+    }
+    local ok, err = pcall(client.get_status, client, "1")
+    assert.is_false(ok)
+    assert.equal("mine", err)
+    client:close()
+  end)
+
+  it("may use the client", function()
+    local client, nested
+    local double = Double { OK }
+    client = double:client {
+      on_response = function()
+        if not nested then
+          nested = true
+          assert(client:get_logs("1"))
+        end
+      end,
+    }
+    double.answers[2] = { status_code = 200, body = "[]" }
+    assert(client:get_status "1")
+    assert.equal(2, #double.requests)
+  end)
+end)
+
+describe("logging", function()
+  local function logged(answers, options, call)
+    local events = {}
+    options.logging = {
+      level = "debug",
+      logger = function(level, message, fields)
+        events[#events + 1] = { level = level, message = message, fields = fields }
+      end,
+    }
+    call(Double(answers):client(options))
+    return events
+  end
+
+  it("tells one event per attempt, retry and outcome", function()
+    local events = logged({ BUSY, OK }, {}, function(client)
+      client:get_status "1"
+    end)
+    local messages = {}
+    for index, event in ipairs(events) do
+      messages[index] = event.level .. " " .. event.message
+    end
+    assert.same({ "debug attempt", "warn retry", "debug attempt", "info done" }, messages)
+    assert.equal("GET", events[1].fields.method)
+    assert.equal(503, events[1].fields.status)
+    assert.equal(1, events[1].fields.attempt)
+    assert.is_number(events[4].fields.seconds)
+  end)
+
+  it("never shows token, cookies or secret headers and parameters", function()
+    local seen = {}
+    local function collect(value)
+      if type(value) == "table" then
+        for name, item in pairs(value) do
+          collect(name)
+          collect(item)
+        end
+      else
+        seen[#seen + 1] = tostring(value)
+      end
+    end
+    local events = logged({
+      {
+        status_code = 500,
+        headers = {
+          ["Retry-After"] = "0.001",
+          ["Set-Cookie"] = "a=S3CRET",
+          ["X-Api-Key"] = "S3CRET",
+          ["X-Echo"] = "your token is T0KEN!",
+          ["X-Session-Id"] = "S3CRET",
+        },
+        body = '{"message":"T0KEN"}',
+      },
+    }, { token = "T0KEN", max_retries = 1 }, function(client)
+      client:get_status("1", { query = { access_token = "S3CRET", plain = "T0KEN" } })
+    end)
+    collect(events)
+    local text = table.concat(seen, "\n")
+    assert.is_truthy(#events > 0)
+    assert.is_nil(text:find("S3CRET", 1, true), text)
+    assert.is_nil(text:find("T0KEN", 1, true), text)
+    assert.matches("REDACTED", text)
+  end)
+
+  it("is silent by default, below its level, and when it is told to be", function()
+    local count = 0
+    local function logger()
+      count = count + 1
+    end
+    Double({ OK }):client({ logging = { logger = logger, level = "warn" } }):get_status "1"
+    Double({ OK }):client({ logging = { logger = logger, silent = true } }):get_status "1"
+    assert.equal(0, count)
+    Double({ OK }):client({ logging = { logger = logger } }):get_status "1"
+    assert.equal(1, count)
+  end)
+
+  it("lets an error of the logger through", function()
+    local client = Double({ OK }):client {
+      logging = {
+        level = "debug",
+        logger = function()
+          error("mine", 0)
+        end,
+      },
+    }
+    local ok, err = pcall(client.get_status, client, "1")
+    assert.is_false(ok)
+    assert.equal("mine", err)
+  end)
+end)
+
+describe("a transport function", function()
+  it("gets method, url, headers, body and timeout", function()
+    local double = Double { { status_code = 201, body = '{"id":"1"}' } }
+    double:client({ timeout = 7 }):start_execution { a = 1 }
+    local request = double.requests[1]
+    assert.equal("POST", request.method)
+    assert.equal('{"a":1}', request.body)
+    assert.equal(7, request.timeout)
+    assert.is_nil(getmetatable(request.headers))
+  end)
+
+  it("may give headers in any case and a body in chunks", function()
+    local chunks = { '{"id"', "", ':"1"}' }
+    local client = Double({
+      function()
+        return {
+          status_code = 200,
+          headers = { ["X-REQUEST-ID"] = "r" },
+          body = function()
+            return table.remove(chunks, 1)
+          end,
+        }
+      end,
+    }):client {
+      on_response = function(response)
+        assert.equal("r", response.headers["x-request-id"])
+      end,
+    }
+    assert.equal("1", assert(client:get_status "1").id)
+  end)
+
+  it("may raise, and it propagates unchanged", function()
+    local client = Double({
+      function()
+        error("mine", 0)
+      end,
+    }):client()
+    local ok, err = pcall(client.get_status, client, "1")
+    assert.is_false(ok)
+    assert.equal("mine", err)
+  end)
+
+  it("that returns nonsense is told so", function()
+    for _, answer in ipairs {
+      {},
+      { status_code = "200" },
+      { status_code = 99 },
+      { status_code = 200, body = 5 },
+      { status_code = 200, headers = "x" },
+    } do
+      local client = Double({ answer }):client()
+      local ok, message = pcall(client.get_status, client, "1")
+      assert.is_false(ok)
+      assert.matches("transport function must return", message)
+    end
+  end)
+
+  it("may yield", function()
+    local client = Double({
+      function()
+        coroutine.yield "waiting"
+        return OK
+      end,
+    }):client()
+    local thread = coroutine.wrap(function()
+      return client:get_status "1"
+    end)
+    assert.equal("waiting", thread())
+    assert.equal("1", thread().id)
+  end)
+end)
