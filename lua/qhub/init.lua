@@ -4,6 +4,8 @@ local client = require "qhub.client"
 local enums = require "qhub.enums"
 local errors = require "qhub.error"
 local json = require "qhub.json"
+local parse_timestamp = require "qhub.timestamp"
+local progress = require "qhub.progress"
 local tasks = require "qhub.tasks"
 local version = require "qhub.version"
 require "qhub.execution"
@@ -17,5 +19,7 @@ return {
   LogEntrySeverity = enums.LogEntrySeverity,
   is_error = errors.is_error,
   json = json,
+  parse_timestamp = parse_timestamp,
+  progress = progress.display,
   tasks = tasks,
 }

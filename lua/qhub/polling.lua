@@ -8,6 +8,7 @@ local errors = require "qhub.error"
 local loop = require "qhub.loop"
 local misuse = require "qhub.misuse"
 local options = require "qhub.options"
+local progress = require "qhub.progress"
 local request_options = require "qhub.request_options"
 local retry = require "qhub.retry"
 local show = require "qhub.show"
@@ -18,6 +19,7 @@ local check = options.check
 
 local DEFAULT_INTERVAL = 2
 local FIRST_FRACTION, GROWTH, JITTER = 1 / 8, 1.5, 0.1
+local TICK = 1 -- seconds between the steps of a clock on the terminal
 
 local function check_interval(value, name, where)
   if type(value) == "number" then
@@ -42,7 +44,7 @@ local WAIT = {
   interval = check_interval,
   timeout = check.seconds,
   on_status = check.callable,
-  progress = check.callable,
+  progress = progress.check,
   request = check_request,
 }
 polling.checkers = WAIT
@@ -97,10 +99,24 @@ function polling.timed_out(execution, timeout, cause)
   }
 end
 
+-- Sleeps until `due`; a reporter that shows a clock is kept going meanwhile. As loop.sleep_until.
+local function pause(due, client, reporter)
+  if reporter.tick then
+    while due - loop.now() > TICK do
+      if not loop.sleep_until(loop.now() + TICK, client) then
+        return nil, "cancelled"
+      end
+      reporter:tick()
+    end
+  end
+  return loop.sleep_until(due, client)
+end
+
 --- Polls until `execution` is terminal; returns it, or nil and an error that carries it.
 --- `o` holds interval, timeout, on_status, progress, request (all checked). `client` does the work.
 function polling.wait(client, execution, o)
   local deadline = o.timeout and loop.now() + o.timeout
+  local reporter <close> = progress.start(o.progress, "wait")
   local reported
   local function report()
     local status = execution.status
@@ -110,9 +126,7 @@ function polling.wait(client, execution, o)
         o.on_status(execution)
       end
     end
-    if o.progress then
-      o.progress(execution)
-    end
+    reporter:update(execution)
   end
   if execution.status ~= nil then
     report()
@@ -133,10 +147,10 @@ function polling.wait(client, execution, o)
     end
     local left = deadline and deadline - loop.now()
     if left and delay >= left then
-      loop.sleep_until(deadline, client)
+      pause(deadline, client, reporter)
       return nil, polling.timed_out(execution, o.timeout, trouble)
     end
-    if delay > 0 and not loop.sleep_until(loop.now() + delay, client) then
+    if delay > 0 and not pause(loop.now() + delay, client, reporter) then
       local err = errors.new {
         kind = "cancelled",
         message = "wait: cancelled while waiting for " .. show.value(execution.id),
@@ -160,6 +174,7 @@ function polling.wait(client, execution, o)
       return nil, err
     end
   end
+  reporter:finish(true)
   return execution
 end
 
