@@ -76,7 +76,7 @@ function Faults:add(rule)
   rule.skip = rule.skip or 0
   rule.used = 0
   self.rules[#self.rules + 1] = rule
-  self.resets = self.resets + (rule.fault.reset ~= nil and 1 or 0)
+  self.resets = self.resets + (rule.fault.reset and 1 or 0)
   return #self.rules
 end
 
@@ -117,6 +117,9 @@ function Faults:take(request, operation)
         rule.skip = rule.skip - 1
       else
         rule.used = rule.used + 1
+        if rule.used == rule.times and rule.fault.reset then
+          self.resets = self.resets - 1
+        end
         return rule.fault
       end
     end
@@ -128,9 +131,7 @@ function Faults:before(fault, request, parts)
   if fault.delay_ms then
     cqueues.sleep(fault.delay_ms / 1000)
   end
-  if fault.ignore_range then
-    request.headers.range = nil
-  end
+  request.ignore_range = fault.ignore_range
   local execution = request.id and parts.model:get(request.id)
   if fault.change_etag and execution and request.file then
     parts.files:change(execution, request.file)

@@ -51,6 +51,23 @@ function Connection:receive_byte()
   end
 end
 
+-- The first bytes of a request, or nil at the end; false when the request is to be read byte by
+-- byte, because while waiting for it a fault was ordered that needs that.
+function Connection:receive_first()
+  local socket = self.socket
+  while self.tls or not self.server.reset_armed() do
+    local data, why = socket:recv(-BLOCK)
+    if data then
+      self.server.activity = cqueues.monotime()
+      return data
+    elseif why ~= errno.EAGAIN then
+      return nil
+    end
+    cqueues.poll(socket)
+  end
+  return false
+end
+
 -- Returns when the peer has closed, or after some seconds.
 function Connection:wait_for_close(seconds)
   local deadline = cqueues.monotime() + seconds
@@ -68,8 +85,13 @@ end
 -- The text of a request head without its blank line; nil at the end, or nil and a status.
 function Connection:read_head()
   local buffer = self.buffer
-  if buffer == "" and self.server.reset_armed() and not self.tls then
-    return self:read_head_slowly()
+  if buffer == "" then
+    buffer = self:receive_first()
+    if buffer == nil then
+      return nil
+    elseif not buffer then
+      return self:read_head_slowly()
+    end
   end
   local from = 1
   while true do
@@ -205,28 +227,56 @@ function Connection:read_body(request, unread)
   return self:read_exactly(length), 400
 end
 
--- A request from its head; nil when it is none. Repeated fields are joined with ", ".
-local function parse_head(head)
-  local method, target, minor, start =
-    head:match("^([%w!#$%%&'*+.^_`|~-]+) (%S+) HTTP/1%.(%d)()\r\n")
-  if not method then
-    return nil
-  end
+local function parse_fields(text)
   local headers = {}
-  for name, value in head:gmatch("\r\n([^:%s]+):[ \t]*([^\r\n]*)", start) do
+  for name, value in text:gmatch("([^:%s]+):[ \t]*([^\r\n]*)\r\n") do
     name = name:lower()
     headers[name] = headers[name] and headers[name] .. ", " .. value or value
   end
+  return headers
+end
+
+-- Clients send the same fields again and again: the tables are shared, and must not be changed.
+local function fields_of(server, text)
+  local headers = server.fields[text]
+  if not headers then
+    headers = parse_fields(text)
+    if server.field_count == 1000 then
+      server.fields, server.field_count = {}, 0
+    end
+    server.fields[text], server.field_count = headers, server.field_count + 1
+  end
+  return headers
+end
+
+local REQUEST_LINE = "^([%w!#$%%&'*+.^_`|~-]+) (%S+) HTTP/1%.(%d)\r\n()"
+
+-- A request from its head; nil when it is none. Repeated fields are joined with ", ".
+local function parse_head(server, head)
+  local method, target, minor, start = head:match(REQUEST_LINE)
+  if not method then
+    return nil
+  end
   -- The absolute form is what a client sends to a proxy (RFC 9112, 3.2.2).
-  local rest = target:match("^%a+://[^/]+(/.*)$") or target
-  local path, query = rest:match("^([^?]*)%??(.*)$")
+  local rest = target:byte() == 47 and target or target:match("^%a+://[^/]+(/.*)$") or target
+  local path, query = rest, ""
+  if rest:find("?", 1, true) then
+    path, query = rest:match("^([^?]*)%?(.*)$")
+  end
   return {
     method = method,
     target = target,
     path = path,
     query = query,
-    headers = headers,
+    headers = fields_of(server, head:sub(start)),
     keep_alive = minor ~= "0",
+    body = "",
+    connection = 0,
+    on_connection = 0,
+    operation = false,
+    fault = false,
+    status = false,
+    body_size = 0,
   }
 end
 
@@ -244,7 +294,7 @@ end
 -- One request from bytes to answer. Returns whether the connection goes on.
 function Connection:serve_one()
   local head, status = self:read_head()
-  local request = head and parse_head(head)
+  local request = head and parse_head(self.server, head)
   if not request then
     if head or status then
       reply.refuse(self, status or 400)
@@ -277,9 +327,9 @@ end
 
 -- Serves one accepted socket until it ends. `tls` is an SSL context or nil.
 --
--- `server` has: `route(request)` -> a table for `respond`, made before the body is read; its
+-- `server` has: tables and counters (see main.lua); `route(request)` -> a table for `respond`, made before the body is read; its
 -- `fault`, if any, is carried out by reply.lua; `respond(request, answer)` -> response;
--- `reset_armed()`; and counters.
+-- `reset_armed()`.
 local function serve(server, socket, tls)
   server.accepted = server.accepted + 1
   server.activity = cqueues.monotime()

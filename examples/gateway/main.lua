@@ -30,6 +30,8 @@ local function build(chosen)
   math.randomseed(chosen.seed)
   local parts = { settings = settings, defaults = chosen.settings, clock = clock.new() }
   parts.server = {
+    fields = {},
+    field_count = 0,
     accepted = 0, -- sockets, those of control included; the other counts leave them out
     connections = 0,
     open = 0,
@@ -61,7 +63,8 @@ local function connect(parts)
     end
     local operation = parts.routes:identify(request)
     local fault = rules:take(request, operation)
-    return { operation = operation, fault = fault, record = log:add(request, operation, fault) }
+    log:add(request, operation, fault)
+    return { operation = operation, fault = fault }
   end
   local function perform(request, answer)
     local fault = answer.fault
@@ -79,13 +82,10 @@ local function connect(parts)
     if answer.control then
       return parts.control:dispatch(request)
     end
-    answer.record.body_size = #request.body
-    answer.record.body = #request.body <= 65536 and request.body or nil
     log:begin()
-    local response = perform(request, answer)
-    log:finish()
-    answer.record.status = response.status
-    return response
+    local ok, response = xpcall(perform, debug.traceback, request, answer)
+    log:finish(request, ok and response.status or 500)
+    return ok and response or error(response, 0)
   end
 end
 
@@ -151,6 +151,8 @@ local function main()
   local parts = build(chosen)
   connect(parts)
 
+  -- Requests leave little garbage; memory is cheaper here than time.
+  collectgarbage("setpause", 400)
   local queue = cqueues.new()
   local function stop()
     if ca_file then

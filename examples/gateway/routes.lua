@@ -201,7 +201,8 @@ function operations.get_result_file(self, request, execution)
   if file.length <= self.settings.checksum_limit then
     headers["X-Checksum-Sha256"] = self.files:sha256(file)
   end
-  local range, condition = request.headers.range, request.headers["if-range"]
+  local range = not request.ignore_range and request.headers.range
+  local condition = request.headers["if-range"]
   if file.chunked then
     return { status = 200, body = file, headers = headers, chunked = true }
   elseif not range or condition and not still_same(condition, file) then
