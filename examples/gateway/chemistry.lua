@@ -54,7 +54,7 @@ function chemistry.energy_at(problem, iteration)
   )
 end
 
--- Counts of measured bit strings; the farther the bond is stretched, the less one of them dominates.
+-- Counts of measured bit strings; the farther the bond is stretched, the less one dominates.
 local function counts(problem)
   local stretch = math.max(0, problem.length - problem.constants.length)
   local main = math.floor(problem.shots * (0.5 + 0.48 * math.exp(-stretch)))

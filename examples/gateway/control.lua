@@ -98,8 +98,9 @@ handlers["GET requests"] = function(self, fields)
 end
 
 handlers["DELETE requests"] = function(self)
+  local server = self.server
   self.recorder:clear()
-  self.server.peak = self.server.open
+  server.connections, server.peak, server.epoch = 0, server.open, server.epoch + 1
   return {}
 end
 
@@ -144,9 +145,20 @@ local function create(self, count, body)
   return { ids = ids }
 end
 
+local STATUSES = {
+  PENDING = true,
+  RUNNING = true,
+  SUCCEEDED = true,
+  FAILED = true,
+  CANCELLED = true,
+}
+
 handlers["POST executions"] = function(self, body)
   if body.create then
     return create(self, body.create, body.body)
+  end
+  if not STATUSES[body.status] then
+    return nil, "no such status"
   end
   local chosen = self.model.executions
   if body.id then
@@ -210,17 +222,14 @@ function Control:dispatch(request)
   if not handler then
     return answer(404, { message = "no such control: " .. request.method .. " " .. name })
   end
-  local input, message = {}, nil
+  local input, message = fields_of(request.query), nil
   if request.method == "POST" then
     input, message = json.decode(request.body)
-    if type(input) ~= "table" then
-      return answer(400, { message = message or "an object is expected" })
-    end
-  else
-    input = fields_of(request.query)
   end
   local result
-  result, message = handler(self, input)
+  if type(input) == "table" then
+    result, message = handler(self, input)
+  end
   if not result then
     return answer(400, { message = message })
   end

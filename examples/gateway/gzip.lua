@@ -44,7 +44,7 @@ function gzip.store(text)
   return table.concat(parts)
 end
 
--- A gzip member of about size / 158 bytes that inflates to `size` or a few more blanks. Its checksum
+-- A gzip member of about size / 158 bytes that inflates to `size` or a few more blanks. Its sum
 -- is wrong: it is for clients that must stop before they come to the end.
 function gzip.bomb(size)
   -- One block of fixed codes (RFC 1951, 3.2.6): a blank, then "258 bytes from distance 1" again

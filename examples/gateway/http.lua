@@ -280,15 +280,17 @@ local function parse_head(server, head)
   }
 end
 
--- Counts this connection at its first request that is not one of control.
+-- Counts this connection at its first request that is not one of control; after the counts were
+-- reset, again.
 function Connection:note(answer)
   local server = self.server
-  if not (answer.control or self.noted) then
-    self.noted = true
-    server.connections = server.connections + 1
-    server.open = server.open + 1
-    server.peak = math.max(server.peak, server.open)
+  if answer.control or self.noted == server.epoch then
+    return
   end
+  server.connections = server.connections + 1
+  server.open = server.open + (self.noted and 0 or 1)
+  server.peak = math.max(server.peak, server.open)
+  self.noted = server.epoch
 end
 
 -- One request from bytes to answer. Returns whether the connection goes on.
@@ -327,9 +329,9 @@ end
 
 -- Serves one accepted socket until it ends. `tls` is an SSL context or nil.
 --
--- `server` has: tables and counters (see main.lua); `route(request)` -> a table for `respond`, made before the body is read; its
--- `fault`, if any, is carried out by reply.lua; `respond(request, answer)` -> response;
--- `reset_armed()`.
+-- `server` has tables and counters (see main.lua) and three functions: `route(request)` gives what
+-- `respond` needs, before the body is read; its `fault`, if any, is carried out by reply.lua;
+-- `respond(request, answer)` gives the response; `reset_armed()` is said at receive_byte.
 local function serve(server, socket, tls)
   server.accepted = server.accepted + 1
   server.activity = cqueues.monotime()

@@ -34,6 +34,7 @@ local function build(chosen)
     field_count = 0,
     accepted = 0, -- sockets, those of control included; the other counts leave them out
     connections = 0,
+    epoch = 1, -- counts how often the counts were reset
     open = 0,
     peak = 0,
     activity = cqueues.monotime(),

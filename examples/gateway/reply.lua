@@ -43,7 +43,7 @@ local reasons = {
 
 local reply = {}
 
--- Sends bytes `first` to `last` of a string. Mode "bf" gathers them in a buffer, "bn" sends all that
+-- Sends bytes `first` to `last` of a string. Mode "bf" gathers them in a buffer, "bn" sends what
 -- has been gathered. Returns false when the peer is gone.
 function reply.write(connection, text, first, last, mode)
   local socket = connection.socket
