@@ -1,0 +1,398 @@
+-- `qhub.tasks`: many executions from one thread, errors that are never lost, cancellation, and life
+-- in another loop.
+
+local gateway = require "spec.support.gateway"
+local qhub = require "qhub"
+local Double = require "spec.support.double"
+
+local tasks = qhub.tasks
+local plain_assert = _G.assert
+
+describe("tasks", function()
+  local server, client, execution
+
+  setup(function()
+    server = gateway.start()
+    client = qhub.HubServiceClient { base_url = server.url, token = server.token }
+    execution = plain_assert(client:start_execution {
+      input = {},
+      simulate = { pending_ms = 0, running_ms = 0, files = { ["a.bin"] = 3000000 } },
+    })
+  end)
+
+  teardown(function()
+    client:close()
+    server:stop()
+  end)
+
+  before_each(function()
+    server:clear()
+  end)
+
+  describe("run", function()
+    it("returns what its function returned, when every task in it has ended", function()
+      local ended = 0
+      local a, b, c = tasks.run(function(x, y)
+        for _ = 1, 3 do
+          tasks.spawn(function()
+            tasks.sleep(0.001)
+            ended = ended + 1
+          end)
+        end
+        return x, nil, y
+      end, 1, 2)
+      assert.same({ 1, nil, 2 }, { a, b, c })
+      assert.equal(3, ended)
+    end)
+
+    it("lets calls in different tasks be under way at once", function()
+      server:fault { match = { method = "GET" }, times = 20, fault = { delay_ms = 200 } }
+      local started = os.time()
+      local results, errors = tasks.run(function()
+        local list = {}
+        for index = 1, 20 do
+          list[index] = tasks.spawn(function()
+            return client:get_status(execution.id)
+          end)
+        end
+        return tasks.gather(list)
+      end)
+      assert.is_nil(errors)
+      assert.equal(20, #results)
+      assert.is_true(os.time() - started < 3, "20 calls of 0.2 s took longer than 3 s")
+    end)
+
+    it("raises the error of its function and closes what is unfinished", function()
+      local closed = false
+      local ok, err = pcall(tasks.run, function()
+        tasks.spawn(function()
+          local _ <close> = setmetatable({}, {
+            __close = function()
+              closed = true
+            end,
+          })
+          tasks.sleep(60)
+        end)
+        tasks.sleep(0)
+        error("mine", 0)
+      end)
+      assert.is_false(ok)
+      assert.equal("mine", err)
+      assert.is_true(closed)
+    end)
+
+    it("raises an error that nobody joined, after the others have ended", function()
+      local others = false
+      local ok, err = pcall(tasks.run, function()
+        tasks.spawn(error, "lost")
+        tasks.spawn(function()
+          tasks.sleep(0.01)
+          others = true
+        end)
+      end)
+      assert.is_false(ok)
+      assert.equal("lost", err)
+      assert.is_true(others)
+    end)
+
+    it("nests: an inner run ends with its own tasks", function()
+      local order = {}
+      tasks.run(function()
+        tasks.spawn(function()
+          tasks.sleep(0.05)
+          order[#order + 1] = "outer"
+        end)
+        tasks.run(function()
+          tasks.spawn(function()
+            tasks.sleep(0.005)
+            order[#order + 1] = "inner"
+          end)
+        end)
+        order[#order + 1] = "between"
+      end)
+      assert.same({ "inner", "between", "outer" }, order)
+    end)
+
+    it("says so when every task waits for another one", function()
+      local ok, err = pcall(tasks.run, function()
+        local a, b
+        a = tasks.spawn(function()
+          tasks.sleep(0)
+          b:join()
+        end)
+        b = tasks.spawn(function()
+          a:join()
+        end)
+      end)
+      assert.is_false(ok)
+      assert.matches("waits for another", err)
+    end)
+
+    it("runs file iterators, each task with its own", function()
+      local sizes = tasks.run(function()
+        local list = {}
+        for index = 1, 5 do
+          list[index] = tasks.spawn(function()
+            local size = 0
+            for chunk in plain_assert(execution:result_file "a.bin") do
+              size = size + #chunk
+            end
+            return size
+          end)
+        end
+        return (tasks.gather(list))
+      end)
+      assert.same({ 3000000, 3000000, 3000000, 3000000, 3000000 }, sizes)
+    end)
+  end)
+
+  describe("join", function()
+    it("returns what the task returned, or raises what it raised, as often as asked", function()
+      tasks.run(function()
+        local fine = tasks.spawn(function()
+          return 1, nil, 3
+        end)
+        assert.same({ n = 3, 1, nil, 3 }, table.pack(fine:join()))
+        assert.same({ n = 3, 1, nil, 3 }, table.pack(fine:join()))
+        local thrown = {}
+        local failing = tasks.spawn(error, thrown)
+        for _ = 1, 2 do
+          local ok, err = pcall(failing.join, failing)
+          assert.is_false(ok)
+          assert.equal(thrown, err)
+        end
+      end)
+    end)
+
+    it("of a task with itself is refused", function()
+      local ok, err = pcall(tasks.run, function()
+        local me
+        me = tasks.spawn(function()
+          me:join()
+        end)
+        me:join()
+      end)
+      assert.is_false(ok)
+      assert.matches("wait for itself", err)
+    end)
+  end)
+
+  describe("gather", function()
+    it("gives first values and errors by index", function()
+      local results, errors = tasks.run(function()
+        return tasks.gather {
+          tasks.spawn(function()
+            return "a", "b"
+          end),
+          tasks.spawn(function()
+            return nil, "soft"
+          end),
+          tasks.spawn(error, "hard"),
+          tasks.spawn(function() end),
+        }
+      end)
+      assert.same({ "a" }, results)
+      assert.same({ [2] = "soft", [3] = "hard" }, errors)
+    end)
+
+    it("has no errors when there are none", function()
+      local results, errors = tasks.run(function()
+        return tasks.gather {}
+      end)
+      assert.same({}, results)
+      assert.is_nil(errors)
+    end)
+  end)
+
+  describe("cancel", function()
+    it("ends a call with kind cancelled, and the client goes on working", function()
+      server:fault { match = { method = "GET" }, times = 1, fault = { hang = "headers" } }
+      tasks.run(function()
+        local task = tasks.spawn(function()
+          return client:get_status(execution.id)
+        end)
+        tasks.sleep(0.02)
+        task:cancel()
+        local value, err = task:join()
+        assert.is_nil(value)
+        assert.equal("cancelled", err.kind)
+        assert.equal(execution.id, plain_assert(client:get_status(execution.id)).id)
+      end)
+    end)
+
+    it("makes sleep raise, and leaves a finished task alone", function()
+      tasks.run(function()
+        local sleeper = tasks.spawn(tasks.sleep, 60)
+        tasks.sleep(0)
+        sleeper:cancel()
+        local ok, err = pcall(sleeper.join, sleeper)
+        assert.is_false(ok)
+        assert.equal("cancelled", err.kind)
+        local done = tasks.spawn(function()
+          return 1
+        end)
+        done:join()
+        done:cancel()
+        assert.equal(1, done:join())
+      end)
+    end)
+
+    it("ends a backoff sleep and a wait", function()
+      local busy = { status_code = 503, headers = { ["retry-after"] = "50" } }
+      local double = Double { busy }
+      local slow = double:client()
+      tasks.run(function()
+        local call = tasks.spawn(function()
+          return slow:get_status "1"
+        end)
+        tasks.sleep(0)
+        call:cancel()
+        local value, err = call:join()
+        assert.is_nil(value)
+        assert.equal("cancelled", err.kind)
+      end)
+    end)
+
+    it("keeps a task that has not begun from ever running", function()
+      local ran = false
+      tasks.run(function()
+        local task = tasks.spawn(function()
+          ran = true
+        end)
+        task:cancel()
+        local value, err = task:join()
+        assert.is_nil(value)
+        assert.equal("cancelled", err.kind)
+      end)
+      assert.is_false(ran)
+    end)
+  end)
+
+  it("close with their client: calls under way and asleep end with kind cancelled", function()
+    server:fault { match = { method = "GET" }, times = 1, fault = { hang = "headers" } }
+    local own = qhub.HubServiceClient { base_url = server.url, token = server.token }
+    local asleep = Double({ { status_code = 503, headers = { ["retry-after"] = "50" } } }):client()
+    tasks.run(function()
+      local list = {
+        tasks.spawn(function()
+          return own:get_status(execution.id)
+        end),
+        tasks.spawn(function()
+          return asleep:get_status "1"
+        end),
+      }
+      tasks.sleep(0.02)
+      own:close()
+      asleep:close()
+      local _, errors = tasks.gather(list)
+      assert.equal("cancelled", errors[1].kind)
+      assert.equal("cancelled", errors[2].kind)
+    end)
+  end)
+
+  it("block below C calls that cannot be yielded across, and get their answer", function()
+    local found = tasks.run(function()
+      local list = { 3, 1, 2 }
+      table.sort(list, function(a, b)
+        plain_assert(client:get_status(execution.id))
+        return a < b
+      end)
+      local lazy = setmetatable({}, {
+        __index = function(_, name)
+          return plain_assert(client:get_status(name))
+        end,
+      })
+      local _, status = pcall(function()
+        return lazy[execution.id].id
+      end)
+      list[4] = status
+      return list
+    end)
+    assert.same({ 1, 2, 3, execution.id }, found)
+  end)
+
+  it("leave coroutines of the program's own alone: there a call blocks", function()
+    local thread = coroutine.wrap(function()
+      return plain_assert(client:get_status(execution.id)).id
+    end)
+    assert.equal(execution.id, thread())
+    local inner = tasks.run(function()
+      local generator = coroutine.wrap(function()
+        coroutine.yield(plain_assert(client:get_status(execution.id)).id)
+      end)
+      return generator()
+    end)
+    assert.equal(execution.id, inner)
+  end)
+
+  it("that yield by themselves let the others run", function()
+    local order = {}
+    tasks.run(function()
+      for name = 1, 2 do
+        tasks.spawn(function()
+          for _ = 1, 2 do
+            order[#order + 1] = name
+            coroutine.yield()
+          end
+        end)
+      end
+    end)
+    assert.same({ 1, 2, 1, 2 }, order)
+  end)
+
+  describe("in a loop of the program's own", function()
+    it("move on by step, which counts the live ones", function()
+      local id
+      local task = tasks.spawn(function()
+        id = plain_assert(client:get_status(execution.id)).id
+      end)
+      local steps = 0
+      while tasks.step(1) > 0 do
+        steps = steps + 1
+      end
+      assert.equal(execution.id, id)
+      assert.is_true(steps > 0)
+      assert.equal(0, tasks.step(0))
+      assert.is_nil(task:join())
+    end)
+
+    it("have a descriptor, events and a timeout, as functions and as methods", function()
+      assert.is_number(tasks.pollfd())
+      assert.equal(tasks.pollfd(), tasks:pollfd())
+      assert.equal("r", tasks:events())
+      assert.is_nil(tasks:timeout())
+      local task = tasks.spawn(tasks.sleep, 0.02)
+      assert.equal(0, tasks.timeout())
+      tasks:step(0)
+      assert.is_true(tasks:timeout() <= 0.02)
+      task:join()
+    end)
+
+    it("raise from step what nobody joined, once the last has ended", function()
+      tasks.spawn(error, "lost")
+      local ok, err
+      repeat
+        ok, err = pcall(tasks.step, 0)
+      until not ok or err == 0
+      assert.is_false(ok)
+      assert.equal("lost", err)
+      assert.equal(0, tasks.step(0))
+    end)
+
+    it("join from outside", function()
+      local task = tasks.spawn(function()
+        return plain_assert(client:get_status(execution.id)).id
+      end)
+      assert.equal(execution.id, task:join())
+    end)
+  end)
+
+  it("are told what they were given when it is wrong", function()
+    assert.matches("function is needed", select(2, pcall(tasks.spawn, 1)))
+    assert.matches("function is needed", select(2, pcall(tasks.run)))
+    assert.matches("number of seconds", select(2, pcall(tasks.sleep, -1)))
+    assert.matches("list of tasks", select(2, pcall(tasks.gather, 1)))
+    assert.matches("task is needed", select(2, pcall(tasks.gather, { 1 })))
+    assert.matches("number of seconds", select(2, pcall(tasks.step, "x")))
+  end)
+end)
