@@ -1,6 +1,7 @@
 -- `require "qhub"`: the public face. Nothing happens here but putting names together.
 
 local client = require "qhub.client"
+local credentials = require "qhub.credentials"
 local enums = require "qhub.enums"
 local errors = require "qhub.error"
 local json = require "qhub.json"
@@ -17,6 +18,7 @@ return {
   ServiceExecutionStatus = enums.ServiceExecutionStatus,
   ServiceExecutionType = enums.ServiceExecutionType,
   LogEntrySeverity = enums.LogEntrySeverity,
+  credentials = credentials,
   is_error = errors.is_error,
   json = json,
   parse_timestamp = parse_timestamp,

@@ -58,8 +58,9 @@ end
 
 local EXPLAINING = { "message", "error", "title", "description", "detail", "error_description" }
 
--- What the gateway says in a body, in the members that gateways and frameworks use for it.
-local function explanation(body)
+--- What the gateway says in a decoded body, in the members that gateways and frameworks use for it;
+--- nil when it says nothing. Remote text, of any length.
+function problem.explanation(body)
   if type(body) ~= "table" then
     return nil
   end
@@ -110,9 +111,10 @@ function problem.status(context, response, body_text, retry_after, why)
   if REASONS[status_code] then
     message = message .. " " .. REASONS[status_code]
   end
-  local said = explanation(body)
+  local said = problem.explanation(body)
   if said then
-    message = message .. ": " .. show.line(said)
+    -- Without the token before it is cut, or a part of the token could be left.
+    message = message .. ": " .. show.line(show.without(said, context.token))
   end
   if why then
     message = message .. ": not followed, " .. why

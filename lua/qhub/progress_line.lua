@@ -11,7 +11,7 @@ local show = require "qhub.show"
 local line = {}
 
 local GAP = "  "
-local LEAST_NAME, MOST_NAME = 8, 40
+local LEAST_NAME, MOST_NAME = 10, 40
 local LEAST_BAR, MOST_BAR = 10, 30
 local MARK = 3 -- columns of the moving mark for an unknown size
 local STEPS_PER_SECOND = 8 -- of that mark
