@@ -46,7 +46,7 @@ format: ## let stylua write the Lua files
 TIDY_FLAGS = -std=c11 $(DEFINES) -Isrc $(LUA_CFLAGS) $(CURL_CFLAGS) $(CJSON_CFLAGS)
 lint-tidy: ## clang-tidy
 	@printf '%s\n' $(SOURCES) | xargs -P 2 -n 1 sh -c \
-	  'clang-tidy --quiet --warnings-as-errors="*" "$$0" -- $(TIDY_FLAGS) 2>/dev/null || exit 255'
+	  'clang-tidy --quiet --warnings-as-errors="*" "$$0" -- $(TIDY_FLAGS) 2>/dev/null || exit 1'
 
 lint-cppcheck: ## cppcheck
 	@cppcheck -q --std=c11 --enable=warning,performance,portability --inline-suppr \
