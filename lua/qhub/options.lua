@@ -1,6 +1,7 @@
 -- Checking of option tables: names, types and ranges, with messages that name the value and the
 -- remedy. Everything here raises misuse; nothing here knows what the options are for.
 
+local core = require "qhub.core"
 local misuse = require "qhub.misuse"
 local show = require "qhub.show"
 
@@ -63,6 +64,18 @@ end
 function check.text(value, name, where)
   if type(value) ~= "string" or value == "" or value:find("\0", 1, true) then
     refuse(where, name, "a string that is not empty", value)
+  end
+  return value
+end
+
+--- A string that may travel in a header; the messages name the option, never its value.
+function check.secret(value, name, where)
+  if type(value) ~= "string" then
+    misuse("%s: %s must be a string, got a %s", where, name, type(value))
+  elseif value == "" then
+    misuse("%s: %s is an empty string", where, name)
+  elseif core.text.has_control(value) then
+    misuse("%s: %s has control characters (a line break at its end?)", where, name)
   end
   return value
 end
