@@ -108,9 +108,11 @@ int qhub_file_write_at(int fd, const char *bytes, size_t length, int64_t offset,
   return error;
 }
 
-/* Some file systems cannot sync, and say so in one of these ways. */
-static bool is_unsupported(int error) {
-  return error == EINVAL || error == ENOSYS || error == ENOTSUP || error == EOPNOTSUPP;
+bool qhub_file_is_unsupported(int error) {
+#if ENOTSUP != EOPNOTSUPP
+  if (error == EOPNOTSUPP) return true;
+#endif
+  return error == EINVAL || error == ENOSYS || error == ENOTSUP;
 }
 
 int qhub_file_sync(int fd) {
@@ -118,7 +120,7 @@ int qhub_file_sync(int fd) {
   if (fcntl(fd, F_FULLFSYNC) == 0) return 0; /* fsync leaves the bytes in the drive's cache */
 #endif
   while (fsync(fd) != 0) {
-    if (is_unsupported(errno)) return 0;
+    if (qhub_file_is_unsupported(errno)) return 0;
     if (errno != EINTR) return errno;
   }
   return 0;

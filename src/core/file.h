@@ -27,6 +27,9 @@ int qhub_file_write(int fd, const char *bytes, size_t length);
 /* Writes all bytes at `offset`; `*written` tells how many, also after a failure. */
 int qhub_file_write_at(int fd, const char *bytes, size_t length, int64_t offset, size_t *written);
 
+/* Is the errno one of the ways in which systems say that they cannot do this at all? */
+bool qhub_file_is_unsupported(int error);
+
 /* Brings the file's bytes to the disk, as far as its file system knows how. */
 int qhub_file_sync(int fd);
 

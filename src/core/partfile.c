@@ -219,9 +219,9 @@ static int rename_exclusively(const char *from, const char *to) {
 #endif
 }
 
+/* EPERM is how some sandboxes say ENOSYS, and some file systems "no links". */
 static bool is_unsupported(int error) {
-  return error == EINVAL || error == ENOSYS || error == ENOTSUP || error == EOPNOTSUPP ||
-         error == EPERM; /* how some sandboxes say ENOSYS, and some file systems "no links" */
+  return error == EPERM || qhub_file_is_unsupported(error);
 }
 
 /* The new name is given by the kernel only where nothing has it. Where neither way exists, failing
