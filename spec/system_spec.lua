@@ -34,7 +34,7 @@ describe("the clocks", function()
 
   it("never go back when monotonic", function()
     local last = system.monotonic()
-    for _ = 1, 10000 do
+    for _ = 1, 1000 do
       local now = system.monotonic()
       assert.truthy(now >= last)
       last = now
@@ -51,11 +51,11 @@ describe("random", function()
     local sum, low, high = 0, 1, 0
     for _ = 1, 10000 do
       local value = system.random()
-      assert.truthy(value >= 0 and value < 1)
       sum, low, high = sum + value, math.min(low, value), math.max(high, value)
     end
     assert.near(0.5, sum / 10000, 0.05)
-    assert.truthy(low < 0.01 and high > 0.99)
+    assert.truthy(low >= 0 and low < 0.01)
+    assert.truthy(high > 0.99 and high < 1)
   end)
 
   it("does not repeat itself or follow the host's seed", function()
