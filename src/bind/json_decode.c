@@ -4,8 +4,9 @@
 ** cJSON does the parsing; what it would get wrong is done here. The scanner (core/json_scan.h)
 ** refuses every text that RFC 8259 refuses before cJSON sees it. cJSON's tree, which lists the
 ** values in the order of the text, is then walked side by side with a cursor over the text, and
-** where the tree does not hold the value as it was written (64-bit integers, strings with NUL) the
-** value is read from the text.
+** what the tree does not hold as it was written is read from there: strings, because cJSON's end at
+** a NUL, and numbers. cJSON reads numbers as doubles, of at most 63 characters, with strtod, which
+** obeys the locale of the host program; it is not given them at all, but a 0 in place of each.
 **
 ** cJSON takes 64 bytes for a value, so a text is never given to it as a whole when it is long:
 ** while the scanner goes on, the items that are complete are handed over in slices of about
@@ -19,23 +20,22 @@
 
 #include "../core/double.h"
 #include "../core/json_scan.h"
+#include "../core/json_text.h"
 #include "../core/utf8.h"
 
 #include <cjson/cJSON.h>
 #include <lauxlib.h>
 #include <limits.h>
-#include <locale.h>
 #include <stdbool.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { SLICE_SIZE = 32 * 1024 };
+enum { SLICE_SIZE = 16 * 1024 };
 
 /* What must be freed whatever happens; a userdata. */
 typedef struct {
   cJSON *tree;
-  char *slice;               /* scratch copy of the part of the text that cJSON is given */
+  char *slice;               /* what cJSON is given: part of the text, prepared for it */
   size_t capacity;
 } decode_box;
 
@@ -43,7 +43,6 @@ typedef struct {
   lua_State *L;
   decode_box *box;
   const char *cursor;        /* next byte of the text that is not yet a Lua value */
-  bool foreign_point;        /* the locale writes the decimal point otherwise than JSON */
   qhub_json_scanner scanner;
 } decoder;
 
@@ -69,117 +68,37 @@ static void skip_to_token(decoder *d) {
   while (qhub_json_is_blank(*d->cursor) || *d->cursor == ',' || *d->cursor == ':') d->cursor++;
 }
 
-/* Reads an integer that fits 64 bits and is no negative zero; false for every other number, with
-** the cursor where it was. */
-static bool read_integer(decoder *d, lua_Integer *result) {
-  const char *next = d->cursor;
-  bool negative = *next == '-';
-  uint64_t limit = (uint64_t)INT64_MAX + negative;
-  uint64_t magnitude = 0;
-  for (next += negative; qhub_json_is_digit(*next); next++) {
-    uint64_t digit = (uint64_t)(*next - '0');
-    if (magnitude > (limit - digit) / 10) return false;
-    magnitude = magnitude * 10 + digit;
-  }
-  if (*next == '.' || *next == 'e' || *next == 'E') return false;
-  if (negative && magnitude == 0) return false;
-  *result = (lua_Integer)(negative ? 0 - magnitude : magnitude);
-  d->cursor = next;
-  return true;
-}
-
-/* Numbers that cJSON does not read as they are: more digits than it copies, or a decimal point
-** that strtod does not know in this locale. It is given 0 instead. */
-static bool is_masked(const decoder *d, const char *number, size_t length) {
-  if (length > QHUB_JSON_LONG_NUMBER) return true;
-  return d->foreign_point && memchr(number, '.', length) != NULL;
-}
-
-static size_t number_length(const char *number) {
-  const char *end = number;
-  while (qhub_json_is_digit(*end) || *end == '.' || *end == '-' || *end == '+' ||
-         *end == 'e' || *end == 'E') {
-    end++;
-  }
-  return (size_t)(end - number);
-}
-
 /* [-0, +1] */
-static void push_number(decoder *d, const cJSON *node) {
-  lua_Integer integer;
-  if (read_integer(d, &integer)) {
-    lua_pushinteger(d->L, integer);
-    return;
+static void push_number(decoder *d) {
+  qhub_number number;
+  d->cursor = qhub_number_read(d->cursor, &number);
+  if (number.is_integer) {
+    lua_pushinteger(d->L, number.integer);
+  } else {
+    lua_pushnumber(d->L, number.real);
   }
-  size_t length = number_length(d->cursor);
-  bool masked = is_masked(d, d->cursor, length);
-  lua_pushnumber(d->L, masked ? qhub_double_read(d->cursor, length) : node->valuedouble);
-  d->cursor += length;
 }
 
-static unsigned long read_hex4(const char *digits) {
-  unsigned long code = 0;
-  for (int i = 0; i < 4; i++) code = code * 16 + (unsigned long)qhub_json_hex_digit(digits[i]);
-  return code;
-}
-
-/* Writes what the escape at `escape` stands for; moves `*out` on. Returns what follows it. */
-static const char *unescape(const char *escape, char **out) {
-  static const char letters[] = "\"\\/bfnrt";
-  static const char meanings[] = "\"\\/\b\f\n\r\t";
-  if (escape[1] != 'u') {
-    *(*out)++ = meanings[strchr(letters, escape[1]) - letters];
-    return escape + 2;
-  }
-  unsigned long code = read_hex4(escape + 2);
-  escape += 6;
-  if (code >= 0xD800 && code <= 0xDFFF) {
-    code = 0x10000 + ((code - 0xD800) << 10) + (read_hex4(escape + 2) - 0xDC00);
-    escape += 6;
-  }
-  *out += qhub_utf8_write(code, *out);
-  return escape;
-}
-
-/* `next` is behind the opening quote of a string that has an escape. What an escape stands for is
-** never longer than the escape itself. Not inlined, for the buffer must not be part of the frame of
-** a function that calls itself.  [-0, +1] */
-__attribute__((noinline)) static void push_escaped(decoder *d, const char *next) {
-  const char *end = next;
-  while (*end != '"') end += *end == '\\' ? 2 : 1;
+/* The string from `start` to `end` has an escape. Not inlined, for the buffer must not be part of
+** the frame of a function that calls itself.  [-0, +1] */
+__attribute__((noinline)) static void push_unescaped(lua_State *L, const char *start,
+                                                     const char *end) {
   luaL_Buffer buffer;
-  char *room = luaL_buffinitsize(d->L, &buffer, (size_t)(end - next));
-  char *out = room;
-  while (next < end) {
-    if (*next == '\\') {
-      next = unescape(next, &out);
-    } else {
-      size_t run = qhub_json_plain_run(next, (size_t)(end - next));
-      if (run == 0) run = 1; /* a byte of a character beyond ASCII */
-      memcpy(out, next, run);
-      out += run;
-      next += run;
-    }
-  }
-  luaL_pushresultsize(&buffer, (size_t)(out - room));
-  d->cursor = end + 1;
+  char *room = luaL_buffinitsize(L, &buffer, (size_t)(end - start));
+  luaL_pushresultsize(&buffer, qhub_json_unescape(start, end, room));
 }
 
 /* The cursor is at the opening quote.  [-0, +1] */
 static void push_string(decoder *d) {
   const char *start = d->cursor + 1;
-  const char *next = start;
-  for (;;) {
-    next += qhub_json_plain_run(next, (size_t)(d->scanner.end - next));
-    if (*next == '\\') {
-      push_escaped(d, start);
-      return;
-    }
-    if (*next == '"') break;
-    next++; /* a byte of a character beyond ASCII */
+  const char *end = qhub_json_string_end(start, d->scanner.end);
+  size_t length = (size_t)(end - start);
+  if (memchr(start, '\\', length) == NULL) {
+    lua_pushlstring(d->L, start, length);
+  } else {
+    push_unescaped(d->L, start, end);
   }
-  lua_pushlstring(d->L, start, (size_t)(next - start));
-  d->cursor = next + 1;
+  d->cursor = end + 1;
 }
 
 /* ---- the walk ---------------------------------------------------------------------------- */
@@ -231,7 +150,7 @@ static void push_table(decoder *d, bool is_object, int items) {
 /* The cursor is at the opening bracket.  [-0, +1] */
 static void push_container(decoder *d, const cJSON *node) {
   bool is_object = *d->cursor++ == '{';
-  luaL_checkstack(d->L, 4, "JSON is nested too deeply");
+  luaL_checkstack(d->L, 10, "JSON is nested too deeply");
   push_table(d, is_object, count_items(node->child));
   if (is_object) {
     add_members(d, node->child);
@@ -267,69 +186,46 @@ static void push_value(decoder *d, const cJSON *node) {
       d->cursor += sizeof "null" - 1;
       break;
     default:
-      push_number(d, node);
+      push_number(d);
   }
 }
 
 /* ---- slices ------------------------------------------------------------------------------ */
 
-/* Overwrites the numbers of the slice that cJSON would not read with 0 and blanks: the items stay
-** the same, and so does every offset. */
-static void mask_numbers(const decoder *d, char *slice) {
-  while (*slice != '\0') {
-    if (*slice == '"') {
-      for (slice++; *slice != '"'; slice++) {
-        if (*slice == '\\') slice++;
-      }
-      slice++;
-    } else if (*slice == '-' || qhub_json_is_digit(*slice)) {
-      size_t length = number_length(slice);
-      if (is_masked(d, slice, length)) {
-        memset(slice, ' ', length);
-        *slice = '0';
-      }
-      slice += length;
-    } else {
-      slice++;
-    }
-  }
-}
-
 /* Makes room for a slice of `length` bytes, two brackets and a NUL. */
 static char *reserve_slice(decoder *d, size_t length) {
   decode_box *box = d->box;
-  if (length + 3 > box->capacity) {
-    size_t capacity = length + 3 > SLICE_SIZE ? length + 3 : SLICE_SIZE;
+  size_t needed = length + 3;
+  if (needed > box->capacity) {
     free(box->slice);
     box->capacity = 0;
-    box->slice = malloc(capacity);
+    box->slice = malloc(needed);
     if (box->slice == NULL) raise_parser(d);
-    box->capacity = capacity;
+    box->capacity = needed;
   }
   return box->slice;
 }
 
-/* Parses the NUL-terminated `text`; the box owns the tree. */
-static const cJSON *parse(decoder *d, const char *text, size_t length) {
-  const char *end = NULL;
-  d->box->tree = cJSON_ParseWithLengthOpts(text, length + 1, &end, 1);
-  if (d->box->tree == NULL || end != text + length) raise_parser(d);
+/* Gives cJSON the text from `from` to `end`, between brackets of their kind when these are items of
+** a container (`around`). The box owns the tree. */
+static const cJSON *parse(decoder *d, const char *from, const char *end,
+                          const qhub_json_level *around) {
+  char *slice = reserve_slice(d, (size_t)(end - from));
+  char *next = slice;
+  if (around != NULL) *next++ = around->is_object ? '{' : '[';
+  next = qhub_json_copy_without_numbers(from, end, next);
+  if (around != NULL) *next++ = around->is_object ? '}' : ']';
+  *next = '\0';
+  const char *parsed = NULL;
+  d->box->tree = cJSON_ParseWithLengthOpts(slice, (size_t)(next - slice) + 1, &parsed, 1);
+  if (d->box->tree == NULL || parsed != next) raise_parser(d);
   return d->box->tree;
 }
 
 /* The whole text in one piece.  [-0, +1] */
 static void push_whole(decoder *d) {
-  const qhub_json_scanner *scanner = &d->scanner;
-  const char *text = scanner->text;
-  size_t length = (size_t)(scanner->end - text);
-  if (d->foreign_point || scanner->long_numbers) {
-    char *slice = reserve_slice(d, length);
-    memcpy(slice, text, length + 1);
-    mask_numbers(d, slice);
-    text = slice;
-  }
-  const cJSON *tree = parse(d, text, length);
-  d->cursor = scanner->text;
+  const cJSON *tree = parse(d, d->scanner.text, d->scanner.end, NULL);
+  d->cursor = d->scanner.text;
   push_value(d, tree);
   drop_tree(d->box);
 }
@@ -343,14 +239,7 @@ static void take_items(decoder *d, const char *end) {
   scanner->mark = end;
   skip_to_token(d);
   if (d->cursor >= end) return;
-  size_t length = (size_t)(end - d->cursor);
-  char *slice = reserve_slice(d, length);
-  slice[0] = level->is_object ? '{' : '[';
-  memcpy(slice + 1, d->cursor, length);
-  slice[length + 1] = level->is_object ? '}' : ']';
-  slice[length + 2] = '\0';
-  if (d->foreign_point || scanner->long_numbers) mask_numbers(d, slice);
-  const cJSON *tree = parse(d, slice, length + 2);
+  const cJSON *tree = parse(d, d->cursor, end, level);
   if (level->is_object) {
     add_members(d, tree->child);
   } else {
@@ -363,7 +252,7 @@ static void take_items(decoder *d, const char *end) {
 ** [-0, +1 or +2: its table, below it its name when it is a member] */
 static void open_item(decoder *d) {
   qhub_json_scanner *scanner = &d->scanner;
-  luaL_checkstack(d->L, 6, "JSON is nested too deeply");
+  luaL_checkstack(d->L, 10, "JSON is nested too deeply");
   if (scanner->watched > 0 && scanner->levels[scanner->watched].is_object) {
     d->cursor = scanner->mark;
     skip_to_token(d);
@@ -457,7 +346,6 @@ int qhub_json_decode(lua_State *L) {
   lua_pushvalue(L, lua_upvalueindex(QHUB_JSON_BOX));
   lua_setmetatable(L, -2);
   lua_toclose(L, -1);
-  d.foreign_point = strcmp(localeconv()->decimal_point, ".") != 0;
   qhub_json_scan_begin(&d.scanner, text, length, SLICE_SIZE);
   for (;;) {
     switch (qhub_json_scan(&d.scanner)) {

@@ -352,7 +352,7 @@ static void write_table(encoder *e, int index, const qhub_json_step *outer) {
     lua_pushfstring(L, "more than %d tables within each other", QHUB_JSON_MAX_DEPTH);
     qhub_json_raise_at(L, outer);
   }
-  luaL_checkstack(L, 8, "JSON is nested too deeply");
+  luaL_checkstack(L, 12, "JSON is nested too deeply");
   mark kind = mark_of(e, index);
   lua_pushnil(L);
   if (!lua_next(L, index)) {

@@ -7,6 +7,7 @@
 #ifndef QHUB_DOUBLE_H
 #define QHUB_DOUBLE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -21,8 +22,16 @@ size_t qhub_double_write(double value, char *out);
 /* Writes `value` in decimal; returns the number of bytes. */
 size_t qhub_integer_write(int64_t value, char *out);
 
-/* The double nearest to a valid JSON number of any length; an infinity when it is beyond the
-** largest double, and a zero with its sign when it is nearest to zero. */
-double qhub_double_read(const char *literal, size_t length);
+typedef struct {
+  bool is_integer;
+  int64_t integer;           /* when it is one */
+  double real;               /* else */
+} qhub_number;
+
+/* Reads a number that is written as JSON has it, whatever its length, and returns where it ends.
+** It is an integer when it has neither fraction nor exponent, fits 64 bits and is not "-0"; else
+** the nearest double: infinite when it is beyond the largest one, -0.0 for "-0". A byte that
+** belongs to no number must follow (such as the NUL behind a text). */
+const char *qhub_number_read(const char *literal, qhub_number *number);
 
 #endif

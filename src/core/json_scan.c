@@ -31,6 +31,20 @@ int qhub_json_hex_digit(char digit) {
   return -1;
 }
 
+/* Eight at a time: digits are the bytes 0x30 to 0x3F that keep their high half when 6 is added. */
+const char *qhub_json_digits_end(const char *text, const char *end) {
+  const uint64_t halves = UINT64_C(0xF0F0F0F0F0F0F0F0);
+  const uint64_t digits = UINT64_C(0x3030303030303030);
+  uint64_t word;
+  for (; (size_t)(end - text) >= sizeof word; text += sizeof word) {
+    memcpy(&word, text, sizeof word);
+    uint64_t raised = word + UINT64_C(0x0606060606060606);
+    if ((word & halves) != digits || (raised & halves) != digits) break;
+  }
+  while (qhub_json_is_digit(*text)) text++;
+  return text;
+}
+
 static bool is_plain(char byte) {
   unsigned char code = (unsigned char)byte;
   return code >= 0x20 && code < 0x80 && code != '"' && code != '\\';
@@ -121,8 +135,10 @@ static const char *scan_string(qhub_json_scanner *scanner, const char *text) {
 
 /* Whether a number that is written with an exponent or with very many digits is beyond a double.
 ** Only those that may be are converted. */
-static bool is_beyond_double(const char *number, const char *end) {
-  return isinf(qhub_double_read(number, (size_t)(end - number)));
+static bool is_beyond_double(const char *literal) {
+  qhub_number number;
+  (void)qhub_number_read(literal, &number);
+  return !number.is_integer && isinf(number.real);
 }
 
 /* Returns what follows the number; NULL after an error. */
@@ -130,7 +146,7 @@ static const char *scan_number(qhub_json_scanner *scanner, const char *number) {
   const char *next = number;
   if (*next == '-') next++;
   const char *integer = next;
-  while (qhub_json_is_digit(*next)) next++;
+  next = qhub_json_digits_end(next, scanner->end);
   if (next == integer) {
     (void)expect(scanner, next, "a digit");
     return NULL;
@@ -142,7 +158,7 @@ static const char *scan_number(qhub_json_scanner *scanner, const char *number) {
   bool suspect = next - integer > 308;
   if (*next == '.') {
     const char *fraction = ++next;
-    while (qhub_json_is_digit(*next)) next++;
+    next = qhub_json_digits_end(next, scanner->end);
     if (next == fraction) {
       (void)expect(scanner, next, "a digit behind the decimal point");
       return NULL;
@@ -153,7 +169,7 @@ static const char *scan_number(qhub_json_scanner *scanner, const char *number) {
     bool negative = *next == '-';
     if (*next == '-' || *next == '+') next++;
     const char *exponent = next;
-    while (qhub_json_is_digit(*next)) next++;
+    next = qhub_json_digits_end(next, scanner->end);
     if (next == exponent) {
       (void)expect(scanner, next, "a digit of the exponent");
       return NULL;
@@ -161,8 +177,7 @@ static const char *scan_number(qhub_json_scanner *scanner, const char *number) {
     suspect = suspect || (!negative && next - exponent > 2);
     suspect = suspect || (!negative && next - number > 200);
   }
-  if (next - number > QHUB_JSON_LONG_NUMBER) scanner->long_numbers = true;
-  if (suspect && is_beyond_double(number, next)) {
+  if (suspect && is_beyond_double(number)) {
     (void)fail(scanner, number, "the number is too large for a double");
     return NULL;
   }
@@ -212,7 +227,6 @@ void qhub_json_scan_begin(qhub_json_scanner *scanner, const char *text, size_t l
   scanner->position = text;
   scanner->problem = NULL;
   scanner->unexpected = false;
-  scanner->long_numbers = false;
   scanner->next = VALUE;
   scanner->depth = 0;
   scanner->mark = text;

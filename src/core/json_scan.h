@@ -37,7 +37,6 @@ typedef struct {
   const char *position;      /* the next byte; after an error, where it is */
   const char *problem;       /* what is wrong there */
   bool unexpected;           /* `problem` says what was expected instead of what is there */
-  bool long_numbers;         /* a number of more than QHUB_JSON_LONG_NUMBER bytes was seen */
   int next;                  /* private: what the grammar wants next */
   size_t depth;              /* open containers; the innermost is levels[depth] */
   const char *mark;          /* set by the owner */
@@ -45,9 +44,6 @@ typedef struct {
   size_t watched;            /* set by the owner; 0: none, then QHUB_JSON_CLOSED never comes */
   qhub_json_level levels[QHUB_JSON_MAX_DEPTH + 1];
 } qhub_json_scanner;
-
-/* cJSON up to 1.7.18 reads no more of a number than this. */
-enum { QHUB_JSON_LONG_NUMBER = 63 };
 
 /* Starts at the first byte, with nothing watched, the mark there and `window` as given. */
 void qhub_json_scan_begin(qhub_json_scanner *scanner, const char *text, size_t length,
@@ -66,6 +62,9 @@ size_t qhub_json_plain_run(const char *text, size_t length);
 
 /* Value of a hexadecimal digit, or -1. */
 int qhub_json_hex_digit(char digit);
+
+/* Where a run of decimal digits ends; `end` is that of the text. */
+const char *qhub_json_digits_end(const char *text, const char *end);
 
 /* True for the four bytes that JSON takes as white space. */
 static inline bool qhub_json_is_blank(char byte) {
