@@ -8,7 +8,9 @@
 -- token), wire (how these were last written out), authorize (false when the program gives or
 -- removes Authorization itself), body, timeout, deadline (monotonic, or nil), max_retries,
 -- repeatable (false: a second copy could start a second run), stream, max_bytes, decode,
--- on_response, suffices(response): true when a 2xx answer is enough although its body broke off.
+-- on_response, suffices(response): true when a 2xx answer is enough although its body broke off,
+-- accepts (one status beside 2xx that is an answer), resumes (true for the rest of a file whose
+-- opening was told to the log).
 
 local core = require "qhub.core"
 local headers = require "qhub.headers"
@@ -143,7 +145,7 @@ end
 
 -- Tells the log and `on_response` how the call ended. Both are the program's and may raise.
 local function conclude(client, plan, state, response, err, started)
-  if client.log_ then
+  if client.log_ and (err or not plan.resumes) then
     log.event(client.log_, err and "error" or "info", err and "failed" or "done", {
       method = plan.method,
       url = plan.url,
@@ -181,6 +183,44 @@ local CLOSED = "the client was closed while the call was under way"
 local function closed(plan, state)
   local failure = { kind = "cancelled", message = CLOSED, sent = state.attempts > 0 }
   return problem.failure(context_of(plan, state), failure)
+end
+
+-- Decides on one more attempt after `outcome` (see retry.lua) and waits until it is due; `response`
+-- is closed then. Returns true; or nil when the call ends here, with an error if that is its own.
+local function try_again(client, plan, state, outcome, requested, response)
+  local failure = outcome.failure
+  local delay = retry.delay(
+    state.attempts - state.repeats,
+    plan.max_retries,
+    outcome,
+    plan.repeatable or state.continue_at ~= nil,
+    requested,
+    time_left(plan),
+    system.random()
+  )
+  if not delay then
+    return nil
+  end
+  state.withdrawn = client.budget_:withdraw(failure)
+  if not state.withdrawn then
+    return nil
+  end
+  log.event(client.log_, "warn", outcome.offset and "resume" or "retry", {
+    method = plan.method,
+    url = plan.url,
+    status = outcome.status_code,
+    attempt = state.attempts,
+    delay = delay,
+    offset = outcome.offset,
+    error = failure and failure.message,
+  }, state.token)
+  if response then
+    response:close() -- the connection is free for others during the wait
+  end
+  if delay > 0 and not loop.sleep_until(now() + delay, client) or client.closed_ then
+    return nil, closed(plan, state)
+  end
+  return true
 end
 
 -- One attempt and the verdict on it. Returns "answer" (with the response), "again" (the loop goes
@@ -228,7 +268,8 @@ local function attempt(client, plan, state)
       headers = response and response.headers,
     }, token)
   end
-  if response and is_success(status_code) and (not failure or plan.suffices(response)) then
+  local accepted = response and (is_success(status_code) or status_code == plan.accepts)
+  if accepted and (not failure or plan.suffices(response)) then
     response.kept = true
     return "answer", response
   end
@@ -256,37 +297,12 @@ local function attempt(client, plan, state)
   end
 
   local requested = response and retry.requested_wait(response.headers, system.realtime())
-  local delay = retry.delay(
-    state.attempts - state.repeats,
-    plan.max_retries,
-    { status_code = status_code, failure = failure },
-    plan.repeatable or state.continue_at ~= nil,
-    requested,
-    time_left(plan),
-    system.random()
-  )
-  if delay then
-    state.withdrawn = client.budget_:withdraw(failure)
-  end
-  if delay and state.withdrawn then
-    log.event(client.log_, "warn", "retry", {
-      method = plan.method,
-      url = plan.url,
-      status = status_code,
-      attempt = state.attempts,
-      delay = delay,
-      error = failure and failure.message,
-    }, token)
-    if response then
-      response:close() -- the connection is free for others during the wait
-    end
-    if delay > 0 and not loop.sleep_until(now() + delay, client) then
-      return "error", closed(plan, state)
-    end
-    if client.closed_ then
-      return "error", closed(plan, state)
-    end
+  local outcome = { status_code = status_code, failure = failure }
+  local again, cancelled = try_again(client, plan, state, outcome, requested, response)
+  if again then
     return "again"
+  elseif cancelled then
+    return "error", cancelled
   end
   if response then
     response.kept = true
@@ -299,10 +315,11 @@ local function attempt(client, plan, state)
   return "error", err, response
 end
 
---- Carries out `plan` for `client`. Returns the 2xx response (the caller closes it) and a function
---- context() for errors about it; or nil and an error object.
-function call.exchange(client, plan)
-  local state = { attempts = 0, repeats = 0 }
+--- Carries out `plan` for `client`. Returns the 2xx response (the caller closes it) and the call's
+--- state, for `call.context`; or nil and an error object. With the `state` of an earlier exchange
+--- its count of attempts goes on.
+function call.exchange(client, plan, state)
+  state = state or { attempts = 0, repeats = 0 }
   local started = now()
   local verdict, value, answer
   repeat
@@ -327,5 +344,6 @@ function call.exchange(client, plan)
 end
 
 call.context = context_of
+call.try_again = try_again
 
 return call

@@ -262,4 +262,4 @@ local function new(given)
   return client
 end
 
-return { new = new, methods = methods }
+return { new = new, methods = methods, plan = plan_of }

@@ -1,10 +1,15 @@
 -- The methods of executions. The userdata itself (fields, pairs, ==, tostring) is C; what a method
 -- does is decided here, by way of the client that the execution came from.
 
+local client_module = require "qhub.client"
 local core = require "qhub.core"
+local download = require "qhub.download"
 local loop = require "qhub.loop"
 local misuse = require "qhub.misuse"
+local operations = require "qhub.operations"
+local options = require "qhub.options"
 local polling = require "qhub.polling"
+local reader = require "qhub.reader"
 local result = require "qhub.result"
 local show = require "qhub.show"
 
@@ -98,6 +103,30 @@ end
 function methods:result_file(name, given)
   local client, id = target(self, "result_file")
   return client:get_result_file(id, name, given)
+end
+
+-- A download asks as `get_result_file` does, and takes its own options beside those.
+local DOWNLOAD = {}
+for name, value in pairs(operations.get_result_file) do
+  DOWNLOAD[name] = value
+end
+DOWNLOAD.name = "download"
+DOWNLOAD.options = options.extended(DOWNLOAD.options, download.checkers)
+
+--- Saves the file `name` as `path`; returns the path, or nil and an error. For options see
+--- download.lua; those of a request are taken too.
+function methods:download(name, path, given)
+  local client, id = target(self, "download")
+  local checked = download.checked(path, given, DOWNLOAD.name, DOWNLOAD.options)
+  local plan = client_module.plan(client, DOWNLOAD, id, name, given)
+  return download.save({
+    name = name,
+    where = DOWNLOAD.name,
+    resource = plan.url,
+    open = function(known)
+      return reader.new(client, plan, known)
+    end,
+  }, path, checked)
 end
 
 --- The log entries so far, oldest first; or nil and an error.

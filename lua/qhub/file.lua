@@ -1,12 +1,13 @@
 -- A result file: userdata that is read in chunks, by hand or as an iterator.
 --
 -- Memory stays constant: the transport holds at most about one chunk, and a consumer that pauses
--- stops the network. Opened when the headers are in, so that a 404 is an error at once.
+-- stops the network. Opened when the headers are in, so that a 404 is an error at once. Where the
+-- bytes come from, and how they are resumed, is reader.lua's.
 
-local call = require "qhub.call"
 local core = require "qhub.core"
+local download = require "qhub.download"
 local misuse = require "qhub.misuse"
-local problem = require "qhub.problem"
+local reader = require "qhub.reader"
 local show = require "qhub.show"
 
 local object = core.object
@@ -17,62 +18,14 @@ local File = { __name = "qhub.File" }
 
 local methods = {}
 
+-- The state of a file: name, reader, chunk_size (the largest chunk in bytes). `method`: raise when
+-- it is closed.
 local function state_of(self, method)
   local state = object.state(self, File)
-  if method and state.closed then
+  if method and state.reader.closed then
     misuse("file:%s: the file %s is closed", method, show.value(state.name))
   end
   return state
-end
-
-local function release(state)
-  local response = state.response
-  if response then
-    state.response = nil
-    response:close()
-  end
-end
-
--- The length that the answer announces, or nil when it says nothing about the decoded bytes.
-local function announced_size(headers)
-  local encoding = headers["content-encoding"]
-  if encoding and encoding:lower() ~= "identity" then
-    return nil
-  end
-  local length = headers["content-length"]
-  return length and length:find "^%d+$" and math.tointeger(tonumber(length)) or nil
-end
-
-local function failed(state, failure)
-  release(state)
-  state.err = problem.failure(call.context(state.plan, state.exchange), failure)
-  return nil, state.err
-end
-
--- The next chunk of at most `n` bytes; nil at the end; nil and an error object.
-local function read(state, n)
-  if state.err then
-    return nil, state.err
-  elseif state.finished then
-    return nil
-  elseif state.busy then
-    misuse("file:read: the file %s is being read by another task", show.value(state.name))
-  end
-  state.busy = true
-  local chunk, failure = state.response:read(n)
-  state.busy = false
-  if chunk then
-    state.received = state.received + #chunk
-    return chunk
-  elseif failure then
-    return failed(state, failure)
-  elseif state.size and state.received ~= state.size then
-    local message = ("the body has %d bytes, announced were %d"):format(state.received, state.size)
-    return failed(state, { kind = "network", message = message, sent = true })
-  end
-  state.finished = true
-  release(state)
-  return nil
 end
 
 --- A chunk of at most `n` bytes (the file's chunk size), nil at the end, or nil and an error.
@@ -84,7 +37,7 @@ function methods:read(n)
     end
     n = math.min(math.tointeger(n), state.chunk_size)
   end
-  return read(state, n or state.chunk_size)
+  return state.reader:read(n or state.chunk_size)
 end
 
 --- Everything that is left, as one string; or nil and an error.
@@ -92,7 +45,7 @@ function methods:read_all()
   local state = state_of(self, "read_all")
   local chunks, count = {}, 0
   while true do
-    local chunk, err = read(state, state.chunk_size)
+    local chunk, err = state.reader:read(state.chunk_size)
     if err then
       return nil, err
     elseif not chunk then
@@ -103,16 +56,38 @@ function methods:read_all()
   end
 end
 
+--- Saves the file, of which nothing was read yet, as `path`, and closes it. Returns the path, or
+--- nil and an error. For options see download.lua.
+function methods:save(path, given)
+  local state = state_of(self, "save")
+  local source = state.reader
+  local checked = download.checked(path, given, "file:save")
+  if source.received > 0 or source.busy then
+    misuse("file:save: the file %s was read already, in part or all of it", show.value(state.name))
+  end
+  return download.save({
+    name = state.name,
+    where = "file:save",
+    resource = source.plan.url,
+    open = function(known)
+      if known and not source.err then
+        local ok, err = source:move_to(known)
+        if not ok then
+          return nil, err
+        end
+      end
+      return source
+    end,
+  }, path, checked)
+end
+
 --- Ends the transfer; idempotent. Bytes that were not read are lost.
 function methods:close()
-  local state = state_of(self)
-  state.closed = true
-  release(state)
+  state_of(self).reader:close()
   return true
 end
 
 local FIELDS = {
-  name = true,
   size = true,
   content_type = true,
   headers = true,
@@ -124,7 +99,11 @@ function File.__index(self, name)
   if method then
     return method
   end
-  return FIELDS[name] and object.state(self, File)[name] or nil
+  local state = object.state(self, File)
+  if name == "name" then
+    return state.name
+  end
+  return FIELDS[name] and state.reader[name] or nil
 end
 
 function File.__newindex(_, name)
@@ -134,7 +113,7 @@ end
 --- As an iterator: the next chunk or nil; raises the error object of a read that failed.
 function File.__call(self)
   local state = state_of(self, "read")
-  local chunk, err = read(state, state.chunk_size)
+  local chunk, err = state.reader:read(state.chunk_size)
   if err then
     error(err, 0)
   end
@@ -143,12 +122,13 @@ end
 
 function File.__tostring(self)
   local state = object.state(self, File)
-  local of = state.size and " of " .. state.size or ""
-  local closed = state.closed and " (closed)" or ""
+  local source = state.reader
+  local of = source.size and " of " .. source.size or ""
+  local closed = source.closed and " (closed)" or ""
   return ("%s %s, %d%s bytes%s"):format(
     File.__name,
     show.value(state.name),
-    state.received,
+    source.received,
     of,
     closed
   )
@@ -161,28 +141,12 @@ File.__close = methods.close
 --- and the file again, which is closed when the loop is left; or nil and an error.
 function file.open(client, plan, name)
   local chunk_size = plan.stream
-  plan.stream = math.max(16 * 1024, math.min(chunk_size, 1 << 20)) -- what the transport holds
-  local response, exchange = call.exchange(client, plan)
-  if not response then
-    return nil, exchange
+  local source, err = reader.new(client, plan)
+  if not source then
+    return nil, err
   end
-  local fields = response.headers
-  local self = object.new(File, {
-    name = name,
-    size = announced_size(fields),
-    content_type = fields["content-type"],
-    headers = fields,
-    received = 0,
-    client = client,
-    plan = plan,
-    exchange = exchange,
-    response = response,
-    chunk_size = chunk_size,
-    closed = false,
-  })
+  local self = object.new(File, { name = name, reader = source, chunk_size = chunk_size })
   return self, nil, nil, self
 end
-
-file.methods = methods
 
 return file

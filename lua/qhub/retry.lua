@@ -65,16 +65,17 @@ function retry.may_repeat(outcome, repeatable)
 end
 
 --- Decides on one more attempt.
---- `attempt` (counted from 1) has just ended with `outcome`; `left` is the time in seconds that the
---- call still has, or nil. Returns the delay in seconds, or nil when the call ends here.
+--- `attempt` (counted from 1) has just ended with `outcome`, which may also have `progressed`: true
+--- when a file's connection broke after it had brought a good deal. `left` is the time in seconds
+--- that the call still has, or nil. Returns the delay in seconds, or nil when the call ends here.
 function retry.delay(attempt, max_retries, outcome, repeatable, requested, left, random)
   if attempt > max_retries or not retry.may_repeat(outcome, repeatable) then
     return nil
   end
   local failure = outcome.failure
   local delay
-  if failure and failure.stale then
-    delay = 0 -- a kept connection had died unnoticed: nothing to wait for
+  if (failure and failure.stale) or outcome.progressed then
+    delay = 0 -- a kept connection had died unnoticed, or much came before the break
   else
     delay = requested or retry.backoff(attempt, random)
   end

@@ -1,0 +1,94 @@
+-- Makes a name that somebody else chose into one that is safe for a file in a folder: a pure
+-- function, the same on every system, so that a program's files are named alike everywhere.
+--
+-- What comes out is one name of valid UTF-8, of at most 255 bytes, that leads to no other folder,
+-- is not hidden, is no device on Windows, is not taken for an option by a command, and moves no
+-- cursor. Names that differ may become the same one.
+
+local filename = {}
+
+local LONGEST = 255 -- bytes, on nearly all file systems
+local LONGEST_EXTENSION = 32
+local NAMELESS = "download"
+
+-- Device names of Windows, with or without an extension:
+-- https://learn.microsoft.com/windows/win32/fileio/naming-a-file
+local DEVICES = { con = true, prn = true, aux = true, nul = true, ["conin$"] = true }
+DEVICES["conout$"] = true
+for _, digit in ipairs { "0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "¹", "²", "³" } do
+  DEVICES["com" .. digit], DEVICES["lpt" .. digit] = true, true
+end
+
+-- Code points that show as nothing or turn what is around them: C1 controls, directions, zero
+-- widths, tags.
+local function is_invisible(code)
+  return (code >= 0x7F and code < 0xA0)
+    or code == 0xAD
+    or code == 0x61C
+    or (code >= 0x200B and code <= 0x200F)
+    or (code >= 0x2028 and code <= 0x202E)
+    or (code >= 0x2060 and code <= 0x206F)
+    or code == 0xFEFF
+    or (code >= 0xFFF9 and code <= 0xFFFB)
+    or (code >= 0xE0000 and code <= 0xE007F)
+end
+
+-- `text` as valid UTF-8 without invisible characters; each bad byte or character becomes "_".
+local function readable(text)
+  local pieces, at = {}, 1
+  while at <= #text do
+    local length, bad = utf8.len(text, at)
+    local last = length and #text or bad - 1
+    for _, code in utf8.codes(text:sub(at, last)) do
+      pieces[#pieces + 1] = is_invisible(code) and "_" or utf8.char(code)
+    end
+    if not length then
+      pieces[#pieces + 1] = "_"
+    end
+    at = last + (length and 1 or 2)
+  end
+  return table.concat(pieces)
+end
+
+-- `text` without what does not fit into `room` bytes; never cut inside a character.
+local function cut(text, room)
+  if #text <= room then
+    return text
+  end
+  while room > 0 and text:byte(room + 1) & 0xC0 == 0x80 do
+    room = room - 1
+  end
+  return text:sub(1, room)
+end
+
+local function trimmed(name)
+  return (name:gsub("^ +", ""):gsub("[ .]+$", ""))
+end
+
+--- A safe file name made of `name` (any bytes). Folders become part of the name: "../a/b.txt" is
+--- "a_b.txt". A name of which nothing is left is "download".
+function filename.safe(name)
+  local parts = {}
+  for part in name:gmatch "[^/\\]+" do
+    if not part:find "^%.+$" then
+      parts[#parts + 1] = part
+    end
+  end
+  name = readable(table.concat(parts, "_"))
+  name = trimmed(name:gsub('[\0-\31\127<>:"|?*]', "_"))
+  name = name:gsub("^[.-]", "_")
+  local stem = name:match("^[^.]*"):gsub(" +$", ""):lower()
+  if DEVICES[stem] then
+    name = "_" .. name
+  end
+  if #name > LONGEST then
+    local extension = name:match "%.[^.]*$" or ""
+    if #extension > LONGEST_EXTENSION then
+      extension = ""
+    end
+    name = trimmed(cut(name, LONGEST - #extension)) .. extension
+  end
+  return name ~= "" and name or NAMELESS
+end
+
+return filename

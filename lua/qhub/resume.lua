@@ -1,0 +1,186 @@
+-- Which version of a file is being read, and whether another answer goes on with just that one:
+-- pure functions of headers, without network, state or clock.
+--
+-- Everything here errs on the side of an error: an answer that cannot be shown to belong to the
+-- bytes already known is refused. Sources: RFC 9110 8.8 (validators), 13.1.5 (If-Range), 14
+-- (ranges), 15.3.7 (206), 15.5.17 (416). One liberty: with a weak ETag, Last-Modified is used for
+-- If-Range although an entity tag is there; without that such files could not be resumed at all.
+
+local core = require "qhub.core"
+
+local parse_http_date = core.text.parse_http_date
+
+local resume = {}
+
+-- A date is a strong validator when the answer was made at least so many seconds later: the file
+-- cannot have changed twice within the clock's second then (RFC 9110 8.8.2.2).
+local STRONG_AFTER = 1
+
+local OK, PARTIAL, UNSATISFIABLE = 200, 206, 416
+resume.UNSATISFIABLE = UNSATISFIABLE
+
+local function natural(text)
+  return text and text:find "^%d+$" and math.tointeger(tonumber(text)) or nil
+end
+
+local function is_encoded(fields)
+  local encoding = fields["content-encoding"]
+  return encoding ~= nil and encoding:lower() ~= "identity"
+end
+
+-- The bytes that an answer announces, as they are handed out; nil when it does not tell.
+local function announced(fields)
+  if is_encoded(fields) or fields["transfer-encoding"] then
+    return nil
+  end
+  return natural(fields["content-length"])
+end
+
+-- The value of If-Range under which a range may be asked for, or nil.
+local function validator(fields)
+  local etag, modified = fields.etag, fields["last-modified"]
+  if etag and etag:find '^"[^"%c]*"$' then
+    return etag
+  end
+  local changed_at = modified and parse_http_date(modified)
+  local made_at = fields.date and parse_http_date(fields.date)
+  if changed_at and (not made_at or made_at - changed_at >= STRONG_AFTER) then
+    return modified
+  end
+end
+
+--- The version of the file that an answer with the headers `fields` brings: etag, last_modified,
+--- validator (nil: it cannot be resumed), size (nil: unknown), encoded (sizes and ranges on the
+--- wire are not those of the bytes handed out).
+function resume.version(fields)
+  return {
+    etag = fields.etag,
+    last_modified = fields["last-modified"],
+    validator = validator(fields),
+    size = announced(fields),
+    encoded = is_encoded(fields),
+  }
+end
+
+--- The headers to ask for what follows `position` of `version`. None for an encoded file: its
+--- ranges would be of the encoded bytes, so it is read again from the start.
+function resume.request_headers(version, position)
+  if version.encoded then
+    return {}
+  end
+  return { range = ("bytes=%d-"):format(position), ["if-range"] = version.validator }
+end
+
+-- Whether `fields` are of the same version: true, false, or nil when they do not tell.
+local function is_same(version, fields)
+  local etag, modified = fields.etag, fields["last-modified"]
+  if etag and version.etag and etag ~= version.etag then
+    return false
+  elseif etag and version.validator == version.etag then
+    return true
+  elseif modified and version.last_modified then
+    if modified ~= version.last_modified then
+      return false
+    end
+    return version.validator == modified or nil
+  end
+end
+
+local CHANGED = "the file changed on the gateway while it was read"
+
+--- The first byte, the last byte and the complete size (nil for "*") in a Content-Range; or nil.
+local function content_range(fields)
+  local value = fields["content-range"] or ""
+  local first, last, total = value:match "^%s*[Bb][Yy][Tt][Ee][Ss]%s+(%d+)%-(%d+)/([%d*]+)%s*$"
+  first, last = natural(first), natural(last)
+  if not first or not last or last < first then
+    return nil
+  end
+  if total == "*" then
+    return first, last, nil
+  end
+  total = natural(total)
+  if not total or last >= total then
+    return nil
+  end
+  return first, last, total
+end
+
+local function judge_partial(version, position, fields)
+  if is_same(version, fields) == false then
+    return nil, CHANGED
+  elseif is_encoded(fields) then
+    return nil, "the answer to a range request is encoded, so the range is not of the file's bytes"
+  end
+  local kind = fields["content-type"]
+  if kind and kind:lower():find "^%s*multipart/byteranges" then
+    return nil, "one range was asked for, the answer has several"
+  end
+  local first, last, total = content_range(fields)
+  if not first then
+    return nil, "a partial answer without a Content-Range that can be read"
+  elseif first ~= position then
+    return nil, ("bytes from %d on were asked for, the answer begins at %d"):format(position, first)
+  elseif version.size and total and total ~= version.size then
+    return nil, ("%s: it had %d bytes, now %d"):format(CHANGED, version.size, total)
+  end
+  local size = version.size or total
+  if not size then
+    return nil, "a partial answer that does not tell the size of the whole file"
+  elseif last >= size then
+    return nil, "the answer goes on beyond the end of the file"
+  end
+  local length = announced(fields)
+  if length and length ~= last - first + 1 then
+    return nil, ("the answer has %d bytes, its range %d"):format(length, last - first + 1)
+  end
+  return "continue", size, last + 1
+end
+
+local function judge_whole(version, position, fields)
+  local same = is_same(version, fields)
+  if same == false then
+    return nil, CHANGED
+  elseif not same then
+    return nil, "the answer has the whole file and does not tell whether it is still the same"
+  end
+  local size = announced(fields)
+  if size and (version.size and size ~= version.size or size < position) then
+    return nil,
+      ("%s: %d bytes were expected, now it has %d"):format(CHANGED, version.size or position, size)
+  end
+  return "skip", size or version.size, nil
+end
+
+-- Past the end of the file: right when all of it had come, and only the news of its end was
+-- missing.
+local function judge_unsatisfiable(version, position, fields)
+  local total = natural((fields["content-range"] or ""):match "^%s*[Bb][Yy][Tt][Ee][Ss]%s+%*/(%d+)")
+  if is_same(version, fields) == false then
+    return nil, CHANGED
+  elseif total == position and (version.size or total) == total then
+    return "complete", total, nil
+  elseif total then
+    return nil, ("%s: it ends at byte %d, %d were read"):format(CHANGED, total, position)
+  end
+  return nil, ("the gateway has nothing after byte %d"):format(position)
+end
+
+--- What an answer to `request_headers(version, position)` is. Returns a verdict, the size of the
+--- file (nil: unknown) and where the answer's bytes end (nil: not told):
+---   "continue"   its first byte is the one at `position`
+---   "skip"       the whole file of the same version: `position` bytes come before what is wanted
+---   "complete"   there is nothing after `position`
+--- or nil and why it must not be used.
+function resume.judge(version, position, status_code, fields)
+  if status_code == PARTIAL then
+    return judge_partial(version, position, fields)
+  elseif status_code == OK then
+    return judge_whole(version, position, fields)
+  elseif status_code == UNSATISFIABLE then
+    return judge_unsatisfiable(version, position, fields)
+  end
+  return nil, ("the rest of the file was asked for, the answer is %d"):format(status_code)
+end
+
+return resume
