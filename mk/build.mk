@@ -7,9 +7,12 @@
 ifneq ($(filter-out clean dist uninstall help,$(or $(MAKECMDGOALS),all)),)
 include build/config.mk
 endif
+NEEDS := $(filter demo test lint check bench,$(MAKECMDGOALS)) \
+  $(if $(filter lint-%,$(MAKECMDGOALS)),lint) \
+  $(if $(filter asan clang coverage fuzz check-%,$(MAKECMDGOALS)),check)
 build/config.mk: scripts/configure.sh scripts/need.sh $(wildcard /var/lib/dpkg/status)
 	@mkdir -p build
-	@scripts/configure.sh $(filter demo test lint check bench,$(MAKECMDGOALS)) >$@.new && mv $@.new $@
+	@scripts/configure.sh $(NEEDS) >$@.new && mv $@.new $@
 
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wstrict-prototypes \
   -Wmissing-prototypes -Wcast-qual -Wwrite-strings -Wformat=2 -Wundef -Wvla
