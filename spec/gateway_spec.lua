@@ -7,6 +7,7 @@ local cqueues_socket = require "cqueues.socket"
 local digest = require "openssl.digest"
 local gateway = require "spec.support.gateway"
 local json = dofile "examples/gateway/json.lua"
+local nginx = require "spec.support.nginx"
 
 local done = { pending_ms = 0, running_ms = 0 }
 
@@ -569,20 +570,47 @@ describe("the gateway simulator", function()
     socket:close()
   end)
 
-  it("speaks TLS with a certificate of its own, and plain HTTP for control", function()
+  -- A TLS connection that trusts that certificate alone, and the protocol agreed on; or nil.
+  local function connect_securely(port, ca_file)
     local context = require "openssl.ssl.context"
-    local store = require "openssl.x509.store"
-    local secure <close> = gateway.start { tls = true }
-    local trust = store.new()
-    trust:add(secure.ca_file)
-    local ssl = context.new("TLS")
+    local trust = require("openssl.x509.store").new()
+    trust:add(ca_file)
+    local ssl = context.new "TLS"
     ssl:setVerify(context.VERIFY_PEER)
     ssl:setStore(trust)
-    local socket = connect(secure.port)
-    assert(socket:starttls(ssl))
+    ssl:setAlpnProtos { "h2", "http/1.1" }
+    local socket = connect(port)
+    if socket:starttls(ssl) ~= socket then
+      socket:close()
+      return nil
+    end
+    return socket, socket:checktls():getAlpnSelected()
+  end
+
+  it("speaks TLS with a certificate of its own, and plain HTTP for control", function()
+    local secure <close> = gateway.start { tls = true }
+    local socket = assert(connect_securely(secure.port, secure.ca_file))
     socket:write(request("GET", "/acme/vqe/v1/"))
     assert.equal("[]", receive(socket).body)
     socket:close()
     assert.equal(1, secure:count("GET", "/v1/"))
   end)
+
+  it("has certificates that a client must not accept", function()
+    local expired <close> = gateway.start { tls = true, expired = true }
+    assert.is_nil(connect_securely(expired.port, expired.ca_file))
+    local one <close> = gateway.start { tls = true }
+    local other <close> = gateway.start { tls = true }
+    assert.is_nil(connect_securely(one.port, other.ca_file))
+  end)
+
+  if nginx.available() then
+    it("has nginx in front that offers HTTP/2 over TLS", function()
+      local front <close> = nginx.start(g)
+      local socket, protocol = connect_securely(front.port, front.ca_file)
+      assert.truthy(socket)
+      assert.equal("h2", protocol)
+      socket:close()
+    end)
+  end
 end)
