@@ -14,9 +14,11 @@ local misuse = require "qhub.misuse"
 local operations = require "qhub.operations"
 local options = require "qhub.options"
 local problem = require "qhub.problem"
+local run = require "qhub.run"
 local show = require "qhub.show"
 local transport = require "qhub.transport"
 local version = require "qhub.version"
+local wait_all = require "qhub.wait_all"
 
 local checked, text = options.checked, core.text
 local WHERE, CONCRETE_URL = client_options.WHERE, client_options.CONCRETE_URL
@@ -192,6 +194,16 @@ function methods:execution(id)
   check_open(self, "execution")
   check_segment(id, "id", "execution")
   return core.execution.new({ id = id }, self)
+end
+
+--- Starts a run, waits for its end and returns its result; see run.lua.
+function methods:run(body, given)
+  return run.run(self, body, given)
+end
+
+--- Waits until all of `executions` are terminal and returns that list; see wait_all.lua.
+function methods:wait_all(executions, given)
+  return wait_all.wait_all(self, executions, given)
 end
 
 --- Frees the connections; calls and files under way end with an error of kind "cancelled".

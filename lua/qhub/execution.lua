@@ -4,6 +4,8 @@
 local client_module = require "qhub.client"
 local core = require "qhub.core"
 local download = require "qhub.download"
+local errors = require "qhub.error"
+local follow = require "qhub.follow"
 local loop = require "qhub.loop"
 local misuse = require "qhub.misuse"
 local operations = require "qhub.operations"
@@ -61,27 +63,40 @@ function methods:wait(given)
   return polling.wait(client, self, polling.checked(given, "wait"))
 end
 
--- The result can trail SUCCEEDED: seconds between looks, as the reference client waits.
-local RESULT_DELAYS = { 1, 2, 4, 8 }
-
 --- The result; that of an execution known to have SUCCEEDED is waited for through a 404.
 function methods:result(given)
   local client, id = target(self, "result")
-  local answer, err = client:get_result(id, given)
   if self.status ~= "SUCCEEDED" then
-    return answer, err
+    return client:get_result(id, given)
   end
-  local total_timeout = type(given) == "table" and given.total_timeout or client.total_timeout_
-  local deadline = total_timeout and loop.now() + total_timeout
-  for _, delay in ipairs(RESULT_DELAYS) do
-    if answer ~= nil or err.kind ~= "api" or err.status_code ~= 404 then
-      break
+  local started, request, deadline = loop.now(), given, nil
+  local function look()
+    if deadline then
+      request.total_timeout = math.max(1e-3, deadline - loop.now())
     end
+    return client:get_result(id, request)
+  end
+  local function sleep(delay)
     local due = loop.now() + delay
-    if (deadline and due >= deadline) or not loop.sleep_until(due, client) then
-      break
+    local total_timeout = given and given.total_timeout or client.total_timeout_
+    if total_timeout and not deadline then
+      deadline, request = started + total_timeout, {}
+      for name, value in pairs(given or {}) do
+        request[name] = value
+      end
     end
-    answer, err = client:get_result(id, given)
+    if deadline and due >= deadline then
+      return nil, "timeout"
+    end
+    if not loop.sleep_until(due, client) or client.closed_ then
+      return nil, "cancelled"
+    end
+    return true
+  end
+  local answer, err, reason = polling.through_404(look, sleep)
+  if reason == "cancelled" then
+    local message = "result: cancelled while waiting for it"
+    err = errors.new { kind = "cancelled", message = message, execution = self, cause = err }
   end
   if answer == nil then
     return nil, err
@@ -133,6 +148,13 @@ end
 function methods:logs(given)
   local client, id = target(self, "logs")
   return client:get_logs(id, given)
+end
+
+--- An iterator over the log entries as they appear, until the execution is terminal; see
+-- follow.lua.
+function methods:follow_logs(given)
+  local client = target(self, "follow_logs")
+  return follow.logs(client, self, given)
 end
 
 --- Asks for the cancellation of the run; true, or nil and an error.
