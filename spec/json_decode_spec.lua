@@ -1,0 +1,218 @@
+-- core.json.decode: which texts it takes, which ones it refuses, and where it says they go wrong.
+local json = require("qhub.core").json
+
+-- Valid by RFC 8259, each with what it becomes when it is written again.
+local valid = {
+  { "null", "null" },
+  { "true", "true" },
+  { "false", "false" },
+  { " \t\r\n1 \t\r\n", "1" },
+  { '""', '""' },
+  { "[]", "[]" },
+  { "[ ]", "[]" },
+  { "{ }", "{}" },
+  { "[\n1\t,\r2 ]", "[1,2]" },
+  { '{"":0}', '{"":0}' },
+  { '{ "a" : [ { } ] }', '{"a":[{}]}' },
+  { "[-1,-0.5,0.5e-1]", "[-1,-0.5,0.05]" },
+  { "1E5", "100000.0" },
+  { "1e+05", "100000.0" },
+  { "0e1", "0.0" },
+  { "1e-999", "0.0" },
+  { "1.7976931348623157e308", "1.7976931348623157e+308" },
+  { "1.79769313486231580793e308", "1.7976931348623157e+308" },
+  { '"\\u002F\\/"', '"//"' },
+  { '"\\uFFFE"', '"\u{FFFE}"' },
+  { '"\u{7F}\u{2028}\u{FFFF}"', '"\u{7F}\u{2028}\u{FFFF}"' },
+  { '"[1,{"', '"[1,{"' },
+  { '["\\\\","\\""]', '["\\\\","\\""]' },
+  { '"// no comment"', '"// no comment"' },
+}
+
+-- Not valid: the text, line and column of the fault, and a part of the message.
+local invalid = {
+  { "", 1, 1, "empty" },
+  { " \n ", 2, 2, "empty or blank" },
+  { "\u{FEFF}{}", 1, 1, "byte order mark" },
+  { "nul", 1, 1, "expected a value, found 'n'" },
+  { "nulll", 1, 5, "found 'l'" },
+  { "True", 1, 1, "expected a value" },
+  { "NaN", 1, 1, "expected a value" },
+  { "-Infinity", 1, 2, "expected a digit, found 'I'" },
+  { "undefined", 1, 1, "expected a value" },
+  { "'a'", 1, 1, "expected a value" },
+  { "// c\n1", 1, 1, "expected a value, found '/'" },
+  { "[1] 2", 1, 5, "nothing more behind the value" },
+  { "1 2", 1, 3, "nothing more" },
+  { "[1]\0", 1, 4, "found byte 0x00" },
+  { "[1]]", 1, 4, "nothing more" },
+  { "\0", 1, 1, "byte 0x00" },
+  { "1\v", 1, 2, "byte 0x0B" },
+  { "\u{A0}1", 1, 1, "expected a value" },
+  -- arrays and objects
+  { "[", 1, 2, "expected a value, found the end of the text" },
+  { "]", 1, 1, "expected a value, found ']'" },
+  { "[1", 1, 3, "expected ',' or ']', found the end" },
+  { "[1,", 1, 4, "expected a value" },
+  { "[1,]", 1, 4, "expected a value, found ']'" },
+  { "[,1]", 1, 2, "expected a value" },
+  { "[1,,2]", 1, 4, "expected a value" },
+  { "[1 2]", 1, 4, "expected ',' or ']'" },
+  { "[1}", 1, 3, "expected ',' or ']', found '}'" },
+  { "[1:2]", 1, 3, "expected ',' or ']'" },
+  { "{", 1, 2, "name of a member" },
+  { "{]", 1, 2, "name of a member" },
+  { '{"a"', 1, 5, "':'" },
+  { '{"a":', 1, 6, "expected a value" },
+  { '{"a":1', 1, 7, "',' or '}'" },
+  { '{"a":1,', 1, 8, "name of a member" },
+  { '{"a":1,}', 1, 8, "name of a member" },
+  { '{"a":1]', 1, 7, "',' or '}'" },
+  { '{"a" 1}', 1, 6, "':'" },
+  { '{"a",1}', 1, 5, "':'" },
+  { '{"a"::1}', 1, 6, "expected a value" },
+  { "{a:1}", 1, 2, "name of a member in quotes, found 'a'" },
+  { "{1:1}", 1, 2, "name of a member" },
+  { "{null:1}", 1, 2, "name of a member" },
+  { "{,}", 1, 2, "name of a member" },
+  -- numbers
+  { "01", 1, 1, "superfluous 0" },
+  { "-01", 1, 2, "superfluous 0" },
+  { "00", 1, 1, "superfluous 0" },
+  { "1.", 1, 3, "behind the decimal point" },
+  { "1.e1", 1, 3, "behind the decimal point" },
+  { ".5", 1, 1, "expected a value" },
+  { "+1", 1, 1, "expected a value" },
+  { "-", 1, 2, "expected a digit" },
+  { "--1", 1, 2, "expected a digit" },
+  { "-a", 1, 2, "expected a digit" },
+  { "1e", 1, 3, "digit of the exponent" },
+  { "1e+", 1, 4, "digit of the exponent" },
+  { "1e1.5", 1, 4, "nothing more" },
+  { "1.2.3", 1, 4, "nothing more" },
+  { "0x10", 1, 2, "nothing more" },
+  { "1,5", 1, 2, "nothing more" },
+  { "1_000", 1, 2, "nothing more" },
+  { "[1e999]", 1, 2, "too large for a double" },
+  { "-1e309", 1, 1, "too large" },
+  { "1.7976931348623159e308", 1, 1, "too large" },
+  { ("9"):rep(309), 1, 1, "too large" },
+  { ("9"):rep(290) .. "e20", 1, 1, "too large" },
+  { "1e99999999999999999999", 1, 1, "too large" },
+  -- strings
+  { '"', 1, 2, "ends within a string" },
+  { '"abc', 1, 5, "ends within a string" },
+  { '"\\"', 1, 4, "ends within a string" },
+  { '["\n"]', 1, 3, "control character" },
+  { '"\t"', 1, 2, "control character" },
+  { '"a\0b"', 1, 3, "control character" },
+  { '"\\x41"', 1, 2, "escape sequence" },
+  { '"\\a"', 1, 2, "escape sequence" },
+  { '"\\', 1, 2, "escape sequence" },
+  { '"\\\0"', 1, 2, "escape sequence" },
+  { '"\\u12"', 1, 2, "four hexadecimal digits" },
+  { '"\\u12G4"', 1, 2, "four hexadecimal digits" },
+  { '"\\U0041"', 1, 2, "escape sequence" },
+  { '"\\u"', 1, 2, "four hexadecimal digits" },
+  { '"\\uD800"', 1, 2, "surrogate" },
+  { '"\\uDC00"', 1, 2, "surrogate" },
+  { '"\\uD800\\n"', 1, 2, "surrogate" },
+  { '"\\uD800\\uD800"', 1, 2, "surrogate" },
+  { '"\\uD800\\u0041"', 1, 2, "surrogate" },
+  { '"\\uDFFF\\uDBFF"', 1, 2, "surrogate" },
+  { '"\\uD834\\uDd', 1, 2, "surrogate" },
+  { '{"\\uD800":1}', 1, 3, "surrogate" },
+  -- UTF-8
+  { '"\x80"', 1, 2, "UTF-8" },
+  { '"\xC3"', 1, 2, "UTF-8" },
+  { '"\xC0\xAF"', 1, 2, "UTF-8" },
+  { '"\xC1\xBF"', 1, 2, "UTF-8" },
+  { '"\xE0\x80\xAF"', 1, 2, "UTF-8" },
+  { '"\xED\xA0\x80"', 1, 2, "UTF-8" },
+  { '"\xF0\x80\x80\xAF"', 1, 2, "UTF-8" },
+  { '"\xF4\x90\x80\x80"', 1, 2, "UTF-8" },
+  { '"\xF5\x80\x80\x80"', 1, 2, "UTF-8" },
+  { '"\xE2\x82"', 1, 2, "UTF-8" },
+  { '"\xFF"', 1, 2, "UTF-8" },
+  { '{"\xFE":1}', 1, 3, "UTF-8" },
+  { "[\xFF]", 1, 2, "expected a value, found byte 0xFF" },
+  -- places
+  { "[\n  1,\n  2\n  3]", 4, 3, "expected ',' or ']'" },
+  { "{\r\n  \"a\": 1,\r\n  'b': 2\r\n}", 3, 3, "name of a member" },
+  { '["äöü😀", x]', 1, 10, "expected a value, found 'x'" },
+  { "[ü]", 1, 2, "expected a value, found 'ü'" },
+}
+
+describe("json.decode", function()
+  it("takes what RFC 8259 allows", function()
+    for _, case in ipairs(valid) do
+      local value, message = json.decode(case[1])
+      assert.is_nil(message, case[1])
+      assert.equal(case[2], json.encode(value))
+    end
+  end)
+
+  it("refuses all else, and says what is wrong in which line and column", function()
+    for _, case in ipairs(invalid) do
+      local results = table.pack(json.decode(case[1]))
+      local shown = ("%q"):format(case[1])
+      assert.equal(4, results.n, shown)
+      assert.is_nil(results[1], shown)
+      assert.is_truthy(results[2]:find(case[4], 1, true), shown .. ": " .. results[2])
+      assert.equal(case[2], results[3], shown)
+      assert.equal(case[3], results[4], shown)
+    end
+  end)
+
+  it("refuses the same inside of long texts that are taken in slices", function()
+    local before = "[" .. ('[1,2.5,"three"],\n'):rep(5000)
+    for _, case in ipairs(invalid) do
+      -- What is wrong about a text as a whole is another matter in the midst of one.
+      local whole = case[4]:find "nothing more" or case[4]:find "empty" or case[4]:find "mark"
+      local ended = case[4]:find "end of the text" or case[4]:find "ends within"
+      if not whole and not ended and case[2] == 1 and case[1] ~= "]" then
+        local value, message, line = json.decode(before .. case[1] .. "]")
+        local shown = ("%q: %s"):format(case[1], message)
+        assert.is_nil(value, shown)
+        assert.equal(5001, line, shown)
+      end
+    end
+  end)
+
+  it("refuses every text that was cut off", function()
+    local text =
+      '{"a": [1.5e3, -20, "x\\u00e4\\ud83d\\ude00y\\n", true], "b": {"c": null, "ä": []}}'
+    assert.is_table(json.decode(text))
+    for length = 0, #text - 1 do
+      assert.is_nil((json.decode(text:sub(1, length))), text:sub(1, length))
+    end
+  end)
+
+  it("never takes a text that has one byte more than it should", function()
+    local text = '{"a":[1,"x",true]}'
+    for place = 0, #text do
+      for _, byte in ipairs { "\0", "\x01", "\x80", "\xFF", "'" } do
+        local broken = text:sub(1, place) .. byte .. text:sub(place + 1)
+        local value = json.decode(broken)
+        local in_string = byte == "'" and value ~= nil
+        assert.is_true(value == nil or in_string, ("%q"):format(broken))
+      end
+    end
+  end)
+
+  it("reads texts with NUL behind the value as too long, not as ended", function()
+    assert.is_nil((json.decode "1\0"))
+    assert.is_nil((json.decode '{"a":1}\0{"b":2}'))
+  end)
+
+  it("raises for what is no string", function()
+    for _, value in ipairs { 12, true, {}, print } do
+      assert.error_matches(function()
+        json.decode(value)
+      end, "string expected, got")
+    end
+    assert.error_matches(function()
+      json.decode()
+    end, "string expected, got no value")
+  end)
+end)

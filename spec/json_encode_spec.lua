@@ -1,0 +1,166 @@
+-- core.json.encode: what it refuses, and how it names the place.
+local json = require("qhub.core").json
+
+-- The error message of encode(value), which must be a plain string.
+local function refusal(value)
+  local ok, message = pcall(json.encode, value)
+  assert.is_false(ok)
+  assert.equal("string", type(message))
+  return message
+end
+
+local function assert_refused(value, path, reason)
+  local message = refusal(value)
+  local shown, rest = message:match "^(.-): (.*)$"
+  assert.equal(path, shown, message)
+  assert.is_truthy(rest:find(reason, 1, true), message)
+end
+
+describe("json.encode", function()
+  it("refuses NaN and infinities", function()
+    assert_refused(0 / 0, "value", "NaN cannot be written as JSON")
+    assert_refused({ input = { coefficients = { 1, 2, 0 / 0 } } }, "input.coefficients[3]", "NaN")
+    assert_refused({ x = 1 / 0 }, "x", "infinity")
+    assert_refused({ x = -1 / 0 }, "x", "-infinity")
+  end)
+
+  it("refuses values that have no form in JSON, and names their type", function()
+    assert_refused(nil, "value", "nil cannot be written as JSON; use qhub.json.null")
+    assert_refused(print, "value", "a function cannot be written")
+    assert_refused({ a = { b = coroutine.create(print) } }, "a.b", "a thread cannot be written")
+    assert_refused({ io.stdout }, "value[1]", "FILE*")
+    assert.error_matches(function()
+      json.encode()
+    end, "value expected")
+  end)
+
+  it("refuses strings that are not UTF-8, as values and as names", function()
+    assert_refused("a\xFFb", "value", "not valid UTF-8 (byte 2)")
+    assert_refused({ name = ("x"):rep(100) .. "\xC3" }, "name", "not valid UTF-8 (byte 101)")
+    assert_refused({ { ["\xFE"] = 1 } }, 'value[1]["\\xfe"]', "name of the member is not valid")
+    for _, text in ipairs {
+      "\xC0\xAF",
+      "\xED\xA0\x80",
+      "\xF4\x90\x80\x80",
+      "\xE2\x82",
+      "\x80",
+    } do
+      assert_refused(text, "value", "UTF-8 (byte 1)")
+    end
+  end)
+
+  it("refuses tables that are neither arrays nor objects", function()
+    assert_refused({ a = { 1, 2, x = 3 } }, "a", 'items and named members (key "x") at once')
+    assert_refused({ 1, 2, nil, 4 }, "value", "item 3 is missing, but there is an item 4")
+    assert_refused({ [2] = "b" }, "value", "item 1 is missing")
+    assert_refused({ [0] = "a", "b" }, "value", "key 0")
+    assert_refused({ [-1] = "a" }, "value", "key -1")
+    assert_refused({ [1.5] = 1 }, "value", "the key 1.5 is no string")
+    assert_refused({ [true] = 1 }, "value", "the key (a boolean) is no string")
+    assert_refused({ a = { [{}] = 1 } }, "a", "the key (a table) is no string")
+    assert_refused({ [1] = 1, [2 ^ 53] = 2 }, "value", "item 2 is missing")
+  end)
+
+  it("holds marked tables to their mark", function()
+    assert_refused({ a = json.array { x = 1 } }, "a", 'marked as an array but has the key "x"')
+    assert_refused(json.array { 1, nil, 3 }, "value", "item 2 is missing")
+    assert_refused(json.array { [0] = 1 }, "value", "marked as an array but has the key 0")
+    assert_refused(json.object { 1 }, "value", "marked as an object but has the key 1")
+    assert_refused(json.object { x = 1, [2] = 2 }, "value", "marked as an object but has the key 2")
+  end)
+
+  it("refuses cycles where they close", function()
+    local itself = {}
+    itself.me = itself
+    assert_refused(itself, "me", "contains itself (it is value as well)")
+    local outer = { a = { { b = {} } } }
+    outer.a[1].b.c = outer.a
+    assert_refused(outer, "a[1].b.c", "contains itself (it is a as well)")
+    local shared = { 1 }
+    assert.equal("[[1],[1]]", json.encode { shared, shared })
+  end)
+
+  it("names places as Lua would write them", function()
+    assert_refused({ ["a b"] = { ["c"] = print } }, 'value["a b"].c', "function")
+    assert_refused({ a = { ["1"] = print } }, 'a["1"]', "function")
+    assert_refused({ _x1 = { { print } } }, "_x1[1][1]", "function")
+    assert_refused({ ["line\n"] = print }, 'value["line\\x0a"]', "function")
+    local deep = { last = print }
+    for _ = 1, 500 do
+      deep = { deep }
+    end
+    local message = refusal(deep)
+    assert.is_true(#message < 300, message)
+    assert.matches("^value%[1%].* %.%.%. .*%.last: a function", message)
+  end)
+
+  it("writes a table with the keys 1 to n as an array, whatever its inside", function()
+    local backwards = {}
+    for i = 100, 1, -1 do
+      backwards[i] = i
+    end
+    local expected = {}
+    for i = 1, 100 do
+      expected[i] = i
+    end
+    local text = "[" .. table.concat(expected, ",") .. "]"
+    assert.equal(text, json.encode(backwards))
+    assert.equal(text, json.encode(json.array(backwards)))
+    -- Emptied again from either side, and with keys that were there once.
+    backwards.x = 1
+    backwards.x = nil
+    for i = 100, 4, -1 do
+      backwards[i] = nil
+    end
+    assert.equal("[1,2,3]", json.encode(backwards))
+    backwards[3], backwards[2], backwards[1] = nil, nil, nil
+    assert.equal("[]", json.encode(backwards))
+    assert.equal("{}", json.encode(setmetatable(backwards, nil)))
+    -- Out of order at every depth: the work must not double with each.
+    local nested = { [2] = 2, [1] = 1 }
+    for _ = 1, 200 do
+      nested = { [3] = 3, [2] = nested, [1] = 1 }
+    end
+    assert.equal(nested[2][3], json.decode(json.encode(nested))[2][3])
+  end)
+
+  it("runs no metamethods", function()
+    local function fail()
+      error "a metamethod ran"
+    end
+    local shy = setmetatable({ 1, 2 }, {
+      __index = fail,
+      __len = fail,
+      __pairs = fail,
+      __tostring = fail,
+      __name = "Shy",
+    })
+    assert.equal("[1,2]", json.encode(shy))
+    local alias = setmetatable({ a = 1 }, { __index = { b = 2 } })
+    assert.equal('{"a":1}', json.encode(alias))
+  end)
+
+  it("leaves the value as it was when it refuses it", function()
+    local value = { 1, { a = print } }
+    refusal(value)
+    assert.equal(1, value[1])
+    assert.equal(print, value[2].a)
+    assert.is_nil(getmetatable(value))
+  end)
+
+  it("keeps 10 MB of doubles to the bit #large", function()
+    local numbers = {}
+    for i = 1, 530000 do
+      numbers[i] = (i * 0.6180339887498949) % 1
+    end
+    local text = json.encode(numbers)
+    assert.is_true(#text > 9000000)
+    local back = json.decode(text)
+    for i = 1, #numbers do
+      if back[i] ~= numbers[i] then
+        assert.equal(numbers[i], back[i])
+      end
+    end
+    assert.equal(#numbers, #back)
+  end)
+end)
