@@ -517,6 +517,40 @@ describe("the gateway simulator", function()
       assert.equal(2, g:count("GET", "/v1/$"))
     end)
 
+    it("closes without a word when told to", function()
+      g:fault { fault = { drop = true } }
+      local socket = connect()
+      socket:write(request("GET", "/acme/vqe/v1/"))
+      local answer = receive(socket)
+      assert.equal(200, answer.status)
+      assert.is_nil(answer.headers.connection)
+      assert.is_nil((socket:read(1)))
+      socket:close()
+    end)
+
+    it("is a proxy for absolute targets and for CONNECT", function()
+      local socket = connect()
+      socket:write(request("GET", "http://gateway.invalid/acme/vqe/v1/?a=b"))
+      assert.equal(200, receive(socket).status)
+      socket:close()
+      local seen = g:requests().requests[1]
+      assert.equal("http://gateway.invalid/acme/vqe/v1/?a=b", seen.target)
+      assert.equal("a=b", seen.query)
+      local other <close> = gateway.start()
+      socket = connect()
+      socket:write("CONNECT localhost:" .. other.port .. " HTTP/1.1\r\n\r\n")
+      assert.equal(200, receive(socket).status)
+      socket:write(request("GET", "/acme/vqe/v1/"))
+      assert.equal(200, receive(socket).status)
+      socket:close()
+      assert.equal(1, other:count())
+      assert.equal(1, g:requests().operations.connect)
+      socket = connect()
+      socket:write "CONNECT gateway.invalid:443 HTTP/1.1\r\n\r\n"
+      assert.equal(502, receive(socket).status)
+      socket:close()
+    end)
+
     it("closes when asked to", function()
       local socket = connect()
       socket:write(request("GET", "/acme/vqe/v1/", { headers = { Connection = "close" } }))
@@ -571,13 +605,21 @@ describe("the gateway simulator", function()
   end)
 
   -- A TLS connection that trusts that certificate alone, and the protocol agreed on; or nil.
-  local function connect_securely(port, ca_file)
+  local function connect_securely(port, ca_file, cert, key)
     local context = require "openssl.ssl.context"
     local trust = require("openssl.x509.store").new()
     trust:add(ca_file)
     local ssl = context.new "TLS"
     ssl:setVerify(context.VERIFY_PEER)
     ssl:setStore(trust)
+    if cert then
+      local function read(path)
+        local file <close> = assert(io.open(path))
+        return file:read "a"
+      end
+      ssl:setCertificate(require("openssl.x509").new(read(cert)))
+      ssl:setPrivateKey(require("openssl.pkey").new(read(key)))
+    end
     ssl:setAlpnProtos { "h2", "http/1.1" }
     local socket = connect(port)
     if socket:starttls(ssl) ~= socket then
@@ -602,6 +644,18 @@ describe("the gateway simulator", function()
     local one <close> = gateway.start { tls = true }
     local other <close> = gateway.start { tls = true }
     assert.is_nil(connect_securely(one.port, other.ca_file))
+  end)
+
+  it("asks for a client's certificate when told to", function()
+    local strict <close> = gateway.start { tls = true, client_cert = true }
+    local function status(cert, key)
+      local socket = connect_securely(strict.port, strict.ca_file, cert, key)
+      local sent = socket and socket:write(request("GET", "/acme/vqe/v1/"))
+      local result = sent and receive(socket).status
+      return result, socket and socket:close()
+    end
+    assert.is_nil((status()))
+    assert.equal(200, (status(strict.client_cert, strict.client_key)))
   end)
 
   if nginx.available() then

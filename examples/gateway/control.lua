@@ -35,6 +35,7 @@ Faults (may be combined):
   reset: "headers"|bytes   RST before the answer, or after so many bytes (plain HTTP only)
   close_after_request      closes without an answer
   close                    "Connection: close" after a good answer
+  drop                     closes after a good answer that did not say so
   garbage: true|string     no HTTP at all
   drip: {bytes, ms, head: bool}        the body (and head) a little at a time
   random_break: n          closes after 1..n bytes of the body, drawn from the seed

@@ -36,6 +36,7 @@ local known = {
   redirect = true,
   close_after_request = true,
   close = true,
+  drop = true,
   random_break = true,
   chunked = true,
   trailers = true,

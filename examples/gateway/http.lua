@@ -7,6 +7,7 @@
 local cqueues = require "cqueues"
 local errno = require "cqueues.errno"
 local reply = require "reply"
+local tunnel = require "tunnel"
 
 local MAX_HEAD = 65536
 local MAX_BODY = 256 * 1024 * 1024
@@ -293,6 +294,17 @@ function Connection:note(answer)
   self.noted = server.epoch
 end
 
+-- Becomes a way to another port; nothing else can follow on this connection.
+function Connection:serve_tunnel(request)
+  local other = tunnel.open(request.target, self.server)
+  if other then
+    tunnel.carry(self, other)
+  else
+    reply.refuse(self, 502)
+  end
+  return false
+end
+
 -- One request from bytes to answer. Returns whether the connection goes on.
 function Connection:serve_one()
   local head, status = self:read_head()
@@ -315,6 +327,9 @@ function Connection:serve_one()
   if not request.body then
     reply.refuse(self, status)
     return false
+  end
+  if request.method == "CONNECT" and not answer.fault then
+    return self:serve_tunnel(request)
   end
   if (request.headers.connection or ""):lower():find("close", 1, true) then
     request.keep_alive = false

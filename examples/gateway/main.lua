@@ -93,6 +93,9 @@ end
 local function listen(port)
   local socket = cqueues_socket.listen { host = "127.0.0.1", port = port, reuseaddr = true }
   assert(socket:listen())
+  socket:onerror(function(_, _, why)
+    return why
+  end)
   local _, _, bound = socket:localname()
   return socket, bound
 end
@@ -132,18 +135,25 @@ local function watch_stdin(queue, stop)
   end)
 end
 
+-- Writes a text to a new file that only this user can read; returns its path.
+local function save(text)
+  local path = os.tmpname()
+  local file = assert(io.open(path, "w"))
+  file:write(text)
+  file:close()
+  return path
+end
+
 local function main()
   local chosen = options.parse(arg)
   local listener, port = listen(chosen.port)
-  local scheme, ssl, ca_file = "http", nil, nil
+  local scheme, ssl, credentials = "http", nil, {}
   local control_listener, control_port = nil, port
   if chosen.tls then
-    local pem
-    ssl, pem = require("tls").make { expired = chosen.expired, host = chosen.host }
-    ca_file = os.tmpname()
-    local file = assert(io.open(ca_file, "w"))
-    file:write(pem)
-    file:close()
+    ssl, credentials.ca, credentials.cert, credentials.key = require("tls").make(chosen)
+    for what, pem in pairs(credentials) do
+      credentials[what] = save(pem)
+    end
     scheme = "https"
     control_listener, control_port = listen(0)
   end
@@ -156,8 +166,8 @@ local function main()
   collectgarbage("setpause", 400)
   local queue = cqueues.new()
   local function stop()
-    if ca_file then
-      os.remove(ca_file)
+    for _, path in pairs(credentials) do
+      os.remove(path)
     end
     os.exit(0, false)
   end
@@ -172,7 +182,9 @@ local function main()
     watch_stdin(queue, stop)
   end
   local words = { "READY", port, origin .. chosen.base_path }
-  words[#words + 1] = ca_file and "ca=" .. ca_file
+  for _, what in ipairs { "ca", "cert", "key" } do
+    words[#words + 1] = credentials[what] and what .. "=" .. credentials[what]
+  end
   words[#words + 1] = "control=http://127.0.0.1:" .. control_port
   io.stdout:write(table.concat(words, " "), "\n")
   io.stdout:flush()

@@ -22,9 +22,14 @@ usage: lua5.4 examples/gateway/main.lua [options]
                        HTTP on a second port
   --expired            ... that has expired
   --host NAME          ... for another name than localhost and 127.0.0.1
+  --client-cert        ... and asks clients for a certificate, made at the start as well
   --help               this text
 
-Prints one line when it can be used:  READY <port> <base_url> [ca=<file>] control=<url>
+Behaves as a proxy too: absolute request targets are taken for its own, CONNECT leads to any port
+of this machine.
+
+Prints one line when it can be used:
+  READY <port> <base_url> [ca=<file>] [cert=<file> key=<file>] control=<url>
 
 Settings (--set, POST /_control/settings, and those marked * also as "shape" of one run):
   pending_ms, running_ms, result_delay_ms     schedule of runs (1000, 3000, 0)
@@ -89,7 +94,7 @@ local function fail(message)
   os.exit(2)
 end
 
-local flags = { tls = true, expired = true, stdin = true }
+local flags = { tls = true, expired = true, stdin = true, client_cert = true }
 
 local function set(values, text)
   local name, value = (text or ""):match("^([%w_]+)=(.*)$")

@@ -202,7 +202,7 @@ function reply.send(connection, request, response, fault)
   local stop, ending = breaking_point(fault, length, connection.server.random)
   local chunked = response.chunked or fault.chunked
   local says_close = not request.keep_alive or fault.close or fault.until_close
-  local keep_alive = not says_close and not ending
+  local keep_alive = not says_close and not ending and not fault.drop
   if fault.interim then
     early(connection, fault.interim)
   end

@@ -86,6 +86,8 @@ end
 function Routes:identify(request)
   if request.path == "/token" then
     return "token"
+  elseif request.method == "CONNECT" then
+    return "connect"
   end
   request.kind, request.id, request.file = resolve(self, request.path)
   local method = request.method == "HEAD" and "GET" or request.method

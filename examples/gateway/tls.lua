@@ -8,13 +8,13 @@ local name = require "openssl.x509.name"
 local altname = require "openssl.x509.altname"
 local extension = require "openssl.x509.extension"
 local pkey = require "openssl.pkey"
+local store = require "openssl.x509.store"
 local x509 = require "openssl.x509"
 
 local tls = {}
 
--- Returns an SSL context and the certificate as PEM text. Options: `expired`, and `host` in place
--- of localhost and 127.0.0.1.
-function tls.make(options)
+-- A self-signed certificate and its key. Options: `expired`; `host`, `usage`.
+local function certify(options)
   local key = pkey.new { type = "EC", curve = "prime256v1" }
   local subject = name.new():add("CN", options.host or "localhost")
   local names = altname.new():add("DNS", options.host or "localhost")
@@ -31,13 +31,30 @@ function tls.make(options)
   certificate:setLifetime(now - 7 * 86400, options.expired and now - 86400 or now + 7 * 86400)
   certificate:setBasicConstraints { CA = true }
   certificate:setBasicConstraintsCritical(true)
-  certificate:addExtension(extension.new("extendedKeyUsage", "serverAuth"))
+  certificate:addExtension(extension.new("extendedKeyUsage", options.usage))
   certificate:setPublicKey(key)
   certificate:sign(key)
+  return certificate, key
+end
+
+-- Returns an SSL context and the server's certificate as PEM text. Options: `expired`; `host` in
+-- place of localhost and 127.0.0.1; `client_cert`: a third and a fourth result are the certificate
+-- and the key, as PEM text, of the only client that is let in.
+function tls.make(options)
+  local usage = "serverAuth"
+  local certificate, key = certify { expired = options.expired, host = options.host, usage = usage }
   local ssl = context.new("TLS", true)
   ssl:setPrivateKey(key)
   ssl:setCertificate(certificate)
-  return ssl, certificate:toPEM()
+  if not options.client_cert then
+    return ssl, certificate:toPEM()
+  end
+  local client, client_key = certify { host = "client", usage = "clientAuth" }
+  local trust = store.new()
+  trust:add(client)
+  ssl:setStore(trust)
+  ssl:setVerify(context.VERIFY_PEER | context.VERIFY_FAIL_IF_NO_PEER_CERT)
+  return ssl, certificate:toPEM(), client:toPEM(), client_key:toPEM "private"
 end
 
 return tls

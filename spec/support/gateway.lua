@@ -36,7 +36,7 @@ local function words_of(args)
 end
 
 -- Starts a simulator. Returns an object with url (the base URL), origin, port, token, ca_file,
--- control (URL); raises when it does not come up.
+-- client_cert, client_key, control (URL); raises when it does not come up.
 function gateway.start(args)
   local fifo = os.tmpname()
   os.remove(fifo)
@@ -62,7 +62,9 @@ function gateway.start(args)
     origin = url:match("^%a+://[^/]+"),
     port = tonumber(port),
     control = line:match("control=(%S+)"),
-    ca_file = line:match("ca=(%S+)"),
+    ca_file = line:match(" ca=(%S+)"),
+    client_cert = line:match(" cert=(%S+)"),
+    client_key = line:match(" key=(%S+)"),
     token = args and args.token or "demo-token",
   }, Gateway)
   self.control_port = tonumber(self.control:match(":(%d+)$"))
