@@ -1,6 +1,6 @@
 /*
-** core.engine: the transfer userdata. See core/engine.h for what a transfer is. Its user values keep
-** the session alive, and the body, which libcurl reads where Lua has it.
+** core.engine: the transfer userdata. See core/engine.h for what a transfer is. Its user values
+** keep the session alive, and the body, which libcurl reads where Lua has it.
 */
 #include <stdint.h>
 #include <string.h>
@@ -181,7 +181,7 @@ static int status(lua_State *L) {
   return 1;
 }
 
-/* What stands between the values of a name that came more than once. Dates in cookies have commas. */
+/* Between the values of a name that came more than once. Dates in cookies have commas. */
 static const char *separator(const char *name) {
   return strcmp(name, "set-cookie") == 0 ? "\n" : ", ";
 }
@@ -316,7 +316,7 @@ static int close_transfer(lua_State *L) {
 }
 
 /* __gc   [-1, +0]
-** The entry in the engine's table is gone already: weak values are cleared before finalizers run. */
+** The entry in the engine's table is gone: weak values are cleared before finalizers run. */
 static int collect_transfer(lua_State *L) {
   qhub_transfer_box *box = luaL_checkudata(L, 1, QHUB_TRANSFER_TYPE);
   qhub_transfer *transfer = box->transfer;

@@ -16,9 +16,9 @@ static void initialize_curl(void) {
   (void)curl_global_init(CURL_GLOBAL_DEFAULT);
 }
 
-/* libcurl's own initialization is safe in threads only since 7.84. This is the one mutable static of
-** the library: a lock can be nowhere else. libcurl is never cleaned up, since the host program may
-** use it too. */
+/* libcurl's own initialization is safe in threads only since 7.84. This is the one mutable static
+** of the library: a lock can be nowhere else. libcurl is never cleaned up, since the host program
+** may use it too. */
 static void initialize_curl_once(void) {
   static pthread_once_t once = PTHREAD_ONCE_INIT;
   (void)pthread_once(&once, initialize_curl);

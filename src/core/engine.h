@@ -3,12 +3,13 @@
 **
 ** An engine moves the transfers of its sessions while somebody calls `qhub_engine_step`; nothing
 ** happens between the calls, and nothing calls back into the user. A session is the connection
-** settings of one client; sessions share kept connections. A transfer is one request on the wire and
-** its answer: never repeated, never redirected; what to do about a failure is decided above.
+** settings of one client; sessions share kept connections. A transfer is one request on the wire
+** and its answer: never repeated, never redirected; what to do about a failure is decided above.
 **
-** One engine belongs to one thread at a time. Engine, sessions and transfers may be closed and freed
-** in any order: closing an engine closes its sessions, closing a session ends its transfers, and what
-** is left behind is inert. Times are seconds. Knows no Lua; this header knows no curl.
+** One engine belongs to one thread at a time. Engine, sessions and transfers may be closed and
+** freed in any order: closing an engine closes its sessions, closing a session ends its
+** transfers, and what is left behind is inert. Times are seconds. Knows no Lua; this header knows
+** no curl.
 */
 #ifndef QHUB_ENGINE_H
 #define QHUB_ENGINE_H
@@ -92,8 +93,8 @@ typedef struct {
 /* A new engine, or NULL with `*message` set to a literal. The caller frees it. */
 qhub_engine *qhub_engine_new(const char **message);
 
-/* Ends everything that is under way (transfers: cancelled) and lets go of all connections. The struct
-** stays readable until it is freed. Idempotent. */
+/* Ends everything that is under way (transfers: cancelled) and lets go of all connections. The
+** struct stays readable until it is freed. Idempotent. */
 void qhub_engine_close(qhub_engine *engine);
 
 /* Closes and frees. Sessions and transfers that are still around become inert. */
@@ -101,16 +102,16 @@ void qhub_engine_free(qhub_engine *engine);
 
 bool qhub_engine_is_closed(const qhub_engine *engine);
 
-/* Moves things for at most `timeout` seconds (negative: until something happens), but returns early
-** when there is news, at a signal, and in any case every quarter of a second: so that a signal which
-** came just before the wait, or in a stream of traffic, is not sat out. Returns how many transfers
-** have news. */
+/* Moves things for at most `timeout` seconds (negative: until something happens), but returns
+** early when there is news, at a signal, and in any case every quarter of a second: so that a
+** signal which came just before the wait, or in a stream of traffic, is not sat out. Returns how
+** many transfers have news. */
 size_t qhub_engine_step(qhub_engine *engine, double timeout);
 
 /* Takes the next transfer that has news, or NULL. */
 qhub_transfer *qhub_engine_ready(qhub_engine *engine);
 
-/* Descriptor that becomes readable when `qhub_engine_step` has something to do; -1: there is none. */
+/* Becomes readable when `qhub_engine_step` has something to do; -1: there is no descriptor. */
 int qhub_engine_pollfd(qhub_engine *engine);
 
 /* Seconds until `qhub_engine_step` has something to do whatever the descriptor says; 0: now;
@@ -139,7 +140,7 @@ bool qhub_session_is_closed(const qhub_session *session);
 qhub_transfer *qhub_transfer_new(const qhub_request *request, size_t header_count,
                                  size_t header_bytes);
 
-/* Adds a "Name: value" line. The caller keeps within what it announced, and has checked the line. */
+/* Adds a "Name: value" line, checked by the caller, who keeps within what it announced. */
 void qhub_transfer_add_header(qhub_transfer *transfer, const char *line, size_t length);
 
 /* Starts or queues it. False when it cannot even start: the transfer is then done and its failure

@@ -1,6 +1,6 @@
 /*
-** What libcurl calls. Nothing here frees, finishes or starts a transfer, or knows Lua: the callbacks
-** note down what happened and act later, or pause. See engine_internal.h.
+** What libcurl calls. Nothing here frees, finishes or starts a transfer, or knows Lua: the
+** callbacks note down what happened and act later, or pause. See engine_internal.h.
 */
 #include "engine_internal.h"
 
@@ -86,9 +86,9 @@ static size_t take_body(char *bytes, size_t size, size_t count, void *user) {
 }
 
 #if LIBCURL_VERSION_NUM >= 0x075000
-/* The request is about to go onto a connection. libcurl repeats one whose kept connection died before
-** the answer (Curl_retry_request in its transfer.c), a POST like any other: that is refused here, and
-** decided above. */
+/* The request is about to go onto a connection. libcurl repeats one whose kept connection died
+** before the answer (Curl_retry_request in its transfer.c), a POST like any other: that is
+** refused here, and decided above. */
 static int about_to_send(void *user, char *address, char *own_address, int port, int own_port) {
   qhub_transfer *transfer = ((qhub_handle *)user)->transfer;
   qhub_timers *timers = &transfer->session->engine->timers;
@@ -118,6 +118,7 @@ static int note_upload(void *user, curl_off_t download_total, curl_off_t downloa
   (void)upload_total;
   if (transfer != NULL && uploaded != transfer->uploaded) {
     transfer->uploaded = uploaded;
+    transfer->unsent = 0;
     touch(transfer);
   }
   return 0;
@@ -155,14 +156,24 @@ static int close_socket(void *user, curl_socket_t fd) {
   return close(fd);
 }
 
+/* Remembers where a body waits to be sent. */
+static void note_blocked_upload(CURL *easy, curl_socket_t fd) {
+  qhub_handle *handle = NULL;
+  (void)curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&handle);
+  if (handle == NULL || handle->transfer == NULL) return;
+  if (handle->transfer->sends > 0) handle->transfer->upload_fd = fd;
+}
+
 /* Which events libcurl wants of a descriptor. */
 static int watch_socket(CURL *easy, curl_socket_t fd, int what, void *user, void *socket_user) {
   qhub_pool *pool = user;
   unsigned events = 0;
-  (void)easy;
   (void)socket_user;
   if (what == CURL_POLL_IN || what == CURL_POLL_INOUT) events |= QHUB_READABLE;
-  if (what == CURL_POLL_OUT || what == CURL_POLL_INOUT) events |= QHUB_WRITABLE;
+  if (what == CURL_POLL_OUT || what == CURL_POLL_INOUT) {
+    events |= QHUB_WRITABLE;
+    note_blocked_upload(easy, fd);
+  }
   qhub_sockets_want(pool->engine, pool, fd, events);
   return 0;
 }
@@ -194,7 +205,9 @@ CURLcode qhub_callbacks_install(qhub_handle *handle) {
   if (code == CURLE_OK) code = curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket);
   if (code == CURLE_OK) code = curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, (void *)handle);
   if (code == CURLE_OK) code = curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, close_socket);
-  if (code == CURLE_OK) code = curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, (void *)handle->pool);
+  if (code == CURLE_OK) {
+    code = curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, (void *)handle->pool);
+  }
 #if LIBCURL_VERSION_NUM >= 0x075000
   /* The libcurl that is loaded may be older than the one that was compiled for. */
   if (code == CURLE_OK &&

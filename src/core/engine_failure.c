@@ -1,8 +1,8 @@
 /*
 ** What went wrong, in one readable line: failure kinds, phases and messages. See engine_internal.h.
 **
-** Messages name the host, never path, query or header values. Text that may come from the other side
-** is stripped of control characters.
+** Messages name the host, never path, query or header values. Text that may come from the other
+** side is stripped of control characters.
 */
 #include "engine_internal.h"
 
@@ -54,10 +54,11 @@ static void explain_timeout(qhub_transfer *transfer) {
   qhub_failure *failure = &transfer->failure;
   place at = where(transfer);
   if (transfer->state == QHUB_TRANSFER_QUEUED) {
-    say(failure, "no connection to %.*s became free within %g s (max_connections is %ld)", at.length,
-        at.text, transfer->timeout, transfer->lane->pool->max_connections);
+    say(failure, "no connection to %.*s became free within %g s (max_connections is %ld)",
+        at.length, at.text, transfer->timeout, transfer->lane->pool->max_connections);
   } else if (failure->phase == QHUB_PHASE_CONNECT) {
-    say(failure, "no connection to %.*s within %g s", at.length, at.text, transfer->connect_timeout);
+    say(failure, "no connection to %.*s within %g s", at.length, at.text,
+        transfer->connect_timeout);
   } else {
     say(failure, "nothing from %.*s for %g s", at.length, at.text, transfer->timeout);
   }
@@ -68,13 +69,13 @@ static void explain_network(qhub_transfer *transfer, CURLcode code) {
   place at = where(transfer);
   char space[128];
   if (transfer->sends > 0 && !transfer->answered && transfer->reused) {
-    say(failure, "the kept connection to %.*s was closed before an answer came", at.length, at.text);
+    say(failure, "the kept connection to %.*s was closed before an answer came", at.length,
+        at.text);
     return;
   }
   switch (code) {
     case CURLE_COULDNT_RESOLVE_HOST:
-    case CURLE_COULDNT_RESOLVE_PROXY:
-      say(failure, "cannot connect to %.*s: %s", at.length, at.text, words(transfer, code));
+      say(failure, "cannot find the host of %.*s", at.length, at.text);
       break;
     case CURLE_COULDNT_CONNECT:
       say(failure, "cannot connect to %.*s: %s", at.length, at.text,
@@ -90,7 +91,9 @@ static void explain_network(qhub_transfer *transfer, CURLcode code) {
     case CURLE_RECV_ERROR:
       say(failure, "the connection to %.*s broke: %s", at.length, at.text, words(transfer, code));
       break;
-    case CURLE_OK:
+    case CURLE_OK: /* libcurl 7.88 sees nothing wrong with half a header block */
+      say(failure, "%.*s closed the connection within the head of its answer", at.length, at.text);
+      break;
     case CURLE_WRITE_ERROR:
       say(failure, "the answer of %.*s is no proper HTTP", at.length, at.text);
       break;
@@ -107,9 +110,9 @@ static qhub_failure_kind kind_of(const qhub_transfer *transfer, CURLcode code) {
   return QHUB_FAIL_NETWORK;
 }
 
-/* Whether a byte of the request may have left. What libcurl counts is what the connection accepted:
-** with TLS or HTTP/2 that may be less than what the peer got to see, never more than what it counts.
-** A CONNECT to a proxy is counted too, but comes before `sends`. */
+/* Whether a byte of the request may have left. What libcurl counts is what the connection
+** accepted: with TLS or HTTP/2 that may be less than what the peer got to see, never more than
+** what it counts. A CONNECT to a proxy is counted too, but comes before `sends`. */
 static bool may_have_left(const qhub_transfer *transfer) {
   bool counted = transfer->handle != NULL && transfer->handle->counts_sends;
   return transfer->sent_bytes > 0 && (!counted || transfer->sends > 0);

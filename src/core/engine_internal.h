@@ -1,6 +1,6 @@
 /*
-** What the files of the HTTP engine share: the structs behind engine.h. The one header that includes
-** curl.h.
+** What the files of the HTTP engine share: the structs behind engine.h. The one header that
+** includes curl.h.
 **
 **   engine.c            engine: life, step, news
 **   engine_sockets.c    descriptors that libcurl wants watched
@@ -89,7 +89,13 @@ typedef struct {
   char origin[];
 } qhub_lane;
 
-typedef enum { QHUB_SHAPE_UNKNOWN = 0, QHUB_SHAPE_GET, QHUB_SHAPE_HEAD, QHUB_SHAPE_POST } qhub_shape;
+/* The ways in which libcurl sends requests; the method's name can be anything. */
+typedef enum {
+  QHUB_SHAPE_UNKNOWN = 0,
+  QHUB_SHAPE_GET,
+  QHUB_SHAPE_HEAD,
+  QHUB_SHAPE_POST
+} qhub_shape;
 
 /* An easy handle and what was set on it last: settings are made again only where they differ. */
 typedef struct qhub_handle {
@@ -103,6 +109,7 @@ typedef struct qhub_handle {
   bool progress;
   bool counts_sends; /* libcurl tells before each request that goes out */
   long http_version;
+  long pipewait;
   long connect_timeout_ms;
   long buffer_size;
   char error[CURL_ERROR_SIZE];
@@ -157,6 +164,8 @@ struct qhub_transfer {
   bool paused;
   bool answered;    /* a byte of the answer came */
   curl_off_t uploaded;
+  int upload_fd;    /* -1 until sending the body had to wait */
+  int unsent;       /* what of the body the system held back when last asked; 0: not asked */
   qhub_failure_kind verdict; /* why a callback stopped the transfer */
 
   /* the answer */
@@ -205,7 +214,7 @@ void qhub_sockets_closing(qhub_engine *engine, int fd);
 /* libcurl wants `fd` watched for `events`. Marks the pool as broken when memory is short. */
 void qhub_sockets_want(qhub_engine *engine, qhub_pool *pool, int fd, unsigned events);
 
-/* Tells the poller what changed. Marks the pool of a descriptor that cannot be watched as broken. */
+/* Tells the poller what changed. The pool of a descriptor that cannot be watched becomes broken. */
 void qhub_sockets_flush(qhub_engine *engine);
 
 /* ---- engine_pool.c ---- */
@@ -225,8 +234,8 @@ void qhub_lane_pump(qhub_lane *lane);
 /* Starts what any lane of the pool has room for. */
 void qhub_pool_pump(qhub_pool *pool);
 
-/* Finishes the transfers that libcurl is through with, and all of them if the pool is broken; starts
-** what waited for that. */
+/* Finishes the transfers that libcurl is through with, and all of them if the pool is broken;
+** starts what waited for that. */
 void qhub_pool_collect(qhub_pool *pool);
 
 /* Lets libcurl act on a descriptor (CURL_SOCKET_TIMEOUT: on its timers). */
@@ -238,7 +247,7 @@ void qhub_pool_act(qhub_pool *pool, curl_socket_t fd, int events);
 ** transfer's failure then says which. */
 qhub_handle *qhub_handle_take(qhub_session *session, qhub_transfer *transfer);
 
-/* Gives it back (`clean`: all went well, it may be used again). It must not be in a multi handle. */
+/* Gives it back (`clean`: it may be used again). It must not be in a multi handle. */
 void qhub_handle_give(qhub_session *session, qhub_handle *handle, bool clean);
 
 /* ---- transfer.c ---- */
@@ -246,8 +255,9 @@ void qhub_handle_give(qhub_session *session, qhub_handle *handle, bool clean);
 /* Hands a queued or new transfer to libcurl. False: it is not; `failure` is set. */
 bool qhub_transfer_activate(qhub_transfer *transfer);
 
-/* libcurl is through with it, or (code CURLE_OK and `kind` given) we are: takes it out of everything,
-** sets failure and state, gives news. Starts nothing else: the caller pumps the lane afterwards. */
+/* libcurl is through with it, or (code CURLE_OK and `kind` given) we are: takes it out of
+** everything, sets failure and state, gives news. Starts nothing else: the caller pumps the lane
+** afterwards. */
 void qhub_transfer_settle(qhub_transfer *transfer, CURLcode code, qhub_failure_kind kind);
 
 /* Its timer fired: ends the transfer if it was silent for too long, else sets the timer again. */

@@ -2,8 +2,8 @@
 ** Pools and lanes: which transfers are inside libcurl, and which wait for their turn.
 **
 ** A pool is one multi handle, so its sessions share kept connections and resolved names. libcurl
-** could queue by itself (CURLMOPT_MAX_HOST_CONNECTIONS), but would let the connect timeout of a queued
-** transfer run; here a queue moves as long as its lane gets something done.
+** could queue by itself (CURLMOPT_MAX_HOST_CONNECTIONS), but would let the connect timeout of a
+** queued transfer run; here a queue moves as long as its lane gets something done.
 */
 #include "engine_internal.h"
 

@@ -38,11 +38,13 @@ static qhub_headers_result begin_block(qhub_headers *headers, const char *line, 
     at += 2;
   }
   while (at < length && is_blank(line[at])) at++;
-  if (at + 3 > length || !is_digit(line[at]) || !is_digit(line[at + 1]) || !is_digit(line[at + 2])) {
-    return QHUB_HEADERS_MALFORMED;
+  int status = 0;
+  for (size_t end = at + 3; at < end; at++) {
+    if (at >= length || !is_digit(line[at])) return QHUB_HEADERS_MALFORMED;
+    status = status * 10 + (line[at] - '0');
   }
   headers->version = version;
-  headers->status = (line[at] - '0') * 100 + (line[at + 1] - '0') * 10 + (line[at + 2] - '0');
+  headers->status = status;
   headers->text.length = 0;
   return QHUB_HEADERS_MORE;
 }
@@ -55,8 +57,8 @@ static qhub_headers_result room_for(qhub_headers *headers, size_t bytes, char **
   }
 }
 
-/* A line that begins with white space continues the value before it (obs-fold, RFC 9112, 5.2): it is
-** joined with one space. */
+/* A line that begins with white space continues the value before it (obs-fold, RFC 9112, 5.2): it
+** is joined with one space. */
 static qhub_headers_result extend_last(qhub_headers *headers, const char *text, size_t length) {
   char *room;
   if (headers->text.length == 0 || length == 0) return QHUB_HEADERS_MORE;

@@ -1,9 +1,9 @@
 /*
 ** The header block of the final answer, gathered line by line as it arrives.
 **
-** Interim blocks (1xx) are dropped when the next status line comes; whatever follows the final block
-** (trailers) is ignored. Names are kept in lower case. The whole block is bounded. Assumes that lines
-** come one per call, as an HTTP library hands them over. Knows neither Lua nor curl.
+** Interim blocks (1xx) are dropped when the next status line comes; whatever follows the final
+** block (trailers) is ignored. Names are kept in lower case. The whole block is bounded. Assumes
+** that lines come one per call, as an HTTP library hands them over. Knows neither Lua nor curl.
 */
 #ifndef QHUB_HEADERS_H
 #define QHUB_HEADERS_H

@@ -1,6 +1,6 @@
 /*
-** Readiness of descriptors: epoll on Linux, kqueue on the BSDs and macOS, poll elsewhere (or anywhere
-** with -DQHUB_POLLER_POLL). Exactly one of the poller_*.c files compiles to something.
+** Readiness of descriptors: epoll on Linux, kqueue on the BSDs and macOS, poll elsewhere (or
+** anywhere with -DQHUB_POLLER_POLL). Exactly one of the poller_*.c files compiles to something.
 **
 ** Level-triggered: what is not handled is reported again. The caller remembers which events a
 ** descriptor is registered for. A wait ends early at a signal, so that the host program's handler
@@ -48,12 +48,13 @@ int qhub_poller_open(qhub_poller *poller);
 /* Closes it. Idempotent. */
 void qhub_poller_close(qhub_poller *poller);
 
-/* Changes what `fd` is watched for from `before` to `events` (QHUB_READABLE | QHUB_WRITABLE; 0: not
-** at all). A descriptor that is gone already is no error when `events` is 0. 0, or an errno value. */
+/* Changes what `fd` is watched for from `before` to `events` (QHUB_READABLE | QHUB_WRITABLE; 0:
+** not at all). A descriptor that is gone already is no error when `events` is 0. 0, or an errno
+** value. */
 int qhub_poller_set(qhub_poller *poller, int fd, unsigned before, unsigned events);
 
-/* Waits at most `seconds` (0: looks only). Fills at most `room` entries; returns how many, or -1 when
-** a signal ended the wait or the wait failed. */
+/* Waits at most `seconds` (0: looks only). Fills at most `room` entries; returns how many, or -1
+** when a signal ended the wait or the wait failed. */
 int qhub_poller_wait(qhub_poller *poller, double seconds, qhub_readiness *ready, int room);
 
 #endif

@@ -2,9 +2,9 @@
 ** Sessions and their easy handles: every libcurl setting is made here. See engine_internal.h.
 **
 ** An easy handle is used again for the next request of its session, without curl_easy_reset: most
-** settings are the session's. It is used again only after a request that went well, so that no state
-** of a broken one (held data, retry counts) can reach another. What a request sets is set or cleared
-** for each request, or remembered in qhub_handle and set when it differs.
+** settings are the session's. It is used again only after a request that went well, so that no
+** state of a broken one (held data, retry counts) can reach another. What a request sets is set or
+** cleared for each request, or remembered in qhub_handle and set when it differs.
 */
 #include "engine_internal.h"
 
@@ -101,7 +101,6 @@ bool qhub_session_is_closed(const qhub_session *session) {
 static void set_optional(CURL *easy) {
   (void)curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
   (void)curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
-  (void)curl_easy_setopt(easy, CURLOPT_PIPEWAIT, 1L);
   (void)curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, (long)IDLE_CONNECTION_AGE);
   (void)curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
   (void)curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L);
@@ -237,6 +236,15 @@ static CURLcode set_version(qhub_handle *handle, const qhub_session *session,
   return set_long(handle->easy, CURLOPT_HTTP_VERSION, &handle->http_version, CURL_HTTP_VERSION_1_1);
 }
 
+/* To wait and see whether a connection that is being made can be shared is right where it may turn
+** out as HTTP/2, which is known after its TLS handshake. Without TLS libcurl would wait for the end
+** of the first transfer. */
+static void set_pipewait(qhub_handle *handle, const qhub_transfer *transfer) {
+  bool may_share = handle->http_version != CURL_HTTP_VERSION_1_1 &&
+                   curl_strnequal(transfer->url, "https:", strlen("https:"));
+  (void)set_long(handle->easy, CURLOPT_PIPEWAIT, &handle->pipewait, may_share ? 1L : 0L);
+}
+
 /* A stream reads about as much at a time as it may hold, since one read is never cut short. */
 static long buffer_size(const qhub_transfer *transfer) {
   if (transfer->stream <= PLAIN_BUFFER) return PLAIN_BUFFER;
@@ -250,6 +258,7 @@ static CURLcode set_request(qhub_handle *handle, const qhub_session *session,
   if (code == CURLE_OK) code = curl_easy_setopt(easy, CURLOPT_HTTPHEADER, transfer->header_list);
   if (code == CURLE_OK) code = set_method(handle, transfer);
   if (code == CURLE_OK) code = set_version(handle, session, transfer);
+  set_pipewait(handle, transfer);
   if (code == CURLE_OK && handle->decode != transfer->decode) {
     code = curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, transfer->decode ? "" : "identity");
     handle->decode = transfer->decode;

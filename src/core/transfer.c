@@ -7,6 +7,10 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#ifdef __linux__
+#include <linux/sockios.h> /* SIOCOUTQ */
+#endif
 
 /* libcurl's own connect timeout comes first; this is for what it does not watch. */
 static const double CONNECT_GRACE = 1.0;
@@ -24,6 +28,12 @@ static void find_authority(qhub_transfer *transfer) {
   transfer->authority_length = strcspn(start, "/?#");
 }
 
+static size_t body_limit(const qhub_request *request) {
+  const size_t overrun = QHUB_OVERRUN_LIMIT;
+  if (request->stream == 0) return request->max_bytes;
+  return request->stream < SIZE_MAX - overrun ? request->stream + overrun : SIZE_MAX;
+}
+
 /* Lays the request out behind the struct: url, method, list nodes and lines are one block. */
 qhub_transfer *qhub_transfer_new(const qhub_request *request, size_t header_count,
                                  size_t header_bytes) {
@@ -31,13 +41,15 @@ qhub_transfer *qhub_transfer_new(const qhub_request *request, size_t header_coun
   size_t url_size = strlen(request->url) + 1;
   size_t method_size = strlen(request->method) + 1;
   size_t text_size = header_bytes + header_count + UNWANTED * (size_t)LONGEST_UNWANTED;
+  size_t list_size = nodes * sizeof(struct curl_slist);
   qhub_transfer *transfer =
-    malloc(sizeof *transfer + nodes * sizeof(struct curl_slist) + url_size + method_size + text_size);
+    malloc(sizeof *transfer + list_size + url_size + method_size + text_size);
   if (transfer == NULL) return NULL;
   /* Everything but the failure and the peer's address, which are long and mostly never used. */
   memset(transfer, 0, offsetof(qhub_transfer, address));
   transfer->address[0] = '\0';
   transfer->failure.kind = QHUB_FAIL_NONE;
+  transfer->upload_fd = -1;
   qhub_link_init(&transfer->session_link);
   qhub_link_init(&transfer->queue_link);
   qhub_link_init(&transfer->ready_link);
@@ -58,14 +70,12 @@ qhub_transfer *qhub_transfer_new(const qhub_request *request, size_t header_coun
   transfer->once = request->once;
   transfer->decode = request->decode;
   qhub_headers_init(&transfer->headers, QHUB_HEADER_LIMIT);
-  size_t overrun = (size_t)QHUB_OVERRUN_LIMIT;
-  size_t limit = request->stream > 0 ? overrun : request->max_bytes;
-  if (request->stream > 0 && request->stream < SIZE_MAX - overrun) limit = request->stream + overrun;
-  qhub_buffer_init(&transfer->body, limit);
+  qhub_buffer_init(&transfer->body, body_limit(request));
   return transfer;
 }
 
-/* Appends a node whose text is what was written at `header_text`, `length` bytes without its NUL. */
+/* Appends a node whose text is what was written at `header_text`, `length` bytes without its NUL.
+** */
 static void add_node(qhub_transfer *transfer, size_t length) {
   struct curl_slist *node = &transfer->header_list[transfer->header_count];
   node->data = transfer->header_text;
@@ -138,6 +148,8 @@ static void note_totals(qhub_transfer *transfer) {
 
 void qhub_transfer_settle(qhub_transfer *transfer, CURLcode code, qhub_failure_kind kind) {
   qhub_engine *engine = transfer->session->engine;
+  bool over = code == CURLE_OK && kind == QHUB_FAIL_NONE;
+  if (over && !transfer->headers.complete) kind = QHUB_FAIL_NETWORK;
   bool failed = code != CURLE_OK || kind != QHUB_FAIL_NONE;
   if (transfer->handle != NULL) note_totals(transfer);
   if (failed && transfer->failure.kind == QHUB_FAIL_NONE) qhub_failure_set(transfer, code, kind);
@@ -215,9 +227,36 @@ static double silence_ends(const qhub_transfer *transfer, double now) {
   return since + patience;
 }
 
+/* What the system holds back for a slow peer; 0 if nothing, or if it does not tell. */
+static int unsent_bytes(int fd) {
+  int count = 0;
+#if defined(SIOCOUTQ)
+  if (ioctl(fd, SIOCOUTQ, &count) != 0) return 0;
+#elif defined(FIONWRITE)
+  if (ioctl(fd, FIONWRITE, &count) != 0) return 0;
+#else
+  (void)fd;
+#endif
+  return count;
+}
+
+/* Whether the end of a body is still on its way: libcurl is through with it as soon as the system
+** has taken it, and that may be megabytes on a slow line. */
+static bool upload_moves(qhub_transfer *transfer) {
+  if (transfer->upload_fd < 0 || transfer->answered) return false;
+  int unsent = unsent_bytes(transfer->upload_fd);
+  bool moves = unsent > 0 && (transfer->unsent == 0 || unsent < transfer->unsent);
+  transfer->unsent = unsent;
+  return moves;
+}
+
 void qhub_transfer_check_silence(qhub_transfer *transfer) {
   qhub_engine *engine = transfer->session->engine;
   double deadline = silence_ends(transfer, engine->now);
+  if (deadline <= engine->now && upload_moves(transfer)) {
+    transfer->last_activity = engine->now - transfer->timeout / 2; /* soon to be asked again */
+    deadline = transfer->last_activity + transfer->timeout;
+  }
   if (deadline > engine->now) {
     qhub_timers_set(&engine->timers, &transfer->timer, deadline);
     return;

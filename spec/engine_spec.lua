@@ -1,0 +1,766 @@
+-- The engine of qhub.core: transfers over real sockets, against a server that misbehaves on demand.
+
+local core = require "qhub.core"
+local process = require "spec.support.process"
+
+local monotonic = core.system.monotonic
+
+describe("core.engine", function()
+  local server, engine, session
+
+  setup(function()
+    server = process.raw_server()
+  end)
+
+  teardown(function()
+    server:close()
+  end)
+
+  before_each(function()
+    engine = core.engine()
+    session = engine:session {}
+  end)
+
+  after_each(function()
+    engine:close()
+  end)
+
+  -- A request to the server with harmless settings, some of them replaced.
+  local function request_of(path, changes)
+    local request = {
+      method = "GET",
+      url = path:find "://" and path or server.url .. path,
+      header_lines = { "Accept: */*" },
+      timeout = 10,
+      connect_timeout = 10,
+    }
+    for name, value in pairs(changes or {}) do
+      request[name] = value
+    end
+    return request
+  end
+
+  local function start(path, changes, from)
+    return assert((from or session):start(request_of(path, changes)))
+  end
+
+  -- Steps until `condition()` or, for the sake of the specs, a very long time.
+  local function step_until(condition, in_engine)
+    local give_up = monotonic() + 60
+    while not condition() do
+      assert(monotonic() < give_up, "nothing happens any more");
+      (in_engine or engine):step(1)
+    end
+  end
+
+  local function finish(transfer, in_engine)
+    step_until(function()
+      return transfer:state() == "done"
+    end, in_engine)
+    return transfer
+  end
+
+  local function fetch(path, changes, from)
+    return finish(start(path, changes, from))
+  end
+
+  -- Reads a stream to its end in pieces of at most n bytes; calls each(piece) if given.
+  local function drain(transfer, n, each)
+    local pieces = {}
+    while true do
+      local piece = transfer:read(n or 65536)
+      if piece then
+        pieces[#pieces + 1] = piece
+        if each then
+          each(piece)
+        end
+      elseif transfer:state() == "done" then
+        return table.concat(pieces)
+      else
+        engine:step(1)
+      end
+    end
+  end
+
+  -- How many requests for a path the server has seen; asked over a connection of its own.
+  local function count(path)
+    local own <close> = core.engine()
+    local request = request_of("/count?path=" .. path)
+    return tonumber(finish(own:session({}):start(request), own):body())
+  end
+
+  local function failure_of(transfer)
+    local kind, message, details = transfer:failure()
+    return { kind = kind, message = message, details = details }
+  end
+
+  describe("an answer", function()
+    it("has status, headers and body", function()
+      local transfer = fetch "/ok"
+      assert.equal(200, transfer:status())
+      assert.equal("ok", transfer:body())
+      assert.equal("2", transfer:header "content-length")
+      assert.is_nil(transfer:header "x-missing")
+      assert.is_nil((transfer:failure()))
+    end)
+
+    it("joins repeated headers, keeps cookies apart, folds and trims", function()
+      local headers = fetch("/repeated"):headers()
+      assert.equal("one, two", headers["x-list"])
+      assert.equal("a=1\nb=2", headers["set-cookie"])
+      assert.equal("", headers["x-empty"])
+      assert.equal("first second", headers["x-folded"])
+      assert.equal("one, two", fetch("/repeated"):header "x-list")
+    end)
+
+    it("is the final one: interim answers and trailers are dropped", function()
+      assert.equal("final", fetch("/interim"):header "x-early")
+      local chunked = fetch "/chunked"
+      assert.equal(15, #chunked:body())
+      assert.is_nil(chunked:header "x-late")
+      assert.is_nil(chunked:header "x-early")
+    end)
+
+    it("of 204, 304 and to HEAD has no body, and the connection stays in use", function()
+      for _, code in ipairs { 204, 304 } do
+        local transfer = fetch("/empty?code=" .. code)
+        assert.equal(code, transfer:status())
+        assert.equal("", transfer:body())
+        assert.equal("yes", transfer:header "x-empty")
+      end
+      local head = fetch("/headers?n=1000", { method = "HEAD" })
+      assert.equal("4", head:header "content-length")
+      assert.equal("", head:body())
+      assert.is_nil((head:failure()))
+      assert.is_true(fetch("/ok"):info().reused)
+    end)
+
+    it("without a length ends with the connection", function()
+      assert.equal("until the end", fetch("/until-close"):body())
+    end)
+
+    it("that redirects is handed over, not followed", function()
+      local transfer = fetch "/location"
+      assert.equal(302, transfer:status())
+      assert.equal("/ok", transfer:header "location")
+      assert.equal("moved", transfer:body())
+    end)
+
+    it("is decoded when it comes compressed, asked for or not", function()
+      assert.equal("hello hello hello", fetch("/gzip", { decode = true }):body())
+      assert.equal("hello hello hello", fetch("/gzip"):body())
+      assert.equal("hello hello hello", drain(start("/gzip", { stream = 65536 })))
+    end)
+
+    it("tells how it came", function()
+      local info = fetch("/bytes?n=5000"):info()
+      assert.equal("1.1", info.http_version)
+      assert.equal(5000, info.bytes_received)
+      assert.is_true(info.bytes_sent > 50)
+      assert.is_false(info.reused)
+      assert.equal("127.0.0.1:" .. server.port, info.remote)
+    end)
+  end)
+
+  describe("a request", function()
+    local function echo(changes)
+      local body = fetch("/echo?q=1", changes):body()
+      return (body:gsub("Host: [^\r]*\r\n", "", 1))
+    end
+
+    it("is what it was told to be, plus Host and Accept-Encoding", function()
+      assert.equal(
+        "GET /echo?q=1 HTTP/1.1\r\nAccept-Encoding: identity\r\nX-One: 1\r\nX-Two: 2\r\n\r\n",
+        echo { header_lines = { "X-One: 1", "X-Two: 2" } }
+      )
+      assert.truthy(echo({ decode = true }):find "Accept%-Encoding: [^\r]*gzip")
+    end)
+
+    it("with a body has its length and nothing that nobody asked for", function()
+      assert.equal(
+        "POST /echo?q=1 HTTP/1.1\r\nAccept-Encoding: identity\r\nX: y\r\nContent-Length: 5\r\n\r\n"
+          .. "a\0b\r\n",
+        echo { method = "POST", body = "a\0b\r\n", header_lines = { "X: y" } }
+      )
+    end)
+
+    it("may have any method, with a body or without", function()
+      for _, method in ipairs { "POST", "PUT", "PATCH" } do
+        assert.truthy(echo({ method = method }):find("^" .. method .. " .*Content%-Length: 0\r\n"))
+      end
+      for _, method in ipairs { "PUT", "DELETE", "PATCH", "GET", "QUERY" } do
+        local text = echo { method = method, body = "body" }
+        assert.truthy(text:find("^" .. method .. " .*Content%-Length: 4\r\n.*\r\nbody$"))
+      end
+      assert.truthy(echo({ method = "DELETE" }):find "^DELETE ")
+      assert.truthy(echo({ method = "OPTIONS" }):find "^OPTIONS ")
+    end)
+
+    it("may have empty headers, and many", function()
+      local lines = { "X-Empty:", "X-Blank: " }
+      for i = 1, 300 do
+        lines[#lines + 1] = ("X-%d: %s"):format(i, ("v"):rep(i))
+      end
+      local text = echo { header_lines = lines }
+      assert.truthy(text:find("X-Empty:\r\nX-Blank:\r\n", 1, true))
+      assert.truthy(text:find("X-300: " .. ("v"):rep(300) .. "\r\n", 1, true))
+    end)
+
+    it("gets nothing from the one before it on the same handle", function()
+      local plain = echo()
+      local forms = {
+        { method = "POST", body = "secret", header_lines = { "Authorization: Bearer secret" } },
+        { method = "DELETE", header_lines = { "Cookie: secret=1" } },
+        { method = "HEAD" },
+        { method = "PUT", body = ("secret"):rep(50000) },
+        { decode = true },
+      }
+      for _, form in ipairs(forms) do
+        fetch("/repeated", form)
+        assert.equal(plain, echo())
+      end
+    end)
+
+    it("that cannot be sent to begin with is told at once or by its failure", function()
+      for _, url in ipairs { "ftp://127.0.0.1/", "http://a:b@127.0.0.1/", "file:///etc/fstab" } do
+        local transfer, kind = session:start(request_of(url))
+        assert.equal("network", transfer and failure_of(finish(transfer)).kind or kind)
+      end
+    end)
+
+    it("of a wrong type raises", function()
+      for name, value in pairs {
+        method = 1,
+        url = false,
+        body = 12,
+        header_lines = "x",
+        timeout = "soon",
+        max_bytes = -1,
+        stream = 1.5,
+      } do
+        local request = request_of("/ok", { [name] = value })
+        assert.has_error(function()
+          session:start(request)
+        end)
+      end
+      assert.has_error(function()
+        session:start(request_of("/ok", { header_lines = { "A: b", 5 } }))
+      end)
+      assert.equal(0, engine:active())
+    end)
+  end)
+
+  describe("a failure", function()
+    it("to connect was surely not sent", function()
+      local transfer = fetch "http://127.0.0.1:1/path?token=secret"
+      local failure = failure_of(transfer)
+      assert.equal("network", failure.kind)
+      assert.equal("cannot connect to 127.0.0.1:1: Connection refused", failure.message)
+      assert.same({ phase = "connect", sent = false, stale = false, code = 7 }, failure.details)
+      assert.is_nil(transfer:status())
+      assert.same({}, transfer:headers())
+      assert.equal("", transfer:body())
+    end)
+
+    it("to find the host was surely not sent", function()
+      local failure = failure_of(fetch "http://no-such-host.invalid/")
+      assert.equal("network", failure.kind)
+      assert.is_false(failure.details.sent)
+      assert.truthy(failure.message:find "no%-such%-host%.invalid")
+    end)
+
+    it("may come before the answer", function()
+      for _, path in ipairs { "/close-after-request", "/garbage", "/truncate-headers" } do
+        local failure = failure_of(fetch(path))
+        assert.equal("network", failure.kind, path)
+        assert.is_true(failure.details.sent)
+        assert.is_false(failure.details.stale)
+        assert.equal("read", failure.details.phase)
+      end
+    end)
+
+    it("of a reset connection counts as sent", function()
+      local body = ("x"):rep(4 << 20)
+      local failure = failure_of(fetch("/reset", { method = "POST", body = body }))
+      assert.equal("network", failure.kind)
+      assert.is_true(failure.details.sent)
+      assert.is_false(failure.details.stale)
+    end)
+
+    it("in the body comes after the bytes that came", function()
+      local transfer = fetch "/truncate"
+      assert.equal("network", failure_of(transfer).kind)
+      assert.equal(("x"):rep(50), transfer:body())
+      assert.equal(200, transfer:status())
+      transfer = start("/truncate", { stream = 16 })
+      assert.equal(("x"):rep(50), drain(transfer, 7))
+      assert.equal("network", failure_of(transfer).kind)
+      transfer = fetch "/truncate-chunked"
+      assert.equal("halfrest", transfer:body())
+      assert.equal("network", failure_of(transfer).kind)
+    end)
+
+    it("to understand the body is one of the network", function()
+      for _, path in ipairs { "/bad-chunk", "/unknown-encoding" } do
+        local failure = failure_of(fetch(path))
+        assert.equal("network", failure.kind)
+        assert.is_false(failure.details.stale)
+      end
+    end)
+
+    it("for size comes at the bound, counted decoded, and keeps what fits", function()
+      local transfer = fetch("/bytes?n=1000", { max_bytes = 999 })
+      assert.equal("too_large", failure_of(transfer).kind)
+      assert.equal(999, #transfer:body())
+      assert.equal(1000, #fetch("/bytes?n=1000", { max_bytes = 1000 }):body())
+      transfer = fetch("/bomb?n=20000000", { max_bytes = 100000 })
+      assert.equal("too_large", failure_of(transfer).kind)
+      assert.equal(("\0"):rep(100000), transfer:body())
+    end)
+
+    it("for size comes also from headers without end", function()
+      local transfer = fetch "/headers?n=60&size=9000"
+      assert.equal("too_large", failure_of(transfer).kind)
+      assert.is_nil(transfer:status())
+    end)
+  end)
+
+  describe("a kept connection", function()
+    it("is used again, also by other sessions of the same size", function()
+      assert.is_false(fetch("/ok"):info().reused)
+      assert.is_true(fetch("/ok"):info().reused)
+      local other = engine:session {}
+      assert.is_true(fetch("/ok", nil, other):info().reused)
+      session:close()
+      assert.is_true(fetch("/ok", nil, other):info().reused)
+    end)
+
+    it("that died is told as stale, and nothing is sent twice behind our back", function()
+      for _, way in ipairs { "/close-next", "/reset-next" } do
+        for _, method in ipairs { "GET", "POST" } do
+          local body = method == "POST" and "once" or nil
+          local path = "/status?code=200&n=" .. way .. method
+          local before = count "/status"
+          fetch(way)
+          local failure = failure_of(fetch(path, { method = method, body = body }))
+          assert.equal("network", failure.kind)
+          assert.is_true(failure.details.stale)
+          assert.is_true(failure.details.sent)
+          assert.is_true(count "/status" - before <= 1)
+          assert.equal(200, fetch(path, { method = method, body = body }):status())
+        end
+      end
+    end)
+  end)
+
+  describe("silence", function()
+    it("before the answer is a timeout of phase read #timing", function()
+      local began = monotonic()
+      local failure = failure_of(fetch("/silence", { timeout = 0.15 }))
+      local seconds = monotonic() - began
+      assert.equal("timeout", failure.kind)
+      assert.equal("read", failure.details.phase)
+      assert.is_true(failure.details.sent)
+      assert.is_true(seconds >= 0.15 and seconds < 0.6, seconds)
+    end)
+
+    it("in the body is a timeout after the bytes that came #timing", function()
+      local transfer = start("/silence-in-body", { timeout = 0.1, stream = 1000 })
+      assert.equal("half", drain(transfer))
+      assert.equal("timeout", failure_of(transfer).kind)
+    end)
+
+    it("while connecting is a timeout of phase connect #timing", function()
+      -- The server waits for the end of a line, which is not what TLS begins with.
+      local url = server.url:gsub("^http", "https")
+      local failure = failure_of(fetch(url, { connect_timeout = 0.15, timeout = 30 }))
+      assert.equal("timeout", failure.kind)
+      assert.equal("connect", failure.details.phase)
+      assert.is_false(failure.details.sent)
+    end)
+
+    it("is no silence while bytes drip, up or down #timing", function()
+      local transfer = fetch("/drip?n=30&ms=20", { timeout = 0.2 })
+      assert.is_nil((transfer:failure()))
+      assert.equal(30, #transfer:body())
+      local body = ("x"):rep(24 << 20)
+      local changes = { method = "POST", body = body, timeout = 0.8 }
+      transfer = fetch("/slow-upload?ms=4", changes)
+      assert.is_nil((transfer:failure()))
+      assert.equal("taken", transfer:body())
+    end)
+
+    it("is no silence while the reader pauses #timing", function()
+      local transfer = start("/bytes?n=4000000", { stream = 65536, timeout = 0.1 })
+      local paused = false
+      local body = drain(transfer, nil, function()
+        if not paused then
+          paused = true
+          local until_then = monotonic() + 0.4
+          repeat
+            engine:step(0.05)
+          until monotonic() >= until_then
+        end
+      end)
+      assert.is_nil((transfer:failure()))
+      assert.equal(4000000, #body)
+    end)
+  end)
+
+  describe("a stream", function()
+    it("opens with its headers and ends with its last byte", function()
+      local transfer = start("/bytes?n=300000", { stream = 4096 })
+      assert.equal("active", transfer:state())
+      step_until(function()
+        return transfer:state() ~= "active"
+      end)
+      assert.equal("open", transfer:state())
+      assert.equal(200, transfer:status())
+      assert.equal(300000, #drain(transfer, 1000))
+      assert.is_nil((transfer:failure()))
+      assert.is_nil(transfer:read(10))
+    end)
+
+    it("loses, doubles and mixes no byte, whatever the sizes #large", function()
+      local whole = fetch("/bytes?n=3000000"):body()
+      assert.equal(3000000, #whole)
+      for _, sizes in ipairs { { 1, 5000 }, { 65536, 65536 }, { 1 << 20, 100000 } } do
+        local transfer = start("/bytes?n=3000000", { stream = sizes[1] })
+        assert.is_true(drain(transfer, sizes[2]) == whole)
+      end
+      local chunked = start("/chunked?n=1000&size=3000", { stream = 10000 })
+      assert.is_true(drain(chunked, 999) == whole)
+    end)
+
+    it("stops the network when nobody reads #large", function()
+      local transfer = start("/bytes?n=50000000", { stream = 65536 })
+      local until_then = monotonic() + 0.3
+      repeat
+        engine:step(0.05)
+      until monotonic() >= until_then
+      assert.is_true(transfer:info().bytes_received < 1000000)
+      assert.is_true(collectgarbage "count" < 50000)
+      transfer:close()
+    end)
+
+    it("gives out a compressed body whole, however far it expands #large", function()
+      local transfer = start("/bomb?n=5000000", { stream = 10000 })
+      assert.is_true(drain(transfer) == ("\0"):rep(5000000))
+      assert.is_nil((transfer:failure()))
+    end)
+
+    it("that stops does not stop the others", function()
+      local stopped = start("/bytes?n=50000000", { stream = 65536 })
+      for _ = 1, 20 do
+        assert.equal("ok", fetch("/ok"):body())
+      end
+      assert.equal("open", stopped:state())
+    end)
+  end)
+
+  describe("news", function()
+    it("is given once per piece, for the transfer that has it", function()
+      local transfer = start "/ok"
+      assert.is_nil(engine:ready())
+      step_until(function()
+        return engine:step(1) == 1
+      end)
+      assert.equal(0, engine:timeout())
+      assert.equal(transfer, engine:ready())
+      assert.is_nil(engine:ready())
+      assert.equal(0, engine:step(0))
+      assert.is_nil(engine:timeout())
+    end)
+
+    it("of a stream comes with headers, bytes after a dry spell, and the end", function()
+      local transfer = start("/drip?n=3&ms=20", { stream = 1000 })
+      local states, bytes = {}, {}
+      repeat
+        engine:step(1)
+        if engine:ready() then
+          states[#states + 1] = transfer:state()
+          bytes[#bytes + 1] = transfer:read(100)
+        end
+      until states[#states] == "done"
+      assert.equal("123", table.concat(bytes))
+      assert.is_true(#states >= 3 and #states <= 5, table.concat(states, " "))
+    end)
+
+    it("of a transfer that nobody holds is dropped with it", function()
+      start "/ok"
+      collectgarbage()
+      collectgarbage()
+      assert.equal(0, engine:active())
+      assert.is_nil(engine:ready())
+    end)
+  end)
+
+  describe("a step", function()
+    it("waits for the time it is given when there is nothing to do #timing", function()
+      local began = monotonic()
+      assert.equal(0, engine:step(0.05))
+      assert.is_true(monotonic() - began >= 0.05)
+      began = monotonic()
+      assert.equal(0, engine:step())
+      assert.is_true(monotonic() - began < 0.05)
+    end)
+
+    it("refuses nonsense", function()
+      for _, timeout in ipairs { -1, 0 / 0, "soon", {} } do
+        assert.has_error(function()
+          engine:step(timeout)
+        end)
+      end
+    end)
+
+    it("can be left to another loop #pollfd", function()
+      local cqueues = require "cqueues"
+      local transfer = start "/later?ms=20"
+      assert.equal("r", engine:events())
+      local turns = 0
+      while transfer:state() ~= "done" do
+        local timeout = engine:timeout()
+        cqueues.poll({ pollfd = engine:pollfd(), events = "r" }, timeout)
+        engine:step(0)
+        turns = turns + 1
+        assert.is_true(turns < 50)
+      end
+      assert.equal("later", transfer:body())
+    end)
+  end)
+
+  describe("many transfers", function()
+    it("run side by side", function()
+      local transfers = {}
+      for i = 1, 64 do
+        transfers[i] = start("/bytes?n=" .. i * 1000)
+      end
+      assert.equal(64, engine:active())
+      for i, transfer in ipairs(transfers) do
+        assert.equal(i * 1000, #finish(transfer):body())
+      end
+      assert.equal(0, engine:active())
+    end)
+
+    it("wait for their turn at max_connections, in order", function()
+      local narrow = engine:session { max_connections = 2 }
+      local other = process.raw_server()
+      local transfers = {}
+      for i = 1, 12 do
+        transfers[i] = start(other.url .. "/later?ms=5", nil, narrow)
+      end
+      assert.equal("active", transfers[2]:state())
+      assert.equal("queued", transfers[3]:state())
+      for _, transfer in ipairs(transfers) do
+        assert.equal("later", finish(transfer):body())
+      end
+      local counts = fetch(other.url .. "/count", nil, narrow):body()
+      other:close()
+      assert.truthy(counts:find "connections=2\n" or counts:find "connections=2$")
+    end)
+
+    it("of another host do not wait", function()
+      local other = process.raw_server()
+      local narrow = engine:session { max_connections = 1 }
+      local held = start("/held", nil, narrow)
+      assert.equal("ok", fetch(other.url .. "/ok", nil, narrow):body())
+      assert.equal("active", held:state())
+      fetch "/release"
+      finish(held)
+      other:close()
+    end)
+
+    it("that wait too long for a connection say so #timing", function()
+      local narrow = engine:session { max_connections = 1 }
+      local held = start("/silence", { timeout = 30 }, narrow)
+      local failure = failure_of(fetch("/ok", { timeout = 0.1 }, narrow))
+      assert.equal("timeout", failure.kind)
+      assert.equal("connect", failure.details.phase)
+      assert.is_false(failure.details.sent)
+      assert.truthy(failure.message:find "max_connections")
+      held:close()
+      assert.equal("ok", fetch("/ok", nil, narrow):body())
+    end)
+
+    it("that wait while the queue moves are not silent #timing", function()
+      local narrow = engine:session { max_connections = 1 }
+      local transfers = {}
+      for i = 1, 8 do
+        transfers[i] = start("/later?ms=50", { timeout = 0.25 }, narrow)
+      end
+      for _, transfer in ipairs(transfers) do
+        assert.equal("later", finish(transfer):body())
+      end
+    end)
+  end)
+
+  describe("closing", function()
+    it("a transfer ends it, twice is once, and what it knew stays", function()
+      local transfer = start "/silence"
+      transfer:close()
+      transfer:close()
+      assert.equal("done", transfer:state())
+      assert.equal("cancelled", (transfer:failure()))
+      assert.equal(0, engine:active())
+      assert.is_nil(engine:ready())
+      transfer = fetch "/ok"
+      transfer:close()
+      assert.equal(200, transfer:status())
+      assert.is_nil((transfer:failure()))
+      local queued = engine:session { max_connections = 1 }
+      local first, second = start("/silence", nil, queued), start("/silence", nil, queued)
+      second:close()
+      first:close()
+      assert.equal("ok", fetch("/ok", nil, queued):body())
+    end)
+
+    it("a session ends its transfers with news, and no others", function()
+      local mine = engine:session { max_connections = 1 }
+      local others = engine:session { max_connections = 1 }
+      local active, queued = start("/silence", nil, mine), start("/silence", nil, mine)
+      local waiting = start("/ok", nil, others)
+      mine:close()
+      mine:close()
+      assert.equal("cancelled", (active:failure()))
+      assert.equal("cancelled", (queued:failure()))
+      local news = { [engine:ready()] = true, [engine:ready()] = true }
+      assert.same({ [active] = true, [queued] = true }, news)
+      assert.equal("ok", finish(waiting):body())
+      assert.same(
+        { n = 3, nil, "cancelled", "cancelled" },
+        table.pack(mine:start(request_of "/ok"))
+      )
+    end)
+
+    it("an engine ends everything", function()
+      local transfer = start "/silence"
+      local stream = start("/bytes?n=10000000", { stream = 1000 })
+      step_until(function()
+        return stream:state() == "open"
+      end)
+      engine:close()
+      engine:close()
+      assert.equal("cancelled", (transfer:failure()))
+      assert.equal("cancelled", (stream:failure()))
+      assert.is_string(stream:read(10))
+      assert.is_nil((session:start(request_of "/ok")))
+      for _, method in ipairs { "step", "ready", "timeout", "pollfd", "active", "session" } do
+        assert.has_error(function()
+          engine[method](engine, method == "session" and {} or nil)
+        end)
+      end
+    end)
+
+    it("happens by itself, in any order of collection", function()
+      for _ = 1, 20 do
+        local own = core.engine()
+        local held = {
+          own,
+          own:session {},
+          own:session { max_connections = 1 },
+        }
+        for i = 2, 3 do
+          for _, path in ipairs { "/ok", "/silence", "/bytes?n=100000" } do
+            local stream = path:find "bytes" and 1000 or nil
+            held[#held + 1] = start(path, { stream = stream }, held[i])
+          end
+        end
+        own:step(0.01)
+        while #held > 0 do
+          table.remove(held, math.random(#held))
+          collectgarbage "step"
+        end
+      end
+      collectgarbage()
+      collectgarbage()
+      assert.equal("ok", fetch("/ok"):body())
+    end)
+
+    it("happens through to-be-closed variables", function()
+      local transfer
+      do
+        local own <close> = core.engine()
+        local of_it <close> = own:session {}
+        local inner <close> = start("/silence", nil, of_it)
+        transfer = inner
+      end
+      assert.equal("cancelled", (transfer:failure()))
+    end)
+
+    it("happens when the interpreter ends in the middle #process", function()
+      local script = ([[
+        package.cpath = %q
+        local engine = require("qhub.core").engine()
+        local session = engine:session {}
+        local function start(path, stream)
+          return session:start { method = "GET", url = %q .. path, header_lines = {}, timeout = 9,
+            connect_timeout = 9, stream = stream }
+        end
+        a, b, c = start "/silence", start("/bytes?n=9000000", 1000), start "http://no.invalid/"
+        engine:step(0.05)
+        d = start "/ok"
+        print "READY"
+        os.exit(true, true)
+      ]]):format(package.cpath, server.url)
+      local path = os.tmpname()
+      local file <close> = assert(io.open(path, "w"))
+      file:write(script)
+      file:flush()
+      local child = process.start("lua5.4 " .. path .. " 2>&1")
+      local output, ok = child:wait()
+      os.remove(path)
+      assert.equal("", output)
+      assert.is_true(ok)
+    end)
+  end)
+
+  it("describes its objects without their secrets", function()
+    local transfer = start "/silence?token=secret"
+    assert.equal("qhub.Engine (1 under way)", tostring(engine))
+    assert.equal("qhub.Session", tostring(session))
+    assert.equal("qhub.Transfer (active)", tostring(transfer))
+    engine:close()
+    assert.equal("qhub.Engine (closed)", tostring(engine))
+    assert.equal("qhub.Session (closed)", tostring(session))
+    assert.equal("qhub.Transfer (done)", tostring(transfer))
+  end)
+
+  it("refuses settings of the wrong type", function()
+    for name, value in pairs {
+      proxy = 5,
+      ca_file = true,
+      http_version = "3",
+      max_connections = 0,
+    } do
+      assert.has_error(function()
+        engine:session { [name] = value }
+      end)
+    end
+  end)
+
+  it("uses a proxy when told, and none when told so", function()
+    local proxied = engine:session { proxy = server.url }
+    local transfer = fetch("http://nowhere.invalid/echo", nil, proxied)
+    assert.equal(404, transfer:status())
+    local direct = engine:session { proxy = false }
+    assert.equal("ok", fetch("/ok", nil, direct):body())
+  end)
+
+  it("stays the same size over many requests #large", function()
+    local function memory()
+      local file <close> = assert(io.open "/proc/self/statm")
+      file:read "n"
+      return file:read "n" * 4
+    end
+    local function some(n)
+      for _ = 1, n do
+        fetch("/ok"):close()
+      end
+      collectgarbage()
+      collectgarbage()
+      return memory()
+    end
+    local before = some(1000)
+    assert.is_true(some(3000) - before < 1000)
+  end)
+end)

@@ -1,0 +1,64 @@
+-- A child process that announces itself with a line "READY ...", for specs.
+--
+-- Responsible for: starting it, reading that line, ending it by its process id, waiting for it.
+-- Assumes a POSIX shell. It must not load anything of qhub.
+
+local Process = {}
+Process.__index = Process
+
+local process = {}
+
+-- Starts `command` (shell words). Returns an object with `pid` and `words`, what followed READY;
+-- raises when the process ends before it is ready.
+function process.start(command)
+  local pipe = assert(io.popen("echo $$; exec " .. command))
+  local pid = pipe:read "n"
+  pipe:read "l"
+  local line = pipe:read "l" or ""
+  local rest = line:match "^READY%s*(.*)$"
+  if not rest then
+    pipe:close()
+    error("the process did not start: " .. command .. ": " .. line, 2)
+  end
+  local words = {}
+  for word in rest:gmatch "%S+" do
+    words[#words + 1] = word
+  end
+  return setmetatable({ pipe = pipe, pid = pid, words = words }, Process)
+end
+
+-- Starts spec/support/raw_server.lua. The object has `port` and `url` as well.
+function process.raw_server(arguments)
+  -- A sanitizer that is preloaded into this process would only slow down the child.
+  local self =
+    process.start("env LD_PRELOAD= lua5.4 spec/support/raw_server.lua " .. (arguments or ""))
+  self.port = math.tointeger(self.words[1])
+  self.url = "http://127.0.0.1:" .. self.port
+  return self
+end
+
+-- Sends a signal ("TERM", "STOP", "CONT", "INT" ...).
+function Process:signal(name)
+  os.execute(("kill -%s %d 2>/dev/null"):format(name, self.pid))
+end
+
+-- Waits until the process has ended; returns what it still wrote, and what io.close tells of it.
+function Process:wait()
+  local pipe = self.pipe
+  if not pipe then
+    return
+  end
+  self.pipe = nil
+  local output = pipe:read "a"
+  return output, pipe:close()
+end
+
+-- Ends the process. Idempotent.
+function Process:close()
+  if self.pipe then
+    self:signal "TERM"
+    self:wait()
+  end
+end
+
+return process
