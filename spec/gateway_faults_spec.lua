@@ -254,40 +254,43 @@ describe("the gateway simulator", function()
 
   it("speaks TLS with a certificate of its own, and plain HTTP for control", function()
     local secure <close> = gateway.start { tls = true }
-    local socket = assert(wire.connect_securely(secure.port, secure.ca_file))
-    socket:write(request("GET", "/acme/vqe/v1/"))
-    assert.equal("[]", receive(socket).body)
-    socket:close()
+    local told = wire.ask_securely(secure.port, "/acme/vqe/v1/", { ca_file = secure.ca_file })
+    assert.truthy(told:find("HTTP/1.1 200 OK", 1, true))
     assert.equal(1, secure:count("GET", "/v1/"))
   end)
 
   it("has certificates that a client must not accept", function()
+    local function told(server, ca_file)
+      return wire.ask_securely(server.port, "/", { ca_file = ca_file })
+    end
+    local good <close> = gateway.start { tls = true }
     local expired <close> = gateway.start { tls = true, expired = true }
-    assert.is_nil(wire.connect_securely(expired.port, expired.ca_file))
-    local one <close> = gateway.start { tls = true }
-    local other <close> = gateway.start { tls = true }
-    assert.is_nil(wire.connect_securely(one.port, other.ca_file))
+    local renamed <close> = gateway.start { tls = true, host = "gateway.invalid" }
+    assert.truthy(told(expired, expired.ca_file):find("certificate has expired", 1, true))
+    assert.truthy(told(renamed, renamed.ca_file):find("IP address mismatch", 1, true))
+    assert.truthy(told(good, expired.ca_file):find("self.signed certificate"))
   end)
 
   it("asks for a client's certificate when told to", function()
     local strict <close> = gateway.start { tls = true, client_cert = true }
-    local function status(cert, key)
-      local socket = wire.connect_securely(strict.port, strict.ca_file, cert, key)
-      local sent = socket and socket:write(request("GET", "/acme/vqe/v1/"))
-      local result = sent and receive(socket).status
-      return result, socket and socket:close()
-    end
-    assert.is_nil((status()))
-    assert.equal(200, (status(strict.client_cert, strict.client_key)))
+    local options = { ca_file = strict.ca_file }
+    assert.is_nil(
+      wire.ask_securely(strict.port, "/acme/vqe/v1/", options):find("HTTP/1.1 200", 1, true)
+    )
+    options.cert, options.key = strict.client_cert, strict.client_key
+    assert.truthy(
+      wire.ask_securely(strict.port, "/acme/vqe/v1/", options):find("HTTP/1.1 200", 1, true)
+    )
   end)
 
   if nginx.available() then
     it("has nginx in front that offers HTTP/2 over TLS", function()
       local front <close> = nginx.start(g)
-      local socket, protocol = wire.connect_securely(front.port, front.ca_file)
-      assert.truthy(socket)
-      assert.equal("h2", protocol)
-      socket:close()
+      local options = { ca_file = front.ca_file, alpn = "h2" }
+      assert.truthy(wire.ask_securely(front.port, "/", options):find("ALPN protocol: h2", 1, true))
+      options.alpn = "http/1.1"
+      local told = wire.ask_securely(front.port, "/acme/vqe/v1/", options)
+      assert.truthy(told:find("HTTP/1.1 200 OK", 1, true))
     end)
   end
 end)
