@@ -97,32 +97,13 @@ qhub_transfer *qhub_engine_ready(qhub_engine *engine) {
   return transfer;
 }
 
-/* Blocks SIGPIPE in this thread and remembers whether one was waiting already. */
-void qhub_sigpipe_begin(const qhub_engine *engine, qhub_sigpipe_guard *guard) {
-  guard->active = engine->guard_sigpipe;
-  if (!guard->active) return;
-  sigset_t pipe, pending;
-  sigemptyset(&pipe);
-  sigaddset(&pipe, SIGPIPE);
-  sigemptyset(&pending);
-  (void)sigpending(&pending);
-  guard->was_pending = sigismember(&pending, SIGPIPE) == 1;
-  guard->active = pthread_sigmask(SIG_BLOCK, &pipe, &guard->before) == 0;
+void qhub_sigpipe_begin(const qhub_engine *engine, qhub_held_signal *held) {
+  held->held = false;
+  if (engine->guard_sigpipe) qhub_signal_hold(held, SIGPIPE);
 }
 
-/* Takes away the SIGPIPE that came meanwhile, then restores the mask. */
-void qhub_sigpipe_end(qhub_sigpipe_guard *guard) {
-  if (!guard->active) return;
-  sigset_t pipe, pending;
-  sigemptyset(&pipe);
-  sigaddset(&pipe, SIGPIPE);
-  sigemptyset(&pending);
-  (void)sigpending(&pending);
-  if (!guard->was_pending && sigismember(&pending, SIGPIPE) == 1) {
-    int signal_number;
-    (void)sigwait(&pipe, &signal_number);
-  }
-  (void)pthread_sigmask(SIG_SETMASK, &guard->before, NULL);
+void qhub_sigpipe_end(qhub_held_signal *held) {
+  qhub_signal_release(held);
 }
 
 /* Lets libcurl act on its timers that are due. */
@@ -210,12 +191,12 @@ size_t qhub_engine_step(qhub_engine *engine, double timeout) {
   bool forever = timeout < 0;
   if (forever && engine->active_count == 0) return engine->ready_count;
   double until = engine->now + (!forever && timeout < SLICE ? timeout : SLICE);
-  qhub_sigpipe_guard guard;
-  qhub_sigpipe_begin(engine, &guard);
+  qhub_held_signal held;
+  qhub_sigpipe_begin(engine, &held);
   do {
     if (!turn(engine, until)) break;
   } while (engine->ready_count == 0 && engine->now < until);
-  qhub_sigpipe_end(&guard);
+  qhub_sigpipe_end(&held);
   return engine->ready_count;
 }
 

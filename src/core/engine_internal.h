@@ -17,11 +17,11 @@
 #define QHUB_ENGINE_INTERNAL_H
 
 #include <curl/curl.h>
-#include <signal.h>
 
 #include "engine.h"
 #include "engine_list.h"
 #include "poller.h"
+#include "signals.h"
 #include "timers.h"
 
 enum {
@@ -189,13 +189,8 @@ void qhub_engine_unnote(qhub_transfer *transfer);
 
 /* Round every call into libcurl that may write: keeps a SIGPIPE from the host program where libcurl
 ** does not. */
-typedef struct {
-  bool active;
-  bool was_pending;
-  sigset_t before;
-} qhub_sigpipe_guard;
-void qhub_sigpipe_begin(const qhub_engine *engine, qhub_sigpipe_guard *guard);
-void qhub_sigpipe_end(qhub_sigpipe_guard *guard);
+void qhub_sigpipe_begin(const qhub_engine *engine, qhub_held_signal *held);
+void qhub_sigpipe_end(qhub_held_signal *held);
 
 /* ---- engine_sockets.c ---- */
 

@@ -47,20 +47,16 @@ qhub_pool *qhub_pool_acquire(qhub_engine *engine, long max_connections) {
   return pool;
 }
 
-static void free_lane(qhub_lane *lane) {
-  lane->pool->lane_count--;
-  qhub_link_remove(&lane->link);
-  free(lane);
-}
-
 void qhub_pool_release(qhub_pool *pool) {
   if (--pool->sessions > 0) return;
-  qhub_sigpipe_guard guard;
-  qhub_sigpipe_begin(pool->engine, &guard);
+  qhub_held_signal held;
+  qhub_sigpipe_begin(pool->engine, &held);
   curl_multi_cleanup(pool->multi);
-  qhub_sigpipe_end(&guard);
-  while (!qhub_link_is_single(&pool->lanes)) {
-    free_lane(QHUB_OWNER(pool->lanes.next, qhub_lane, link));
+  qhub_sigpipe_end(&held);
+  qhub_link *next;
+  for (qhub_link *at = pool->lanes.next; at != &pool->lanes; at = next) {
+    next = at->next;
+    free(QHUB_OWNER(at, qhub_lane, link));
   }
   qhub_link_remove(&pool->link);
   free(pool);
@@ -72,7 +68,10 @@ static void free_idle_lanes(qhub_pool *pool) {
   for (qhub_link *at = pool->lanes.next; at != &pool->lanes; at = next) {
     qhub_lane *lane = QHUB_OWNER(at, qhub_lane, link);
     next = at->next;
-    if (lane->active == 0 && qhub_link_is_single(&lane->queue)) free_lane(lane);
+    if (lane->active > 0 || !qhub_link_is_single(&lane->queue)) continue;
+    qhub_link_remove(at);
+    pool->lane_count--;
+    free(lane);
   }
 }
 

@@ -24,7 +24,8 @@ static bool is_blank(char c) {
 
 /* Not tolower(): the host's locale must not decide how a header is called. */
 static char lower(char c) {
-  return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+  if (c >= 'A' && c <= 'Z') c = (char)(c - 'A' + 'a');
+  return c;
 }
 
 /* "HTTP/1.1 200 OK", "HTTP/2 200" (RFC 9112, section 4). A new status line starts a new block. */

@@ -124,10 +124,10 @@ static void detach(qhub_transfer *transfer, bool clean) {
   qhub_timers_remove(&engine->timers, &transfer->timer);
   qhub_timers_release(&engine->timers);
   if (transfer->handle != NULL) {
-    qhub_sigpipe_guard guard;
-    qhub_sigpipe_begin(engine, &guard);
+    qhub_held_signal held;
+    qhub_sigpipe_begin(engine, &held);
     (void)curl_multi_remove_handle(session->pool->multi, transfer->handle->easy);
-    qhub_sigpipe_end(&guard);
+    qhub_sigpipe_end(&held);
     qhub_handle_give(session, transfer->handle, clean);
     transfer->handle = NULL;
     transfer->lane->active--;
@@ -310,10 +310,10 @@ static void resume(qhub_transfer *transfer) {
   engine->now = qhub_monotonic();
   transfer->paused = false;
   transfer->last_activity = engine->now;
-  qhub_sigpipe_guard guard;
-  qhub_sigpipe_begin(engine, &guard);
+  qhub_held_signal held;
+  qhub_sigpipe_begin(engine, &held);
   CURLcode code = curl_easy_pause(transfer->handle->easy, CURLPAUSE_CONT);
-  qhub_sigpipe_end(&guard);
+  qhub_sigpipe_end(&held);
   /* BAD_FUNCTION_ARGUMENT: it has no connection any more; how it ended will be told by a step. */
   if (code != CURLE_OK && code != CURLE_BAD_FUNCTION_ARGUMENT) {
     qhub_lane *lane = transfer->lane;
