@@ -18,19 +18,19 @@ local File = { __name = "qhub.File" }
 
 local methods = {}
 
--- The state of a file: name, reader, chunk_size (the largest chunk in bytes). `method`: raise when
--- it is closed.
-local function state_of(self, method)
-  local state = object.state(self, File)
-  if method and state.reader.closed then
+-- The state of a file: name, reader, chunk_size (the largest chunk in bytes). Each method gets it
+-- by itself, since `object.state` blames the caller of the function that it was called from.
+
+local function check_open(state, method)
+  if state.reader.closed then
     misuse("file:%s: the file %s is closed", method, show.value(state.name))
   end
-  return state
 end
 
 --- A chunk of at most `n` bytes (the file's chunk size), nil at the end, or nil and an error.
 function methods:read(n)
-  local state = state_of(self, "read")
+  local state = object.state(self, File)
+  check_open(state, "read")
   if n ~= nil then
     if not math.type(n) or not math.tointeger(n) or n < 1 then
       misuse("file:read: the number of bytes must be a whole number above 0, got %s", show.value(n))
@@ -42,7 +42,8 @@ end
 
 --- Everything that is left, as one string; or nil and an error.
 function methods:read_all()
-  local state = state_of(self, "read_all")
+  local state = object.state(self, File)
+  check_open(state, "read_all")
   local chunks, count = {}, 0
   while true do
     local chunk, err = state.reader:read(state.chunk_size)
@@ -59,7 +60,8 @@ end
 --- Saves the file, of which nothing was read yet, as `path`, and closes it. Returns the path, or
 --- nil and an error. For options see download.lua.
 function methods:save(path, given)
-  local state = state_of(self, "save")
+  local state = object.state(self, File)
+  check_open(state, "save")
   local source = state.reader
   local checked = download.checked(path, given, "file:save")
   if source.received > 0 or source.busy then
@@ -83,7 +85,7 @@ end
 
 --- Ends the transfer; idempotent. Bytes that were not read are lost.
 function methods:close()
-  state_of(self).reader:close()
+  object.state(self, File).reader:close()
   return true
 end
 
@@ -112,7 +114,8 @@ end
 
 --- As an iterator: the next chunk or nil; raises the error object of a read that failed.
 function File.__call(self)
-  local state = state_of(self, "read")
+  local state = object.state(self, File)
+  check_open(state, "read")
   local chunk, err = state.reader:read(state.chunk_size)
   if err then
     error(err, 0)

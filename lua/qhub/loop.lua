@@ -147,6 +147,14 @@ function loop.await(transfer, deadline)
   return true
 end
 
+--- Lets a task go on that is parked for `transfer`, which was closed and will have no news.
+function loop.release(transfer)
+  local task = waiting[transfer]
+  if task then
+    loop.wake(task)
+  end
+end
+
 --- Sleeps until `deadline`. With an `owner` (a client) the sleep ends when that is closed.
 --- Returns true, or nil and "cancelled".
 function loop.sleep_until(deadline, owner)
@@ -209,6 +217,9 @@ end
 
 local function after_resume(task, ok, ...)
   if not ok or coroutine.status(task.thread) == "dead" then
+    if not ok then
+      coroutine.close(task.thread) -- an error alone leaves to-be-closed variables as they are
+    end
     task_of[task.thread] = nil
     task.on_end(task, ok, ...)
   elseif not task.parked then
@@ -233,7 +244,7 @@ end
 function loop.is_stuck()
   return runnable.first > runnable.last
     and not due:earliest()
-    and not (engine and engine:active() > 0)
+    and not (engine and (engine:active() > 0 or engine:timeout() == 0))
 end
 
 --- One round: waits at most `timeout` seconds (nil: until something happens) for news or a due

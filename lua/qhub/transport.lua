@@ -43,6 +43,7 @@ end
 
 function EngineResponse:close()
   self.transfer:close()
+  loop.release(self.transfer) -- another task may be reading
 end
 
 function EngineResponse.__close(response)
