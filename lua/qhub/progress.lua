@@ -173,7 +173,7 @@ end
 local function new_drawn(kind, name, screen)
   local reporter = setmetatable({
     kind = kind,
-    name = name or "",
+    name = type(name) == "string" and name or "",
     terminal = screen,
     started = loop.now(),
     elapsed = 0,
