@@ -2,10 +2,10 @@
 # Holds the gateway simulator against the OpenAPI description of the service gateway.
 #
 # Starts the simulator and, in front of it, prism (npm package @stoplight/prism-cli, fetched into
-# build/node once) as a validating proxy; sends all seven operations through it with curl. Fails
-# when prism finds a violation in a request or an answer, and also when it misses one that is
-# there on purpose. Without npm nothing is checked: that is said aloud and is an error, unless
-# OPENAPI_OPTIONAL is set.
+# build/node once) as a validating proxy; sends all seven operations through it, with curl and, if
+# it has been built, with qhub. Fails when prism finds a violation in a request or an answer, and
+# also when it misses one that is there on purpose. Without npm nothing is checked: that is said
+# aloud and is an error, unless OPENAPI_OPTIONAL is set.
 set -eu
 cd "$(dirname "$0")/.."
 lua=${LUA:-lua5.4}
@@ -128,6 +128,12 @@ call 200 PUT "/$id/cancel"
 settings '{"logs":"204"}'
 start '{}'
 call 204 GET "/$id/log"
+
+# The same by the client itself: prism answers a violation with an error, which the client raises.
+if [ -f build/qhub/core.so ]; then
+  settings '{}'
+  scripts/with_build.sh build "$lua" scripts/openapi_client.lua "$url" || failed=1
+fi
 
 # A check that can find nothing is worth nothing: every answer in JSON, once with a mistake in it.
 good=$checked

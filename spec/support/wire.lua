@@ -54,8 +54,8 @@ end
 -- What `openssl s_client` has to tell of a GET over TLS: the protocol agreed on (as in "ALPN
 -- protocol: h2") and the answer, or what is wrong with the certificate. Options: ca_file (the only
 -- one trusted), cert and key (files with the client's own), alpn.
--- It is a process of its own because cqueues loses some bytes when it first speaks TLS, which a leak
--- checker would hold against a spec.
+-- It is a process of its own because cqueues loses some bytes when it first speaks TLS, which a
+-- leak checker would hold against a spec.
 function wire.ask_securely(port, target, options)
   local request = wire.request("GET", target, { headers = { Connection = "close" } })
   local words = { "printf '%s' '" .. request .. "' | LD_PRELOAD= openssl s_client -ign_eof" }
