@@ -221,9 +221,11 @@ function Pace:note(err, is_young)
   if not err then
     self.failures = 0
     return true
+  elseif polling.is_transient(err) then
+    self.failures = self.failures + 1
+    return true
   end
-  self.failures = self.failures + 1
-  return polling.is_transient(err) or (is_young and polling.is_missing(err) and self:is_early())
+  return is_young and polling.is_missing(err) and self:is_early()
 end
 
 --- True while a run that has just been started may be unknown here and there.
