@@ -12,7 +12,7 @@ usage: lua5.4 examples/gateway/main.lua [options]
   --port N             port to listen on; 0, the default, takes a free one
   --seed N             makes ids, files and random faults repeat (default 1)
   --idle SECONDS       ends when nothing happens for so long (default 60; 0: never)
-  --stdin              ends when standard input is closed
+  --stdin              ends when standard input, a pipe, is closed
   --token TEXT         the fixed bearer token (default demo-token)
   --base-path PATH     default /acme/vqe/v1
   --public-url URL     base URL used in links and Location, when something stands in front
