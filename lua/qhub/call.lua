@@ -4,11 +4,10 @@
 -- may yield, raise or use this library. Whatever is held when they raise is closed by to-be-closed
 -- variables. Knows no operation: what is sent and what the answer means is the client's.
 --
--- A plan (made by client.lua) has: name, method, url, headers (lower-case names, without the
--- token), wire (how these were last written out), authorize (false when the program gives or
--- removes Authorization itself), body, timeout, deadline (monotonic, or nil), max_retries,
--- repeatable (false: a second copy could start a second run), stream, max_bytes, decode,
--- on_response, suffices(response): true when a 2xx answer is enough although its body broke off,
+-- A plan (made by client.lua) is the request of its first hop (see transport.lua) and has: name,
+-- fields (headers without the token), wire (how these were last written out), authorize (false when
+-- the program gives or removes Authorization itself), max_retries, repeatable (false: a second copy
+-- could start a second run), on_response, suffices(response): true when a 2xx answer is enough although its body broke off,
 -- accepts (one status beside 2xx that is an answer), resumes (true for the rest of a file whose
 -- opening was told to the log).
 
@@ -50,39 +49,31 @@ local function obtain_token(client, rejected)
   return checked_token(token(rejected))
 end
 
--- The headers of one attempt. The common case, a fixed set of headers and an unchanged token, costs
--- nothing: the lines are kept with the plan's `wire` (shared by all calls of that shape).
+-- Makes `plan` the request of one attempt by giving it headers. The common case, a fixed set of
+-- fields and an unchanged token, costs nothing: the lines are kept with the plan's `wire`, which all
+-- calls of that shape share.
 local function first_request(plan, token)
   local wire = plan.wire
   if wire.token ~= token or not wire.headers then
     wire.token = token
-    wire.headers = headers.merged(plan.headers)
+    wire.headers = headers.merged(plan.fields)
     if token then
       wire.headers.authorization = "Bearer " .. token
     end
     wire.header_lines = headers.lines(wire.headers)
   end
-  return {
-    method = plan.method,
-    url = plan.url,
-    headers = wire.headers,
-    header_lines = wire.header_lines,
-    body = plan.body,
-    hops = 0,
-  }
+  plan.headers, plan.header_lines = wire.headers, wire.header_lines
+  return plan
 end
+
+-- What a redirect does not change of a request.
+local CONSTANT =
+  { "timeout", "connect_timeout", "deadline", "stream", "max_bytes", "decode", "once" }
 
 -- Sends `request`, and what redirects make of it, until an answer that is none. Returns the
 -- response, the failure and, for a redirect that is not followed, the reason.
 local function send(client, plan, state, request)
   while true do
-    request.timeout = plan.timeout
-    request.connect_timeout = client.connect_timeout_ or plan.timeout
-    request.deadline = plan.deadline
-    request.stream = plan.stream
-    request.max_bytes = plan.max_bytes
-    request.decode = plan.decode
-    request.once = not plan.repeatable
     state.request = request
     local response <close>, failure = client.transport_(request)
     if failure or not redirect.is_redirect(response.status_code) then
@@ -110,6 +101,9 @@ local function send(client, plan, state, request)
       -- The gateway took the request and says where its answer is: from here on only that answer
       -- is asked for, never the request again.
       state.continue_at = following
+    end
+    for _, name in ipairs(CONSTANT) do
+      following[name] = plan[name]
     end
     response.kept = false
     request = following

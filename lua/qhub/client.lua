@@ -71,27 +71,54 @@ local function encoded_body(body, over, where)
   return encoded
 end
 
--- The headers of requests of one shape, and (filled in by call.lua) how they go on the wire.
-local function wire_of(client, row, has_body, extra)
-  local shape = row.stream and "file" or has_body and "body" or "json"
-  if not extra and client.wires_[shape] then
-    return client.wires_[shape]
+-- What all plans of one operation have in common, as the metatable that a plan inherits it by. Made
+-- once for each client and operation, and anew for a request with `extra` headers.
+local function prototype_of(client, row, extra)
+  local known = client.prototypes_[row]
+  if known and not extra then
+    return known
   end
+  local has_body = row.parameters[1] == "body"
   local defaults = {
     ["user-agent"] = USER_AGENT,
     accept = row.stream and "*/*" or "application/json, */*;q=0.5",
     ["content-type"] = has_body and "application/json" or nil,
   }
-  local wire = { fields = headers.merged(headers.merged(defaults, client.headers_), extra) }
+  local fields = headers.merged(headers.merged(defaults, client.headers_), extra)
   -- The token wins over the client's headers, the request's own headers win over both.
-  wire.authorize = not (extra and extra.authorization ~= nil)
-  if wire.authorize then
-    wire.fields.authorization = nil
+  local authorize = not (extra and extra.authorization ~= nil)
+  if authorize then
+    fields.authorization = nil
   end
+  local prototype = {
+    __index = {
+      name = row.name,
+      method = row.method,
+      fields = fields,
+      wire = {},
+      authorize = authorize,
+      hops = 0,
+      timeout = client.timeout_,
+      connect_timeout = client.connect_timeout_ or client.timeout_,
+      max_retries = client.max_retries_,
+      repeatable = row.repeatable,
+      once = not row.repeatable,
+      suffices = row.suffices,
+      stream = row.stream and file.DEFAULT_CHUNK_SIZE or false,
+      max_bytes = client.max_response_bytes_,
+      decode = not row.stream,
+      on_response = client.on_response_,
+      -- Fields that a plan may lack: found here, so that looking for them goes no further.
+      body = false,
+      deadline = false,
+      accepts = false,
+      resumes = false,
+    },
+  }
   if not extra then
-    client.wires_[shape] = wire
+    client.prototypes_[row] = prototype
   end
-  return wire
+  return prototype
 end
 
 local NONE = {} -- stands for an options table that was not given; never written to
@@ -121,30 +148,22 @@ local function plan_of(client, row, first, second, given)
   if request.query and request.query ~= "" then
     url = url .. "?" .. request.query
   end
-  local wire = wire_of(client, row, body ~= nil, request.headers)
+  local plan = setmetatable({ url = url, body = body }, prototype_of(client, row, request.headers))
   local total_timeout = request.total_timeout or client.total_timeout_
-  local on_response = request.on_response
-  if on_response == nil then
-    on_response = client.on_response_
+  if total_timeout then
+    plan.deadline = loop.now() + total_timeout
   end
-  return {
-    name = name,
-    method = row.method,
-    url = url,
-    wire = wire,
-    headers = wire.fields,
-    authorize = wire.authorize,
-    body = body,
-    timeout = request.timeout or client.timeout_,
-    deadline = total_timeout and loop.now() + total_timeout,
-    max_retries = request.max_retries or client.max_retries_,
-    repeatable = row.repeatable or request.idempotent == true,
-    suffices = row.suffices,
-    stream = row.stream and (request.chunk_size or file.DEFAULT_CHUNK_SIZE) or nil,
-    max_bytes = client.max_response_bytes_,
-    decode = not row.stream,
-    on_response = on_response,
-  }
+  if request ~= NONE then
+    plan.timeout = request.timeout
+    plan.connect_timeout = client.connect_timeout_ or request.timeout
+    plan.max_retries = request.max_retries
+    plan.on_response = request.on_response
+    plan.stream = request.chunk_size
+    if request.idempotent then
+      plan.repeatable, plan.once = true, false
+    end
+  end
+  return plan
 end
 
 local function perform(client, row, first, second, given)
@@ -217,12 +236,7 @@ function methods:close()
   end
 end
 
-function Client.__index(client, name)
-  if name == "service_api" then
-    return client -- code written after the reference documentation works unchanged
-  end
-  return methods[name]
-end
+Client.__index = methods
 
 function Client:__tostring()
   return Client.__name .. " " .. show.url(self.base_url_) .. (self.closed_ and " (closed)" or "")
@@ -254,17 +268,19 @@ local function new(given)
     base_url_ = o.base_url or client_options.check_url(o.environment, "environment", WHERE),
     headers_ = o.headers or {},
     timeout_ = o.timeout or DEFAULT_TIMEOUT,
-    total_timeout_ = o.total_timeout,
+    total_timeout_ = o.total_timeout or false,
     max_retries_ = o.max_retries or DEFAULT_RETRIES,
     follow_redirects_ = o.follow_redirects ~= false,
-    log_ = log.new(o.logging, WHERE .. ".logging"),
-    connect_timeout_ = o.http and o.http.connect_timeout,
+    log_ = log.new(o.logging, WHERE .. ".logging") or false,
+    connect_timeout_ = o.http and o.http.connect_timeout or false,
     max_response_bytes_ = o.max_response_bytes or DEFAULT_MAX_BYTES,
-    on_response_ = o.on_response,
+    on_response_ = o.on_response or false,
     budget_ = budget.new(o.max_retries or DEFAULT_RETRIES),
-    wires_ = {},
+    prototypes_ = {},
+    session_ = false,
     closed_ = false,
   }, Client)
+  client.service_api = client -- code written after the reference documentation works unchanged
   if o.transport then
     client.transport_ = transport.over_function(o.transport)
   else

@@ -120,7 +120,8 @@ local function plan_of(endpoint, authorization, timeout)
     method = "POST",
     url = endpoint,
     wire = {},
-    headers = {
+    hops = 0,
+    fields = {
       authorization = authorization,
       accept = "application/json",
       ["content-type"] = "application/x-www-form-urlencoded",
@@ -129,6 +130,7 @@ local function plan_of(endpoint, authorization, timeout)
     authorize = false,
     body = "grant_type=client_credentials",
     timeout = timeout,
+    connect_timeout = timeout,
     max_retries = RETRIES,
     repeatable = true, -- a second token does no harm
     max_bytes = MAX_BYTES,

@@ -46,7 +46,7 @@ end
 
 --- True when an event of `level` reaches the logger of `self` (a log, or nil).
 function log.wants(self, level)
-  return self ~= nil and RANK[level] >= self.rank
+  return self and RANK[level] >= self.rank
 end
 
 -- Header fields as they may be shown.

@@ -132,7 +132,7 @@ local function pump(timeout, mine)
 end
 
 --- Waits until `transfer` has news. Returns true, or nil and "deadline" or "cancelled".
---- `deadline` is a time on the monotonic clock, or nil.
+--- `deadline` is a time on the monotonic clock, or nil or false.
 function loop.await(transfer, deadline)
   local task = loop.current()
   if task then
@@ -143,7 +143,7 @@ function loop.await(transfer, deadline)
     if left and left <= 0 then
       return nil, "deadline"
     end
-  until pump(left, transfer)
+  until pump(left or nil, transfer)
   return true
 end
 

@@ -19,7 +19,7 @@ local PROGRESS = 16 * 1024
 local LEAST_HELD, MOST_HELD = 16 * 1024, 1 << 20 -- bytes that the transport holds
 
 -- A reader has:
---   client, plan, exchange     see call.lua; own_headers, own_wire: the plan's before any Range
+--   client, plan, exchange     see call.lua; own_fields, own_wire: the plan's before any Range
 --   size, content_type, headers, received      what the file shows of itself
 --   version      what is being read (resume.lua)
 --   position     bytes of the file that are known: handed out, or in the part of a download
@@ -111,10 +111,10 @@ local function ask(self)
   local is_rest = self.position > 0
   if is_rest then
     local range = resume.request_headers(self.version, self.position)
-    plan.headers, plan.wire = headers.merged(self.own_headers, range), {}
+    plan.fields, plan.wire = headers.merged(self.own_fields, range), {}
     plan.accepts = resume.UNSATISFIABLE
   else
-    plan.headers, plan.wire, plan.accepts = self.own_headers, self.own_wire, nil
+    plan.fields, plan.wire, plan.accepts = self.own_fields, self.own_wire, nil
   end
   local response, exchange = call.exchange(self.client, plan, self.exchange)
   if not response then
@@ -123,7 +123,7 @@ local function ask(self)
   local held <close> = response
   held.kept = false
   self.exchange, self.brought = exchange, 0
-  plan.on_response, plan.resumes = nil, true -- told once for each file
+  plan.on_response, plan.resumes = false, true -- told once for each file
   local ok, why = (is_rest and go_on or begin)(self, response)
   if not ok and is_rest and self.may_begin_anew then
     -- The part of an earlier call is of no use now: begin anew, with this answer if it can be.
@@ -303,9 +303,9 @@ function reader.new(client, plan, known)
   local self = setmetatable({
     client = client,
     plan = plan,
-    own_headers = plan.headers,
+    own_fields = plan.fields,
     own_wire = plan.wire,
-    is_fixed = plan.headers.range ~= nil,
+    is_fixed = plan.fields.range ~= nil,
     received = 0,
     position = 0,
     skip = 0,

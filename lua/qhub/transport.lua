@@ -5,8 +5,9 @@
 -- retries, redirects or JSON.
 --
 -- `send(request)` takes method, url, headers (lower-case names), body, timeout, connect_timeout,
--- deadline (monotonic, or nil), stream (largest chunk in bytes, or nil for a whole body),
--- max_bytes (cap of a whole body), decode (ask for compression), once (never on the wire twice).
+-- deadline (monotonic), stream (largest chunk in bytes; else the body is kept whole), max_bytes (cap
+-- of a whole body), decode (ask for compression), once (never on the wire twice); header_lines, when
+-- they are written out already. What there is none of is nil or false.
 -- It returns a response, or nil and a failure, or both when the answer broke off:
 --   response: status_code, headers, body (whole) or read(n) -> chunk | nil at the end | nil and a
 --             failure; close(); as a to-be-closed variable it closes itself unless `kept` is set.
@@ -105,7 +106,7 @@ function transport.over_engine(session)
       end
       return nil, { kind = kind, message = message, sent = false }
     end
-    local response <close> = setmetatable({ transfer = transfer }, EngineResponse)
+    local response <close> = setmetatable({ transfer = transfer, kept = false }, EngineResponse)
     local deadline, stream = request.deadline, request.stream
     local state = transfer:state()
     while state ~= "done" and not (stream and state == "open") do
@@ -212,7 +213,7 @@ function transport.over_function(call)
       method = request.method,
       url = request.url,
       headers = fields,
-      body = request.body,
+      body = request.body or nil,
       timeout = request.timeout,
     }
     if answer == nil then

@@ -12,11 +12,12 @@ static const double FOREVER = 1e9;
 
 /* ---- starting one ---- */
 
-/* Pushes a field of the request at argument 2: a string, or NULL when it is nil.  [-0, +1] */
+/* Pushes a field of the request at argument 2: a string, or NULL when it is nil or false.
+** [-0, +1] */
 static const char *string_field(lua_State *L, const char *name, size_t *length) {
   int type = lua_getfield(L, 2, name);
   *length = 0;
-  if (type == LUA_TNIL) return NULL;
+  if (!lua_toboolean(L, -1)) return NULL;
   if (type != LUA_TSTRING) {
     luaL_error(L, "field '%s': string expected, got %s", name, luaL_typename(L, -1));
   }
@@ -43,9 +44,10 @@ static double seconds_field(lua_State *L, const char *name) {
   return seconds < FOREVER ? seconds : FOREVER;
 }
 
-/* [-0, +0] */
+/* A number of bytes, or `otherwise` when the field is nil or false.  [-0, +0] */
 static size_t bytes_field(lua_State *L, const char *name, size_t otherwise) {
-  if (lua_getfield(L, 2, name) != LUA_TNIL) {
+  lua_getfield(L, 2, name);
+  if (lua_toboolean(L, -1)) {
     int is_integer;
     lua_Integer bytes = lua_tointegerx(L, -1, &is_integer);
     if (!is_integer || bytes < 0) luaL_error(L, "field '%s': number of bytes expected", name);
