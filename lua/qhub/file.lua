@@ -19,7 +19,8 @@ local File = { __name = "qhub.File" }
 local methods = {}
 
 -- The state of a file: name, reader, chunk_size (the largest chunk in bytes). Each method gets it
--- by itself, since `object.state` blames the caller of the function that it was called from.
+-- by itself, since `object.state` blames the caller of the function that it was called from. None
+-- ends in a tail call: the file could be collected, and so closed, while it is being read.
 
 local function check_open(state, method)
   if state.reader.closed then
@@ -37,7 +38,8 @@ function methods:read(n)
     end
     n = math.min(math.tointeger(n), state.chunk_size)
   end
-  return state.reader:read(n or state.chunk_size)
+  local chunk, err = state.reader:read(n or state.chunk_size)
+  return chunk, err
 end
 
 --- Everything that is left, as one string; or nil and an error.
@@ -67,7 +69,7 @@ function methods:save(path, given)
   if source.received > 0 or source.busy then
     misuse("file:save: the file %s was read already, in part or all of it", show.value(state.name))
   end
-  return download.save({
+  local saved, err = download.save({
     name = state.name,
     where = "file:save",
     resource = source.plan.url,
@@ -81,6 +83,7 @@ function methods:save(path, given)
       return source
     end,
   }, path, checked)
+  return saved, err
 end
 
 --- Ends the transfer; idempotent. Bytes that were not read are lost.
