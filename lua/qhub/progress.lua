@@ -78,6 +78,7 @@ local function redraw(now)
   local reporter = active[1]
   if reporter and reporter.begun and not reporter.terminal.plain then
     shown_at = now
+    reporter.elapsed = now - reporter.started
     core.system.write(STDERR, ERASE_LINE .. text_of(reporter))
   end
 end
@@ -127,7 +128,6 @@ end
 function Drawn:tick()
   local now = loop.now()
   if self == active[1] and not self.ended and now - shown_at >= REDRAW_SECONDS then
-    self.elapsed = now - self.started
     redraw(now)
   end
 end
