@@ -199,7 +199,7 @@ describe("core.engine", function()
 
     it("is what it was told to be, plus Host and Accept-Encoding", function()
       assert.equal(
-        "GET /echo?q=1 HTTP/1.1\r\nAccept-Encoding: identity\r\nX-One: 1\r\nX-Two: 2\r\n\r\n",
+        "GET /echo?q=1 HTTP/1.1\r\nX-One: 1\r\nX-Two: 2\r\nAccept-Encoding: identity\r\n\r\n",
         echo { header_lines = { "X-One: 1", "X-Two: 2" } }
       )
       assert.truthy(echo({ decode = true }):find "Accept%-Encoding: [^\r]*gzip")
@@ -207,7 +207,7 @@ describe("core.engine", function()
 
     it("with a body has its length and nothing that nobody asked for", function()
       assert.equal(
-        "POST /echo?q=1 HTTP/1.1\r\nAccept-Encoding: identity\r\nX: y\r\nContent-Length: 5\r\n\r\n"
+        "POST /echo?q=1 HTTP/1.1\r\nX: y\r\nAccept-Encoding: identity\r\nContent-Length: 5\r\n\r\n"
           .. "a\0b\r\n",
         echo { method = "POST", body = "a\0b\r\n", header_lines = { "X: y" } }
       )

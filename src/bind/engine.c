@@ -11,11 +11,22 @@
 void qhub_bind_type(lua_State *L, const char *name, const luaL_Reg *methods,
                     const luaL_Reg *metamethods) {
   luaL_newmetatable(L, name);
-  luaL_setfuncs(L, metamethods, 0);
+  lua_pushvalue(L, -1);
+  luaL_setfuncs(L, metamethods, 1);
   lua_newtable(L);
-  luaL_setfuncs(L, methods, 0);
+  lua_pushvalue(L, -2);
+  luaL_setfuncs(L, methods, 1);
   lua_setfield(L, -2, "__index");
   lua_pop(L, 1);
+}
+
+void *qhub_bind_check(lua_State *L, const char *name) {
+  if (lua_getmetatable(L, 1)) {
+    bool same = lua_rawequal(L, -1, lua_upvalueindex(1));
+    lua_pop(L, 1);
+    if (same) return lua_touserdata(L, 1);
+  }
+  return luaL_checkudata(L, 1, name);
 }
 
 void *qhub_bind_new(lua_State *L, const char *name, size_t size, int values) {
@@ -37,7 +48,7 @@ const char *qhub_bind_kind_name(qhub_failure_kind kind) {
 
 /* The engine at argument 1, open. */
 static qhub_engine *check_open(lua_State *L) {
-  const qhub_engine_box *box = luaL_checkudata(L, 1, QHUB_ENGINE_TYPE);
+  const qhub_engine_box *box = qhub_bind_check(L, QHUB_ENGINE_TYPE);
   if (box->engine == NULL || qhub_engine_is_closed(box->engine)) {
     luaL_error(L, "the engine is closed");
   }
@@ -125,14 +136,14 @@ static int active(lua_State *L) {
 
 /* engine:close(); also __close   [-1, +0] */
 static int close_engine(lua_State *L) {
-  const qhub_engine_box *box = luaL_checkudata(L, 1, QHUB_ENGINE_TYPE);
+  const qhub_engine_box *box = qhub_bind_check(L, QHUB_ENGINE_TYPE);
   if (box->engine != NULL) qhub_engine_close(box->engine);
   return 0;
 }
 
 /* __gc   [-1, +0] */
 static int collect_engine(lua_State *L) {
-  qhub_engine_box *box = luaL_checkudata(L, 1, QHUB_ENGINE_TYPE);
+  qhub_engine_box *box = qhub_bind_check(L, QHUB_ENGINE_TYPE);
   qhub_engine *engine = box->engine;
   box->engine = NULL;
   if (engine != NULL) qhub_engine_free(engine);
@@ -141,7 +152,7 @@ static int collect_engine(lua_State *L) {
 
 /* __tostring   [-1, +1] */
 static int describe(lua_State *L) {
-  const qhub_engine_box *box = luaL_checkudata(L, 1, QHUB_ENGINE_TYPE);
+  const qhub_engine_box *box = qhub_bind_check(L, QHUB_ENGINE_TYPE);
   if (box->engine == NULL || qhub_engine_is_closed(box->engine)) {
     lua_pushliteral(L, QHUB_ENGINE_TYPE " (closed)");
   } else {

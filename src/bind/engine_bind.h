@@ -44,9 +44,14 @@ int qhub_bind_start(lua_State *L);
 void qhub_bind_session_type(lua_State *L);
 void qhub_bind_transfer_type(lua_State *L);
 
-/* Makes a metatable with `methods` as its __index.  [-0, +0] */
+/* Makes a metatable with `methods` as its __index; all functions have it as their only upvalue.
+** [-0, +0] */
 void qhub_bind_type(lua_State *L, const char *name, const luaL_Reg *methods,
                     const luaL_Reg *metamethods);
+
+/* Argument 1, checked by a method or metamethod of the type `name`; luaL_checkudata would look the
+** metatable up each time.  [-0, +0] */
+void *qhub_bind_check(lua_State *L, const char *name);
 
 /* Creates an empty object of a type: `size` zeroed bytes, `values` user values.  [-0, +1] */
 void *qhub_bind_new(lua_State *L, const char *name, size_t size, int values);

@@ -48,7 +48,7 @@ static long max_connections_field(lua_State *L) {
 
 int qhub_bind_session(lua_State *L) {
   qhub_session_config config;
-  const qhub_engine_box *engine = luaL_checkudata(L, 1, QHUB_ENGINE_TYPE);
+  const qhub_engine_box *engine = qhub_bind_check(L, QHUB_ENGINE_TYPE);
   luaL_checktype(L, 2, LUA_TTABLE);
   lua_settop(L, 2);
   config.proxy = proxy_field(L);
@@ -74,14 +74,14 @@ int qhub_bind_session(lua_State *L) {
 
 /* session:close(); also __close   [-1, +0] */
 static int close_session(lua_State *L) {
-  const qhub_session_box *box = luaL_checkudata(L, 1, QHUB_SESSION_TYPE);
+  const qhub_session_box *box = qhub_bind_check(L, QHUB_SESSION_TYPE);
   if (box->session != NULL) qhub_session_close(box->session);
   return 0;
 }
 
 /* __gc   [-1, +0] */
 static int collect_session(lua_State *L) {
-  qhub_session_box *box = luaL_checkudata(L, 1, QHUB_SESSION_TYPE);
+  qhub_session_box *box = qhub_bind_check(L, QHUB_SESSION_TYPE);
   qhub_session *session = box->session;
   box->session = NULL;
   if (session != NULL) qhub_session_free(session);
@@ -90,7 +90,7 @@ static int collect_session(lua_State *L) {
 
 /* __tostring   [-1, +1] */
 static int describe(lua_State *L) {
-  const qhub_session_box *box = luaL_checkudata(L, 1, QHUB_SESSION_TYPE);
+  const qhub_session_box *box = qhub_bind_check(L, QHUB_SESSION_TYPE);
   bool open = box->session != NULL && !qhub_session_is_closed(box->session);
   lua_pushstring(L, open ? QHUB_SESSION_TYPE : QHUB_SESSION_TYPE " (closed)");
   return 1;

@@ -109,7 +109,7 @@ static void announce(lua_State *L, int index, const qhub_transfer *transfer) {
 int qhub_bind_start(lua_State *L) {
   enum { METHOD = 3, URL, BODY, HEADERS, TRANSFER }; /* stack */
   qhub_request request;
-  const qhub_session_box *session = luaL_checkudata(L, 1, QHUB_SESSION_TYPE);
+  const qhub_session_box *session = qhub_bind_check(L, QHUB_SESSION_TYPE);
   luaL_checktype(L, 2, LUA_TTABLE);
   lua_settop(L, 2);
   request.method = name_field(L, "method");
@@ -152,7 +152,7 @@ int qhub_bind_start(lua_State *L) {
 
 /* The transfer at argument 1. A closed one still answers. */
 static qhub_transfer *check(lua_State *L) {
-  const qhub_transfer_box *box = luaL_checkudata(L, 1, QHUB_TRANSFER_TYPE);
+  const qhub_transfer_box *box = qhub_bind_check(L, QHUB_TRANSFER_TYPE);
   if (box->transfer == NULL) luaL_error(L, "the transfer is closed");
   return box->transfer;
 }
@@ -309,7 +309,7 @@ static int info(lua_State *L) {
 
 /* transfer:close(); also __close   [-1, +0] */
 static int close_transfer(lua_State *L) {
-  const qhub_transfer_box *box = luaL_checkudata(L, 1, QHUB_TRANSFER_TYPE);
+  const qhub_transfer_box *box = qhub_bind_check(L, QHUB_TRANSFER_TYPE);
   if (box->transfer == NULL) return 0;
   qhub_transfer_close(box->transfer);
   lua_pushnil(L); /* the body may go */
@@ -320,7 +320,7 @@ static int close_transfer(lua_State *L) {
 /* __gc   [-1, +0]
 ** The entry in the engine's table is gone: weak values are cleared before finalizers run. */
 static int collect_transfer(lua_State *L) {
-  qhub_transfer_box *box = luaL_checkudata(L, 1, QHUB_TRANSFER_TYPE);
+  qhub_transfer_box *box = qhub_bind_check(L, QHUB_TRANSFER_TYPE);
   qhub_transfer *transfer = box->transfer;
   box->transfer = NULL;
   if (transfer != NULL) qhub_transfer_free(transfer);
@@ -329,7 +329,7 @@ static int collect_transfer(lua_State *L) {
 
 /* __tostring   [-1, +1] */
 static int describe(lua_State *L) {
-  const qhub_transfer_box *box = luaL_checkudata(L, 1, QHUB_TRANSFER_TYPE);
+  const qhub_transfer_box *box = qhub_bind_check(L, QHUB_TRANSFER_TYPE);
   const char *name = box->transfer != NULL ? state_name(box->transfer) : "closed";
   lua_pushfstring(L, QHUB_TRANSFER_TYPE " (%s)", name);
   return 1;

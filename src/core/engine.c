@@ -40,6 +40,7 @@ qhub_engine *qhub_engine_new(const char **message) {
   qhub_link_init(&engine->ready);
   /* Since 7.88 libcurl sends TLS records itself, with MSG_NOSIGNAL; before, OpenSSL wrote them. */
   engine->guard_sigpipe = version->version_num < 0x075800;
+  engine->has_gzip = (version->features & CURL_VERSION_LIBZ) != 0;
   engine->now = qhub_monotonic();
   if (qhub_poller_open(&engine->poller) != 0) {
     *message = "the system gives no descriptor to wait with";

@@ -53,6 +53,7 @@ typedef struct {
 struct qhub_engine {
   bool closed;
   bool guard_sigpipe;
+  bool has_gzip; /* libcurl can decode it */
   double now; /* read before and after each wait */
   qhub_poller poller;
   qhub_sockets sockets;
@@ -101,11 +102,12 @@ typedef enum {
 typedef struct qhub_handle {
   struct qhub_handle *next; /* in session->idle */
   CURL *easy;
+  CURLU *url;      /* the URL of the last request, taken apart */
+  char *url_text;  /* owned: the same as text; NULL: none yet */
   qhub_pool *pool;
   qhub_transfer *transfer; /* NULL while idle */
   qhub_shape shape;
   bool custom_method;
-  bool decode;
   bool progress;
   bool counts_sends; /* libcurl tells before each request that goes out */
   long http_version;
@@ -122,6 +124,7 @@ struct qhub_session {
   qhub_link transfers; /* queued and active ones */
   qhub_handle *idle;
   size_t idle_count;
+  bool direct; /* no proxy, whatever the host */
   char *proxy, *ca_file, *ca_path, *client_cert, *client_key; /* owned */
   bool verify;
   int http_version;

@@ -15,10 +15,8 @@
 /* libcurl's own connect timeout comes first; this is for what it does not watch. */
 static const double CONNECT_GRACE = 1.0;
 
-/* Lines that libcurl would add unasked, and "Expect", which would only cost a round trip. A name
-** without a value tells libcurl to leave the line out. */
-static const char *const unwanted[] = {"Accept", "Content-Type", "Expect"};
-enum { UNWANTED = sizeof unwanted / sizeof unwanted[0], LONGEST_UNWANTED = sizeof "Content-Type:" };
+/* Room for the lines that `complete_headers` may add. */
+enum { MOST_ADDED = 4, LONGEST_ADDED = sizeof "Accept-Encoding: identity" };
 
 /* Finds "host:port" within an absolute URL. */
 static void find_authority(qhub_transfer *transfer) {
@@ -37,10 +35,10 @@ static size_t body_limit(const qhub_request *request) {
 /* Lays the request out behind the struct: url, method, list nodes and lines are one block. */
 qhub_transfer *qhub_transfer_new(const qhub_request *request, size_t header_count,
                                  size_t header_bytes) {
-  size_t nodes = header_count + UNWANTED;
+  size_t nodes = header_count + MOST_ADDED;
   size_t url_size = strlen(request->url) + 1;
   size_t method_size = strlen(request->method) + 1;
-  size_t text_size = header_bytes + header_count + UNWANTED * (size_t)LONGEST_UNWANTED;
+  size_t text_size = header_bytes + header_count + MOST_ADDED * (size_t)LONGEST_ADDED;
   size_t list_size = nodes * sizeof(struct curl_slist);
   qhub_transfer *transfer =
     malloc(sizeof *transfer + list_size + url_size + method_size + text_size);
@@ -94,25 +92,31 @@ void qhub_transfer_add_header(qhub_transfer *transfer, const char *line, size_t 
   add_node(transfer, length);
 }
 
-static bool has_header(const qhub_transfer *transfer, const char *name) {
-  size_t length = strlen(name);
+/* Adds "Name:" and `value`, unless the caller gave a line of that name. */
+static void add_default(qhub_transfer *transfer, const char *name, const char *value) {
+  size_t length = strlen(name); /* with its colon */
   for (size_t i = 0; i < transfer->header_count; i++) {
     const char *line = transfer->header_list[i].data;
-    if (curl_strnequal(line, name, length) && (line[length] == ':' || line[length] == ';')) {
-      return true;
-    }
+    if (!curl_strnequal(line, name, length - 1)) continue;
+    if (line[length - 1] == ':' || line[length - 1] == ';') return;
   }
-  return false;
+  size_t value_length = strlen(value);
+  memcpy(transfer->header_text, name, length);
+  memcpy(transfer->header_text + length, value, value_length);
+  add_node(transfer, length + value_length);
 }
 
-static void suppress_unwanted(qhub_transfer *transfer) {
-  for (size_t i = 0; i < UNWANTED; i++) {
-    if (has_header(transfer, unwanted[i])) continue;
-    size_t length = strlen(unwanted[i]);
-    memcpy(transfer->header_text, unwanted[i], length);
-    transfer->header_text[length] = ':';
-    add_node(transfer, length + 1);
+/* libcurl adds some lines unasked, and "Expect", which would only cost a round trip: a name without
+** a value tells it to leave the line out. Accept-Encoding is written here since libcurl's own is
+** slow to write (it formats byte by byte, twice); gzip is what every server knows. */
+static void complete_headers(qhub_transfer *transfer, bool has_gzip) {
+  add_default(transfer, "Accept:", "");
+  if (transfer->upload != NULL) {
+    add_default(transfer, "Content-Type:", "");
+    add_default(transfer, "Expect:", "");
   }
+  bool compressed = transfer->decode && has_gzip;
+  add_default(transfer, "Accept-Encoding:", compressed ? " gzip" : " identity");
 }
 
 /* Takes it out of everything that belongs to an engine, except the list of news. */
@@ -186,7 +190,7 @@ bool qhub_transfer_start(qhub_transfer *transfer, qhub_session *session) {
     return false;
   }
   qhub_engine *engine = session->engine;
-  suppress_unwanted(transfer);
+  complete_headers(transfer, engine->has_gzip);
   transfer->lane = qhub_pool_lane(session->pool, transfer->url,
                                   transfer->authority + transfer->authority_length);
   if (transfer->lane == NULL || !qhub_timers_reserve(&engine->timers)) {
