@@ -105,9 +105,10 @@ static void push_string(decoder *d) {
 
 /* cJSON has returned another tree than the text describes, or none. The text is valid, so this is
 ** no fault of the caller's. */
-static int raise_parser(decoder *d) {
-  return luaL_error(d->L, "JSON: cJSON %s could not parse a valid text (out of memory?)",
-                    cJSON_Version());
+static _Noreturn void raise_parser(decoder *d) {
+  luaL_error(d->L, "JSON: cJSON %s could not parse a valid text (out of memory?)",
+             cJSON_Version());
+  __builtin_unreachable(); /* luaL_error is not declared as what it is */
 }
 
 static int count_items(const cJSON *first) {

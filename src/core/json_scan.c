@@ -194,6 +194,10 @@ static const char *scan_word(qhub_json_scanner *scanner, const char *text, const
 
 /* A value that is no container. Returns what follows it; NULL after an error. */
 static const char *scan_scalar(qhub_json_scanner *scanner, const char *text) {
+  if (text == scanner->end && scanner->depth == 0) {
+    (void)fail(scanner, text, "the text is empty or blank");
+    return NULL;
+  }
   switch (*text) {
     case '"': return scan_string(scanner, text + 1);
     case 't': return scan_word(scanner, text, "true");
@@ -245,9 +249,31 @@ static bool open_container(qhub_json_scanner *scanner, const char *bracket) {
   return true;
 }
 
+/* A value, or as much of it as its opening bracket. Returns what follows, and in `next` what is
+** wanted there; NULL after an error. */
+static const char *scan_value(qhub_json_scanner *scanner, const char *text, int *next) {
+  if (*text != '[' && *text != '{') {
+    *next = COMMA_OR_CLOSE;
+    return scan_scalar(scanner, text);
+  }
+  if (!open_container(scanner, text)) {
+    (void)fail(scanner, text, "more than 1000 arrays and objects within each other");
+    return NULL;
+  }
+  *next = *text == '[' ? FIRST_ITEM : FIRST_NAME;
+  return text + 1;
+}
+
 static qhub_json_event scan_end(qhub_json_scanner *scanner, const char *text) {
   if (text == scanner->end) return QHUB_JSON_END;
   return expect(scanner, text, "nothing more behind the value");
+}
+
+static qhub_json_event stop_at(qhub_json_scanner *scanner, const char *text, int next,
+                             qhub_json_event event) {
+  scanner->position = text;
+  scanner->next = next;
+  return event;
 }
 
 qhub_json_event qhub_json_scan(qhub_json_scanner *scanner) {
@@ -255,65 +281,34 @@ qhub_json_event qhub_json_scan(qhub_json_scanner *scanner) {
   int next = scanner->next;
   for (;;) {
     while (qhub_json_is_blank(*text)) text++;
-    switch (next) {
-      case FIRST_ITEM:
-        if (*text == ']') {
-          next = COMMA_OR_CLOSE;
-          break;
+    if ((next == FIRST_ITEM && *text == ']') || (next == FIRST_NAME && *text == '}')) {
+      next = COMMA_OR_CLOSE;
+    }
+    if (next == FIRST_NAME || next == NAME) {
+      if (*text != '"') return expect(scanner, text, "the name of a member in quotes");
+      text = scan_name(scanner, text + 1);
+      next = VALUE;
+    } else if (next != COMMA_OR_CLOSE) {
+      text = scan_value(scanner, text, &next);
+    } else {
+      if (scanner->depth == 0) return scan_end(scanner, text);
+      qhub_json_level *level = &scanner->levels[scanner->depth];
+      if (*text == ',') {
+        level->comma = text++;
+        next = level->is_object ? NAME : VALUE;
+        if ((size_t)(text - scanner->mark) > scanner->window) {
+          return stop_at(scanner, text, next, QHUB_JSON_LARGE);
         }
-        next = VALUE;
-        /* fall through */
-      case VALUE:
-        if (*text == '[' || *text == '{') {
-          if (!open_container(scanner, text)) {
-            return fail(scanner, text, "more than 1000 arrays and objects within each other");
-          }
-          next = *text == '[' ? FIRST_ITEM : FIRST_NAME;
-          text++;
-          break;
+      } else if (*text == (level->is_object ? '}' : ']')) {
+        text++;
+        if (scanner->depth-- == scanner->watched) {
+          return stop_at(scanner, text, COMMA_OR_CLOSE, QHUB_JSON_CLOSED);
         }
-        if (scanner->depth == 0 && text == scanner->end) {
-          return fail(scanner, text, "the text is empty or blank");
-        }
-        text = scan_scalar(scanner, text);
-        if (text == NULL) return QHUB_JSON_ERROR;
-        next = COMMA_OR_CLOSE;
-        break;
-      case FIRST_NAME:
-        if (*text == '}') {
-          next = COMMA_OR_CLOSE;
-          break;
-        }
-        /* fall through */
-      case NAME:
-        if (*text != '"') return expect(scanner, text, "the name of a member in quotes");
-        text = scan_name(scanner, text + 1);
-        if (text == NULL) return QHUB_JSON_ERROR;
-        next = VALUE;
-        break;
-      default: {
-        if (scanner->depth == 0) return scan_end(scanner, text);
-        qhub_json_level *level = &scanner->levels[scanner->depth];
-        if (*text == ',') {
-          level->comma = text++;
-          next = level->is_object ? NAME : VALUE;
-          if ((size_t)(text - scanner->mark) > scanner->window) {
-            scanner->position = text;
-            scanner->next = next;
-            return QHUB_JSON_LARGE;
-          }
-        } else if (*text == (level->is_object ? '}' : ']')) {
-          text++;
-          if (scanner->depth-- == scanner->watched) {
-            scanner->position = text;
-            scanner->next = COMMA_OR_CLOSE;
-            return QHUB_JSON_CLOSED;
-          }
-        } else {
-          return expect(scanner, text, level->is_object ? "',' or '}'" : "',' or ']'");
-        }
+      } else {
+        return expect(scanner, text, level->is_object ? "',' or '}'" : "',' or ']'");
       }
     }
+    if (text == NULL) return QHUB_JSON_ERROR;
   }
 }
 
