@@ -26,7 +26,10 @@ local function playing(answers, known, options)
   local client = double:client(options)
   local execution = client:execution "e1"
   if known then
-    core.execution.update(execution, { id = "e1", status = known, createdAt = "2026-02-27 10:04:50" })
+    core.execution.update(
+      execution,
+      { id = "e1", status = known, createdAt = "2026-02-27 10:04:50" }
+    )
   end
   return execution, double, client
 end
@@ -198,7 +201,8 @@ describe("wait", function()
   end)
 
   it("ends with a failure that will not pass, and the error has the execution", function()
-    local html = { status_code = 200, headers = { ["Content-Type"] = "text/html" }, body = "<html>" }
+    local html =
+      { status_code = 200, headers = { ["Content-Type"] = "text/html" }, body = "<html>" }
     for kind, answer in pairs { api = { status_code = 403 }, decode = html } do
       local execution, double = playing { RUNNING, answer }
       local waited, err = execution:wait { interval = QUICK }
@@ -257,7 +261,11 @@ describe("wait", function()
   end)
 
   it("lets errors of on_status, progress and interval through unchanged", function()
-    local fault = setmetatable({}, { __tostring = function() return "mine" end }) -- stylua: ignore
+    local fault = setmetatable({}, {
+      __tostring = function()
+        return "mine"
+      end,
+    }) -- stylua: ignore
     local function failing()
       error(fault)
     end
@@ -311,7 +319,9 @@ describe("wait", function()
 
   it("polls with the options in `request`", function()
     local execution, double = playing { SUCCEEDED }
-    assert(execution:wait { request = { headers = { ["X-Trace"] = "7" }, query = { full = true } } })
+    assert(
+      execution:wait { request = { headers = { ["X-Trace"] = "7" }, query = { full = true } } }
+    )
     assert.equal("7", double.requests[1].headers["x-trace"])
     assert.matches("%?full=true$", double.requests[1].url)
   end)

@@ -7,7 +7,8 @@ local gateway = require "spec.support.gateway"
 local virtual_time = require "spec.support.virtual_time"
 
 -- A transport double of a whole gateway: `answers` maps an operation to an answer, or to a list of
--- them of which the last stays. Returns a client, and a function that counts an operation's requests.
+-- them of which the last stays. Returns a client, and a function that counts the requests of an
+-- operation.
 local function playing(answers, options)
   local counts = {}
   local double = Double {
@@ -30,10 +31,9 @@ local function playing(answers, options)
   for name, value in pairs(options or {}) do
     o[name] = value
   end
-  return double:client(o),
-    function(operation)
-      return counts[operation] or 0
-    end
+  return double:client(o), function(operation)
+    return counts[operation] or 0
+  end
 end
 
 local function ok(body)
@@ -48,7 +48,8 @@ describe("run", function()
   local service, client
   setup(function()
     service = gateway.start()
-    client = qhub.HubServiceClient { base_url = service.url, token = service.token, max_retries = 0 }
+    client =
+      qhub.HubServiceClient { base_url = service.url, token = service.token, max_retries = 0 }
   end)
   before_each(function()
     service:clear()
@@ -82,10 +83,12 @@ describe("run", function()
   end)
 
   it("waits for a result that trails the end", function()
-    local result = assert(client:run(
-      body { pending_ms = 0, running_ms = 0, result_delay_ms = 300 },
-      { interval = 0.02 }
-    ))
+    local result = assert(
+      client:run(
+        body { pending_ms = 0, running_ms = 0, result_delay_ms = 300 },
+        { interval = 0.02 }
+      )
+    )
     assert.is_number(result.energy)
     assert.equal(2, service:requests().operations.get_result)
   end)
@@ -96,10 +99,8 @@ describe("run", function()
   end)
 
   it("returns an error of kind execution with result and logs when the run FAILED", function()
-    local result, err = client:run(
-      body { pending_ms = 0, running_ms = 20, outcome = "FAILED" },
-      { interval = 0.02 }
-    )
+    local result, err =
+      client:run(body { pending_ms = 0, running_ms = 20, outcome = "FAILED" }, { interval = 0.02 })
     assert.is_nil(result)
     assert.equal("execution", err.kind)
     assert.equal("FAILED", err.execution.status)
@@ -128,10 +129,8 @@ describe("run", function()
       for _, operation in ipairs { "get_logs", "get_result" } do
         service:fault { match = { operation = operation }, fault = { status = status } }
       end
-      local _, err = client:run(
-        body { pending_ms = 0, running_ms = 0, outcome = "FAILED" },
-        { interval = 0.02 }
-      )
+      local _, err =
+        client:run(body { pending_ms = 0, running_ms = 0, outcome = "FAILED" }, { interval = 0.02 })
       assert.equal("execution", err.kind)
       assert.equal("FAILED", err.execution.status)
       assert.is_nil(err.result)
@@ -149,7 +148,13 @@ describe("run", function()
       { "get_result", quick, "timeout", "wait", true },
       { nil, { running_ms = 60000 }, "timeout", "wait", true },
       { nil, { pending_ms = 0, running_ms = 0, result_delay_ms = 60000 }, "timeout", "wait", true },
-      { "get_logs", { pending_ms = 0, running_ms = 0, outcome = "FAILED" }, "execution", nil, true },
+      {
+        "get_logs",
+        { pending_ms = 0, running_ms = 0, outcome = "FAILED" },
+        "execution",
+        nil,
+        true,
+      },
     }
     for _, case in ipairs(cases) do
       local operation, simulate, kind, phase, is_started = table.unpack(case, 1, 5)
@@ -222,10 +227,7 @@ describe("run", function()
       status = SUCCEEDED,
       result = RESULT,
     }
-    assert(client:run(
-      { a = 1 },
-      { start = { headers = { ["X-Trace"] = "1" }, body = { b = 2 } } }
-    ))
+    assert(client:run({ a = 1 }, { start = { headers = { ["X-Trace"] = "1" }, body = { b = 2 } } }))
     assert.equal("1", sent.headers["x-trace"])
     assert.same({ a = 1, b = 2 }, qhub.json.decode(sent.body))
   end)

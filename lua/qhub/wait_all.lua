@@ -80,7 +80,7 @@ local function first_of(slot)
 end
 
 local function absorb(slot, raw, is_sparse)
-  slot.is_seen, slot.misses = true, 0
+  slot.is_seen = true
   for index, teller in ipairs(slot.tellers) do
     local own = raw
     if index > 1 then -- no two executions share a table
@@ -200,7 +200,7 @@ local function look_at_list(state, slots)
     local slot = item.id and state.by_id[item.id]
     -- Of duplicates the first counts. An item without a status does not help.
     if slot and slot.listed_at ~= poll and item.status ~= nil then
-      slot.listed_at = poll
+      slot.listed_at, slot.misses = poll, 0
       found = found + 1
       absorb(slot, item.raw, true)
     end
@@ -359,12 +359,10 @@ function wait_all.wait_all(client, executions, given)
     probes = 1,
     probe_at = pace.started + PROBE_EVERY,
   }
-  local function tick()
-    local reporter = rest[1].tellers[1].reporter
-    if reporter.tick then
-      reporter:tick()
+  local tick = slots[1].tellers[1].reporter.tick
+    and function()
+      rest[1].tellers[1].reporter:tick()
     end
-  end
   repeat
     local is_due, reason = pace:rest(tick)
     rest = unfinished(rest) -- another task may have looked meanwhile
