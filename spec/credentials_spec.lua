@@ -476,6 +476,22 @@ describe("the client credentials grant", function()
     assert.equal(2, gateway:count("POST", "^/token"))
   end)
 
+  it("ends the call of a task that is cancelled meanwhile with kind cancelled", function()
+    gateway:fault(HANG)
+    local client = client_of(of_gateway())
+    local asking = tasks.spawn(client.get_service_executions, client)
+    local waiting = tasks.spawn(client.get_service_executions, client)
+    step_until_asked(1)
+    waiting:cancel()
+    asking:cancel()
+    for _, task in ipairs { waiting, asking } do
+      local value, err = task:join()
+      assert.is_nil(value)
+      assert.equal("cancelled", err.kind)
+      assert.matches("task was cancelled", err.message)
+    end
+  end)
+
   it("lets a task that waits be cancelled, and the others go on waiting", function()
     gateway:fault { match = { path = "/token" }, fault = { delay_ms = 100 } }
     local token = of_gateway()

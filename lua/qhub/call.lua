@@ -7,9 +7,9 @@
 -- A plan (made by client.lua) is the request of its first hop (see transport.lua) and has: name,
 -- fields (headers without the token), wire (how these were last written out), authorize (false when
 -- the program gives or removes Authorization itself), max_retries, repeatable (false: a second copy
--- could start a second run), on_response, suffices(response): true when a 2xx answer is enough although its body broke off,
--- accepts (one status beside 2xx that is an answer), resumes (true for the rest of a file whose
--- opening was told to the log).
+-- could start a second run), on_response, suffices(response): true when a 2xx answer is enough
+-- although its body broke off, accepts (one status beside 2xx that is an answer), resumes (true for
+-- the rest of a file whose opening was told to the log).
 
 local core = require "qhub.core"
 local headers = require "qhub.headers"
@@ -50,8 +50,8 @@ local function obtain_token(client, rejected)
 end
 
 -- Makes `plan` the request of one attempt by giving it headers. The common case, a fixed set of
--- fields and an unchanged token, costs nothing: the lines are kept with the plan's `wire`, which all
--- calls of that shape share.
+-- fields and an unchanged token, costs nothing: the lines are kept with the plan's `wire`, which
+-- all calls of that shape share.
 local function first_request(plan, token)
   local wire = plan.wire
   if wire.token ~= token or not wire.headers then
@@ -172,10 +172,11 @@ local function context_of(plan, state)
   }
 end
 
-local CLOSED = "the client was closed while the call was under way"
-
-local function closed(plan, state)
-  local failure = { kind = "cancelled", message = CLOSED, sent = state.attempts > 0 }
+-- The call ends since its client was closed or its task cancelled.
+local function closed(client, plan, state)
+  local what = client.closed_ and "the client was closed" or "the task was cancelled"
+  local message = what .. " while the call was under way"
+  local failure = { kind = "cancelled", message = message, sent = state.attempts > 0 }
   return problem.failure(context_of(plan, state), failure)
 end
 
@@ -212,7 +213,7 @@ local function try_again(client, plan, state, outcome, requested, response)
     response:close() -- the connection is free for others during the wait
   end
   if delay > 0 and not loop.sleep_until(now() + delay, client) or client.closed_ then
-    return nil, closed(plan, state)
+    return nil, closed(client, plan, state)
   end
   return true
 end
@@ -225,9 +226,12 @@ local function attempt(client, plan, state)
     if state.fresh_token then
       token, state.fresh_token = state.fresh_token, nil
     else
+      local cancellations = loop.cancellations()
       local reason
       token, reason = obtain_token(client)
-      if not token then
+      if not token and (client.closed_ or loop.cancellations() > cancellations) then
+        return "error", closed(client, plan, state)
+      elseif not token then
         return "error", problem.token(context_of(plan, state), reason)
       end
     end
@@ -248,7 +252,7 @@ local function attempt(client, plan, state)
   local request = state.continue_at or first_request(plan, token)
   local response <close>, failure, why = send(client, plan, state, request)
   if client.closed_ then
-    return "error", closed(plan, state)
+    return "error", closed(client, plan, state)
   end
   local status_code = response and response.status_code
   if client.log_ then
@@ -276,8 +280,11 @@ local function attempt(client, plan, state)
   if status_code == 401 and token and carried_token and not state.refreshed then
     state.refreshed = true
     if type(client.token_) ~= "string" then
+      local cancellations = loop.cancellations()
       local another, reason = obtain_token(client, token)
-      if not another then
+      if not another and (client.closed_ or loop.cancellations() > cancellations) then
+        return "error", closed(client, plan, state)
+      elseif not another then
         local text_of_401 = error_text(client, response)
         local cause = problem.status(context_of(plan, state), response, text_of_401)
         response.kept = true

@@ -102,7 +102,6 @@ local function pseudo_client(o)
   end
   return {
     transport_ = send,
-    connect_timeout_ = o.http and o.http.connect_timeout,
     follow_redirects_ = true,
     max_response_bytes_ = MAX_BYTES,
     budget_ = budget.new(RETRIES),
@@ -114,7 +113,7 @@ local function suffices()
   return false -- a token from a broken answer may be half a token
 end
 
-local function plan_of(endpoint, authorization, timeout)
+local function plan_of(endpoint, authorization, timeout, connect_timeout)
   return {
     name = WHERE,
     method = "POST",
@@ -130,7 +129,7 @@ local function plan_of(endpoint, authorization, timeout)
     authorize = false,
     body = "grant_type=client_credentials",
     timeout = timeout,
-    connect_timeout = timeout,
+    connect_timeout = connect_timeout,
     max_retries = RETRIES,
     repeatable = true, -- a second token does no harm
     max_bytes = MAX_BYTES,
@@ -210,6 +209,7 @@ local function client_credentials(given)
   local basic = base64(o.access_key_id .. ":" .. o.secret_access_key)
   local secrets = { basic, o.secret_access_key, text.encode_segment(o.secret_access_key) }
   local timeout = o.timeout or DEFAULT_TIMEOUT
+  local connect_timeout = o.http and o.http.connect_timeout or timeout
   local held -- the latest token: { token, renew_at, expires_at } on the monotonic clock
   local fetch -- the fetch that a task has under way: { task, waiters (a set), done, token, reason }
 
@@ -217,7 +217,7 @@ local function client_credentials(given)
   -- ended from outside, which says nothing about the endpoint.
   local function fetched()
     local asked_at = loop.now() -- the lifetime began after this, so it surely ends no earlier
-    local plan = plan_of(endpoint, "Basic " .. basic, timeout)
+    local plan = plan_of(endpoint, "Basic " .. basic, timeout, connect_timeout)
     local response, err = call.exchange(client, plan)
     local reason, attempts
     if response then

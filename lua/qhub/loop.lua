@@ -192,7 +192,15 @@ end
 --- Ends the wait of `task` with "cancelled"; one that is not waiting now meets it at its next wait.
 function loop.cancel(task)
   task.cancelled = true
+  task.cancellations = (task.cancellations or 0) + 1
   loop.wake(task)
+end
+
+--- How often the running task was cancelled, so that a function which waits by means of its own can
+--- be told from one that failed by itself.
+function loop.cancellations()
+  local task = task_of[coroutine_running()]
+  return task and task.cancellations or 0
 end
 
 --- Parks the running task until `loop.wake`; for waits on other tasks. Returns as `loop.await`.
