@@ -419,6 +419,48 @@ describe("a result file", function()
     end)
   end)
 
+  describe("of any size", function()
+    it("takes the same memory, and is the same after 20 breaks #large #process", function()
+      local script = os.tmpname()
+      local out <close> = assert(io.open(script, "w"))
+      out:write(([[
+        local qhub = require "qhub"
+        local client = qhub.HubServiceClient { base_url = %q, token = %q }
+        local sum <close> = assert(io.popen("sha256sum", "w"))
+        for chunk in assert(client:get_result_file(arg[1], %q)) do
+          sum:write(chunk)
+        end
+        sum:close()
+        print(io.open("/proc/self/status"):read("a"):match "VmHWM:%%s*(%%d+)")
+      ]]):format(server.url, server.token, NAME))
+      out:close()
+      local function peak_of(size)
+        local run = server:create(1, {
+          simulate = { pending_ms = 0, running_ms = 0, files = { [NAME] = size } },
+        })[1]
+        local child <close> = assert(
+          io.popen(
+            ("ASAN_OPTIONS=quarantine_size_mb=1 LUA_PATH='%s' LUA_CPATH='%s' lua5.4 %s %s"):format(
+              package.path,
+              package.cpath,
+              script,
+              run
+            )
+          )
+        )
+        local sum, peak = child:read("a"):match "^(%x+)  %-\n(%d+)\n$"
+        assert.equal(server:file(run, NAME).sha256, sum)
+        return tonumber(peak)
+      end
+      local small = peak_of(1 << 20)
+      fault({ times = 20 }, { random_break = 8 << 20 })
+      local large = peak_of(200 << 20)
+      os.remove(script)
+      assert.equal(22, server:count(nil, "/result/"))
+      assert.is_true(large - small < 4096, ("%d and %d KiB"):format(small, large))
+    end)
+  end)
+
   describe("and its time", function()
     it("has total_timeout for its first byte only", function()
       fault({}, { drip = { bytes = 2000, ms = 20 } })

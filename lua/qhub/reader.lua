@@ -154,7 +154,8 @@ local function ask_again(self, failure)
   local again, err
   local can_go_on = position == 0 or (self.version.validator and not self.is_fixed)
   if can_go_on and not failure.lasting then
-    local outcome = { failure = failure, progressed = brought >= PROGRESS, offset = position }
+    local outcome = { failure = failure, progressed = brought >= PROGRESS }
+    outcome.offset = position > 0 and position or nil
     again, err = call.try_again(client, plan, exchange, outcome)
   end
   if again then
