@@ -9,7 +9,7 @@
 # Runs without make: `sh scripts/need.sh build` is all that a bare Debian needs first.
 set -eu
 cd "$(dirname "$0")/.."
-PATH=$PATH:/usr/sbin:/sbin
+PATH=$PATH:/usr/sbin:/sbin:$PWD/build/tools/usr/sbin
 export LC_ALL=C
 
 [ $# -gt 0 ] || set -- build
@@ -32,8 +32,9 @@ for group; do
 done
 [ -n "$groups" ] || exit 0
 
-missing=
-optional=
+missing=   # packages to install
+optional=  # packages to install if this release has them
+unpacked=  # packages of which only a program is needed: unpacked into build/tools, not installed
 has() { command -v "$1" >/dev/null 2>&1; }
 wants() { # wants PACKAGE PROBE...: the package is missing unless the probe succeeds
   package=$1
@@ -45,6 +46,11 @@ likes() { # the same for a package that not every release has
   package=$1
   shift
   "$@" >/dev/null 2>&1 || optional="$optional $package"
+}
+unpacks() { # the same for a package that would start a service, were it installed
+  package=$1
+  shift
+  "$@" >/dev/null 2>&1 || unpacked="$unpacked $package"
 }
 header() { printf '#include <%s>\n' "$1" | ${CC:-cc} -E -x c -; }
 lua_header() {
@@ -84,6 +90,7 @@ probe_test() {
   probe_demo
   wants lua-busted busted_module
   wants openssl has openssl
+  unpacks nginx has nginx
 }
 probe_lint() {
   wants lua-check has luacheck
@@ -109,14 +116,14 @@ stamp() {
   mkdir -p build/need 2>/dev/null || return 0
   for group in $groups; do : 2>/dev/null >"build/need/$group" || return 0; done
 }
-[ -n "$missing$optional" ] || {
+[ -n "$missing$optional$unpacked" ] || {
   stamp
   exit 0
 }
 
 if ! has apt-get || [ ! -f "$debian_status" ]; then
-  [ -n "$missing" ] || exit 0
-  echo "need.sh: missing (names of the Debian packages):$missing" >&2
+  [ -n "$missing$unpacked" ] || exit 0
+  echo "need.sh: missing (names of the Debian packages):$missing$unpacked" >&2
   echo "need.sh: install what provides them on this system, then run this again" >&2
   exit 1
 fi
@@ -125,11 +132,12 @@ as_root=
 if [ "$(id -u)" -ne 0 ]; then
   if has sudo && sudo -n true 2>/dev/null; then
     as_root="sudo -n"
-  else
-    [ -n "$missing" ] || exit 0
+  elif [ -n "$missing" ]; then
     echo "need.sh: Debian packages are missing; please run this as root, then try again:" >&2
     echo "  apt-get update && apt-get install -y --no-install-recommends$missing" >&2
     exit 1
+  else
+    optional=
   fi
 fi
 
@@ -139,6 +147,17 @@ apt() {
   $as_root env DEBIAN_FRONTEND=noninteractive \
     apt-get -qq -y -o DPkg::Lock::Timeout=120 "$@" >>"$log" 2>&1
 }
+# Debian 11 has the program in nginx-light, `nginx` being an empty package there.
+unpack() {
+  for package in "$1" "$1-light"; do
+    rm -rf build/tools/deb
+    mkdir -p build/tools/deb
+    (cd build/tools/deb && apt-get -qq download "$package") >>"$log" 2>&1 || continue
+    dpkg -x build/tools/deb/*.deb build/tools
+    if [ -x "build/tools/usr/sbin/$1" ]; then return 0; fi
+  done
+  return 1
+}
 known() { apt-cache show --no-all-versions "$1" >/dev/null 2>&1; }
 fresh_lists() {
   [ -z "${updated:-}" ] || return 1
@@ -146,7 +165,7 @@ fresh_lists() {
   apt update
 }
 : >"$log"
-for package in $missing $optional; do
+for package in $missing $optional $unpacked; do
   known "$package" || { fresh_lists || :; break; }
 done
 chosen=$missing
@@ -164,11 +183,17 @@ if [ -n "$chosen" ]; then
   }
 fi
 
-# What apt installed must also be what the probes look for.
-missing=
+for package in $unpacked; do
+  unpack "$package" || { fresh_lists && unpack "$package"; } || :
+done
+
+# What apt brought must also be what the probes look for.
+missing= unpacked=
 for group in $groups; do "probe_$group"; done
+missing=$missing$unpacked
 if [ -n "$missing" ]; then
-  echo "need.sh: still missing after the installation:$missing" >&2
+  echo "need.sh: still missing, see $log; to install it by hand, as root:" >&2
+  echo "  apt-get update && apt-get install -y --no-install-recommends$missing" >&2
   exit 1
 fi
 stamp

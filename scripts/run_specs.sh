@@ -34,8 +34,8 @@ if command -v timeout >/dev/null 2>&1; then
   limit="timeout --foreground -k 10 ${TEST_LIMIT:-900}"
 fi
 
-# nginx, where there is one, sits in a folder that an ordinary user's PATH lacks.
-export PATH="$PATH:/usr/sbin:/sbin"
+# nginx: in a folder that an ordinary user's PATH lacks, or where scripts/need.sh unpacked it.
+export PATH="$PATH:/usr/sbin:$PWD/build/tools/usr/sbin"
 # shellcheck disable=SC2086
 exec scripts/with_build.sh "$build" $limit ${RUNNER:-} "$lua" -e "$compatible" "$busted" \
   --ignore-lua --lpath='./lua/?.lua;./lua/?/init.lua;./?.lua' --cpath="./$build/?.so" \

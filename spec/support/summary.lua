@@ -17,7 +17,7 @@ return function(options)
   local verbose = options.verbose
   local seed
   -- Of the file under way.
-  local file_name, file_started, file_passed, file_troubles
+  local file_passed, file_troubles
 
   local function text_of(message)
     if message == nil then
@@ -59,18 +59,17 @@ return function(options)
     return nil, true
   end
 
-  handler.file_start = function(file)
-    file_name, file_started = file.name, os.clock()
+  handler.file_start = function()
     file_passed, file_troubles = handler.successesCount, select(2, counts())
     return nil, true
   end
 
-  handler.file_end = function()
+  handler.file_end = function(file)
     local passed, failed = counts()
     passed, failed = passed - file_passed, failed - file_troubles
     local note = failed > 0 and (", %d FAILED"):format(failed) or ""
-    local used = os.clock() - file_started
-    print(("%-36s %4d passed%s (%s of CPU)"):format(file_name, passed, note, seconds(used)))
+    local time = file.duration and (" (%s)"):format(seconds(file.duration)) or ""
+    print(("%-36s %4d passed%s%s"):format(file.name, passed, note, time))
     io.flush()
     return nil, true
   end
