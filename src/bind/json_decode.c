@@ -52,7 +52,7 @@ static void drop_tree(decode_box *box) {
   cJSON_Delete(tree); /* takes NULL, too */
 }
 
-/* __close: idempotent */
+/* __close, __gc: idempotent */
 static int close_box(lua_State *L) {
   decode_box *box = lua_touserdata(L, 1);
   drop_tree(box);
@@ -103,12 +103,18 @@ static void push_string(decoder *d) {
 
 /* ---- the walk ---------------------------------------------------------------------------- */
 
-/* cJSON has returned another tree than the text describes, or none. The text is valid, so this is
-** no fault of the caller's. */
+/* cJSON has returned another tree than the text describes. The text is valid, so this is no fault of
+** the caller's. */
 static _Noreturn void raise_parser(decoder *d) {
-  luaL_error(d->L, "JSON: cJSON %s could not parse a valid text (out of memory?)",
-             cJSON_Version());
+  luaL_error(d->L, "JSON: cJSON %s could not parse a valid text", cJSON_Version());
   __builtin_unreachable(); /* luaL_error is not declared as what it is */
+}
+
+/* The text is valid, so lack of memory is all that keeps cJSON from returning a tree. */
+static _Noreturn void raise_memory(decoder *d) {
+  lua_pushliteral(d->L, "not enough memory");
+  lua_error(d->L);
+  __builtin_unreachable();
 }
 
 static int count_items(const cJSON *first) {
@@ -151,7 +157,7 @@ static void push_table(decoder *d, bool is_object, int items) {
 /* The cursor is at the opening bracket.  [-0, +1] */
 static void push_container(decoder *d, const cJSON *node) {
   bool is_object = *d->cursor++ == '{';
-  luaL_checkstack(d->L, 10, "JSON is nested too deeply");
+  luaL_checkstack(d->L, 10, "not enough memory for nested JSON");
   push_table(d, is_object, count_items(node->child));
   if (is_object) {
     add_members(d, node->child);
@@ -201,7 +207,7 @@ static char *reserve_slice(decoder *d, size_t length) {
     free(box->slice);
     box->capacity = 0;
     box->slice = malloc(needed);
-    if (box->slice == NULL) raise_parser(d);
+    if (box->slice == NULL) raise_memory(d);
     box->capacity = needed;
   }
   return box->slice;
@@ -219,7 +225,8 @@ static const cJSON *parse(decoder *d, const char *from, const char *end,
   *next = '\0';
   const char *parsed = NULL;
   d->box->tree = cJSON_ParseWithLengthOpts(slice, (size_t)(next - slice) + 1, &parsed, 1);
-  if (d->box->tree == NULL || parsed != next) raise_parser(d);
+  if (d->box->tree == NULL) raise_memory(d);
+  if (parsed != next) raise_parser(d);
   return d->box->tree;
 }
 
@@ -253,7 +260,7 @@ static void take_items(decoder *d, const char *end) {
 ** [-0, +1 or +2: its table, below it its name when it is a member] */
 static void open_item(decoder *d) {
   qhub_json_scanner *scanner = &d->scanner;
-  luaL_checkstack(d->L, 10, "JSON is nested too deeply");
+  luaL_checkstack(d->L, 10, "not enough memory for nested JSON");
   if (scanner->watched > 0 && scanner->levels[scanner->watched].is_object) {
     d->cursor = scanner->mark;
     skip_to_token(d);
@@ -360,10 +367,10 @@ int qhub_json_decode(lua_State *L) {
   }
 }
 
-/* No __gc: decode never yields, so that __close is always reached, and a finalizer for every small
-** text would cost more than the text. */
+/* Lua may lack the memory to call __close; then the collector comes by later. */
 static const luaL_Reg box_metamethods[] = {
   {"__close", close_box},
+  {"__gc", close_box},
   {NULL, NULL},
 };
 

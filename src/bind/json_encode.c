@@ -352,7 +352,7 @@ static void write_table(encoder *e, int index, const qhub_json_step *outer) {
     lua_pushfstring(L, "more than %d tables within each other", QHUB_JSON_MAX_DEPTH);
     qhub_json_raise_at(L, outer);
   }
-  luaL_checkstack(L, 12, "JSON is nested too deeply");
+  luaL_checkstack(L, 12, "not enough memory for nested JSON");
   mark kind = mark_of(e, index);
   lua_pushnil(L);
   if (!lua_next(L, index)) {
@@ -381,15 +381,16 @@ int qhub_json_encode(lua_State *L) {
   return 1;
 }
 
-/* __close: idempotent */
+/* __close, __gc: idempotent */
 static int close_box(lua_State *L) {
   qhub_buffer_free(lua_touserdata(L, 1));
   return 0;
 }
 
-/* No __gc, for the reason that json_decode.c gives: encode never yields. */
+/* Lua may lack the memory to call __close; then the collector comes by later. */
 static const luaL_Reg box_metamethods[] = {
   {"__close", close_box},
+  {"__gc", close_box},
   {NULL, NULL},
 };
 

@@ -62,7 +62,7 @@ void qhub_json_push_path(lua_State *L, const qhub_json_step *step) {
 }
 
 int qhub_json_raise_at(lua_State *L, const qhub_json_step *step) {
-  luaL_checkstack(L, 8, NULL);
+  luaL_checkstack(L, 8, "not enough memory");
   qhub_json_push_path(L, step);
   lua_pushliteral(L, ": ");
   lua_rotate(L, -3, -1); /* path, ": ", reason */
