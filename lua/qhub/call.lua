@@ -70,25 +70,35 @@ end
 local CONSTANT =
   { "timeout", "connect_timeout", "deadline", "stream", "max_bytes", "decode", "once" }
 
+-- The state of one call. It holds the response of the attempt under way, and closes it when the
+-- call is left, however that happens, unless it has been handed on.
+local State = {}
+State.__index = State
+
+function State:drop()
+  local response = self.response
+  if response then
+    self.response = nil
+    response:close()
+  end
+end
+
+State.__close = State.drop
+
 -- Sends `request`, and what redirects make of it, until an answer that is none. Returns the
--- response, the failure and, for a redirect that is not followed, the reason.
+-- response (which `state` holds), the failure and, for a redirect that is not followed, the reason.
 local function send(client, plan, state, request)
   while true do
     state.request = request
-    local response <close>, failure = client.transport_(request)
+    local response, failure = client.transport_(request, state)
     if failure or not redirect.is_redirect(response.status_code) then
-      if response then
-        response.kept = true
-      end
       return response, failure
     end
     if not client.follow_redirects_ then
-      response.kept = true
       return response, nil, "follow_redirects is false"
     end
     local following, why = redirect.next(request, response.status_code, response.headers.location)
     if not following then
-      response.kept = true
       return response, nil, why
     end
     log.event(client.log_, "debug", "redirect", {
@@ -105,7 +115,7 @@ local function send(client, plan, state, request)
     for _, name in ipairs(CONSTANT) do
       following[name] = plan[name]
     end
-    response.kept = false
+    state:drop()
     request = following
   end
 end
@@ -180,9 +190,10 @@ local function closed(client, plan, state)
   return problem.failure(context_of(plan, state), failure)
 end
 
--- Decides on one more attempt after `outcome` (see retry.lua) and waits until it is due; `response`
--- is closed then. Returns true; or nil when the call ends here, with an error if that is its own.
-local function try_again(client, plan, state, outcome, requested, response)
+-- Decides on one more attempt after `outcome` (see retry.lua) and waits until it is due; what
+-- `state` holds is closed then. Returns true; or nil when the call ends here, with an error if that
+-- is its own.
+local function try_again(client, plan, state, outcome, requested)
   local failure = outcome.failure
   local delay = retry.delay(
     state.attempts - state.repeats,
@@ -209,17 +220,15 @@ local function try_again(client, plan, state, outcome, requested, response)
     offset = outcome.offset,
     error = failure and failure.message,
   }, state.token)
-  if response then
-    response:close() -- the connection is free for others during the wait
-  end
+  state:drop() -- the connection is free for others during the wait
   if delay > 0 and not loop.sleep_until(now() + delay, client) or client.closed_ then
     return nil, closed(client, plan, state)
   end
   return true
 end
 
--- One attempt and the verdict on it. Returns "answer" (with the response), "again" (the loop goes
--- on at once) or "error" (with the error object and, if there was one, the response).
+-- One attempt and the verdict on it: "answer", "again" (the loop goes on at once) or "error" (with
+-- the error object). If there is an answer, good or bad, `state` holds it afterwards.
 local function attempt(client, plan, state)
   local token
   if plan.authorize then
@@ -250,8 +259,9 @@ local function attempt(client, plan, state)
   state.attempts = state.attempts + 1
   local started = now()
   local request = state.continue_at or first_request(plan, token)
-  local response <close>, failure, why = send(client, plan, state, request)
+  local response, failure, why = send(client, plan, state, request)
   if client.closed_ then
+    state:drop()
     return "error", closed(client, plan, state)
   end
   local status_code = response and response.status_code
@@ -268,8 +278,7 @@ local function attempt(client, plan, state)
   end
   local accepted = response and (is_success(status_code) or status_code == plan.accepts)
   if accepted and (not failure or plan.suffices(response)) then
-    response.kept = true
-    return "answer", response
+    return "answer"
   end
   if failure and response and not is_success(status_code) then
     failure = nil -- the status says more than how its body ended
@@ -287,9 +296,9 @@ local function attempt(client, plan, state)
       elseif not another then
         local text_of_401 = error_text(client, response)
         local cause = problem.status(context_of(plan, state), response, text_of_401)
-        response.kept = true
-        return "error", problem.token(context_of(plan, state), reason, cause), response
+        return "error", problem.token(context_of(plan, state), reason, cause)
       elseif another ~= token then
+        state:drop()
         state.fresh_token = another
         state.repeats = state.repeats + 1
         return "again"
@@ -299,49 +308,40 @@ local function attempt(client, plan, state)
 
   local requested = response and retry.requested_wait(response.headers, system.realtime())
   local outcome = { status_code = status_code, failure = failure }
-  local again, cancelled = try_again(client, plan, state, outcome, requested, response)
+  local again, cancelled = try_again(client, plan, state, outcome, requested)
   if again then
     return "again"
   elseif cancelled then
     return "error", cancelled
   end
-  if response then
-    response.kept = true
-  end
   if failure then
-    return "error", problem.failure(context_of(plan, state), failure, response), response
+    return "error", problem.failure(context_of(plan, state), failure, response)
   end
   local said = error_text(client, response)
-  local err = problem.status(context_of(plan, state), response, said, requested, why)
-  return "error", err, response
+  return "error", problem.status(context_of(plan, state), response, said, requested, why)
 end
 
 --- Carries out `plan` for `client`. Returns the 2xx response (the caller closes it) and the call's
 --- state, for `call.context`; or nil and an error object. With the `state` of an earlier exchange
 --- its count of attempts goes on.
 function call.exchange(client, plan, state)
-  state = state or { attempts = 0, repeats = 0 }
+  state = state or setmetatable({ attempts = 0, repeats = 0 }, State)
+  local _ <close> = state
   local started = now()
-  local verdict, value, answer
+  local verdict, err
   repeat
-    verdict, value, answer = attempt(client, plan, state)
+    verdict, err = attempt(client, plan, state)
   until verdict ~= "again"
-  if verdict == "answer" then
+  local response = state.response
+  if not err then
     client.budget_:deposit(state.withdrawn)
-    local response <close> = value
-    response.kept = false
-    conclude(client, plan, state, response, nil, started)
-    response.kept = true
-    return response, state
   end
-  if answer then
-    local response <close> = answer
-    response.kept = false
-    conclude(client, plan, state, response, value, started)
-  else
-    conclude(client, plan, state, nil, value, started)
+  conclude(client, plan, state, response, err, started)
+  if err then
+    return nil, err
   end
-  return nil, value
+  state.response = nil -- now the caller's
+  return response, state
 end
 
 call.context = context_of

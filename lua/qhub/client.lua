@@ -175,12 +175,15 @@ local function perform(client, row, first, second, given)
   if not response then
     return nil, state
   end
-  response.kept = false
-  local held <close> = response
-  local value, message, line, column = row.answer(client, held)
+  local value, message, line, column = row.answer(client, response)
+  local err
   if value == nil then
     local context = call.context(plan, state)
-    return nil, problem.decode(context, held, held.body, message, line, column)
+    err = problem.decode(context, response, response.body, message, line, column)
+  end
+  response:close() -- a whole answer holds nothing but memory, so a raise above leaks nothing
+  if err then
+    return nil, err
   end
   return value
 end

@@ -221,7 +221,6 @@ local function client_credentials(given)
     local response, err = call.exchange(client, plan)
     local reason, attempts
     if response then
-      response.kept = false
       local answer <close> = response
       local token, lifetime = read_answer(answer.body, secrets)
       if token then

@@ -120,8 +120,7 @@ local function ask(self)
   if not response then
     return nil, exchange
   end
-  local held <close> = response
-  held.kept = false
+  self.response = response
   self.exchange, self.brought = exchange, 0
   plan.on_response, plan.resumes = false, true -- told once for each file
   local ok, why = (is_rest and go_on or begin)(self, response)
@@ -129,16 +128,17 @@ local function ask(self)
     -- The part of an earlier call is of no use now: begin anew, with this answer if it can be.
     self.position = 0
     if response.status_code ~= 200 then
-      held:close()
+      release(self)
       return ask(self)
     end
     ok, why = begin(self, response)
   end
   if not ok then
+    release(self)
     return nil, failed(self, lasting(why), response)
+  elseif self.finished then
+    release(self)
   end
-  held.kept = not self.finished
-  self.response = held.kept and response or nil
   return true
 end
 

@@ -4,13 +4,14 @@
 -- (the `transport` option). Above it all rules are the same. A transport knows nothing of tokens,
 -- retries, redirects or JSON.
 --
--- `send(request)` takes method, url, headers (lower-case names), body, timeout, connect_timeout,
+-- `send(request, holder)` takes method, url, headers (lower-case names), body, timeout, connect_timeout,
 -- deadline (monotonic), stream (largest chunk in bytes; else the body is kept whole), max_bytes (cap
 -- of a whole body), decode (ask for compression), once (never on the wire twice); header_lines, when
 -- they are written out already. What there is none of is nil or false.
--- It returns a response, or nil and a failure, or both when the answer broke off:
+-- It sets `holder.response` as soon as there is something to close, so that its caller can, whatever
+-- happens meanwhile; and returns a response, or nil and a failure, or both when the answer broke off:
 --   response: status_code, headers, body (whole) or read(n) -> chunk | nil at the end | nil and a
---             failure; close(); as a to-be-closed variable it closes itself unless `kept` is set.
+--             failure; close(), also as a to-be-closed variable.
 --   failure:  kind ("network", "timeout", "cancelled", "too_large"), message, phase, sent, stale,
 --             code (libcurl's, if it is one).
 
@@ -47,11 +48,7 @@ function EngineResponse:close()
   loop.release(self.transfer) -- another task may be reading
 end
 
-function EngineResponse.__close(response)
-  if not response.kept then
-    response.transfer:close()
-  end
-end
+EngineResponse.__close = EngineResponse.close
 
 local function failure_of(transfer)
   local kind, message, details = transfer:failure()
@@ -96,7 +93,7 @@ end
 
 --- The transport over `session` (an engine session: the connection settings of one client).
 function transport.over_engine(session)
-  return function(request)
+  return function(request, holder)
     local lines = request.header_lines or headers.lines(request.headers)
     request.header_lines = lines
     local transfer, kind, message = session:start(request)
@@ -106,7 +103,8 @@ function transport.over_engine(session)
       end
       return nil, { kind = kind, message = message, sent = false }
     end
-    local response <close> = setmetatable({ transfer = transfer, kept = false }, EngineResponse)
+    local response = setmetatable({ transfer = transfer }, EngineResponse)
+    holder.response = response
     local deadline, stream = request.deadline, request.stream
     local state = transfer:state()
     while state ~= "done" and not (stream and state == "open") do
@@ -122,7 +120,6 @@ function transport.over_engine(session)
       return nil, failure
     end
     response.status_code = status_code
-    response.kept = true
     if stream then
       -- A body that broke off early is found out by whoever reads it.
       response.deadline = deadline
@@ -142,11 +139,7 @@ function ForeignResponse:close()
   self.next_chunk, self.rest = nil, nil
 end
 
-function ForeignResponse.__close(response)
-  if not response.kept then
-    response:close()
-  end
-end
+ForeignResponse.__close = ForeignResponse.close
 
 local function unusable(what, value)
   error("qhub: the transport function must return " .. what .. ", got " .. show.value(value), 0)
@@ -201,7 +194,7 @@ end
 
 --- The transport over `call`, the function that the program gave as `transport`.
 function transport.over_function(call)
-  return function(request)
+  return function(request, holder)
     if request.deadline and request.deadline <= loop.now() then
       return nil, timed_out("total", "total_timeout passed", false)
     end
@@ -240,7 +233,7 @@ function transport.over_function(call)
     elseif body ~= nil then
       unusable("a body that is a string or a function", body)
     end
-    response.kept = true
+    holder.response = response
     if request.stream then
       return response
     end
