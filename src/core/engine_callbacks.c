@@ -94,7 +94,10 @@ static int about_to_send(void *user, char *address, char *own_address, int port,
   qhub_timers *timers = &transfer->session->engine->timers;
   (void)own_address;
   (void)own_port;
-  if (transfer->sends > 0) return CURL_PREREQFUNC_ABORT;
+  if (transfer->sends > 0) {
+    transfer->refused = true;
+    return CURL_PREREQFUNC_ABORT;
+  }
   transfer->sends = 1;
   transfer->reused = !transfer->opened;
   transfer->port = port;

@@ -106,6 +106,9 @@ static void explain_network(qhub_transfer *transfer, CURLcode code) {
 static qhub_failure_kind kind_of(const qhub_transfer *transfer, CURLcode code) {
   if (transfer->verdict != QHUB_FAIL_NONE) return transfer->verdict;
   if (code == CURLE_OUT_OF_MEMORY) return QHUB_FAIL_MEMORY;
+  /* The only callback of ours that aborts refuses to send twice; but this is also how libcurl tells
+  ** that it had no memory for a descriptor. */
+  if (code == CURLE_ABORTED_BY_CALLBACK && !transfer->refused) return QHUB_FAIL_MEMORY;
   if (code == CURLE_OPERATION_TIMEDOUT) return QHUB_FAIL_TIMEOUT;
   return QHUB_FAIL_NETWORK;
 }

@@ -69,11 +69,10 @@ struct qhub_engine {
 struct qhub_pool {
   qhub_link link; /* in engine->pools */
   qhub_engine *engine;
-  CURLM *multi;
+  CURLM *multi; /* NULL: to be made again */
   double timer; /* when libcurl wants to be called; INFINITY: never */
   long max_connections;
   size_t sessions;
-  size_t active; /* transfers inside libcurl */
   bool broken;   /* a descriptor could not be watched: what is under way is given up */
   qhub_link lanes;
   size_t lane_count;
@@ -162,6 +161,7 @@ struct qhub_transfer {
   /* progress, noted by the callbacks */
   double last_activity;
   unsigned sends;   /* how often the request went onto a connection */
+  bool refused;     /* libcurl wanted to send it again */
   bool opened;      /* a connection was opened for it */
   bool reused;      /* the first send went over a kept connection */
   bool paused;
@@ -222,6 +222,9 @@ qhub_pool *qhub_pool_acquire(qhub_engine *engine, long max_connections);
 
 /* One session less; the last one frees the pool and its connections. */
 void qhub_pool_release(qhub_pool *pool);
+
+/* Makes the multi handle if there is none: it was given up when memory was short. */
+bool qhub_pool_open(qhub_pool *pool);
 
 /* The lane for an origin, made if need be; NULL when memory is short. */
 qhub_lane *qhub_pool_lane(qhub_pool *pool, const char *origin, size_t length);

@@ -13,23 +13,42 @@
 
 enum { MANY_LANES = 16, FEWEST_KEPT = 8 };
 
+bool qhub_pool_open(qhub_pool *pool) {
+  if (pool->multi != NULL) return true;
+  pool->timer = INFINITY;
+  pool->multi = curl_multi_init();
+  if (pool->multi == NULL) return false;
+  if (qhub_callbacks_install_multi(pool) != CURLM_OK) {
+    curl_multi_cleanup(pool->multi);
+    pool->multi = NULL;
+    return false;
+  }
+  long kept = pool->max_connections > FEWEST_KEPT ? pool->max_connections : FEWEST_KEPT;
+  (void)curl_multi_setopt(pool->multi, CURLMOPT_MAXCONNECTS, kept);
+  (void)curl_multi_setopt(pool->multi, CURLMOPT_PIPELINING, (long)CURLPIPE_MULTIPLEX);
+  return true;
+}
+
+/* Lets go of the multi handle and all connections. */
+static void close_multi(qhub_pool *pool) {
+  qhub_held_signal held;
+  qhub_sigpipe_begin(pool->engine, &held);
+  if (pool->multi != NULL) curl_multi_cleanup(pool->multi);
+  qhub_sigpipe_end(&held);
+  pool->multi = NULL;
+}
+
 static qhub_pool *make_pool(qhub_engine *engine, long max_connections) {
   qhub_pool *pool = calloc(1, sizeof *pool);
   if (pool == NULL) return NULL;
   qhub_link_init(&pool->link);
   qhub_link_init(&pool->lanes);
   pool->engine = engine;
-  pool->timer = INFINITY;
   pool->max_connections = max_connections;
-  pool->multi = curl_multi_init();
-  if (pool->multi == NULL || qhub_callbacks_install_multi(pool) != CURLM_OK) {
-    if (pool->multi != NULL) curl_multi_cleanup(pool->multi);
+  if (!qhub_pool_open(pool)) {
     free(pool);
     return NULL;
   }
-  long kept = max_connections > FEWEST_KEPT ? max_connections : FEWEST_KEPT;
-  (void)curl_multi_setopt(pool->multi, CURLMOPT_MAXCONNECTS, kept);
-  (void)curl_multi_setopt(pool->multi, CURLMOPT_PIPELINING, (long)CURLPIPE_MULTIPLEX);
   qhub_link_append(&engine->pools, &pool->link);
   return pool;
 }
@@ -49,10 +68,7 @@ qhub_pool *qhub_pool_acquire(qhub_engine *engine, long max_connections) {
 
 void qhub_pool_release(qhub_pool *pool) {
   if (--pool->sessions > 0) return;
-  qhub_held_signal held;
-  qhub_sigpipe_begin(pool->engine, &held);
-  curl_multi_cleanup(pool->multi);
-  qhub_sigpipe_end(&held);
+  close_multi(pool);
   qhub_link *next;
   for (qhub_link *at = pool->lanes.next; at != &pool->lanes; at = next) {
     next = at->next;
@@ -112,10 +128,12 @@ void qhub_pool_pump(qhub_pool *pool) {
 
 void qhub_pool_act(qhub_pool *pool, curl_socket_t fd, int events) {
   int running;
-  (void)curl_multi_socket_action(pool->multi, fd, events, &running);
+  /* Memory was too short to watch a descriptor: its transfer would never hear of it. */
+  if (curl_multi_socket_action(pool->multi, fd, events, &running) != CURLM_OK) pool->broken = true;
 }
 
-/* Gives up everything that the pool has inside libcurl. */
+/* Gives up everything that the pool has inside libcurl, and the multi handle: libcurl 7.88 divides
+** by zero when it uses a descriptor again that it had no memory to remember. */
 static void give_up(qhub_pool *pool) {
   qhub_link *sessions = &pool->engine->sessions;
   for (qhub_link *at = sessions->next; at != sessions; at = at->next) {
@@ -128,6 +146,7 @@ static void give_up(qhub_pool *pool) {
       if (transfer->handle != NULL) qhub_transfer_settle(transfer, CURLE_OK, QHUB_FAIL_MEMORY);
     }
   }
+  close_multi(pool);
   pool->broken = false;
 }
 
@@ -135,6 +154,7 @@ void qhub_pool_collect(qhub_pool *pool) {
   const CURLMsg *message;
   int left;
   bool ended = false;
+  if (pool->multi == NULL) return;
   while ((message = curl_multi_info_read(pool->multi, &left)) != NULL) {
     if (message->msg != CURLMSG_DONE) continue;
     qhub_handle *handle = NULL;

@@ -136,7 +136,6 @@ static void detach(qhub_transfer *transfer, bool clean) {
     transfer->handle = NULL;
     transfer->lane->active--;
     transfer->lane->last_finish = engine->now;
-    session->pool->active--;
   }
   engine->active_count--;
   transfer->lane = NULL;
@@ -165,6 +164,10 @@ void qhub_transfer_settle(qhub_transfer *transfer, CURLcode code, qhub_failure_k
 bool qhub_transfer_activate(qhub_transfer *transfer) {
   qhub_session *session = transfer->session;
   qhub_engine *engine = session->engine;
+  if (!qhub_pool_open(session->pool)) {
+    qhub_failure_set(transfer, CURLE_OUT_OF_MEMORY, QHUB_FAIL_NONE);
+    return false;
+  }
   qhub_handle *handle = qhub_handle_take(session, transfer);
   if (handle == NULL) return false;
   if (curl_multi_add_handle(session->pool->multi, handle->easy) != CURLM_OK) {
@@ -174,7 +177,6 @@ bool qhub_transfer_activate(qhub_transfer *transfer) {
   }
   transfer->handle = handle;
   transfer->lane->active++;
-  session->pool->active++;
   transfer->state = QHUB_TRANSFER_ACTIVE;
   transfer->last_activity = engine->now;
   double patience = transfer->connect_timeout + CONNECT_GRACE;
