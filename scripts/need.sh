@@ -85,6 +85,7 @@ probe_build() {
 probe_demo() {
   wants lua5.4 has lua5.4
   wants lua-cqueues lua_module cqueues
+  wants lua-luaossl lua_module openssl.digest
 }
 probe_test() {
   probe_demo
