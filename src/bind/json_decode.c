@@ -278,7 +278,7 @@ static void take_slices(decoder *d) {
   for (;;) {
     if (scanner->watched > 0) {
       const char *comma = scanner->levels[scanner->watched].comma;
-      if (comma != NULL && comma > scanner->mark) take_items(d, comma);
+      if (comma != NULL) take_items(d, comma);
     }
     if (scanner->watched == scanner->depth) return;
     if ((size_t)(scanner->position - scanner->mark) <= scanner->window) return;

@@ -101,7 +101,7 @@ static decimal shortest(uint64_t fraction, int biased_exponent) {
   uint64_t tens = below / 10;
   bool lower_ten_fits = lower <= 40 * tens;
   bool upper_ten_fits = 40 * tens + 40 <= upper;
-  if (tens > 0 && lower_ten_fits != upper_ten_fits) {
+  if (lower_ten_fits != upper_ten_fits) {
     return (decimal){tens + upper_ten_fits, k + 1};
   }
   bool below_fits = lower <= 4 * below;
@@ -268,7 +268,8 @@ static bool mantissa_is_exact(const literal_parts *parts) {
 ** power: the idea of Daniel Lemire, "Number parsing at a gigabyte per second" (2021). The power may
 ** be too large by less than one unit in its last place, the product therefore by less than one unit
 ** of its middle word. This matters only where the product lies on the middle between two doubles
-** or less than that above it. Then, and where the result is no normal double, returns false. */
+** or less than that above it. Then, and where the table ends, returns false; it ends so far above
+** the subnormal doubles that none comes out here. */
 static bool multiply_out(uint64_t mantissa, int64_t exponent, double *result) {
   enum { EXACT_POWERS = 55 };  /* 10^0 to 10^55 fit 128 bits */
   if (mantissa == 0) {
@@ -287,7 +288,7 @@ static bool multiply_out(uint64_t mantissa, int64_t exponent, double *result) {
 
   int cut = (high >> 63) != 0 ? 11 : 10; /* leaves 53 bits */
   int biased = cut + floor_log2_of_power_of_10(k) + 1 - leading_zeros + EXPONENT_BIAS;
-  if (biased < 1 || biased >= EXPONENT_MASK) return false;
+  if (biased >= EXPONENT_MASK) return false;
   uint64_t rest = high & ((UINT64_C(1) << cut) - 1);
   uint64_t half = UINT64_C(1) << (cut - 1);
   bool exact = k >= 0 && k <= EXACT_POWERS;

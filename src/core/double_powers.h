@@ -10,8 +10,7 @@
 **       g = -((-(n << max(s, 0))) // (d << max(-s, 0)))
 **       print("{0x%016x, 0x%016x}," % (g >> 64, g & (2**64 - 1)))
 **
-** (Python; two entries to a line). spec/json_spec.lua compares what is written with these digits
-** against exact conversions.
+** (Python; two entries to a line). spec/json_powers_spec.lua checks each entry.
 */
 #ifndef QHUB_DOUBLE_POWERS_H
 #define QHUB_DOUBLE_POWERS_H
