@@ -39,8 +39,13 @@ function download.checked(path, given, where, checkers)
   return options.checked(given, checkers or download.checkers, where)
 end
 
--- An error of kind "file". `message` names the path and what the system says of it.
-local function failed(source, path, message, errno)
+-- An error of kind "file". `message` names a path and what the system says of it; of `part`, whose
+-- name is nobody's choice, it is made to name the target.
+local function failed(source, path, message, errno, part)
+  local name = part and part:path()
+  if name and message:sub(1, #name) == name then
+    message = path .. message:sub(#name + 1)
+  end
   return errors.new {
     kind = "file",
     message = source.where .. ": " .. show.line(message, 1000),
@@ -228,7 +233,7 @@ function download.save(source, path, o)
     end
     ok, message, errno = part:append(chunk)
     if not ok then
-      return nil, failed(source, target, message, errno)
+      return nil, failed(source, target, message, errno, part)
     end
     reporter:update(part:size(), reader.size)
   end
