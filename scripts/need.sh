@@ -90,6 +90,7 @@ probe_demo() {
 probe_test() {
   probe_demo
   wants lua-busted busted_module
+  wants lua-luv lua_module luv
   wants openssl has openssl
   unpacks nginx has nginx
 }
