@@ -539,6 +539,23 @@ describe("the list in wait_all", function()
     assert.equal(3, counts.status)
   end)
 
+  it("that lags is given up quickly, however many executions there are", function()
+    local time <close> = virtual_time()
+    local parts, statuses = {}, {}
+    for index = 1, 100 do
+      parts[index] = ('{"id":"r%d","status":"RUNNING"}'):format(index)
+      statuses["r" .. index] = "SUCCEEDED"
+    end
+    local client, list, counts = playing({ "[" .. table.concat(parts, ",") .. "]" }, statuses)
+    for index = 1, 100 do
+      list[index] = client:execution("r" .. index)
+    end
+    local started = time.now()
+    assert(client:wait_all(list))
+    assert.is_true(time.now() - started < 90)
+    assert.equal(100, counts.status)
+  end)
+
   it("ends the wait with 401", function()
     local client, list, counts = playing { { status_code = 401 } }
     local _, err = client:wait_all(list)
