@@ -95,8 +95,8 @@ describe("core.engine", function()
   end
 
   -- Runs a script in an interpreter of its own, with engine, session and start(); returns what it
-  -- wrote, and whether it ended well.
-  local function run_script(text)
+  -- wrote, and whether it ended well. A signal is sent when it has begun.
+  local function run_script(text, signal)
     local path = os.tmpname()
     local file <close> = assert(io.open(path, "w"))
     file:write(
@@ -118,6 +118,9 @@ describe("core.engine", function()
     )
     file:flush()
     local child = process.start("lua5.4 " .. path .. " 2>&1")
+    if signal then
+      child:signal(signal)
+    end
     local output, ok = child:wait()
     os.remove(path)
     return output, ok
@@ -157,7 +160,7 @@ describe("core.engine", function()
         assert.equal("", transfer:body())
         assert.equal("yes", transfer:header "x-empty")
       end
-      local head = fetch("/headers?n=1000", { method = "HEAD" })
+      local head = fetch("/headers?n=10", { method = "HEAD" })
       assert.equal("4", head:header "content-length")
       assert.equal("", head:body())
       assert.is_nil((head:failure()))
@@ -348,9 +351,11 @@ describe("core.engine", function()
     end)
 
     it("for size comes also from headers without end", function()
-      local transfer = fetch "/headers?n=60&size=9000"
-      assert.equal("too_large", failure_of(transfer).kind)
-      assert.is_nil(transfer:status())
+      for _, path in ipairs { "/headers?n=60&size=9000", "/headers?n=3000" } do
+        local transfer = fetch(path)
+        assert.equal("too_large", failure_of(transfer).kind)
+        assert.is_nil(transfer:status())
+      end
     end)
   end)
 
@@ -751,6 +756,30 @@ describe("core.engine", function()
         engine:session { [name] = value }
       end)
     end
+  end)
+
+  it("stops at once for a signal #process #timing", function()
+    local output, ok = run_script(
+      [[
+      transfer = start "/silence"
+      while transfer:state() ~= "done" do
+        engine:step()
+      end
+    ]],
+      "INT"
+    )
+    assert.is_nil(ok)
+    assert.truthy(output:find("interrupted!", 1, true))
+  end)
+
+  it("is told apart from a proxy that does not connect", function()
+    local proxied = engine:session { proxy = server.url }
+    local transfer = fetch("https://127.0.0.1:1/", nil, proxied)
+    local failure = failure_of(transfer)
+    assert.equal("network", failure.kind)
+    assert.equal("connect", failure.details.phase)
+    assert.is_false(failure.details.sent)
+    assert.is_nil(transfer:status())
   end)
 
   it("uses a proxy when told, and none when told so", function()

@@ -113,12 +113,17 @@ static qhub_failure_kind kind_of(const qhub_transfer *transfer, CURLcode code) {
   return QHUB_FAIL_NETWORK;
 }
 
-/* Whether a byte of the request may have left. What libcurl counts is what the connection
-** accepted: with TLS or HTTP/2 that may be less than what the peer got to see, never more than
-** what it counts. A CONNECT to a proxy is counted too, but comes before `sends`. */
+/* Whether a byte of the request may have left. libcurl counts what the connection accepted, under
+** TLS too, and no byte leaves uncounted. HTTP/2 is the exception: a request without a body is whole
+** with its first frame, which may have left before the same call failed at another frame, and is
+** then not counted. A CONNECT to a proxy is counted too, but comes before `sends`. */
 static bool may_have_left(const qhub_transfer *transfer) {
-  bool counted = transfer->handle != NULL && transfer->handle->counts_sends;
-  return transfer->sent_bytes > 0 && (!counted || transfer->sends > 0);
+  const qhub_handle *handle = transfer->handle;
+  if (handle == NULL) return false;
+  if (!handle->counts_sends) return transfer->sent_bytes > 0;
+  if (transfer->sends == 0) return false;
+  bool whole_at_once = transfer->upload_length == 0 && handle->pipewait != 0; /* HTTP/2, maybe */
+  return transfer->sent_bytes > 0 || whole_at_once;
 }
 
 void qhub_failure_set(qhub_transfer *transfer, CURLcode code, qhub_failure_kind kind) {

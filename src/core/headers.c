@@ -3,8 +3,12 @@
 
 #include <string.h>
 
+/* Joining the values of one name takes time by the square of their number. */
+enum { MOST_FIELDS = 2000 };
+
 void qhub_headers_init(qhub_headers *headers, size_t limit) {
   qhub_buffer_init(&headers->text, limit);
+  headers->count = 0;
   headers->status = 0;
   headers->version = 0;
   headers->complete = false;
@@ -47,6 +51,7 @@ static qhub_headers_result begin_block(qhub_headers *headers, const char *line, 
   headers->version = version;
   headers->status = status;
   headers->text.length = 0;
+  headers->count = 0;
   return QHUB_HEADERS_MORE;
 }
 
@@ -75,6 +80,7 @@ static qhub_headers_result extend_last(qhub_headers *headers, const char *text, 
 static qhub_headers_result add_field(qhub_headers *headers, const char *name, size_t name_length,
                                      const char *value, size_t value_length) {
   char *room;
+  if (headers->count == MOST_FIELDS) return QHUB_HEADERS_TOO_LARGE;
   qhub_headers_result result = room_for(headers, name_length + value_length + 2, &room);
   if (result != QHUB_HEADERS_MORE) return result;
   for (size_t i = 0; i < name_length; i++) room[i] = lower(name[i]);
@@ -82,6 +88,7 @@ static qhub_headers_result add_field(qhub_headers *headers, const char *name, si
   if (value_length > 0) memcpy(room + name_length + 1, value, value_length);
   room[name_length + 1 + value_length] = '\0';
   headers->text.length += name_length + value_length + 2;
+  headers->count++;
   return QHUB_HEADERS_MORE;
 }
 

@@ -2,8 +2,9 @@
 ** The header block of the final answer, gathered line by line as it arrives.
 **
 ** Interim blocks (1xx) are dropped when the next status line comes; whatever follows the final
-** block (trailers) is ignored. Names are kept in lower case. The whole block is bounded. Assumes
-** that lines come one per call, as an HTTP library hands them over. Knows neither Lua nor curl.
+** block (trailers) is ignored. Names are kept in lower case. The whole block is bounded, in bytes
+** and in fields. Assumes that lines come one per call, as an HTTP library hands them over. Knows
+** neither Lua nor curl.
 */
 #ifndef QHUB_HEADERS_H
 #define QHUB_HEADERS_H
@@ -20,6 +21,7 @@ typedef enum {
 
 typedef struct {
   qhub_buffer text; /* "name NUL value NUL" for each field, in order of arrival */
+  size_t count;     /* of fields */
   int status;       /* 0 until a status line came */
   int version;      /* 10, 11, 20, 30; 0 until a status line came */
   bool complete;    /* the final block is all there */
