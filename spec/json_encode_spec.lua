@@ -29,6 +29,8 @@ describe("json.encode", function()
     assert_refused(print, "value", "a function cannot be written")
     assert_refused({ a = { b = coroutine.create(print) } }, "a.b", "a thread cannot be written")
     assert_refused({ io.stdout }, "value[1]", "FILE*")
+    local address = debug.upvalueid(refusal, 1) -- a light userdata other than NULL
+    assert_refused({ address }, "value[1]", "a userdata cannot be written")
     assert.error_matches(function()
       json.encode()
     end, "value expected")

@@ -271,8 +271,9 @@ static void open_item(decoder *d) {
   scanner->mark = scanner->levels[scanner->watched].open + 1;
 }
 
-/* The scanner has gone a slice beyond the mark: takes what is complete, from the watched container
-** inwards, until less than a slice is left. */
+/* The scanner has gone a slice beyond the mark and stands behind a comma: takes what is complete,
+** from the watched container inwards, until less than a slice is left. That is so in the innermost
+** one at the latest, for its last comma is the one before the scanner. */
 static void take_slices(decoder *d) {
   qhub_json_scanner *scanner = &d->scanner;
   for (;;) {
@@ -280,7 +281,6 @@ static void take_slices(decoder *d) {
       const char *comma = scanner->levels[scanner->watched].comma;
       if (comma != NULL) take_items(d, comma);
     }
-    if (scanner->watched == scanner->depth) return;
     if ((size_t)(scanner->position - scanner->mark) <= scanner->window) return;
     open_item(d);
   }
