@@ -49,7 +49,7 @@ fi
 root=$(mktemp -d "$tmp/qhub-try-$suite.XXXXXX")
 leave() {
   status=$?
-  umount "$root/proc" 2>/dev/null || :
+  umount "$root/proc" "$root/dev/pts" 2>/dev/null || :
   if [ -n "${QHUB_TRY_KEEP:-}" ]; then echo "try_debian: kept $root"; else rm -rf "$root"; fi
   exit "$status"
 }
@@ -60,6 +60,8 @@ chmod 755 "$root" # mktemp made it for root alone
 cp -L /etc/resolv.conf "$root/etc/resolv.conf"
 cp -L /etc/hosts "$root/etc/hosts"
 mount -t proc proc "$root/proc"
+mount -t devpts -o newinstance,ptmxmode=0666 devpts "$root/dev/pts"
+ln -sf pts/ptmx "$root/dev/ptmx"
 
 mkdir -p "$root/root/qhub"
 if [ -n "${QHUB_TRY_WORKTREE:-}" ]; then
