@@ -2,8 +2,8 @@
 ** core.json.encode with values that the input describes: what it writes must decode to the same
 ** value to the last bit, and what it refuses it must refuse for a reason.
 **
-** The input is a program of one-byte instructions for a value (see `build`). Values that JSON cannot
-** hold are part of it.
+** The input is a program of one-byte instructions for a value (see `build`). Values that JSON
+** cannot hold are part of it.
 ** `make fuzz` builds and runs it; see fuzz/README.md.
 */
 #include "json_fuzz.h"

@@ -103,8 +103,8 @@ static void push_string(decoder *d) {
 
 /* ---- the walk ---------------------------------------------------------------------------- */
 
-/* cJSON has returned another tree than the text describes. The text is valid, so this is no fault of
-** the caller's. */
+/* cJSON has returned another tree than the text describes. The text is valid, so this is no fault
+** of the caller's. */
 static _Noreturn void raise_parser(decoder *d) {
   luaL_error(d->L, "JSON: cJSON %s could not parse a valid text", cJSON_Version());
   __builtin_unreachable(); /* luaL_error is not declared as what it is */

@@ -344,11 +344,12 @@ static void write_object(encoder *e, int index, qhub_json_step *step, mark kind)
 /* `outer` stands at this table; it is NULL for the outermost one.  [-0, +0] */
 static void write_table(encoder *e, int index, const qhub_json_step *outer) {
   lua_State *L = e->L;
-  qhub_json_step step = {outer, lua_topointer(L, index), 0, 0, outer != NULL ? outer->depth + 1 : 1};
+  int depth = outer != NULL ? outer->depth + 1 : 1;
+  qhub_json_step step = {outer, lua_topointer(L, index), 0, 0, depth};
   for (const qhub_json_step *same = outer; same != NULL; same = same->outer) {
     if (same->table == step.table) refuse_cycle(e, outer, same);
   }
-  if (step.depth > QHUB_JSON_MAX_DEPTH) {
+  if (depth > QHUB_JSON_MAX_DEPTH) {
     lua_pushfstring(L, "more than %d tables within each other", QHUB_JSON_MAX_DEPTH);
     qhub_json_raise_at(L, outer);
   }

@@ -50,7 +50,7 @@ static bool is_plain(char byte) {
   return code >= 0x20 && code < 0x80 && code != '"' && code != '\\';
 }
 
-/* Sets the highest bit of (at least) the lowest byte of `word` that is zero; no bit when none is. */
+/* Sets the highest bit of (at least) the lowest byte of `word` that is zero; none when none is. */
 static uint64_t zero_bytes(uint64_t word) {
   return (word - UINT64_C(0x0101010101010101)) & ~word & UINT64_C(0x8080808080808080);
 }
