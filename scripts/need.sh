@@ -60,7 +60,7 @@ lua_header() {
   return 1
 }
 lua_module() { lua5.4 -e "require '$1'"; }
-# Debian 11 has luaossl and busted for Lua 5.3 at most. scripts/run_specs.sh makes do with the latter.
+# Debian 11 has luaossl and busted for Lua 5.3 at most; scripts/run_specs.sh copes with the latter.
 debian_11() { grep -qs '^VERSION_ID="11"' /etc/os-release; }
 busted_module() { lua_module busted.core || [ -f /usr/share/lua/5.3/busted/core.lua ]; }
 ca_bundle() {
