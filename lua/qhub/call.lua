@@ -55,12 +55,13 @@ end
 local function first_request(plan, token)
   local wire = plan.wire
   if wire.token ~= token or not wire.headers then
-    wire.token = token
-    wire.headers = headers.merged(plan.fields)
+    local fields = headers.merged(plan.fields)
     if token then
-      wire.headers.authorization = "Bearer " .. token
+      fields.authorization = "Bearer " .. token
     end
-    wire.header_lines = headers.lines(wire.headers)
+    wire.headers = nil -- until all three belong together: memory may give out in between
+    wire.token, wire.header_lines = token, headers.lines(fields)
+    wire.headers = fields
   end
   plan.headers, plan.header_lines = wire.headers, wire.header_lines
   return plan
@@ -159,7 +160,7 @@ local function conclude(client, plan, state, response, err, started)
       error = err and err.kind .. ": " .. err.message,
     }, state.token)
   end
-  if response and plan.on_response then
+  if response and response.status_code and plan.on_response then
     plan.on_response {
       status_code = response.status_code,
       headers = response.headers,

@@ -8,6 +8,10 @@
 -- Between two rounds every task is in exactly one place: in `runnable` (it goes on in this round),
 -- parked (for a transfer, a due time, or a wake-up by hand), or done. Ctrl-C works because the
 -- engine's step returns when a signal arrives and the interpreter's hook then runs in these loops.
+--
+-- Memory may give out anywhere. So what moves a task from one place to another needs none: the
+-- queue runs through the tasks themselves, and the fields that are set there are all in a task from
+-- its beginning (`loop.new_task`), false rather than nil, so that they keep their place in it.
 
 local core = require "qhub.core"
 local timers = require "qhub.timers"
@@ -23,7 +27,8 @@ local task_of = setmetatable({}, { __mode = "k" }) -- coroutine -> task
 local waiting = setmetatable({}, { __mode = "k" }) -- transfer -> the task parked for it
 local due = timers.new() -- parked tasks with a deadline
 local owned = setmetatable({}, { __mode = "k" }) -- client -> set of the tasks asleep in its calls
-local runnable = { first = 1, last = 0 } -- queue of tasks
+local first, last -- queue of the tasks that can go on, by their field `next`
+local turns = 0 -- how often a task was put into it
 
 loop.now = monotonic
 
@@ -52,23 +57,58 @@ function loop.running()
   return task_of[coroutine_running()]
 end
 
-local function enqueue(task)
-  local last = runnable.last + 1
-  runnable.last = last
-  runnable[last] = task
+--- A task that will run `fn(...)`. For what the other fields mean see `tasks.lua`; those of this
+--- module are private.
+function loop.new_task(fn, ...)
+  return {
+    thread = coroutine.create(fn),
+    arguments = table.pack(...),
+    parked = false,
+    transfer = false,
+    owner = false,
+    reason = false,
+    cancelled = false,
+    cancellations = 0,
+    forgotten = false,
+    due = 0,
+    timer_index = false,
+    next = false,
+    turn = 0,
+  }
 end
 
--- Takes a parked task out of everything that could wake it.
+local function enqueue(task)
+  turns = turns + 1
+  task.turn, task.next = turns, false
+  if last then
+    last.next = task
+  else
+    first = task
+  end
+  last = task
+end
+
+local function dequeue()
+  local task = first
+  first = task.next or nil
+  if not first then
+    last = nil
+  end
+  task.next = false
+  return task
+end
+
+-- Takes a task out of everything that could wake it.
 local function unpark(task)
   task.parked = false
   if task.transfer then
     waiting[task.transfer] = nil
-    task.transfer = nil
+    task.transfer = false
   end
   due:remove(task)
   if task.owner then
     owned[task.owner][task] = nil
-    task.owner = nil
+    task.owner = false
   end
 end
 
@@ -76,7 +116,7 @@ end
 function loop.wake(task, reason)
   if task.parked then
     unpark(task)
-    task.reason = reason
+    task.reason = reason or false
     enqueue(task)
   end
 end
@@ -87,19 +127,20 @@ local function park(task, transfer, deadline, owner)
     task.cancelled = false
     return nil, "cancelled"
   end
-  task.parked, task.reason = true, nil
+  unpark(task) -- of a wait that memory did not suffice for, something may be left
   if transfer then
-    task.transfer = transfer
     waiting[transfer] = task
-  end
-  if deadline then
-    due:add(task, deadline)
+    task.transfer = transfer
   end
   if owner then
     owned[owner] = owned[owner] or {}
     owned[owner][task] = true
     task.owner = owner
   end
+  if deadline then
+    due:add(task, deadline)
+  end
+  task.parked, task.reason = true, false
   yield()
   if task.cancelled then
     task.cancelled = false
@@ -160,10 +201,12 @@ end
 function loop.sleep_until(deadline, owner)
   local task = loop.current()
   if task then
-    local ok, reason = park(task, nil, deadline, owner)
-    if not ok and reason == "cancelled" then
-      return nil, reason
-    end
+    repeat
+      local ok, reason = park(task, nil, deadline, owner)
+      if not ok and reason == "cancelled" then
+        return nil, reason
+      end
+    until reason == "deadline" or monotonic() >= deadline
     return true
   end
   loop.engine()
@@ -183,7 +226,7 @@ function loop.wake_sleepers(owner)
   if tasks then
     owned[owner] = nil
     for task in pairs(tasks) do
-      task.owner = nil
+      task.owner = false
       loop.wake(task, "cancelled")
     end
   end
@@ -192,7 +235,7 @@ end
 --- Ends the wait of `task` with "cancelled"; one that is not waiting now meets it at its next wait.
 function loop.cancel(task)
   task.cancelled = true
-  task.cancellations = (task.cancellations or 0) + 1
+  task.cancellations = task.cancellations + 1
   loop.wake(task)
 end
 
@@ -208,18 +251,17 @@ function loop.park(task, deadline)
   return park(task, nil, deadline)
 end
 
---- Makes `task` (a table whose `thread` is a new coroutine) known to the loop and lets it start in
---- the next round. `task.on_end(task, ok, ...)` is called with what `coroutine.resume` gave.
-function loop.start(task)
+--- Makes `task` known to the loop, which needs memory; `loop.start` lets it start in the next round,
+--- which needs none. `task.on_end(task, ok, ...)` is called with what `coroutine.resume` gave.
+function loop.adopt(task)
   task_of[task.thread] = task
-  enqueue(task)
 end
+
+loop.start = enqueue
 
 --- Forgets a task that is being closed from outside.
 function loop.forget(task)
-  if task.parked then
-    unpark(task)
-  end
+  unpark(task)
   task.forgotten = true
 end
 
@@ -237,7 +279,7 @@ end
 
 --- Seconds until a task is due without anything happening outside, or nil.
 function loop.timeout()
-  if runnable.first <= runnable.last then
+  if first then
     return 0
   end
   local left = engine and engine:timeout()
@@ -250,7 +292,7 @@ end
 
 --- True when nothing that this module knows of can ever wake a parked task.
 function loop.is_stuck()
-  return runnable.first > runnable.last
+  return not first
     and not due:earliest()
     and not (engine and (engine:active() > 0 or engine:timeout() == 0))
 end
@@ -260,7 +302,7 @@ end
 function loop.round(timeout)
   loop.engine()
   local earliest = due:earliest()
-  if runnable.first <= runnable.last then
+  if first then
     timeout = 0
   elseif earliest then
     timeout = math.min(timeout or math.huge, math.max(0, earliest.due - monotonic()))
@@ -275,11 +317,10 @@ function loop.round(timeout)
     end
   end
   -- Tasks that become runnable meanwhile wait for the next round, so that the network is served.
-  for index = runnable.first, runnable.last do
-    local task = runnable[index]
-    runnable[index] = nil
-    runnable.first = index + 1
-    if task and not task.forgotten then
+  local latest = turns
+  while first and first.turn <= latest do
+    local task = dequeue()
+    if not task.forgotten then
       local arguments = task.arguments
       if arguments then
         task.arguments = nil

@@ -31,50 +31,60 @@ local function cancelled_error(what)
 end
 
 -- Bookkeeping at a task's end: results or error kept for `join`, waiters woken.
+-- What needs memory comes last: without it the task has failed, and its group's run or step raises.
 local function end_task(task, ok, ...)
   local group = task.group
-  task.done = true
-  if ok then
-    task.results = table.pack(...)
-  else
-    task.failed, task.error = true, (...)
-    if not task.joined then
-      table.insert(group.failed, task)
-    end
-  end
+  task.done, task.failed, task.error = true, true, "not enough memory"
   group.live = group.live - 1
   group.members[task] = nil
   for _, joiner in ipairs(task.joiners) do
     loop.wake(joiner)
   end
-  if group.waiter and (group.live == 0 or task.is_root and task.failed) then
+  if group.waiter and (group.live == 0 or task.is_root and not ok) then
     loop.wake(group.waiter)
+  end
+  if ok then
+    task.results = table.pack(...)
+    task.failed, task.error = false, nil
+  else
+    task.error = ...
+    if not task.joined then
+      table.insert(group.failed, task)
+    end
   end
 end
 
 local function spawn_in(group, fn, ...)
-  local task = setmetatable({
-    thread = coroutine.create(fn),
-    arguments = table.pack(...),
-    group = group,
-    joiners = {},
-    on_end = end_task,
-    done = false,
-  }, Task)
-  group.live = group.live + 1
+  local task = loop.new_task(fn, ...)
+  task.group = group
+  task.on_end = end_task
+  task.joiners = {}
+  task.joined = false -- somebody waits for it, or has: its error is not lost
+  task.is_root = false
+  task.done, task.failed, task.error, task.results = false, false, false, false
+  setmetatable(task, Task)
+  loop.adopt(task)
   group.members[task] = true
+  group.live = group.live + 1
   loop.start(task)
   return task
 end
 
 -- Closes what is left of a group: to-be-closed variables of the tasks run, in the order of no
--- promise, and everything under way ends.
+-- promise, and everything under way ends. First of all none of them goes on, whatever the closing
+-- meets with.
 local function abandon(group)
-  for task in pairs(group.members) do
+  local members = group.members
+  for task in next, members do
+    loop.forget(task)
+  end
+  local task = next(members)
+  while task do -- those that are spawned meanwhile are closed, too
     loop.forget(task)
     task.joined = true
     local ok, err = coroutine.close(task.thread)
     end_task(task, false, ok and cancelled_error "run" or err)
+    task = next(members)
   end
 end
 

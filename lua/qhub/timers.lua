@@ -1,8 +1,8 @@
 -- A binary heap of entries by due time, earliest first; any entry can be taken out.
 --
 -- An entry is a table of the caller's; the heap keeps `due` (seconds on the monotonic clock) and
--- `timer_index` (its place, nil when it is not in the heap) in it. Entries of equal due time come
--- out in no particular order.
+-- `timer_index` (its place, false when it is not in the heap) in it. Entries of equal due time come
+-- out in no particular order. Lack of memory while one is added leaves the heap as it was.
 
 local timers = {}
 timers.__index = timers
@@ -49,9 +49,11 @@ end
 
 --- Adds `entry`, due at `due`. It must not be in the heap.
 function timers:add(entry, due)
-  entry.due = due
-  self.count = self.count + 1
-  sift_up(self, entry, self.count)
+  local index = self.count + 1
+  entry.due, entry.timer_index = due, false
+  self[index] = entry -- the last that may need memory: it is not counted yet
+  self.count = index
+  sift_up(self, entry, index)
 end
 
 --- Takes `entry` out if it is in the heap.
@@ -60,7 +62,7 @@ function timers:remove(entry)
   if not index then
     return
   end
-  entry.timer_index = nil
+  entry.timer_index = false
   local last = self[self.count]
   self[self.count] = nil
   self.count = self.count - 1
@@ -72,7 +74,7 @@ end
 
 --- The earliest entry (left in the heap), or nil.
 function timers:earliest()
-  return self[1]
+  return self.count > 0 and self[1] or nil
 end
 
 return timers
