@@ -251,8 +251,9 @@ function loop.park(task, deadline)
   return park(task, nil, deadline)
 end
 
---- Makes `task` known to the loop, which needs memory; `loop.start` lets it start in the next round,
---- which needs none. `task.on_end(task, ok, ...)` is called with what `coroutine.resume` gave.
+--- Makes `task` known to the loop, which needs memory; `loop.start` lets it start in the next
+--- round, which needs none. `task.on_end(task, ok, ...)` is called with what `coroutine.resume`
+--- gave.
 function loop.adopt(task)
   task_of[task.thread] = task
 end
