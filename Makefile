@@ -46,7 +46,7 @@ test: all ## run the specs: SPEC=file, FILTER=pattern, SEED=number
 	@scripts/need.sh test
 	@scripts/run_specs.sh build $(BUSTED_ARGS)
 
-bench: all ## measure: calls, streams, JSON
+bench: all ## measure beside other clients: BENCH=name; see bench/README.md
 	@scripts/need.sh bench
 	@scripts/with_build.sh build scripts/bench.sh
 

@@ -60,8 +60,7 @@ lua_header() {
   return 1
 }
 lua_module() { lua5.4 -e "require '$1'"; }
-# Debian 11 has luaossl and busted for Lua 5.3 at most; scripts/run_specs.sh copes with the latter.
-debian_11() { grep -qs '^VERSION_ID="11"' /etc/os-release; }
+# Debian 11's is for Lua 5.3 at most; scripts/run_specs.sh makes do with it.
 busted_module() { lua_module busted.core || [ -f /usr/share/lua/5.3/busted/core.lua ]; }
 ca_bundle() {
   [ -s /etc/ssl/certs/ca-certificates.crt ] || [ -s /etc/pki/tls/certs/ca-bundle.crt ] ||
@@ -71,6 +70,8 @@ fuzzer() {
   printf 'int LLVMFuzzerTestOneInput(const char *d, unsigned long n) { return !d && n; }' |
     clang -fsanitize=fuzzer -x c - -o /dev/null
 }
+
+httpx() { python3 -c 'import httpx' || /usr/bin/python3 -c 'import httpx'; }
 
 probe_build() {
   wants make has make
@@ -86,12 +87,10 @@ probe_build() {
 probe_demo() {
   wants lua5.4 has lua5.4
   wants lua-cqueues lua_module cqueues
-  debian_11 || wants lua-luaossl lua_module openssl.digest
 }
 probe_test() {
   probe_demo
   wants lua-busted busted_module
-  wants lua-luv lua_module luv
   wants openssl has openssl
   unpacks nginx has nginx
 }
@@ -108,9 +107,17 @@ probe_check() {
   wants valgrind has valgrind
   likes libclang-rt-dev fuzzer
 }
+# Those that cannot be had are left out of the tables, and the benchmarks say so.
 probe_bench() {
   probe_demo
-  wants lua-cjson lua_module cjson
+  wants openssl has openssl
+  wants valgrind has valgrind
+  unpacks nginx has nginx
+  likes lua-cjson lua_module cjson
+  likes lua-socket lua_module socket.http
+  likes curl has curl
+  likes gnuplot-nox has gnuplot
+  likes python3-httpx httpx
 }
 for group in $groups; do "probe_$group"; done
 

@@ -1,0 +1,276 @@
+-- `make bench`: measures qhub beside other clients and holds it against its goals.
+--
+--   bench/main.lua [NAME...]        NAME: status json file breaks statuses first scale; all without
+--
+-- Assumes build/bench/measure and build/bench/libcurl, and a qhub that `require` finds; see
+-- scripts/bench.sh.
+
+local contenders = require "bench.contenders"
+local report = require "bench.report"
+local runner = require "bench.runner"
+local server = require "bench.server"
+
+local MIB = 1 << 20
+local SIZES = { ["1MiB"] = MIB, ["100MiB"] = 100 * MIB, ["1GiB"] = 1024 * MIB }
+
+local function find(list, name)
+  for _, contender in ipairs(list) do
+    if contender.name == name then
+      return contender
+    end
+  end
+end
+
+local function range(contender, name, scale, format)
+  local least, greatest = contender.least[name] * scale, contender.greatest[name] * scale
+  return (format .. "–" .. format):format(least, greatest)
+end
+
+-- Median and spread of one figure of each contender, and the ratio to the first one.
+local function table_of(list, name, unit, scale, format)
+  local rows, bars = {}, {}
+  local base = list[1].median[name]
+  for i, contender in ipairs(list) do
+    local median = contender.median[name]
+    bars[i] = { contender.name, median * scale }
+    rows[i] = {
+      contender.name,
+      format:format(median * scale),
+      range(contender, name, scale, format),
+      ("%.2f"):format(median / base),
+    }
+  end
+  report.table({ "", unit, "spread", "ratio" }, rows)
+  return bars
+end
+
+local measurements = {}
+
+-- CPU time of one request: the difference of two runs, since each begins with reading its program.
+function measurements.status(site)
+  report.heading "A status call on a kept connection"
+  local list = contenders.status(site)
+  local FEW, MANY = 50, 4050
+  runner.take_turns(list, 9, function(contender)
+    local many = FEW + (MANY - FEW) * (contender.share or 1) // 1
+    local short = runner.run(contender.command .. (" %d"):format(FEW))
+    local long = runner.run(contender.command .. (" %d"):format(many))
+    return { cpu = (long.cpu - short.cpu) / (many - FEW), peak = long.peak }
+  end)
+  local bars = table_of(list, "cpu", "CPU µs a request", 1e6, "%.1f")
+  report.panel("CPU time of a status call, µs", bars)
+  local easy, qhub = find(list, "libcurl easy"), find(list, "qhub")
+  report.goal("status: CPU time / libcurl easy", qhub.median.cpu / easy.median.cpu, "<=", 1.3)
+  if not contenders.has.valgrind then
+    return
+  end
+  local rows = {}
+  for _, contender in ipairs(list) do
+    if contender.counted then
+      local short = runner.instructions(contender.command .. " 100")
+      local long = runner.instructions(contender.command .. " 300")
+      contender.instructions = (long - short) / 200
+      rows[#rows + 1] = {
+        contender.name,
+        ("%.0f"):format(contender.instructions),
+        ("%.2f"):format(contender.instructions / easy.instructions),
+      }
+    end
+  end
+  print()
+  report.table({ "", "instructions a request", "ratio" }, rows)
+  local ratio = qhub.instructions / easy.instructions
+  report.goal("status: instructions / libcurl easy", ratio, "<=", 1.45)
+end
+
+-- Bodies of 10 MB; encoding is to be twice as fast as lua-cjson, decoding three quarters as fast.
+function measurements.json()
+  local wanted = { encode = 2, decode = 0.75 }
+  for _, what in ipairs { "encode", "decode" } do
+    report.heading("JSON: " .. what .. " 10 MB of doubles")
+    local list = contenders.json(what)
+    runner.take_turns(list, 5, function(contender)
+      local run = runner.run(contender.command)
+      local seconds, bytes, wrong = run.output:match "^([%d.]+) (%d+) (%d+)\n$"
+      contender.wrong = tonumber(wrong)
+      return { seconds = tonumber(seconds), bytes = tonumber(bytes), peak = run.peak }
+    end)
+    local rows = {}
+    for i, contender in ipairs(list) do
+      rows[i] = {
+        contender.name,
+        ("%.1f"):format(contender.median.seconds * 1e3),
+        range(contender, "seconds", 1e3, "%.1f"),
+        ("%.0f"):format(contender.median.bytes / 1e6 / contender.median.seconds),
+        ("%d"):format(contender.wrong),
+        ("%.0f"):format(contender.median.peak / 1024),
+      }
+    end
+    report.table({ "", "CPU ms", "spread", "MB/s", "values changed", "peak MiB" }, rows)
+    local qhub, cjson = find(list, "qhub"), find(list, "lua-cjson")
+    report.goal(what .. ": values changed", qhub.wrong, "<=", 0)
+    if cjson then
+      local ratio = cjson.median.seconds / qhub.median.seconds
+      report.goal(what .. ": speed / lua-cjson", ratio, ">=", wanted[what])
+    end
+  end
+end
+
+function measurements.file(site)
+  local peaks = {}
+  for _, name in ipairs { "1MiB", "100MiB", "1GiB" } do
+    report.heading("A result file of " .. name .. ", chunk by chunk")
+    local list = contenders.file(site)
+    runner.take_turns(list, name == "1GiB" and 5 or 3, function(contender)
+      return runner.run(contender.command(name))
+    end)
+    local rows, bars = {}, {}
+    for i, contender in ipairs(list) do
+      local cpu = contender.median.cpu
+      bars[i] = { contender.name, cpu }
+      rows[i] = {
+        contender.name,
+        ("%.0f"):format(cpu * 1e3),
+        range(contender, "cpu", 1e3, "%.0f"),
+        ("%.2f"):format(cpu / list[1].median.cpu),
+        ("%.0f"):format(SIZES[name] / MIB / contender.median.wall),
+        ("%.1f"):format(contender.median.peak / 1024),
+      }
+    end
+    report.table({ "", "CPU ms", "spread", "ratio", "MiB/s", "peak MiB" }, rows)
+    local qhub = find(list, "qhub")
+    peaks[#peaks + 1] = qhub.greatest.peak / 1024
+    if name == "1GiB" then
+      report.panel("CPU time of 1 GiB as chunks, seconds", bars)
+      report.goal("file: CPU time / libcurl easy", qhub.median.cpu / list[1].median.cpu, "<=", 1.5)
+      local program = find(list, "curl program")
+      if program then
+        local ratio = qhub.median.cpu / program.median.cpu
+        report.goal("file: CPU time / curl program", ratio, "<", 1)
+      end
+    end
+  end
+  report.goal("file: peak memory of any size, MiB", math.max(table.unpack(peaks)), "<", 16)
+end
+
+-- A file whose connection breaks again and again must still come byte for byte.
+function measurements.breaks()
+  report.heading "1 GiB over 20 broken connections, into sha256sum"
+  local gateway <close> = require("spec.support.gateway").start { idle = 0 }
+  local simulate = { pending_ms = 0, running_ms = 0, files = { f = 1024 * MIB } }
+  local id = gateway:create(1, { simulate = simulate })[1]
+  gateway:fault {
+    match = { operation = "get_result_file" },
+    times = 20,
+    fault = { random_break = 50 * MIB },
+  }
+  local run = runner.run(contenders.pipe(gateway.url, id, "f"))
+  local requests = gateway:count(nil, "/result/")
+  print(("%d requests, %.2f s; CPU with sha256sum's %.2f s"):format(requests, run.wall, run.cpu))
+  local same = run.output:match "^%x+" == gateway:file(id, "f").sha256
+  report.goal("file with breaks: bytes differ", same and 0 or 1, "<=", 0)
+end
+
+-- Memory of a task: the slope between 1,000 and 10,000 of them, beyond that of the floor.
+local function statuses(site, secure, title)
+  local peaks = {}
+  for _, count in ipairs { 1000, 10000 } do
+    report.heading(("%d statuses, %s"):format(count, title))
+    local list = contenders.statuses(site, secure)
+    runner.take_turns(list, count == 1000 and 7 or 5, function(contender)
+      return runner.run(contender.command(count))
+    end)
+    local rows = {}
+    for i, contender in ipairs(list) do
+      local median = contender.median
+      peaks[contender.name] = peaks[contender.name] or {}
+      peaks[contender.name][count] = median.peak
+      rows[i] = {
+        contender.name,
+        ("%.1f"):format(median.cpu / count * 1e6),
+        range(contender, "cpu", 1e6 / count, "%.1f"),
+        ("%.2f"):format(median.cpu / list[1].median.cpu),
+        ("%.2f"):format(median.wall),
+        ("%.1f"):format(median.peak / 1024),
+      }
+    end
+    report.table({ "", "CPU µs each", "spread", "ratio", "wall s", "peak MiB" }, rows)
+    local ratio = find(list, "qhub").median.cpu / list[1].median.cpu
+    report.goal(("%d statuses, %s: CPU / curl_multi"):format(count, title), ratio, "<=", 1.5)
+  end
+  local function slope(name)
+    return (peaks[name][10000] - peaks[name][1000]) / 9000
+  end
+  local beyond = slope "qhub" - slope "libcurl multi"
+  report.goal(("task, %s: KiB beyond curl_multi"):format(title), beyond, "<", 8)
+end
+
+function measurements.statuses(site)
+  statuses(site, false, "64 connections")
+  statuses(site, true, "HTTP/2")
+end
+
+function measurements.first(site)
+  report.heading "From the start of the program to the first answer"
+  local list = contenders.first(site)
+  runner.take_turns(list, 21, function(contender)
+    return runner.run(contender.command)
+  end)
+  local bars = table_of(list, "wall", "wall ms", 1e3, "%.1f")
+  print()
+  table_of(list, "cpu", "CPU ms", 1e3, "%.1f")
+  report.panel("From start to first answer, ms", bars)
+  local qhub, curl, httpx = find(list, "qhub"), find(list, "curl program"), find(list, "httpx")
+  if curl then
+    report.goal("first answer: wall / curl", qhub.median.wall / curl.median.wall, "<=", 1.2)
+  end
+  if httpx then
+    report.goal("first answer: wall / httpx", qhub.median.wall / httpx.median.wall, "<", 0.1)
+  end
+end
+
+-- Each run takes one second in the simulator; what is beyond it is its and the client's time.
+function measurements.scale()
+  report.heading "Runs started, waited for, results read, against the simulator"
+  local gateway <close> = require("spec.support.gateway").start { idle = 0, record = 1 }
+  local rows = {}
+  for _, count in ipairs { 100, 1000, 10000 } do
+    for _, contender in ipairs(contenders.scale()) do
+      local before = gateway:requests().total
+      local run = runner.run(contender.command(gateway, count))
+      local requests = gateway:requests().total - before
+      rows[#rows + 1] = {
+        contender.name,
+        ("%d"):format(count),
+        ("%d"):format(requests),
+        ("%.2f"):format(requests / count),
+        ("%.2f"):format(run.wall),
+        ("%.2f"):format(run.cpu),
+        ("%.1f"):format(run.peak / 1024),
+      }
+      gateway:forget()
+    end
+  end
+  report.table({ "", "runs", "requests", "each", "wall s", "CPU s", "peak MiB" }, rows)
+end
+
+local ORDER = { "status", "json", "file", "breaks", "statuses", "first", "scale" }
+
+local chosen = #arg > 0 and arg or ORDER
+for _, name in ipairs(chosen) do
+  if not measurements[name] then
+    error("no benchmark '" .. name .. "': " .. table.concat(ORDER, " "), 0)
+  end
+end
+if not server.available() then
+  error("nginx is needed for the benchmarks", 0)
+end
+contenders.tell_missing()
+local site <close> = server.start(SIZES)
+for _, name in ipairs(chosen) do
+  measurements[name](site)
+end
+report.print_goals()
+if contenders.has.gnuplot and #report.panels > 0 then
+  report.plot "build/bench/bench.svg"
+end

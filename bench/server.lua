@@ -1,0 +1,63 @@
+-- What the contenders talk to: nginx with static answers, over HTTP and over HTTPS with HTTP/2.
+
+local cqueues_socket = require "cqueues.socket"
+local nginx = require "spec.support.nginx"
+
+local server = {
+  id = "02e0d85a-5a95-4abe-a642-1ee9a94fdf14",
+  available = nginx.available,
+}
+
+-- A status as the gateway answers it.
+local STATUS = '{"id":"'
+  .. server.id
+  .. '","createdAt":"2026-02-27 10:04:50","startedAt":"2026-02-27 10:04:52",'
+  .. '"endedAt":"2026-02-27 10:05:21","status":"SUCCEEDED","type":"MANAGED","tags":["demo"]}'
+
+local LINES = [[
+    listen 127.0.0.1:%d;
+    keepalive_requests 1000000000;
+    sendfile on;
+    location = /v1/%s { default_type application/json; alias %s/status; }
+    location /v1/%s/result/ { alias %s/; }]]
+
+local function free_port()
+  local socket = cqueues_socket.listen { host = "127.0.0.1", port = 0 }
+  assert(socket:listen())
+  local _, _, port = socket:localname()
+  socket:close()
+  return port
+end
+
+local function write(path, text)
+  local file <close> = assert(io.open(path, "w"))
+  file:write(text)
+end
+
+--- Starts it, with result files of `sizes` (name to bytes). Returns a to-be-closed object with base
+--- (over HTTP), secure_base and ca_file.
+function server.start(sizes)
+  local directory = os.tmpname()
+  os.remove(directory)
+  assert(os.execute("mkdir -m 755 " .. directory))
+  write(directory .. "/status", STATUS)
+  for name, size in pairs(sizes) do
+    assert(os.execute(("truncate -s %d %s/%s"):format(size, directory, name)))
+  end
+  local port = free_port()
+  local lines = LINES:format(port, server.id, directory, server.id, directory)
+  local nobody = { port = 9, url = "http://127.0.0.1:9/v1" } -- no request goes on to a gateway
+  local front = nginx.start(nobody, { server = lines })
+  return setmetatable({
+    base = ("http://127.0.0.1:%d/v1"):format(port),
+    secure_base = front.url,
+    ca_file = front.ca_file,
+  }, {
+    __close = function()
+      front:stop()
+      os.execute("rm -r " .. directory)
+    end,
+  })
+end
+
+return server
