@@ -105,6 +105,14 @@ static void explain_network(qhub_transfer *transfer, CURLcode code) {
 /* Why libcurl ended it; what a callback stopped it for goes first. */
 static qhub_failure_kind kind_of(const qhub_transfer *transfer, CURLcode code) {
   if (transfer->verdict != QHUB_FAIL_NONE) return transfer->verdict;
+#if LIBCURL_VERSION_NUM >= 0x080600
+  if (code == CURLE_TOO_LARGE) return QHUB_FAIL_TOO_LARGE;
+#endif
+  /* So libcurl 7.88 calls it when a line of the head is longer than 100 kB (CURL_MAX_HTTP_HEADER):
+  ** far likelier there than that memory is short. */
+  if (code == CURLE_OUT_OF_MEMORY && transfer->answered && !transfer->headers.complete) {
+    return QHUB_FAIL_TOO_LARGE;
+  }
   if (code == CURLE_OUT_OF_MEMORY) return QHUB_FAIL_MEMORY;
   /* The only callback of ours that aborts refuses to send twice; but this is also how libcurl tells
   ** that it had no memory for a descriptor. */

@@ -9,12 +9,14 @@
 #ifndef QHUB_HEADERS_H
 #define QHUB_HEADERS_H
 
+#include <stdint.h>
+
 #include "buffer.h"
 
 typedef enum {
   QHUB_HEADERS_MORE = 0,  /* taken (or ignored); the block goes on */
   QHUB_HEADERS_COMPLETE,  /* this line ended the block of the final answer */
-  QHUB_HEADERS_MALFORMED, /* no status line, or a NUL byte */
+  QHUB_HEADERS_MALFORMED, /* no status line, a NUL byte, or no single Content-Length */
   QHUB_HEADERS_TOO_LARGE,
   QHUB_HEADERS_NO_MEMORY
 } qhub_headers_result;
@@ -22,6 +24,8 @@ typedef enum {
 typedef struct {
   qhub_buffer text; /* "name NUL value NUL" for each field, in order of arrival */
   size_t count;     /* of fields */
+  size_t seen;      /* bytes of all lines so far */
+  int64_t announced; /* Content-Length; -1: none */
   int status;       /* 0 until a status line came */
   int version;      /* 10, 11, 20, 30; 0 until a status line came */
   bool complete;    /* the final block is all there */

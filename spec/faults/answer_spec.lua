@@ -1,0 +1,110 @@
+-- Answers that break before their body, or are none, at each of the seven operations.
+
+local calls = require "spec.support.calls"
+local scripted = require "spec.support.scripted"
+local trial = require "spec.support.trial"
+
+local OK = "HTTP/1.1 200 OK\r\n"
+local HINTS = 'HTTP/1.1 103 Early Hints\r\nX-Hint: yes\r\nETag: "early"\r\n\r\n'
+local TIMEOUT = 0.06 -- seconds of silence
+
+describe("an answer", function()
+  local server
+
+  setup(function()
+    server = scripted.start()
+  end)
+
+  teardown(function()
+    server:stop()
+  end)
+
+  local function all(script, verdict, options)
+    trial.all(server, { script }, verdict, options)
+  end
+
+  -- Where the head of an answer can end before its time.
+  local places = {
+    ["before its first byte"] = "",
+    ["in the status line"] = "HTTP/1.1 2",
+    ["after the status line"] = OK,
+    ["in a header"] = OK .. "Content-Le",
+    ["between a header and the end of the head"] = OK .. "Content-Length: 2\r\nX-Field: 1\r\n",
+    ["after an interim answer"] = HINTS,
+    ["in an interim answer"] = HINTS:sub(1, 20),
+  }
+
+  for place, bytes in pairs(places) do
+    it("that ends " .. place .. " is a network error, and a start is not sent again", function()
+      all({ bytes }, trial.unanswered "network")
+    end)
+
+    it("that falls silent " .. place .. " times out, the start sent once #timing", function()
+      local options = { timeout = TIMEOUT, max_retries = 0 }
+      all({ bytes, { hang = true } }, trial.unanswered "timeout", options)
+    end)
+  end
+
+  it("that does not come is asked for again, but for a start #timing", function()
+    all({ { hang = true } }, trial.unanswered "timeout", { timeout = TIMEOUT })
+  end)
+
+  local nonsense = {
+    ["binary garbage"] = "\0\255\1\2\r\n\r\n\0\0",
+    ["another protocol"] = "SSH-2.0-OpenSSH_9.2\r\n",
+    ["HTTP/0.9"] = "<html>hello</html>",
+    ["of an unknown version"] = "HTTP/9.9 200 OK\r\nContent-Length: 2\r\n\r\n[]",
+    ["without a status"] = "HTTP/1.1 \r\nContent-Length: 2\r\n\r\n[]",
+    ["with a status in letters"] = "HTTP/1.1 abc OK\r\nContent-Length: 2\r\n\r\n[]",
+    ["with status 099"] = "HTTP/1.1 099 Low\r\nContent-Length: 2\r\n\r\n[]",
+    ["with status 2000"] = "HTTP/1.1 2000 High\r\nContent-Length: 2\r\n\r\n[]",
+    ["with a line before its head"] = "\r\n" .. OK .. "Content-Length: 2\r\n\r\n[]",
+    ["with a NUL in a header"] = OK .. "X-Field: a\0b\r\nContent-Length: 2\r\n\r\n[]",
+    ["with a header that is none"] = OK .. "nonsense\r\nContent-Length: 2\r\n\r\n[]",
+    ["that changes the protocol"] = "HTTP/1.1 101 Switching\r\nUpgrade: other\r\n\r\n\1\2\3",
+    ["with a negative Content-Length"] = OK .. "Content-Length: -2\r\n\r\n[]",
+    ["with a Content-Length in letters"] = OK .. "Content-Length: two\r\n\r\n[]",
+    ["with two lengths"] = OK .. "Content-Length: 2\r\nContent-Length: 3\r\n\r\n[] ",
+    ["with two lengths, the larger one first"] = OK
+      .. "Content-Length: 3\r\nContent-Length: 2\r\n\r\n[] ",
+    ["with two lengths in one line"] = OK .. "Content-Length: 2, 3\r\n\r\n[] ",
+    ["with a length beyond all numbers"] = OK .. "Content-Length: 99999999999999999999\r\n\r\n[]",
+  }
+
+  for what, bytes in pairs(nonsense) do
+    it(what .. " is a network error, and a start is not sent again", function()
+      all({ bytes }, trial.unanswered "network")
+    end)
+  end
+
+  it("may be preceded by any number of interim ones, which count for nothing", function()
+    local _ <close> = trial.at_once()
+    for _, call in ipairs(calls) do
+      local interim = { times = 20, text = HINTS .. "HTTP/1.1 100 Continue\r\n\r\n" }
+      trial.one(server, call, { { interim, table.unpack(trial.good(call)) } }, trial.fine)
+    end
+  end)
+
+  it("whose head does not end is cut off at a bound, and not asked for again", function()
+    local field = "X-Field: " .. ("v"):rep(1000) .. "\r\n"
+    all({ OK, { times = 8192, text = field }, "\r\n" }, trial.too_large())
+  end)
+
+  it("whose head is one line of 8 MB is cut off at a bound, and not asked for again", function()
+    all({ OK, "X-Field: ", { times = 8192, text = ("v"):rep(1024) } }, trial.too_large())
+  end)
+
+  it("of interim answers without end is cut off at a bound, and not asked for again", function()
+    all({ { times = 100000, text = HINTS } }, trial.too_large())
+  end)
+
+  it("outside 2xx is its status, asked for again when it may pass", function()
+    for _, status in ipairs { 300, 304, 400, 401, 403, 404, 409, 410, 413, 422 } do
+      all({ scripted.answer(status .. " No", "{}"), { keep = true } }, trial.status(status, false))
+    end
+    for _, status in ipairs { 408, 429, 500, 501, 502, 503, 504, 599 } do
+      local bytes = scripted.answer(status .. " Later", "", { "Retry-After: 0" })
+      all({ bytes, { keep = true } }, trial.status(status, true))
+    end
+  end)
+end)

@@ -1,0 +1,196 @@
+-- One fault put before each of the seven operations, for the specs in spec/faults.
+--
+-- Responsible for: carrying out an operation against a server that fails in some way, and checking
+-- what every failure has to be: an error of the right kind with what is known of it, no request
+-- more than is allowed (a start never twice when the first may have arrived), no descriptor left,
+-- and a client that works when the server does. The delay before a retry is left out.
+--
+-- A verdict is function(call, most) -> what is expected of that operation (`most` is how often it
+-- may be tried):
+--   kind, phase, sent, status_code     of the error; none: the call succeeds
+--   attempts                           as the error tells them
+--   requests                           as the server counts them
+--   value                              of a call that succeeds, as in calls.lua
+
+local assert = require "luassert"
+local calls = require "spec.support.calls"
+local cqueues = require "cqueues"
+local lfs = require "lfs"
+local qhub = require "qhub"
+local retry = require "qhub.retry"
+local scripted = require "spec.support.scripted"
+
+local trial = {}
+
+local RETRIES = 2
+
+-- ── verdicts ────────────────────────────────────────────────────────────────────────────────────
+
+--- The request never left: everything is tried again, a start as well. Nothing reaches the server.
+function trial.never_sent(kind, seen)
+  return function(_, most)
+    return { kind = kind, phase = "connect", sent = false, attempts = most, requests = seen or 0 }
+  end
+end
+
+--- The request was under way and no answer came: repeated unless it could start a second run.
+function trial.unanswered(kind)
+  return function(call, most)
+    local count = call.repeatable and most or 1
+    return { kind = kind, phase = "read", sent = true, attempts = count, requests = count }
+  end
+end
+
+--- The head of a good answer came, its body broke off after `received` bytes. A start may have
+--- happened; for a cancel the status is all that counts; a file that cannot be resumed ends after
+--- its first byte.
+function trial.broken(kind, received)
+  return function(call, most)
+    if call.ignores_body then
+      return { value = true, requests = 1 }
+    end
+    local again = call.repeatable and not (call.is_file and received > 0)
+    local count = again and most or 1
+    return {
+      kind = kind,
+      phase = "read",
+      sent = true,
+      status_code = not call.is_file and 200 or nil,
+      attempts = count,
+      requests = count,
+    }
+  end
+end
+
+--- An answer outside 2xx: `transient` ones are asked for again, by a start too.
+function trial.status(status_code, transient)
+  return function(_, most)
+    local count = transient and most or 1
+    return {
+      kind = "api",
+      sent = true,
+      status_code = status_code,
+      attempts = count,
+      requests = count,
+    }
+  end
+end
+
+--- An answer that is larger than is taken, and will be the next time. `status_code` is that of the
+--- answer if its head was taken.
+function trial.too_large(status_code)
+  return function()
+    return {
+      kind = "decode",
+      phase = "read",
+      sent = true,
+      status_code = status_code,
+      attempts = 1,
+      requests = 1,
+    }
+  end
+end
+
+--- All is well. The value is that of the good answer.
+function trial.fine(call)
+  return { value = call.value, requests = 1 }
+end
+
+-- ── carrying out ────────────────────────────────────────────────────────────────────────────────
+
+cqueues.poll(0.001) -- it opens descriptors of its own at its first wait
+
+--- How many descriptors this process has open, after what is garbage has let go of its own.
+function trial.descriptors()
+  collectgarbage()
+  collectgarbage()
+  local count = 0
+  for name in lfs.dir "/dev/fd" do
+    count = count + (name:find "^%d+$" and 1 or 0)
+  end
+  return count
+end
+
+--- Retries come at once until the returned value is closed.
+function trial.at_once()
+  local backoff = retry.backoff
+  function retry.backoff()
+    return 0
+  end
+  return setmetatable({}, {
+    __close = function()
+      retry.backoff = backoff
+    end,
+  })
+end
+
+--- The good answer to a call, on a connection that is kept.
+function trial.good(call)
+  local fields = { "Content-Type: " .. (call.is_file and "text/plain" or "application/json") }
+  return { scripted.answer("200 OK", call.body, fields), { keep = true } }
+end
+
+-- A value as it can be compared with that of another answer.
+local function plain(value)
+  if type(value) == "table" or type(value) == "userdata" then
+    return qhub.json.decode(qhub.json.encode(value))
+  end
+  return value
+end
+
+-- What a call gave, as it can be compared with a verdict; `asked` is what the server saw of it.
+local function outcome(value, err, asked)
+  if value ~= nil then
+    return { value = plain(value), requests = #asked }
+  end
+  return {
+    kind = err.kind,
+    phase = err.phase,
+    sent = err.sent,
+    status_code = err.status_code,
+    attempts = err.attempts,
+    requests = #asked,
+  }
+end
+
+--- Carries out `call` while `server` plays `scripts`; checks the outcome against `verdict`, and that
+--- the same client gets a good answer afterwards. `options` are the client's.
+function trial.one(server, call, scripts, verdict, options)
+  local given = { base_url = server.url, token = "tok-en", max_retries = RETRIES }
+  for name, value in pairs(options or {}) do
+    given[name] = value
+  end
+  local client <close> = qhub.HubServiceClient(given)
+  server:play(table.unpack(scripts))
+  local value, err = call.invoke(client)
+  local asked = server:requests()
+  for _, request in ipairs(asked) do
+    if request.method ~= "?" then
+      assert.equal(call.method, request.method)
+      assert.matches(call.path, request.target)
+    end
+  end
+  if err then
+    assert.is_true(qhub.is_error(err))
+    assert.is_nil(tostring(err):find "\n")
+  end
+  local most = 1 + given.max_retries
+  assert.same(verdict(call, most), outcome(value, err, asked), call.name .. ": " .. tostring(err))
+  server:play(trial.good(call))
+  local again, trouble = call.invoke(client)
+  assert(again, trouble)
+  assert.same(call.value, plain(again), call.name .. " afterwards")
+end
+
+--- Does that with each of the seven operations; no descriptor may be left.
+function trial.all(server, scripts, verdict, options)
+  local _ <close> = trial.at_once()
+  trial.one(server, calls.get_status, { trial.good(calls.get_status) }, trial.fine, options)
+  local before = trial.descriptors()
+  for _, call in ipairs(calls) do
+    trial.one(server, call, scripts, verdict, options)
+  end
+  assert.equal(before, trial.descriptors())
+end
+
+return trial
