@@ -6,6 +6,8 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 LUA_DIR ?= $(PREFIX)/share/lua/5.4
 LIB_DIR ?= $(PREFIX)/lib/lua/5.4
+# For editors: the annotations that lua-language-server reads.
+TYPES_DIR ?= $(PREFIX)/share/qhub/types
 
 CFLAGS ?= -O2 -g
 LDFLAGS ?=
@@ -20,6 +22,9 @@ SPEC ?= spec
 SEED ?=
 FILTER ?=
 FUZZ_SECONDS ?= 10
+# Of `make example`.
+NAME ?= quickstart
+ARGS ?=
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
@@ -34,13 +39,17 @@ include mk/check.mk
 include mk/lint.mk
 export LUA SPEC SEED FILTER
 
-.PHONY: all demo test bench install uninstall dist clean help
+.PHONY: all demo example test bench docs install uninstall dist clean help
 
 all: build/qhub/core.so ## build the C module (the default)
 
 demo: all ## start the bundled gateway simulator and run a whole execution against it
 	@scripts/need.sh demo
 	@scripts/with_gateway.sh $(LUA) examples/quickstart.lua
+
+example: all ## run an example against the simulator: NAME=batch
+	@scripts/need.sh demo
+	@scripts/with_gateway.sh $(LUA) examples/$(NAME).lua $(ARGS)
 
 test: all ## run the specs: SPEC=file, FILTER=pattern, SEED=number
 	@scripts/need.sh test
@@ -50,6 +59,9 @@ bench: all ## measure beside other clients: BENCH=name; see bench/README.md
 	@scripts/need.sh bench
 	@scripts/with_build.sh build scripts/bench.sh
 
+docs: ## write docs/reference.md anew, from types/qhub.lua
+	@$(LUA) scripts/reference.lua --write
+
 install: all ## copy to PREFIX (/usr/local), under DESTDIR if given
 	$(Q)for file in $(LUA_FILES); do \
 	  $(INSTALL) -d "$(DESTDIR)$(LUA_DIR)/$${file%/*}" && \
@@ -57,10 +69,13 @@ install: all ## copy to PREFIX (/usr/local), under DESTDIR if given
 	done
 	$(Q)$(INSTALL) -d "$(DESTDIR)$(LIB_DIR)/qhub"
 	$(Q)$(INSTALL) -m 755 build/qhub/core.so "$(DESTDIR)$(LIB_DIR)/qhub/core.so"
+	$(Q)$(INSTALL) -d "$(DESTDIR)$(TYPES_DIR)"
+	$(Q)$(INSTALL) -m 644 types/qhub.lua "$(DESTDIR)$(TYPES_DIR)/qhub.lua"
 	@echo "installed $(DESTDIR)$(LUA_DIR)/qhub and $(DESTDIR)$(LIB_DIR)/qhub"
+	@echo "for editors: $(DESTDIR)$(TYPES_DIR)"
 
 uninstall: ## remove what `make install` put there
-	rm -rf "$(DESTDIR)$(LUA_DIR)/qhub" "$(DESTDIR)$(LIB_DIR)/qhub"
+	rm -rf "$(DESTDIR)$(LUA_DIR)/qhub" "$(DESTDIR)$(LIB_DIR)/qhub" "$(DESTDIR)$(TYPES_DIR)"
 
 dist: ## pack the committed tree as dist/qhub-VERSION.tar.gz
 	@mkdir -p dist

@@ -117,6 +117,8 @@ build = {
     ["qhub.wait_all"] = "lua/qhub/wait_all.lua",
     -- </modules>
   },
+  -- Beside the rock: `luarocks show qhub --rock-dir` tells where.
+  copy_directories = { "types", "docs" },
 }
 test = {
   type = "command",
