@@ -111,19 +111,22 @@ void qhub_sigpipe_end(qhub_held_signal *held) {
 static void run_pool_timers(qhub_engine *engine) {
   for (qhub_link *at = engine->pools.next; at != &engine->pools; at = at->next) {
     qhub_pool *pool = QHUB_OWNER(at, qhub_pool, link);
-    if (pool->timer > engine->now) continue;
-    pool->timer = INFINITY;
-    qhub_pool_act(pool, CURL_SOCKET_TIMEOUT, 0);
+    for (int i = 0; i < QHUB_CHANNELS; i++) {
+      qhub_channel *channel = &pool->channels[i];
+      if (channel->timer > engine->now) continue;
+      channel->timer = INFINITY;
+      qhub_channel_act(channel, CURL_SOCKET_TIMEOUT, 0);
+    }
   }
 }
 
-/* Lets libcurl act on descriptors that are ready. A record without a pool belongs to a descriptor
-** that was closed in this batch. */
+/* Lets libcurl act on descriptors that are ready. A record without a channel belongs to a
+** descriptor that was closed in this batch. */
 static void run_sockets(qhub_engine *engine, const qhub_readiness *ready, int count) {
   for (int i = 0; i < count; i++) {
     if ((size_t)ready[i].fd >= engine->sockets.capacity) continue;
     const qhub_socket *socket = &engine->sockets.table[ready[i].fd];
-    if (socket->pool == NULL || socket->wanted == 0) continue;
+    if (socket->channel == NULL || socket->wanted == 0) continue;
     int events = 0;
     if ((ready[i].events & QHUB_READABLE) != 0) events |= CURL_CSELECT_IN;
     if ((ready[i].events & QHUB_WRITABLE) != 0) events |= CURL_CSELECT_OUT;
@@ -133,7 +136,7 @@ static void run_sockets(qhub_engine *engine, const qhub_readiness *ready, int co
       if ((socket->wanted & QHUB_READABLE) != 0) events |= CURL_CSELECT_IN;
       if ((socket->wanted & QHUB_WRITABLE) != 0) events |= CURL_CSELECT_OUT;
     }
-    qhub_pool_act(socket->pool, ready[i].fd, events);
+    qhub_channel_act(socket->channel, ready[i].fd, events);
   }
 }
 
@@ -160,7 +163,9 @@ static double next_deadline(qhub_engine *engine) {
   double deadline = timer != NULL ? timer->deadline : INFINITY;
   for (qhub_link *at = engine->pools.next; at != &engine->pools; at = at->next) {
     const qhub_pool *pool = QHUB_OWNER(at, qhub_pool, link);
-    if (pool->timer < deadline) deadline = pool->timer;
+    for (int i = 0; i < QHUB_CHANNELS; i++) {
+      if (pool->channels[i].timer < deadline) deadline = pool->channels[i].timer;
+    }
   }
   return deadline;
 }

@@ -85,19 +85,8 @@ static size_t take_body(char *bytes, size_t size, size_t count, void *user) {
   return transfer->stream > 0 ? hold(transfer, bytes, length) : keep(transfer, bytes, length);
 }
 
-#if LIBCURL_VERSION_NUM >= 0x075000
-/* The request is about to go onto a connection. libcurl repeats one whose kept connection died
-** before the answer (Curl_retry_request in its transfer.c), a POST like any other: that is
-** refused here, and decided above. */
-static int about_to_send(void *user, char *address, char *own_address, int port, int own_port) {
-  qhub_transfer *transfer = ((qhub_handle *)user)->transfer;
-  qhub_timers *timers = &transfer->session->engine->timers;
-  (void)own_address;
-  (void)own_port;
-  if (transfer->sends > 0) {
-    transfer->refused = true;
-    return CURL_PREREQFUNC_ABORT;
-  }
+/* The request is going onto a connection: from here on silence counts. */
+static void begin_reading(qhub_transfer *transfer, const char *address, int port) {
   transfer->sends = 1;
   transfer->reused = !transfer->opened;
   transfer->port = port;
@@ -107,19 +96,50 @@ static int about_to_send(void *user, char *address, char *own_address, int port,
   transfer->address[length] = '\0';
   touch(transfer);
   double deadline = transfer->last_activity + transfer->timeout;
-  if (deadline < transfer->timer.deadline) qhub_timers_set(timers, &transfer->timer, deadline);
+  if (deadline < transfer->timer.deadline) {
+    qhub_timers_set(&transfer->session->engine->timers, &transfer->timer, deadline);
+  }
+}
+
+#if LIBCURL_VERSION_NUM >= 0x075000
+/* libcurl repeats a request whose kept connection died before the answer (Curl_retry_request in its
+** transfer.c), a POST like any other: that is refused here, and decided above. */
+static int about_to_send(void *user, char *address, char *own_address, int port, int own_port) {
+  qhub_transfer *transfer = ((qhub_handle *)user)->transfer;
+  (void)own_address;
+  (void)own_port;
+  if (transfer->sends > 0) {
+    transfer->refused = true;
+    return CURL_PREREQFUNC_ABORT;
+  }
+  begin_reading(transfer, address, port);
   return CURL_PREREQFUNC_OK;
 }
 #endif
 
+/* For a libcurl that does not tell before it sends: notices soon after. */
+static void notice_sending(const qhub_handle *handle) {
+  curl_off_t since = 0;
+  const char *address = NULL;
+  long port = 0;
+  (void)curl_easy_getinfo(handle->easy, CURLINFO_PRETRANSFER_TIME_T, &since);
+  if (since <= 0) return;
+  (void)curl_easy_getinfo(handle->easy, CURLINFO_PRIMARY_IP, &address);
+  (void)curl_easy_getinfo(handle->easy, CURLINFO_PRIMARY_PORT, &port);
+  begin_reading(handle->transfer, address != NULL ? address : "", (int)port);
+}
+
 /* Bytes of the body that left are a sign of life. */
-static int note_upload(void *user, curl_off_t download_total, curl_off_t downloaded,
-                       curl_off_t upload_total, curl_off_t uploaded) {
-  qhub_transfer *transfer = ((qhub_handle *)user)->transfer;
+static int note_progress(void *user, curl_off_t download_total, curl_off_t downloaded,
+                         curl_off_t upload_total, curl_off_t uploaded) {
+  const qhub_handle *handle = user;
+  qhub_transfer *transfer = handle->transfer;
   (void)download_total;
   (void)downloaded;
   (void)upload_total;
-  if (transfer != NULL && uploaded != transfer->uploaded) {
+  if (transfer == NULL) return 0;
+  if (transfer->sends == 0 && !handle->counts_sends) notice_sending(handle);
+  if (uploaded != transfer->uploaded) {
     transfer->uploaded = uploaded;
     transfer->unsent = 0;
     touch(transfer);
@@ -169,7 +189,7 @@ static void note_blocked_upload(CURL *easy, curl_socket_t fd) {
 
 /* Which events libcurl wants of a descriptor. */
 static int watch_socket(CURL *easy, curl_socket_t fd, int what, void *user, void *socket_user) {
-  qhub_pool *pool = user;
+  qhub_channel *channel = user;
   unsigned events = 0;
   (void)socket_user;
   if (what == CURL_POLL_IN || what == CURL_POLL_INOUT) events |= QHUB_READABLE;
@@ -177,20 +197,20 @@ static int watch_socket(CURL *easy, curl_socket_t fd, int what, void *user, void
     events |= QHUB_WRITABLE;
     note_blocked_upload(easy, fd);
   }
-  qhub_sockets_want(pool->engine, pool, fd, events);
+  qhub_sockets_want(channel->pool->engine, channel, fd, events);
   return 0;
 }
 
 /* When libcurl wants to be called. */
 static int set_timer(CURLM *multi, long timeout_ms, void *user) {
-  qhub_pool *pool = user;
+  qhub_channel *channel = user;
   (void)multi;
   if (timeout_ms < 0) {
-    pool->timer = INFINITY;
+    channel->timer = INFINITY;
   } else if (timeout_ms == 0) {
-    pool->timer = pool->engine->now;
+    channel->timer = channel->pool->engine->now;
   } else {
-    pool->timer = qhub_monotonic() + (double)timeout_ms * 1e-3;
+    channel->timer = qhub_monotonic() + (double)timeout_ms * 1e-3;
   }
   return 0;
 }
@@ -203,7 +223,7 @@ CURLcode qhub_callbacks_install(qhub_handle *handle) {
   if (code == CURLE_OK) code = curl_easy_setopt(easy, CURLOPT_WRITEDATA, (void *)handle);
   if (code == CURLE_OK) code = curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, take_header);
   if (code == CURLE_OK) code = curl_easy_setopt(easy, CURLOPT_HEADERDATA, (void *)handle);
-  if (code == CURLE_OK) code = curl_easy_setopt(easy, CURLOPT_XFERINFOFUNCTION, note_upload);
+  if (code == CURLE_OK) code = curl_easy_setopt(easy, CURLOPT_XFERINFOFUNCTION, note_progress);
   if (code == CURLE_OK) code = curl_easy_setopt(easy, CURLOPT_XFERINFODATA, (void *)handle);
   if (code == CURLE_OK) code = curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket);
   if (code == CURLE_OK) code = curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, (void *)handle);
@@ -223,16 +243,17 @@ CURLcode qhub_callbacks_install(qhub_handle *handle) {
 }
 
 CURLcode qhub_callbacks_watch_upload(qhub_handle *handle, bool on) {
+  on = on || !handle->counts_sends;
   if (handle->progress == on) return CURLE_OK;
   handle->progress = on;
   return curl_easy_setopt(handle->easy, CURLOPT_NOPROGRESS, on ? 0L : 1L);
 }
 
-CURLMcode qhub_callbacks_install_multi(qhub_pool *pool) {
-  CURLM *multi = pool->multi;
+CURLMcode qhub_callbacks_install_multi(qhub_channel *channel) {
+  CURLM *multi = channel->multi;
   CURLMcode code = curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, watch_socket);
-  if (code == CURLM_OK) code = curl_multi_setopt(multi, CURLMOPT_SOCKETDATA, (void *)pool);
+  if (code == CURLM_OK) code = curl_multi_setopt(multi, CURLMOPT_SOCKETDATA, (void *)channel);
   if (code == CURLM_OK) code = curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, set_timer);
-  if (code == CURLM_OK) code = curl_multi_setopt(multi, CURLMOPT_TIMERDATA, (void *)pool);
+  if (code == CURLM_OK) code = curl_multi_setopt(multi, CURLMOPT_TIMERDATA, (void *)channel);
   return code;
 }

@@ -127,9 +127,7 @@ static qhub_failure_kind kind_of(const qhub_transfer *transfer, CURLcode code) {
 ** then not counted. A CONNECT to a proxy is counted too, but comes before `sends`. */
 static bool may_have_left(const qhub_transfer *transfer) {
   const qhub_handle *handle = transfer->handle;
-  if (handle == NULL) return false;
-  if (!handle->counts_sends) return transfer->sent_bytes > 0;
-  if (transfer->sends == 0) return false;
+  if (handle == NULL || transfer->sends == 0) return false;
   bool whole_at_once = transfer->upload_length == 0 && handle->pipewait != 0; /* HTTP/2, maybe */
   return transfer->sent_bytes > 0 || whole_at_once;
 }
@@ -140,8 +138,7 @@ void qhub_failure_set(qhub_transfer *transfer, CURLcode code, qhub_failure_kind 
   failure->kind = kind != QHUB_FAIL_NONE ? kind : kind_of(transfer, code);
   failure->code = (int)code;
   failure->sent = may_have_left(transfer);
-  bool connected = transfer->sends > 0 || failure->sent;
-  failure->phase = connected ? QHUB_PHASE_READ : QHUB_PHASE_CONNECT;
+  failure->phase = transfer->sends > 0 ? QHUB_PHASE_READ : QHUB_PHASE_CONNECT;
   failure->stale = failure->kind == QHUB_FAIL_NETWORK && transfer->sends > 0 && transfer->reused &&
                    !transfer->answered;
   switch (failure->kind) {

@@ -4,7 +4,7 @@
 **
 **   engine.c            engine: life, step, news
 **   engine_sockets.c    descriptors that libcurl wants watched
-**   engine_pool.c       one curl multi handle, its lanes (one per origin) and their queues
+**   engine_pool.c       curl multi handles, lanes (one per origin) and their queues
 **   session.c           settings, easy handles
 **   transfer.c          one request: start, take, finish, close
 **   engine_callbacks.c  what libcurl calls
@@ -33,9 +33,19 @@ enum {
 
 typedef struct qhub_pool qhub_pool;
 
+/* One multi handle. A pool has two of them, since libcurl 7.88 may put a request that could share an
+** HTTP/2 connection onto an HTTP/1.1 connection to the same host that is busy with another one
+** (ConnectionExists in its url.c). */
+typedef struct {
+  qhub_pool *pool;
+  CURLM *multi; /* NULL: to be made when needed */
+  double timer; /* when libcurl wants to be called; INFINITY: never */
+  bool broken;  /* a descriptor could not be watched: what is under way is given up */
+} qhub_channel;
+
 /* What is known about one descriptor. */
 typedef struct {
-  qhub_pool *pool;     /* whose multi handle it belongs to */
+  qhub_channel *channel; /* whose multi handle it belongs to */
   unsigned wanted;     /* what libcurl wants it watched for */
   unsigned registered; /* what the poller watches it for */
   bool owned;          /* opened and closed by our own callbacks */
@@ -65,15 +75,15 @@ struct qhub_engine {
   size_t active_count;
 };
 
+enum { QHUB_CHANNEL_PLAIN = 0, QHUB_CHANNEL_SHARED, QHUB_CHANNELS };
+
 /* The sessions with the same `max_connections` share one. */
 struct qhub_pool {
   qhub_link link; /* in engine->pools */
   qhub_engine *engine;
-  CURLM *multi; /* NULL: to be made again */
-  double timer; /* when libcurl wants to be called; INFINITY: never */
+  qhub_channel channels[QHUB_CHANNELS]; /* HTTP/1.1 only; HTTP/2 where it is offered */
   long max_connections;
   size_t sessions;
-  bool broken;   /* a descriptor could not be watched: what is under way is given up */
   qhub_link lanes;
   size_t lane_count;
 };
@@ -133,7 +143,8 @@ struct qhub_session {
 struct qhub_transfer {
   qhub_session *session; /* these three: NULL unless queued or active */
   qhub_lane *lane;
-  qhub_handle *handle; /* NULL unless active */
+  qhub_handle *handle; /* NULL unless active; then it is in the channel */
+  qhub_channel *channel;
   qhub_link session_link;
   qhub_link queue_link;
   qhub_link ready_link;
@@ -209,10 +220,10 @@ void qhub_sockets_opened(qhub_sockets *sockets, int fd);
 /* `fd` is about to be closed. */
 void qhub_sockets_closing(qhub_engine *engine, int fd);
 
-/* libcurl wants `fd` watched for `events`. Marks the pool as broken when memory is short. */
-void qhub_sockets_want(qhub_engine *engine, qhub_pool *pool, int fd, unsigned events);
+/* libcurl wants `fd` watched for `events`. Marks the channel as broken when memory is short. */
+void qhub_sockets_want(qhub_engine *engine, qhub_channel *channel, int fd, unsigned events);
 
-/* Tells the poller what changed. The pool of a descriptor that cannot be watched becomes broken. */
+/* Tells the poller what changed. The channel of what cannot be watched becomes broken. */
 void qhub_sockets_flush(qhub_engine *engine);
 
 /* ---- engine_pool.c ---- */
@@ -223,8 +234,11 @@ qhub_pool *qhub_pool_acquire(qhub_engine *engine, long max_connections);
 /* One session less; the last one frees the pool and its connections. */
 void qhub_pool_release(qhub_pool *pool);
 
-/* Makes the multi handle if there is none: it was given up when memory was short. */
-bool qhub_pool_open(qhub_pool *pool);
+/* Makes the multi handle if there is none; false when memory is short. */
+bool qhub_channel_open(qhub_channel *channel);
+
+/* Lets libcurl act on a descriptor (CURL_SOCKET_TIMEOUT: on its timers). */
+void qhub_channel_act(qhub_channel *channel, curl_socket_t fd, int events);
 
 /* The lane for an origin, made if need be; NULL when memory is short. */
 qhub_lane *qhub_pool_lane(qhub_pool *pool, const char *origin, size_t length);
@@ -235,18 +249,16 @@ void qhub_lane_pump(qhub_lane *lane);
 /* Starts what any lane of the pool has room for. */
 void qhub_pool_pump(qhub_pool *pool);
 
-/* Finishes the transfers that libcurl is through with, and all of them if the pool is broken;
-** starts what waited for that. */
+/* Finishes the transfers that libcurl is through with, and all of a broken channel; starts what
+** waited for that. */
 void qhub_pool_collect(qhub_pool *pool);
-
-/* Lets libcurl act on a descriptor (CURL_SOCKET_TIMEOUT: on its timers). */
-void qhub_pool_act(qhub_pool *pool, curl_socket_t fd, int events);
 
 /* ---- session.c ---- */
 
-/* An easy handle for the next transfer: NULL when memory is short or libcurl refuses a setting; the
+/* An easy handle for the transfer, to be put into the channel: NULL when memory is short or libcurl refuses a setting; the
 ** transfer's failure then says which. */
-qhub_handle *qhub_handle_take(qhub_session *session, qhub_transfer *transfer);
+qhub_handle *qhub_handle_take(qhub_session *session, qhub_transfer *transfer,
+                              const qhub_channel *channel);
 
 /* Gives it back (`clean`: it may be used again). It must not be in a multi handle. */
 void qhub_handle_give(qhub_session *session, qhub_handle *handle, bool clean);
@@ -269,11 +281,12 @@ void qhub_transfer_check_silence(qhub_transfer *transfer);
 /* Installs the callbacks that never change on a new easy handle. */
 CURLcode qhub_callbacks_install(qhub_handle *handle);
 
-/* The progress callback is wanted while there is a body to send only: it costs time. */
+/* The progress callback is wanted while there is a body to send only (`on`), since it costs time;
+** always where libcurl does not tell what it sends. */
 CURLcode qhub_callbacks_watch_upload(qhub_handle *handle, bool on);
 
 /* Multi handle callbacks. */
-CURLMcode qhub_callbacks_install_multi(qhub_pool *pool);
+CURLMcode qhub_callbacks_install_multi(qhub_channel *channel);
 
 /* ---- engine_failure.c ---- */
 

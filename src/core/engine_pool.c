@@ -1,7 +1,7 @@
 /*
 ** Pools and lanes: which transfers are inside libcurl, and which wait for their turn.
 **
-** A pool is one multi handle, so its sessions share kept connections and resolved names. libcurl
+** The sessions of a pool share kept connections and resolved names. libcurl
 ** could queue by itself (CURLMOPT_MAX_HOST_CONNECTIONS), but would let the connect timeout of a
 ** queued transfer run; here a queue moves as long as its lane gets something done.
 */
@@ -13,41 +13,45 @@
 
 enum { MANY_LANES = 16, FEWEST_KEPT = 8 };
 
-bool qhub_pool_open(qhub_pool *pool) {
-  if (pool->multi != NULL) return true;
-  pool->timer = INFINITY;
-  pool->multi = curl_multi_init();
-  if (pool->multi == NULL) return false;
-  if (qhub_callbacks_install_multi(pool) != CURLM_OK) {
-    curl_multi_cleanup(pool->multi);
-    pool->multi = NULL;
+bool qhub_channel_open(qhub_channel *channel) {
+  if (channel->multi != NULL) return true;
+  long max_connections = channel->pool->max_connections;
+  channel->timer = INFINITY;
+  channel->multi = curl_multi_init();
+  if (channel->multi == NULL) return false;
+  if (qhub_callbacks_install_multi(channel) != CURLM_OK) {
+    curl_multi_cleanup(channel->multi);
+    channel->multi = NULL;
     return false;
   }
-  long kept = pool->max_connections > FEWEST_KEPT ? pool->max_connections : FEWEST_KEPT;
-  (void)curl_multi_setopt(pool->multi, CURLMOPT_MAXCONNECTS, kept);
-  (void)curl_multi_setopt(pool->multi, CURLMOPT_PIPELINING, (long)CURLPIPE_MULTIPLEX);
+  long kept = max_connections > FEWEST_KEPT ? max_connections : FEWEST_KEPT;
+  bool shared = channel == &channel->pool->channels[QHUB_CHANNEL_SHARED];
+  long sharing = shared ? CURLPIPE_MULTIPLEX : CURLPIPE_NOTHING;
+  (void)curl_multi_setopt(channel->multi, CURLMOPT_MAXCONNECTS, kept);
+  (void)curl_multi_setopt(channel->multi, CURLMOPT_PIPELINING, sharing);
   return true;
 }
 
-/* Lets go of the multi handle and all connections. */
-static void close_multi(qhub_pool *pool) {
+/* Lets go of the multi handle and its connections. */
+static void close_channel(qhub_channel *channel) {
+  if (channel->multi == NULL) return;
   qhub_held_signal held;
-  qhub_sigpipe_begin(pool->engine, &held);
-  if (pool->multi != NULL) curl_multi_cleanup(pool->multi);
+  qhub_sigpipe_begin(channel->pool->engine, &held);
+  curl_multi_cleanup(channel->multi);
   qhub_sigpipe_end(&held);
-  pool->multi = NULL;
+  channel->multi = NULL;
+  channel->timer = INFINITY;
 }
 
 static qhub_pool *make_pool(qhub_engine *engine, long max_connections) {
   qhub_pool *pool = calloc(1, sizeof *pool);
   if (pool == NULL) return NULL;
-  qhub_link_init(&pool->link);
   qhub_link_init(&pool->lanes);
   pool->engine = engine;
   pool->max_connections = max_connections;
-  if (!qhub_pool_open(pool)) {
-    free(pool);
-    return NULL;
+  for (int i = 0; i < QHUB_CHANNELS; i++) {
+    pool->channels[i].pool = pool;
+    pool->channels[i].timer = INFINITY;
   }
   qhub_link_append(&engine->pools, &pool->link);
   return pool;
@@ -68,7 +72,7 @@ qhub_pool *qhub_pool_acquire(qhub_engine *engine, long max_connections) {
 
 void qhub_pool_release(qhub_pool *pool) {
   if (--pool->sessions > 0) return;
-  close_multi(pool);
+  for (int i = 0; i < QHUB_CHANNELS; i++) close_channel(&pool->channels[i]);
   qhub_link *next;
   for (qhub_link *at = pool->lanes.next; at != &pool->lanes; at = next) {
     next = at->next;
@@ -126,36 +130,39 @@ void qhub_pool_pump(qhub_pool *pool) {
   }
 }
 
-void qhub_pool_act(qhub_pool *pool, curl_socket_t fd, int events) {
+void qhub_channel_act(qhub_channel *channel, curl_socket_t fd, int events) {
   int running;
+  CURLMcode code = curl_multi_socket_action(channel->multi, fd, events, &running);
   /* Memory was too short to watch a descriptor: its transfer would never hear of it. */
-  if (curl_multi_socket_action(pool->multi, fd, events, &running) != CURLM_OK) pool->broken = true;
+  if (code != CURLM_OK) channel->broken = true;
 }
 
-/* Gives up everything that the pool has inside libcurl, and the multi handle: libcurl 7.88 divides
-** by zero when it uses a descriptor again that it had no memory to remember. */
-static void give_up(qhub_pool *pool) {
-  qhub_link *sessions = &pool->engine->sessions;
+/* Gives up everything that the channel has inside libcurl, and the multi handle: libcurl 7.88
+** divides by zero when it uses a descriptor again that it had no memory to remember. */
+static void give_up(qhub_channel *channel) {
+  qhub_link *sessions = &channel->pool->engine->sessions;
   for (qhub_link *at = sessions->next; at != sessions; at = at->next) {
     qhub_session *session = QHUB_OWNER(at, qhub_session, link);
-    if (session->pool != pool) continue;
+    if (session->pool != channel->pool) continue;
     qhub_link *next;
     for (qhub_link *each = session->transfers.next; each != &session->transfers; each = next) {
       qhub_transfer *transfer = QHUB_OWNER(each, qhub_transfer, session_link);
       next = each->next;
-      if (transfer->handle != NULL) qhub_transfer_settle(transfer, CURLE_OK, QHUB_FAIL_MEMORY);
+      if (transfer->handle == NULL || transfer->channel != channel) continue;
+      qhub_transfer_settle(transfer, CURLE_OK, QHUB_FAIL_MEMORY);
     }
   }
-  close_multi(pool);
-  pool->broken = false;
+  close_channel(channel);
+  channel->broken = false;
 }
 
-void qhub_pool_collect(qhub_pool *pool) {
+/* Whether anything ended. */
+static bool collect_channel(qhub_channel *channel) {
   const CURLMsg *message;
   int left;
   bool ended = false;
-  if (pool->multi == NULL) return;
-  while ((message = curl_multi_info_read(pool->multi, &left)) != NULL) {
+  if (channel->multi == NULL) return false;
+  while ((message = curl_multi_info_read(channel->multi, &left)) != NULL) {
     if (message->msg != CURLMSG_DONE) continue;
     qhub_handle *handle = NULL;
     CURLcode code = message->data.result;
@@ -163,9 +170,13 @@ void qhub_pool_collect(qhub_pool *pool) {
     qhub_transfer_settle(handle->transfer, code, QHUB_FAIL_NONE);
     ended = true;
   }
-  if (pool->broken) {
-    give_up(pool);
-    ended = true;
-  }
+  if (!channel->broken) return ended;
+  give_up(channel);
+  return true;
+}
+
+void qhub_pool_collect(qhub_pool *pool) {
+  bool ended = false;
+  for (int i = 0; i < QHUB_CHANNELS; i++) ended = collect_channel(&pool->channels[i]) || ended;
   if (ended) qhub_pool_pump(pool);
 }

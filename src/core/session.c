@@ -239,27 +239,20 @@ static CURLcode set_long(CURL *easy, CURLoption option, long *known, long value)
   return code;
 }
 
-/* Streams go over HTTP/1.1: there a paused transfer stops its own connection. Within an HTTP/2
-** connection libcurl 7.88 stops reading for all of its transfers when a paused one gets data
-** (on_data_chunk_recv in its http2.c). */
-static CURLcode set_version(qhub_handle *handle, const qhub_session *session,
-                            const qhub_transfer *transfer) {
-  long version = CURL_HTTP_VERSION_2TLS;
-  if (session->http_version == 11 || transfer->stream > 0) version = CURL_HTTP_VERSION_1_1;
+/* What a channel is for. To wait and see whether a connection that is being made can be shared is
+** right where it may turn out as HTTP/2, which is known after its TLS handshake; without TLS libcurl
+** would wait for the end of the first transfer. A libcurl without HTTP/2 refuses the version, which
+** matters only if it was asked for. */
+static CURLcode set_version(qhub_handle *handle, const qhub_session *session, bool shared) {
+  long version = shared ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1;
   CURLcode code = set_long(handle->easy, CURLOPT_HTTP_VERSION, &handle->http_version, version);
-  if (code == CURLE_OK || version == CURL_HTTP_VERSION_1_1 || session->http_version == 20) {
-    return code;
+  if (code != CURLE_OK && shared && session->http_version != 20) {
+    shared = false;
+    code = set_long(handle->easy, CURLOPT_HTTP_VERSION, &handle->http_version,
+                    CURL_HTTP_VERSION_1_1);
   }
-  return set_long(handle->easy, CURLOPT_HTTP_VERSION, &handle->http_version, CURL_HTTP_VERSION_1_1);
-}
-
-/* To wait and see whether a connection that is being made can be shared is right where it may turn
-** out as HTTP/2, which is known after its TLS handshake. Without TLS libcurl would wait for the end
-** of the first transfer. */
-static void set_pipewait(qhub_handle *handle, const qhub_transfer *transfer) {
-  bool may_share = handle->http_version != CURL_HTTP_VERSION_1_1 &&
-                   curl_strnequal(transfer->url, "https:", strlen("https:"));
-  (void)set_long(handle->easy, CURLOPT_PIPEWAIT, &handle->pipewait, may_share ? 1L : 0L);
+  (void)set_long(handle->easy, CURLOPT_PIPEWAIT, &handle->pipewait, shared ? 1L : 0L);
+  return code;
 }
 
 /* A stream reads about as much at a time as it may hold, since one read is never cut short. */
@@ -285,13 +278,12 @@ static CURLcode set_url(qhub_handle *handle, const qhub_transfer *transfer) {
 }
 
 static CURLcode set_request(qhub_handle *handle, const qhub_session *session,
-                            const qhub_transfer *transfer) {
+                            const qhub_transfer *transfer, bool shared) {
   CURL *easy = handle->easy;
   CURLcode code = set_url(handle, transfer);
   if (code == CURLE_OK) code = curl_easy_setopt(easy, CURLOPT_HTTPHEADER, transfer->header_list);
   if (code == CURLE_OK) code = set_method(handle, transfer);
-  if (code == CURLE_OK) code = set_version(handle, session, transfer);
-  set_pipewait(handle, transfer);
+  if (code == CURLE_OK) code = set_version(handle, session, shared);
   if (code == CURLE_OK) {
     code = set_long(easy, CURLOPT_CONNECTTIMEOUT_MS, &handle->connect_timeout_ms,
                     milliseconds(transfer->connect_timeout));
@@ -306,7 +298,9 @@ static CURLcode set_request(qhub_handle *handle, const qhub_session *session,
   return code;
 }
 
-qhub_handle *qhub_handle_take(qhub_session *session, qhub_transfer *transfer) {
+qhub_handle *qhub_handle_take(qhub_session *session, qhub_transfer *transfer,
+                              const qhub_channel *channel) {
+  bool shared = channel == &session->pool->channels[QHUB_CHANNEL_SHARED];
   qhub_handle *handle = session->idle;
   CURLcode code = CURLE_OK;
   if (handle != NULL) {
@@ -315,7 +309,7 @@ qhub_handle *qhub_handle_take(qhub_session *session, qhub_transfer *transfer) {
   } else {
     code = make_handle(session, &handle);
   }
-  if (code == CURLE_OK) code = set_request(handle, session, transfer);
+  if (code == CURLE_OK) code = set_request(handle, session, transfer, shared);
   if (code != CURLE_OK) {
     qhub_failure_set(transfer, code, QHUB_FAIL_NONE);
     if (handle != NULL) free_handle(handle);

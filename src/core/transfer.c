@@ -130,7 +130,7 @@ static void detach(qhub_transfer *transfer, bool clean) {
   if (transfer->handle != NULL) {
     qhub_held_signal held;
     qhub_sigpipe_begin(engine, &held);
-    (void)curl_multi_remove_handle(session->pool->multi, transfer->handle->easy);
+    (void)curl_multi_remove_handle(transfer->channel->multi, transfer->handle->easy);
     qhub_sigpipe_end(&held);
     qhub_handle_give(session, transfer->handle, clean);
     transfer->handle = NULL;
@@ -146,7 +146,6 @@ static void note_totals(qhub_transfer *transfer) {
   long request_size = 0;
   (void)curl_easy_getinfo(transfer->handle->easy, CURLINFO_REQUEST_SIZE, &request_size);
   transfer->sent_bytes = request_size > 0 ? (size_t)request_size : 0;
-  if (!transfer->handle->counts_sends) transfer->reused = !transfer->opened;
 }
 
 void qhub_transfer_settle(qhub_transfer *transfer, CURLcode code, qhub_failure_kind kind) {
@@ -161,26 +160,36 @@ void qhub_transfer_settle(qhub_transfer *transfer, CURLcode code, qhub_failure_k
   qhub_engine_note(engine, transfer);
 }
 
+/* Streams go over HTTP/1.1: there a paused transfer stops its own connection. Within an HTTP/2
+** connection libcurl 7.88 stops reading for all of its transfers when a paused one gets data
+** (on_data_chunk_recv in its http2.c). */
+static int choose_channel(const qhub_transfer *transfer) {
+  bool may_share = transfer->session->http_version != 11 && transfer->stream == 0 &&
+                   curl_strnequal(transfer->url, "https:", strlen("https:"));
+  return may_share ? QHUB_CHANNEL_SHARED : QHUB_CHANNEL_PLAIN;
+}
+
 bool qhub_transfer_activate(qhub_transfer *transfer) {
   qhub_session *session = transfer->session;
   qhub_engine *engine = session->engine;
-  if (!qhub_pool_open(session->pool)) {
+  qhub_channel *channel = &session->pool->channels[choose_channel(transfer)];
+  if (!qhub_channel_open(channel)) {
     qhub_failure_set(transfer, CURLE_OUT_OF_MEMORY, QHUB_FAIL_NONE);
     return false;
   }
-  qhub_handle *handle = qhub_handle_take(session, transfer);
+  qhub_handle *handle = qhub_handle_take(session, transfer, channel);
   if (handle == NULL) return false;
-  if (curl_multi_add_handle(session->pool->multi, handle->easy) != CURLM_OK) {
+  if (curl_multi_add_handle(channel->multi, handle->easy) != CURLM_OK) {
     qhub_handle_give(session, handle, false);
     qhub_failure_set(transfer, CURLE_OUT_OF_MEMORY, QHUB_FAIL_NONE);
     return false;
   }
   transfer->handle = handle;
+  transfer->channel = channel;
   transfer->lane->active++;
   transfer->state = QHUB_TRANSFER_ACTIVE;
   transfer->last_activity = engine->now;
   double patience = transfer->connect_timeout + CONNECT_GRACE;
-  if (!handle->counts_sends) patience += transfer->timeout;
   qhub_timers_set(&engine->timers, &transfer->timer, engine->now + patience);
   return true;
 }
@@ -228,9 +237,7 @@ static double silence_ends(const qhub_transfer *transfer, double now) {
   }
   if (transfer->paused) return now + transfer->timeout; /* it is the reader who is silent */
   if (transfer->sends > 0) return since + transfer->timeout;
-  double patience = transfer->connect_timeout + CONNECT_GRACE;
-  if (!transfer->handle->counts_sends) patience += transfer->timeout;
-  return since + patience;
+  return since + transfer->connect_timeout + CONNECT_GRACE;
 }
 
 /* What the system holds back for a slow peer; 0 if nothing, or if it does not tell. */

@@ -1,0 +1,99 @@
+-- The engine of qhub.core over TLS, with HTTP/2: nginx stands before the raw server.
+
+local bench = require "spec.support.engine_bench"
+local nginx = require "spec.support.nginx"
+
+local start, finish, fetch, drain = bench.start, bench.finish, bench.fetch, bench.drain
+local failure_of = bench.failure_of
+
+describe("core.engine over TLS #process", function()
+  local front, engine, session
+
+  setup(function()
+    local server = bench.start_server()
+    front = nginx.start { port = server.port, url = server.url .. "/" }
+  end)
+
+  teardown(function()
+    front:stop()
+    bench.stop_server()
+  end)
+
+  before_each(function()
+    engine = bench.open()
+    session = engine:session { ca_file = front.ca_file }
+  end)
+
+  after_each(bench.close)
+
+  local function fetch_front(path, changes, from)
+    return fetch(front.origin .. path, changes, from or session)
+  end
+
+  it("speaks HTTP/2 where it is offered, and HTTP/1.1 when told", function()
+    assert.equal("2", fetch_front("/ok"):info().http_version)
+    local old = engine:session { ca_file = front.ca_file, http_version = "1.1" }
+    assert.equal("1.1", fetch_front("/ok", nil, old):info().http_version)
+    local new = engine:session { ca_file = front.ca_file, http_version = "2" }
+    assert.equal("2", fetch_front("/ok", nil, new):info().http_version)
+  end)
+
+  it("runs many transfers over one connection", function()
+    local transfers = {}
+    for i = 1, 100 do
+      transfers[i] = start(front.origin .. "/later?ms=10", nil, session)
+    end
+    local opened = 0
+    for _, transfer in ipairs(transfers) do
+      assert.equal("later", finish(transfer):body())
+      opened = opened + (transfer:info().reused and 0 or 1)
+    end
+    assert.equal(1, opened)
+  end)
+
+  it("sends bodies and takes large answers", function()
+    local body = ("x"):rep(3000000)
+    local transfer = fetch_front("/echo", { method = "POST", body = body })
+    assert.is_true(transfer:body():sub(-#body) == body)
+    assert.equal(5000000, #fetch_front("/bytes?n=5000000"):body())
+  end)
+
+  it("streams without stopping the others when nobody reads", function()
+    local stopped = start(front.origin .. "/bytes?n=20000000", { stream = 65536 }, session)
+    for _ = 1, 10 do
+      assert.equal("ok", fetch_front("/ok"):body())
+    end
+    assert.equal("open", stopped:state())
+    assert.is_true(stopped:info().bytes_received < 1000000)
+    assert.equal(20000000, #drain(stopped))
+    assert.is_nil((stopped:failure()))
+  end)
+
+  it("tells a stream that was cut off", function()
+    local transfer = fetch_front "/truncate"
+    assert.equal(("x"):rep(50), transfer:body())
+    assert.equal("network", failure_of(transfer).kind)
+    assert.is_false(failure_of(transfer).details.stale)
+    assert.equal("ok", fetch_front("/ok"):body())
+  end)
+
+  it("trusts nobody without reason, unless told", function()
+    local strict = engine:session {}
+    local failure = failure_of(fetch_front("/ok", nil, strict))
+    assert.equal("network", failure.kind)
+    assert.equal(60, failure.details.code)
+    assert.is_false(failure.details.sent)
+    assert.truthy(failure.message:find "certificate")
+    local careless = engine:session { verify = false }
+    assert.equal("ok", fetch_front("/ok", nil, careless):body())
+    failure = failure_of(fetch_front("/ok", nil, strict))
+    assert.equal(60, failure.details.code)
+  end)
+
+  it("says which file of certificates cannot be read", function()
+    local broken = engine:session { ca_file = "/nonexistent/ca.pem" }
+    local failure = failure_of(fetch_front("/ok", nil, broken))
+    assert.equal("network", failure.kind)
+    assert.truthy(failure.message:find("/nonexistent/ca.pem", 1, true))
+  end)
+end)
