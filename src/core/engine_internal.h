@@ -33,8 +33,8 @@ enum {
 
 typedef struct qhub_pool qhub_pool;
 
-/* One multi handle. A pool has two of them, since libcurl 7.88 may put a request that could share an
-** HTTP/2 connection onto an HTTP/1.1 connection to the same host that is busy with another one
+/* One multi handle. A pool has two of them, since libcurl 7.88 may put a request that could share
+** an HTTP/2 connection onto an HTTP/1.1 connection to the same host that is busy with another one
 ** (ConnectionExists in its url.c). */
 typedef struct {
   qhub_pool *pool;
@@ -255,8 +255,8 @@ void qhub_pool_collect(qhub_pool *pool);
 
 /* ---- session.c ---- */
 
-/* An easy handle for the transfer, to be put into the channel: NULL when memory is short or libcurl refuses a setting; the
-** transfer's failure then says which. */
+/* An easy handle for the transfer, to be put into the channel: NULL when memory is short or libcurl
+** refuses a setting; the transfer's failure then says which. */
 qhub_handle *qhub_handle_take(qhub_session *session, qhub_transfer *transfer,
                               const qhub_channel *channel);
 

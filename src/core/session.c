@@ -240,9 +240,9 @@ static CURLcode set_long(CURL *easy, CURLoption option, long *known, long value)
 }
 
 /* What a channel is for. To wait and see whether a connection that is being made can be shared is
-** right where it may turn out as HTTP/2, which is known after its TLS handshake; without TLS libcurl
-** would wait for the end of the first transfer. A libcurl without HTTP/2 refuses the version, which
-** matters only if it was asked for. */
+** right where it may turn out as HTTP/2, which is known after its TLS handshake; without TLS
+** libcurl would wait for the end of the first transfer. A libcurl without HTTP/2 refuses the
+** version, which matters only if it was asked for. */
 static CURLcode set_version(qhub_handle *handle, const qhub_session *session, bool shared) {
   long version = shared ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1;
   CURLcode code = set_long(handle->easy, CURLOPT_HTTP_VERSION, &handle->http_version, version);
