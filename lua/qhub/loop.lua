@@ -272,6 +272,8 @@ local function after_resume(task, ok, ...)
       coroutine.close(task.thread) -- an error alone leaves to-be-closed variables as they are
     end
     task_of[task.thread] = nil
+    unpark(task)
+    task.forgotten = true
     task.on_end(task, ok, ...)
   elseif not task.parked then
     enqueue(task) -- a bare yield of the program's own: let the others run first
@@ -314,6 +316,7 @@ function loop.round(timeout)
     local now = monotonic()
     while earliest and earliest.due <= now do
       loop.wake(earliest, "deadline")
+      due:remove(earliest) -- also one that is not parked, for lack of memory
       earliest = due:earliest()
     end
   end

@@ -88,6 +88,14 @@ local function abandon(group)
   end
 end
 
+-- Abandons its group when a `run` is left. Lua may lack the memory to close it: it is collected then.
+local Guard = {
+  __close = function(guard)
+    abandon(guard.group)
+  end,
+}
+Guard.__gc = Guard.__close
+
 -- The first error of the group that nobody joined, boxed; nil when there is none.
 local function lost_error(group)
   local failed = group.failed
@@ -128,11 +136,7 @@ end
 function tasks.run(fn, ...)
   fn = check_function(fn, "tasks.run")
   local group = new_group()
-  local _ <close> = setmetatable({}, {
-    __close = function()
-      abandon(group)
-    end,
-  })
+  local _ <close> = setmetatable({ group = group }, Guard)
   local root = spawn_in(group, fn, ...)
   root.is_root, root.joined = true, true
   local current = loop.current()

@@ -2,7 +2,7 @@
 --
 -- An entry is a table of the caller's; the heap keeps `due` (seconds on the monotonic clock) and
 -- `timer_index` (its place, false when it is not in the heap) in it. Entries of equal due time come
--- out in no particular order. Lack of memory while one is added leaves the heap as it was.
+-- out in no particular order. Memory may give out at any call: each entry knows its place then, too.
 
 local timers = {}
 timers.__index = timers
@@ -50,8 +50,8 @@ end
 --- Adds `entry`, due at `due`. It must not be in the heap.
 function timers:add(entry, due)
   local index = self.count + 1
-  entry.due, entry.timer_index = due, false
-  self[index] = entry -- the last that may need memory: it is not counted yet
+  self[index] = entry -- not counted yet
+  entry.due, entry.timer_index = due, index
   self.count = index
   sift_up(self, entry, index)
 end
@@ -67,6 +67,7 @@ function timers:remove(entry)
   self[self.count] = nil
   self.count = self.count - 1
   if last ~= entry then
+    self[index], last.timer_index = last, index
     sift_down(self, last, index)
     sift_up(self, last, last.timer_index)
   end
