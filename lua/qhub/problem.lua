@@ -140,10 +140,21 @@ function problem.decode(context, response, body_text, message, line, column)
   return errors.new(fields)
 end
 
+-- Whether a certificate is out of date or for another name, by the TLS library's own words for it:
+-- no authority could help.
+local function is_wrong_certificate(message)
+  for _, words in ipairs { "expired", "not yet valid", "name" } do
+    if message:find(words, 1, true) then
+      return true
+    end
+  end
+  return false
+end
+
 local function remedy(context, failure)
   if failure.kind == "timeout" and failure.phase == "total" then
     return nil
-  elseif failure.code == UNTRUSTED then
+  elseif failure.code == UNTRUSTED and not is_wrong_certificate(failure.message) then
     return "the server's certificate is not trusted; name its authority with http.ca_file"
   elseif failure.code == BAD_CA_FILE then
     return "check http.ca_file and http.ca_path"

@@ -24,7 +24,7 @@ local trial = {}
 
 local RETRIES = 2
 
--- ── verdicts ────────────────────────────────────────────────────────────────────────────────────
+-- ── verdicts ─────────────────────────────────────────────────────────────────────────────────────
 
 --- The request never left: everything is tried again, a start as well. Nothing reaches the server.
 function trial.never_sent(kind, seen)
@@ -96,7 +96,7 @@ function trial.fine(call)
   return { value = call.value, requests = 1 }
 end
 
--- ── carrying out ────────────────────────────────────────────────────────────────────────────────
+-- ── carrying out ─────────────────────────────────────────────────────────────────────────────────
 
 cqueues.poll(0.001) -- it opens descriptors of its own at its first wait
 
@@ -153,8 +153,8 @@ local function outcome(value, err, asked)
   }
 end
 
---- Carries out `call` while `server` plays `scripts`; checks the outcome against `verdict`, and that
---- the same client gets a good answer afterwards. `options` are the client's.
+--- Carries out `call` while `server` plays `scripts`; checks the outcome against `verdict`, and
+--- that the same client gets a good answer afterwards. `options` are the client's.
 function trial.one(server, call, scripts, verdict, options)
   local given = { base_url = server.url, token = "tok-en", max_retries = RETRIES }
   for name, value in pairs(options or {}) do

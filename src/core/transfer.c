@@ -111,7 +111,8 @@ static void add_default(qhub_transfer *transfer, const char *name, const char *v
 ** slow to write (it formats byte by byte, twice); gzip is what every server knows. */
 static void complete_headers(qhub_transfer *transfer, bool has_gzip) {
   add_default(transfer, "Accept:", "");
-  if (transfer->upload != NULL) {
+  /* Also for a PUT without a body: libcurl would say that its nothing is a form. */
+  if (strcmp(transfer->method, "GET") != 0) {
     add_default(transfer, "Content-Type:", "");
     add_default(transfer, "Expect:", "");
   }
