@@ -1,4 +1,4 @@
--- Reads the annotations of types/qhub.lua: for docs/reference.md (scripts/reference.lua) and for the
+-- Reads the annotations of types/qhub.lua, for docs/reference.md (scripts/reference.lua) and for the
 -- spec that holds them against the library.
 --
 -- Understands what that file uses of lua-language-server's notation, and raises for anything else

@@ -4,15 +4,16 @@
 -- docs/reference.md (`make docs`). Never loaded by a program. spec/types_spec.lua holds it against
 -- the library: a name that is missing here, or here alone, fails.
 --
--- Conventions that scripts/reference.lua reads: the comment above a class, field or function is its
--- description; classes come out in the order in which they stand here; `-- # Title` begins a chapter.
+-- Conventions that scripts/reference.lua reads: the comment above a class, field or function is
+-- its description; classes come out in the order in which they stand here; `-- # Title` begins a
+-- chapter.
 
 -- # The module
 
 ---What `require "qhub"` returns. Loading it does no I/O.
 ---
----Three kinds of trouble, one rule each: misuse raises at the caller's line and nothing is sent; the
----outside world returns `nil, err`; iterators raise that same `err`.
+---Three kinds of trouble, one rule each: misuse raises at the caller's line and nothing is sent;
+---the outside world returns `nil, err`; iterators raise that same `err`.
 ---@class qhub
 ---@field _VERSION string the version of the library, `MAJOR.MINOR.PATCH`
 ---@field HubServiceClientEnvironment qhub.HubServiceClientEnvironment the reference SDK's template URL
@@ -25,8 +26,8 @@
 ---@field tasks qhub.tasks many executions from one thread
 local qhub = {}
 
----Builds a client for one deployed service. Does no I/O. Raises for a missing `token` or `base_url`
----and for every option that cannot be right.
+---Builds a client for one deployed service. Does no I/O. Raises for a missing `token` or
+---`base_url` and for every option that cannot be right.
 ---@param options qhub.ClientOptions
 ---@return qhub.HubServiceClient client
 function qhub.HubServiceClient(options) end
@@ -60,9 +61,9 @@ function qhub.parse_timestamp(text) end
 ---@field max_response_bytes? integer cap on a JSON or error body, counted after decompression; default 64 MiB
 ---@field on_response? fun(response: qhub.Response) called once per call that got an answer, whatever its status
 
----Called for every attempt, in ordinary Lua: it may yield, raise or use qhub itself. After a 401 it
----is called once more with the rejected token; a different one is tried once. `nil, reason` becomes
----an error of kind `token`.
+---Called for every attempt, in ordinary Lua: it may yield, raise or use qhub itself. After a 401
+---it is called once more with the rejected token; a different one is tried once. `nil, reason`
+---becomes an error of kind `token`.
 ---@alias qhub.TokenFunction fun(rejected: string?): string?, string?
 
 ---Settings of the built-in HTTP engine.
@@ -94,9 +95,9 @@ function qhub.parse_timestamp(text) end
 ---@field error? string
 ---@field headers? table<string, string> of the request, at level "debug"
 
----Takes a request and returns an answer, or `nil, message`, which counts as a broken connection that
----may have delivered the request. Retries, redirects, decoding and logging happen above it. It may
----yield.
+---Takes a request and returns an answer, or `nil, message`, which counts as a broken connection
+---that may have delivered the request. Retries, redirects, decoding and logging happen above it.
+---It may yield.
 ---@alias qhub.Transport fun(request: qhub.TransportRequest): qhub.TransportAnswer?, string?
 
 ---@class qhub.TransportRequest
@@ -135,9 +136,10 @@ local HubServiceClient = {}
 ---@return qhub.Error? err
 function HubServiceClient:get_service_executions(options) end
 
----Starts an execution. The body goes out as it is; the gateway reserves `input` and `inputDataRefs`.
----Repeated after a 408, 429 or 5xx and when the request surely never left, but never after a
----connection broke with the request under way: that could start, and bill, a second run.
+---Starts an execution. The body goes out as it is; the gateway reserves `input` and
+---`inputDataRefs`. Repeated after a 408, 429 or 5xx and when the request surely never left, but
+---never after a connection broke with the request under way: that could start, and bill, a second
+---run.
 ---@param body table encodes to a JSON object
 ---@param options? qhub.StartOptions
 ---@return qhub.Execution? execution
@@ -158,8 +160,8 @@ function HubServiceClient:get_status(id, options) end
 ---@return qhub.Error? err
 function HubServiceClient:get_result(id, options) end
 
----Opens a result file; returns when its headers are in. The further values make it an iterator over
----chunks: `for chunk in assert(service:get_result_file(id, name)) do … end`.
+---Opens a result file; returns when its headers are in. The further values make it an iterator
+---over chunks: `for chunk in assert(service:get_result_file(id, name)) do … end`.
 ---@param id string
 ---@param file string name of the file
 ---@param options? qhub.FileOptions
@@ -188,8 +190,8 @@ function HubServiceClient:cancel_execution(id, options) end
 ---@return qhub.Execution execution
 function HubServiceClient:execution(id) end
 
----Starts, waits and fetches the result. FAILED and CANCELLED are an error of kind `execution`; every
----error after the start carries `err.execution`.
+---Starts, waits and fetches the result. FAILED and CANCELLED are an error of kind `execution`;
+---every error after the start carries `err.execution`.
 ---@param body table as for `start_execution`
 ---@param options? qhub.RunOptions
 ---@return qhub.Result? result
@@ -246,9 +248,9 @@ function HubServiceClient:close() end
 
 -- # What calls return
 
----One run of a service: read-only userdata. A field that the gateway did not send, or sent as null,
----is nil. `tostring` shows id and status, `==` compares ids, `pairs` walks the fields present,
----`qhub.json.encode` gives `raw`.
+---One run of a service: read-only userdata. A field that the gateway did not send, or sent as
+---null, is nil. `tostring` shows id and status, `==` compares ids, `pairs` walks the fields
+---present, `qhub.json.encode` gives `raw`.
 ---@class qhub.Execution
 ---@field id string
 ---@field created_at? string as the gateway sent it; see `qhub.parse_timestamp`
@@ -330,7 +332,8 @@ function Execution:follow_logs(options) end
 ---@return qhub.Error? err
 function Execution:cancel(options) end
 
----The result: a plain table with the wire's names. All further members are the service's own output.
+---The result: a plain table with the wire's names. All further members are the service's own
+---output.
 ---@class qhub.Result
 ---@field _embedded? qhub.ResultEmbedded
 ---@field _links? table<string, qhub.HalLink|qhub.HalLink[]> `self`, `status`, and a relation for each result file
@@ -392,8 +395,8 @@ function File:close() end
 
 -- # Errors
 
----What the outside world did wrong. `tostring` is one line without secrets; `..` works; `assert` and
----`error` keep it an object. The fields that do not apply are nil.
+---What the outside world did wrong. `tostring` is one line without secrets; `..` works; `assert`
+---and `error` keep it an object. The fields that do not apply are nil.
 ---@class qhub.Error
 ---@field kind qhub.ErrorKind
 ---@field message string for people; programs look at the other fields
@@ -467,20 +470,20 @@ function json.object(members) end
 
 -- # Tasks
 
----Many executions from one thread. Inside a task every call yields instead of blocking; outside, and
----in coroutines that qhub did not make, it blocks.
+---Many executions from one thread. Inside a task every call yields instead of blocking; outside,
+---and in coroutines that qhub did not make, it blocks.
 ---@class qhub.tasks
 local tasks = {}
 
----Runs `fn(...)` as a task, and all that it spawns. Raises what `fn` raised, and an error of a task
----that nobody joined.
+---Runs `fn(...)` as a task, and all that it spawns. Raises what `fn` raised, and an error of a
+---task that nobody joined.
 ---@param fn function
 ---@param ... any
 ---@return any ... what `fn` returned, when every task has ended
 function tasks.run(fn, ...) end
 
----Starts `fn(...)` as a task: of the `run` it is called in, or, outside `run`, of those that `step`
----moves on.
+---Starts `fn(...)` as a task: of the `run` it is called in, or, outside `run`, of those that
+---`step` moves on.
 ---@param fn function
 ---@param ... any
 ---@return qhub.Task task
@@ -520,7 +523,8 @@ local Task = {}
 ---@return any ... what its function returned
 function Task:join() end
 
----Ends what it waits for: its call returns `nil, err` of kind `cancelled`, its `sleep` raises that.
+---Ends what it waits for: its call returns `nil, err` of kind `cancelled`, its `sleep` raises
+---that.
 function Task:cancel() end
 
 -- # Credentials
@@ -529,8 +533,8 @@ function Task:cancel() end
 local credentials = {}
 
 ---A token function: OAuth2 client credentials against the gateway's token endpoint. Cached, one
----request however many callers wait, renewed early and after a 401. Failures are `nil, reason`, and
----so become errors of kind `token`.
+---request however many callers wait, renewed early and after a 401. Failures are `nil, reason`,
+---and so become errors of kind `token`.
 ---@param options qhub.ClientCredentialsOptions
 ---@return qhub.TokenFunction token
 function credentials.client_credentials(options) end
@@ -556,8 +560,8 @@ function credentials.default(options) end
 
 -- # Progress
 
----A bar or status line on stderr, and nothing where that is no terminal: `progress = qhub.progress`.
----It may also be called as the functions that may stand in its place.
+---A bar or status line on stderr, and nothing where that is no terminal: `progress =
+---qhub.progress`. It may also be called as the functions that may stand in its place.
 ---@class qhub.progress
 ---@overload fun(received: integer, size: integer?)
 ---@overload fun(execution: qhub.Execution)

@@ -173,12 +173,14 @@ local function conclude(client, plan, state, response, err, started)
 end
 
 local function context_of(plan, state)
+  local asked = state.token and state.request and state.request.headers
   return {
     name = plan.name,
     method = plan.method,
     url = plan.url,
     attempts = state.attempts,
     token = state.token,
+    is_token_sent = asked and asked.authorization ~= nil,
     unrepeatable = not plan.repeatable,
   }
 end

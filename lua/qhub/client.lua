@@ -124,7 +124,9 @@ end
 local NONE = {} -- stands for an options table that was not given; never written to
 
 local function check_open(client, where)
-  if client.closed_ then
+  if getmetatable(client) ~= Client then
+    misuse("%s: call it with a colon, on a client: service:%s(…)", where, where)
+  elseif client.closed_ then
     misuse("%s: the client is closed", where)
   end
 end
@@ -220,11 +222,13 @@ end
 
 --- Starts a run, waits for its end and returns its result; see run.lua.
 function methods:run(body, given)
+  check_open(self, "run")
   return run.run(self, body, given)
 end
 
 --- Waits until all of `executions` are terminal and returns that list; see wait_all.lua.
 function methods:wait_all(executions, given)
+  check_open(self, "wait_all")
   return wait_all.wait_all(self, executions, given)
 end
 
@@ -259,7 +263,7 @@ local function new(given)
   if o.token == nil then
     misuse(
       "%s: please provide 'token' when building the client: a string, or a function that "
-        .. "returns one",
+        .. "returns one (os.getenv gives nil for a variable that is not set)",
       WHERE
     )
   end

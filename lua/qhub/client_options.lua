@@ -14,7 +14,7 @@ local CONCRETE_URL = "https://gateway.hub.kipu-quantum.com/acme/vqe/v1"
 local function check_token(value, _, where)
   if type(value) == "string" then
     if value == "" then
-      misuse("%s: the token is an empty string", where)
+      misuse("%s: the token is an empty string (is the variable set that it comes from?)", where)
     elseif text.has_control(value) then
       misuse("%s: the token has control characters (a line break at its end?)", where)
     end

@@ -51,7 +51,7 @@ function headers.checked(given, where)
   local result = {}
   for name, value in pairs(given) do
     if type(name) ~= "string" or not text.is_token(name) then
-      misuse("%s: %s is not a header name", where, show.value(name))
+      misuse("%s: %s is not a header name, which is like X-Request-Id", where, show.value(name))
     end
     local lower = name:lower()
     if OWNED[lower] then
@@ -66,7 +66,11 @@ function headers.checked(given, where)
       value = tostring(value)
       -- The value may be a credential: name the header, never what it holds.
       if not text.is_field_value(value) then
-        misuse("%s: the value of the header %s has control characters", where, name)
+        misuse(
+          "%s: the value of the header %s has control characters (a line break at its end?)",
+          where,
+          name
+        )
       end
       result[lower] = value
     else

@@ -6,6 +6,7 @@
 local core = require "qhub.core"
 local errors = require "qhub.error"
 local misuse = require "qhub.misuse"
+local show = require "qhub.show"
 
 local json = {
   null = core.json.null,
@@ -28,7 +29,7 @@ end
 --- The value of a JSON `text`, or nil and an error object of kind "decode" with line and column.
 function json.decode(text)
   if type(text) ~= "string" then
-    misuse("json.decode: a string is needed, got %s", type(text))
+    misuse("json.decode: a string is needed, got %s", show.value(text))
   end
   local value, message, line, column = core.json.decode(text)
   if value == nil then

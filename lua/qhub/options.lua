@@ -73,7 +73,7 @@ function check.secret(value, name, where)
   if type(value) ~= "string" then
     misuse("%s: %s must be a string, got a %s", where, name, type(value))
   elseif value == "" then
-    misuse("%s: %s is an empty string", where, name)
+    misuse("%s: %s is an empty string (is the variable set that it comes from?)", where, name)
   elseif core.text.has_control(value) then
     misuse("%s: %s has control characters (a line break at its end?)", where, name)
   end
@@ -123,9 +123,18 @@ end
 
 --- The name in `known` (a table by name) that is nearest to `name`, or nil when none is near.
 local function nearest(name, known)
+  -- As other languages and the reference SDKs write it: max-retries, maxRetries, timeoutInSeconds.
+  name = name:sub(1, 60):gsub("-", "_"):gsub("(%l)(%u)", "%1_%2"):lower()
   local best, best_distance = nil, math.max(2, #name // 3) + 1
   for candidate in pairs(known) do
-    local d = distance(name:lower():gsub("-", "_"), candidate)
+    local d = distance(name, candidate)
+    local shorter, longer = name, candidate
+    if #shorter > #longer then
+      shorter, longer = longer, shorter
+    end
+    if #shorter >= 4 and ("_" .. longer .. "_"):find("_" .. shorter .. "_", 1, true) then
+      d = math.min(d, 2)
+    end
     if d < best_distance or (d == best_distance and best and candidate < best) then
       best, best_distance = candidate, d
     end

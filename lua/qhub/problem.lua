@@ -37,8 +37,13 @@ local REASONS = {
   [504] = "Gateway Timeout",
 }
 
+-- What to do about a status. That of a 401 depends on whose credentials were refused.
+local TOKEN_REFUSED = "the token was not accepted (they do not live long); give the client's "
+  .. "`token` a fresh one, or a function that returns one, like qhub.credentials.client_credentials"
+local TOKEN_NOT_SENT = "the client's token was not sent: the request has an Authorization of its "
+  .. "own, or was redirected to another origin"
 local REMEDIES = {
-  [401] = "the token was not accepted; give `token` a fresh one, or a function that returns one",
+  [404] = "is base_url that of the service, and the id that of one of its executions?",
 }
 
 -- libcurl's codes for a certificate that is not trusted and for a CA file that cannot be read.
@@ -82,7 +87,8 @@ local function request_id(headers)
   return headers["x-request-id"] or headers["request-id"] or headers["x-correlation-id"]
 end
 
--- The fields that every error of a call has. `context`: name, method, url, attempts, token.
+-- The fields that every error of a call has. `context`: name, method, url, attempts, token,
+-- is_token_sent.
 local function fields_of(context, kind, message)
   return {
     kind = kind,
@@ -119,8 +125,12 @@ function problem.status(context, response, body_text, retry_after, why)
   if why then
     message = message .. ": not followed, " .. why
   end
-  if REMEDIES[status_code] then
-    message = message .. "; " .. REMEDIES[status_code]
+  local remedy = not said and REMEDIES[status_code]
+  if status_code == 401 then
+    remedy = context.is_token_sent and TOKEN_REFUSED or TOKEN_NOT_SENT
+  end
+  if remedy then
+    message = message .. "; " .. remedy
   end
   local fields = answered(context, "api", message, response)
   fields.body = body
@@ -132,7 +142,10 @@ end
 function problem.decode(context, response, body_text, message, line, column)
   local kind = response.headers["content-type"]
   if kind and not kind:lower():find("json", 1, true) then
-    message = message .. "; the answer is " .. show.line(kind, 60)
+    message = message
+      .. "; the answer is "
+      .. show.line(kind, 60)
+      .. " (is base_url that of the service, or did a proxy answer?)"
   end
   local fields = answered(context, "decode", message, response)
   fields.body = body_text ~= "" and body_text or nil
@@ -191,7 +204,7 @@ end
 
 --- A token function that gave no usable token. `reason` never holds one.
 function problem.token(context, reason, cause)
-  local fields = fields_of(context, "token", reason)
+  local fields = fields_of(context, "token", show.line(reason, 1000))
   fields.cause = cause
   fields.sent = false
   if cause then

@@ -31,17 +31,51 @@ function show.is_secret_name(name)
   return false
 end
 
---- `text` as one line of at most `longest` (200) bytes, control characters replaced by spaces.
+-- Code points beyond ASCII that steer a terminal or turn the order of what it shows: the C1
+-- controls, the separators of lines, the marks of direction (Unicode, UAX #9), as byte patterns.
+local STEERING = {
+  "\xC2[\x80-\x9F]",
+  "\xD8\x9C",
+  "\xE2\x80[\x8E\x8F\xA8-\xAE]",
+  "\xE2\x81[\xA6-\xAF]",
+}
+
+-- `text` with "?" for each byte that is no part of UTF-8: a terminal that is not in UTF-8 mode
+-- takes some of them for commands.
+local function valid(text)
+  local pieces, from = {}, 1
+  while true do
+    local _, wrong = utf8.len(text, from)
+    if not wrong then
+      pieces[#pieces + 1] = text:sub(from)
+      return table.concat(pieces)
+    end
+    pieces[#pieces + 1] = text:sub(from, wrong - 1) .. "?"
+    from = wrong + 1
+  end
+end
+
+-- Never in the middle of a UTF-8 sequence.
+local function cut(text, longest)
+  while longest > 0 and (text:byte(longest + 1) or 0) & 0xC0 == 0x80 do
+    longest = longest - 1
+  end
+  return text:sub(1, longest)
+end
+
+--- `text` as one line of at most `longest` (200) bytes that is UTF-8 and steers no terminal: what
+--- would is replaced by spaces or question marks.
 function show.line(text, longest)
   longest = longest or LONGEST
-  text = text:sub(1, longest * 2 + 1):gsub("[%c%s]+", " "):gsub("^ ", ""):gsub(" $", "")
-  if #text > longest then
-    local cut = longest
-    -- Never cut in the middle of a UTF-8 sequence.
-    while cut > 1 and (text:byte(cut + 1) or 0) & 0xC0 == 0x80 do
-      cut = cut - 1
+  text = text:sub(1, longest * 2 + 4):gsub("[%c%s]+", " "):gsub("^ ", ""):gsub(" $", "")
+  if text:find "[\x80-\xFF]" then
+    text = valid(text)
+    for _, pattern in ipairs(STEERING) do
+      text = text:gsub(pattern, "?")
     end
-    text = text:sub(1, cut) .. "…"
+  end
+  if #text > longest then
+    text = cut(text, longest) .. "…"
   end
   return text
 end
@@ -73,9 +107,12 @@ function show.url(url)
   return show.line(address .. "?" .. query, 2000)
 end
 
+-- What is shorter keeps no secret: blanking it would only tear up every message ("any" in "many").
+local LEAST_SECRET = 4
+
 --- `text` without `secret` (a token) wherever it shows.
 function show.without(text, secret)
-  if not secret or secret == "" then
+  if not secret or #secret < LEAST_SECRET then
     return text
   end
   local pieces, from = {}, 1
