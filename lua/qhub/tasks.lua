@@ -88,7 +88,8 @@ local function abandon(group)
   end
 end
 
--- Abandons its group when a `run` is left. Lua may lack the memory to close it: it is collected then.
+-- Abandons its group when a `run` is left. Lua may lack the memory to close it: collecting it does
+-- the same.
 local Guard = {
   __close = function(guard)
     abandon(guard.group)

@@ -2,7 +2,7 @@
 --
 -- An entry is a table of the caller's; the heap keeps `due` (seconds on the monotonic clock) and
 -- `timer_index` (its place, false when it is not in the heap) in it. Entries of equal due time come
--- out in no particular order. Memory may give out at any call: each entry knows its place then, too.
+-- out in no particular order. Memory may give out at any call: even then entries know their places.
 
 local timers = {}
 timers.__index = timers
