@@ -10,7 +10,7 @@ local mode = arg and arg[1] or "step"
 local FULL_PERIOD = 5000 -- instructions
 
 if mode == "step" then
-  collectgarbage("incremental", 1, 1000, 4)
+  collectgarbage("incremental", 1, 100, 4)
 elseif mode == "generational" then
   collectgarbage("generational", 1, 10)
 elseif mode == "full" then
