@@ -322,6 +322,15 @@ describe("core.engine", function()
       assert.equal("taken", transfer:body())
     end)
 
+    it("is no silence while the program does something else #timing", function()
+      local transfer = start("/later?ms=30", { timeout = 0.1 })
+      engine:step(0.01)
+      local until_then = monotonic() + 0.3
+      repeat
+      until monotonic() >= until_then
+      assert.equal("later", finish(transfer):body())
+    end)
+
     it("is no silence while the reader pauses #timing", function()
       local transfer = start("/bytes?n=4000000", { stream = 65536, timeout = 0.1 })
       local paused = false
@@ -371,7 +380,6 @@ describe("core.engine", function()
         engine:step(0.05)
       until monotonic() >= until_then
       assert.is_true(transfer:info().bytes_received < 1000000)
-      assert.is_true(collectgarbage "count" < 50000)
       transfer:close()
     end)
 

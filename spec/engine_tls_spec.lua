@@ -90,6 +90,22 @@ describe("core.engine over TLS #process", function()
     assert.equal(60, failure.details.code)
   end)
 
+  it("trusts the given authorities alone", function()
+    local path = os.tmpname()
+    assert(
+      os.execute(
+        "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes"
+          .. " -days 2 -subj /CN=other -keyout /dev/null -out "
+          .. path
+          .. " 2>/dev/null"
+      )
+    )
+    local other = engine:session { ca_file = path }
+    local failure = failure_of(fetch_front("/ok", nil, other))
+    os.remove(path)
+    assert.equal(60, failure.details.code)
+  end)
+
   it("says which file of certificates cannot be read", function()
     local broken = engine:session { ca_file = "/nonexistent/ca.pem" }
     local failure = failure_of(fetch_front("/ok", nil, broken))

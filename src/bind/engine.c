@@ -71,6 +71,23 @@ static int new_engine(lua_State *L) {
   return 1;
 }
 
+/* What the stock interpreter's handler of Ctrl-C asks for (laction in lua.c). */
+enum { INTERRUPT_MASK = LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT };
+
+/* Ctrl-C in a coroutine. The stock interpreter answers the signal with a hook that raises
+** "interrupted!", but sets it for the main thread only, which does not run while a coroutine waits
+** here. So a hook that the main thread got during the wait (`known`: the one it had before), or
+** that can be nothing else, is moved to where the program is.  [-0, +0] */
+static void move_interrupt(lua_State *L, lua_State *main_thread, lua_Hook known) {
+  lua_Hook hook = lua_gethook(main_thread);
+  int mask = lua_gethookmask(main_thread);
+  int count = lua_gethookcount(main_thread);
+  if (hook == NULL || hook == lua_gethook(L)) return;
+  if (hook == known && (mask != INTERRUPT_MASK || count != 1)) return;
+  lua_sethook(main_thread, NULL, 0, 0);
+  lua_sethook(L, hook, mask, count);
+}
+
 /* engine:step(timeout) -> number of transfers that have news   [-2, +1] */
 static int step(lua_State *L) {
   qhub_engine *engine = check_open(L);
@@ -79,7 +96,15 @@ static int step(lua_State *L) {
     timeout = luaL_checknumber(L, 2);
     luaL_argcheck(L, timeout >= 0, 2, "seconds, 0 or more, expected");
   }
+  if (lua_pushthread(L) == 1) { /* the main thread */
+    lua_pushinteger(L, (lua_Integer)qhub_engine_step(engine, timeout));
+    return 1;
+  }
+  lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
+  lua_State *main_thread = lua_tothread(L, -1);
+  lua_Hook known = lua_gethook(main_thread);
   lua_pushinteger(L, (lua_Integer)qhub_engine_step(engine, timeout));
+  move_interrupt(L, main_thread, known);
   return 1;
 }
 

@@ -148,12 +148,24 @@ static CURLcode set_common(CURL *easy) {
   return code;
 }
 
+/* Whom to trust: a file or folder of the caller's stands alone. libcurl would add what it was built
+** to look at, so that a private authority were no protection from the public ones. The proxy's
+** settings are for proxies that are spoken to over TLS. */
+static CURLcode set_trust(CURL *easy, const qhub_session *session) {
+  if (session->ca_file == NULL && session->ca_path == NULL) return CURLE_OK;
+  (void)curl_easy_setopt(easy, CURLOPT_PROXY_CAINFO, session->ca_file);
+  (void)curl_easy_setopt(easy, CURLOPT_PROXY_CAPATH, session->ca_path);
+  CURLcode code = curl_easy_setopt(easy, CURLOPT_CAINFO, session->ca_file);
+  if (code != CURLE_OK) return code;
+  code = curl_easy_setopt(easy, CURLOPT_CAPATH, session->ca_path);
+  return session->ca_path != NULL ? code : CURLE_OK; /* not every TLS library has folders */
+}
+
 /* What is the session's. */
 static CURLcode set_session(CURL *easy, const qhub_session *session) {
   CURLcode code = set_string(easy, CURLOPT_PROXY, session->direct ? "" : session->proxy);
   if (code == CURLE_OK && session->direct) code = curl_easy_setopt(easy, CURLOPT_NOPROXY, "");
-  if (code == CURLE_OK) code = set_string(easy, CURLOPT_CAINFO, session->ca_file);
-  if (code == CURLE_OK) code = set_string(easy, CURLOPT_CAPATH, session->ca_path);
+  if (code == CURLE_OK) code = set_trust(easy, session);
   if (code == CURLE_OK) code = set_string(easy, CURLOPT_SSLCERT, session->client_cert);
   if (code == CURLE_OK) code = set_string(easy, CURLOPT_SSLKEY, session->client_key);
   if (code == CURLE_OK && !session->verify) {
