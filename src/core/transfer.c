@@ -18,6 +18,9 @@ static const double CONNECT_GRACE = 1.0;
 /* Room for the lines that `complete_headers` may add. */
 enum { MOST_ADDED = 4, LONGEST_ADDED = sizeof "Accept-Encoding: identity" };
 
+/* Bytes of strings that a reader of streams may leave to the collector. */
+enum { STREAM_HEAP = 8 * 1024 * 1024 };
+
 /* Finds "host:port" within an absolute URL. */
 static void find_authority(qhub_transfer *transfer) {
   const char *start = strstr(transfer->url, "://");
@@ -195,6 +198,16 @@ bool qhub_transfer_activate(qhub_transfer *transfer) {
   return true;
 }
 
+/* The chunks of a stream become strings that live shortly. glibc returns what is free at the end of
+** the heap to the system when it is more than twice the largest block that had pages of its own and
+** was freed (M_MMAP_THRESHOLD in mallopt(3)); to get it back, page by page, then takes more time
+** than all the rest. A larger block, freed untouched, raises that bar, unless the host program has
+** set one. */
+static void keep_heap(void) {
+  void *volatile block = malloc(STREAM_HEAP / 2);
+  free(block);
+}
+
 bool qhub_transfer_start(qhub_transfer *transfer, qhub_session *session) {
   if (transfer->state != QHUB_TRANSFER_IDLE || session->engine == NULL) {
     qhub_failure_set(transfer, CURLE_OK, QHUB_FAIL_CANCELLED);
@@ -202,6 +215,7 @@ bool qhub_transfer_start(qhub_transfer *transfer, qhub_session *session) {
     return false;
   }
   qhub_engine *engine = session->engine;
+  if (transfer->stream > 0) keep_heap();
   complete_headers(transfer, engine->has_gzip);
   transfer->lane = qhub_pool_lane(session->pool, transfer->url,
                                   transfer->authority + transfer->authority_length);
