@@ -16,9 +16,11 @@ if not (base_url and token) then
   os.exit(2)
 end
 
-local styled = os.getenv "NO_COLOR" == nil and os.getenv "TERM" ~= "dumb"
+local is_coloured = os.execute "test -t 1"
+  and os.getenv "TERM" ~= "dumb"
+  and not os.getenv "NO_COLOR"
 local function style(code, text)
-  return styled and "\27[" .. code .. "m" .. text .. "\27[0m" or text
+  return is_coloured and "\27[" .. code .. "m" .. text .. "\27[0m" or text
 end
 local function step(number, text)
   print(("\n%s %s"):format(style("1;36", ("[%d/5]"):format(number)), style("1", text)))
