@@ -22,16 +22,20 @@ local function one_after_the_other(items, work, take, is_over)
   return true
 end
 
+local function any_alive(workers)
+  for _, worker in ipairs(workers) do
+    if not worker.done then
+      return true
+    end
+  end
+  return false
+end
+
 -- The workers only work: what they bring is taken in the calling task, where the program's own
 -- functions belong. Left early, for whatever reason, it cancels the workers.
 local function at_once(items, work, take, is_over)
   local me = loop.current()
-  local brought, next_index, live, is_left = {}, 1, 0, false
-  local function wake()
-    if not is_left then
-      loop.wake(me)
-    end
-  end
+  local brought, next_index, is_left = {}, 1, false
   local function carry()
     while next_index <= #items and not is_left and not is_over() do
       local item = items[next_index]
@@ -39,24 +43,27 @@ local function at_once(items, work, take, is_over)
       local answer = table.pack(pcall(work, item))
       answer.item = item
       brought[#brought + 1] = answer
-      wake()
+      if not is_left then
+        loop.wake(me)
+      end
     end
-    live = live - 1
-    wake()
   end
   local workers <close> = setmetatable({}, {
     __close = function(list)
       is_left = true
       for _, worker in ipairs(list) do
+        worker.joiners[1] = nil
         worker:cancel()
       end
     end,
   })
   for index = 1, math.min(AT_ONCE, #items) do
-    live = live + 1
-    workers[index] = tasks.spawn(carry)
+    local worker = tasks.spawn(carry)
+    worker.joined = true -- its end wakes this task, even one for lack of memory
+    worker.joiners[1] = me
+    workers[index] = worker
   end
-  while live > 0 or brought[1] do
+  while any_alive(workers) or brought[1] do
     if not brought[1] and not loop.park(me) then
       return nil, "cancelled"
     end
@@ -68,6 +75,11 @@ local function at_once(items, work, take, is_over)
       elseif take(answer.item, table.unpack(answer, 2, answer.n)) then
         return true
       end
+    end
+  end
+  for _, worker in ipairs(workers) do
+    if worker.failed then
+      error(worker.error, 0)
     end
   end
   return true
