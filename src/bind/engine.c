@@ -74,17 +74,30 @@ static int new_engine(lua_State *L) {
 /* What the stock interpreter's handler of Ctrl-C asks for (laction in lua.c). */
 enum { INTERRUPT_MASK = LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT };
 
-/* Ctrl-C in a coroutine. The stock interpreter answers the signal with a hook that raises
-** "interrupted!", but sets it for the main thread only, which does not run while a coroutine waits
-** here. So a hook that the main thread got during the wait (`known`: the one it had before), or
-** that can be nothing else, is moved to where the program is.  [-0, +0] */
-static void move_interrupt(lua_State *L, lua_State *main_thread, lua_Hook known) {
-  lua_Hook hook = lua_gethook(main_thread);
-  int mask = lua_gethookmask(main_thread);
-  int count = lua_gethookcount(main_thread);
-  if (hook == NULL || hook == lua_gethook(L)) return;
-  if (hook == known && (mask != INTERRUPT_MASK || count != 1)) return;
-  lua_sethook(main_thread, NULL, 0, 0);
+/* The stock interpreter answers Ctrl-C with a hook that raises "interrupted!" at the next
+** instruction of the main thread. */
+typedef struct {
+  lua_State *main_thread; /* for as long as one step lasts */
+  lua_Hook known;         /* its hook before the step */
+} hook_watch;
+
+/* Whether the main thread got a hook since, or has one that can be nothing but an interrupt. */
+static bool was_interrupted(void *user) {
+  const hook_watch *watch = user;
+  lua_Hook hook = lua_gethook(watch->main_thread);
+  if (hook == NULL) return false;
+  return hook != watch->known || (lua_gethookmask(watch->main_thread) == INTERRUPT_MASK &&
+                                  lua_gethookcount(watch->main_thread) == 1);
+}
+
+/* Ctrl-C in a coroutine: the main thread does not run while a coroutine waits here, so the hook is
+** moved to where the program is.  [-0, +0] */
+static void move_interrupt(lua_State *L, const hook_watch *watch) {
+  lua_Hook hook = lua_gethook(watch->main_thread);
+  int mask = lua_gethookmask(watch->main_thread);
+  int count = lua_gethookcount(watch->main_thread);
+  if (hook == lua_gethook(L)) return;
+  lua_sethook(watch->main_thread, NULL, 0, 0);
   lua_sethook(L, hook, mask, count);
 }
 
@@ -96,15 +109,12 @@ static int step(lua_State *L) {
     timeout = luaL_checknumber(L, 2);
     luaL_argcheck(L, timeout >= 0, 2, "seconds, 0 or more, expected");
   }
-  if (lua_pushthread(L) == 1) { /* the main thread */
-    lua_pushinteger(L, (lua_Integer)qhub_engine_step(engine, timeout));
-    return 1;
-  }
   lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
-  lua_State *main_thread = lua_tothread(L, -1);
-  lua_Hook known = lua_gethook(main_thread);
-  lua_pushinteger(L, (lua_Integer)qhub_engine_step(engine, timeout));
-  move_interrupt(L, main_thread, known);
+  hook_watch watch = {lua_tothread(L, -1), NULL};
+  watch.known = lua_gethook(watch.main_thread);
+  size_t news = qhub_engine_step(engine, timeout, was_interrupted, &watch);
+  if (watch.main_thread != L && was_interrupted(&watch)) move_interrupt(L, &watch);
+  lua_pushinteger(L, (lua_Integer)news);
   return 1;
 }
 

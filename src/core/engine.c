@@ -5,12 +5,13 @@
 
 #include <math.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 
 enum { BATCH = 64 };
 
-/* The longest time that one step keeps the caller (see `qhub_engine_step` in engine.h). */
-static const double SLICE = 0.25;
+/* Seconds. Most answers come within it, and a wait that is no longer needs no care for signals. */
+static const double SHORT_WAIT = 0.05;
 
 static void initialize_curl(void) {
   (void)curl_global_init(CURL_GLOBAL_DEFAULT);
@@ -170,8 +171,36 @@ static double next_deadline(qhub_engine *engine) {
   return deadline;
 }
 
+/* Who asks whether the host program was interrupted. */
+typedef struct {
+  qhub_interrupted interrupted;
+  void *user;
+} qhub_witness;
+
+/* Waits for descriptors. Returns how many are ready, or -1 at a signal.
+**
+** A signal may come between the last look at what its handler leaves behind and the wait, which
+** would then last as if nothing had happened. So a long wait begins with signals held back: after
+** that look they can come only within the wait, and end it. */
+static int wait_for_sockets(qhub_engine *engine, double seconds, const qhub_witness *witness,
+                            qhub_readiness *ready) {
+  double first = seconds < SHORT_WAIT ? seconds : SHORT_WAIT;
+  int count = qhub_poller_wait(&engine->poller, first, NULL, ready, BATCH);
+  if (count != 0 || seconds <= first) return count;
+  sigset_t all, before;
+  (void)sigfillset(&all);
+  if (pthread_sigmask(SIG_SETMASK, &all, &before) != 0) return 0;
+  if (witness->interrupted(witness->user)) {
+    count = -1;
+  } else {
+    count = qhub_poller_wait(&engine->poller, seconds - first, &before, ready, BATCH);
+  }
+  (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+  return count;
+}
+
 /* One round: timers, wait, sockets. False when a signal ended the wait. */
-static bool turn(qhub_engine *engine, double until) {
+static bool turn(qhub_engine *engine, double until, const qhub_witness *witness) {
   qhub_readiness ready[BATCH];
   run_pool_timers(engine);
   qhub_sockets_flush(engine);
@@ -181,7 +210,7 @@ static bool turn(qhub_engine *engine, double until) {
     double deadline = next_deadline(engine);
     wait = (deadline < until ? deadline : until) - engine->now;
   }
-  int count = qhub_poller_wait(&engine->poller, wait, ready, BATCH);
+  int count = wait_for_sockets(engine, wait, witness, ready);
   engine->now = qhub_monotonic();
   if (count > 0) {
     run_sockets(engine, ready, count);
@@ -191,17 +220,19 @@ static bool turn(qhub_engine *engine, double until) {
   return count >= 0;
 }
 
-size_t qhub_engine_step(qhub_engine *engine, double timeout) {
+size_t qhub_engine_step(qhub_engine *engine, double timeout, qhub_interrupted interrupted,
+                        void *user) {
+  const qhub_witness witness = {interrupted, user};
   if (engine->closed) return 0;
   engine->now = qhub_monotonic();
   bool forever = timeout < 0;
   if (forever && engine->active_count == 0) return engine->ready_count;
-  double until = engine->now + (!forever && timeout < SLICE ? timeout : SLICE);
+  double until = forever ? INFINITY : engine->now + timeout;
   qhub_held_signal held;
   qhub_sigpipe_begin(engine, &held);
   do {
-    if (!turn(engine, until)) break;
-  } while (engine->ready_count == 0 && engine->now < until);
+    if (!turn(engine, until, &witness)) break;
+  } while (engine->ready_count == 0 && engine->now < until && !interrupted(user));
   qhub_sigpipe_end(&held);
   return engine->ready_count;
 }

@@ -102,11 +102,16 @@ void qhub_engine_free(qhub_engine *engine);
 
 bool qhub_engine_is_closed(const qhub_engine *engine);
 
+/* Tells whether the host program was interrupted: whether a signal handler of its left a mark. Asked
+** with the thread's signals held back; must not wait, nor call the engine. */
+typedef bool (*qhub_interrupted)(void *user);
+
 /* Moves things for at most `timeout` seconds (negative: until something happens), but returns
-** early when there is news, at a signal, and in any case every quarter of a second: so that a
-** signal which came just before the wait, or in a stream of traffic, is not sat out. Returns how
-** many transfers have news. */
-size_t qhub_engine_step(qhub_engine *engine, double timeout);
+** early when there is news, at a signal, and when `interrupted(user)` says so, which makes sure
+** that a signal which comes just before a wait, or in a stream of traffic, is not sat out. Returns
+** how many transfers have news. */
+size_t qhub_engine_step(qhub_engine *engine, double timeout, qhub_interrupted interrupted,
+                        void *user);
 
 /* Takes the next transfer that has news, or NULL. */
 qhub_transfer *qhub_engine_ready(qhub_engine *engine);

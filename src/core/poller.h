@@ -9,6 +9,7 @@
 #ifndef QHUB_POLLER_H
 #define QHUB_POLLER_H
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -39,6 +40,9 @@ typedef struct {
   size_t capacity;
 } qhub_poller;
 
+/* Seconds for which a signal may go unnoticed where waiting and unmasking cannot be one step. */
+#define QHUB_UNMASKED_WAIT 0.25
+
 /* A closed poller; acquires nothing. */
 void qhub_poller_init(qhub_poller *poller);
 
@@ -54,7 +58,9 @@ void qhub_poller_close(qhub_poller *poller);
 int qhub_poller_set(qhub_poller *poller, int fd, unsigned before, unsigned events);
 
 /* Waits at most `seconds` (0: looks only). Fills at most `room` entries; returns how many, or -1
-** when a signal ended the wait or the wait failed. */
-int qhub_poller_wait(qhub_poller *poller, double seconds, qhub_readiness *ready, int room);
+** when a signal ended the wait or the wait failed. With `mask`, that is the thread's signal mask for
+** just as long as it waits; a back end that cannot do so waits QHUB_UNMASKED_WAIT at most. */
+int qhub_poller_wait(qhub_poller *poller, double seconds, const sigset_t *mask,
+                     qhub_readiness *ready, int room);
 
 #endif

@@ -55,7 +55,12 @@ int qhub_poller_set(qhub_poller *poller, int fd, unsigned before, unsigned event
   return failure;
 }
 
-int qhub_poller_wait(qhub_poller *poller, double seconds, qhub_readiness *ready, int room) {
+int qhub_poller_wait(qhub_poller *poller, double seconds, const sigset_t *mask,
+                     qhub_readiness *ready, int room) {
+  if (mask != NULL) {
+    (void)pthread_sigmask(SIG_SETMASK, mask, NULL);
+    if (seconds > QHUB_UNMASKED_WAIT) seconds = QHUB_UNMASKED_WAIT;
+  }
   struct kevent events[BATCH];
   struct timespec limit = {0, 0};
   if (seconds >= LONGEST_WAIT) {
