@@ -1,5 +1,5 @@
--- Reads the annotations of types/qhub.lua, for docs/reference.md (scripts/reference.lua) and for the
--- spec that holds them against the library.
+-- Reads the annotations of types/qhub.lua, for docs/reference.md (scripts/reference.lua) and for
+-- the spec that holds them against the library.
 --
 -- Understands what that file uses of lua-language-server's notation, and raises for anything else
 -- rather than leaving it out.

@@ -7,7 +7,7 @@ local gateway = require "spec.support.gateway"
 local plain_assert = _G.assert
 
 local has_digest = pcall(require, "openssl.digest") -- Debian 11 has it not for Lua 5.4
-local VERIFIED = has_digest and "SHA%-256 verified %x+\n" or ""
+local VERIFIED = has_digest and "SHA%-256 verified:? %x+\n" or ""
 
 -- What is run: arguments, and Lua patterns that the output has in this order.
 local EXAMPLES = {

@@ -425,7 +425,7 @@ local Error = {}
 ---| "api" # an answer outside 2xx, also with an empty or broken body
 ---| "timeout" # `phase` tells which
 ---| "network" # DNS, connect, TLS, reset, truncated
----| "decode" # a 2xx answer that is not the JSON it must be; keeps status, headers and text; not retried
+---| "decode" # a 2xx answer that is not the JSON it must be; not retried
 ---| "token" # the token function returned no usable token
 ---| "execution" # `run` met FAILED or CANCELLED
 ---| "file" # a local file could not be written
