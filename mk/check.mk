@@ -11,7 +11,7 @@ check: $(CHECK_TARGETS) ## all of the check-* targets (a few minutes)
 
 check-long: ## the same with every spec under valgrind and ten minutes for each fuzz target
 	@$(MAKE) --no-print-directory check VALGRIND_SPEC=spec VALGRIND_ARGS= FUZZ_SECONDS=600 \
-	  GC_MODES="step generational full"
+	  GC_MODES="step generational full" alloc_ARGS=-a
 
 # All that the checks run, so that `make -j` may compile it; the checks themselves take turns.
 .PHONY: check-builds
@@ -87,12 +87,13 @@ build/host/%.tsan: spec/host/%.c build/config.mk
 	@$(if $(V),,echo "  CC $@")
 	$(Q)$(GCC) $(HOST_CFLAGS) $(CFLAGS) $(SANITIZE) -fsanitize=thread -o $@ $< $(LUA_LIBS) -pthread
 
-# $(call host,NAME,SUFFIX,BUILD): the rule of check-NAME, for as long as spec/host/NAME.c is there
+# $(call host,NAME,SUFFIX,BUILD): the rule of check-NAME, for as long as spec/host/NAME.c is there;
+# NAME_ARGS are its arguments.
 define host
 ifneq ($$(wildcard spec/host/$(1).c),)
 check-$(1): build/host/$(1)$(2) $(3)/qhub/core.so check-tools
 	@echo "check-$(1):"
-	@QHUB_BUILD=$(3) scripts/with_gateway.sh build/host/$(1)$(2)
+	@QHUB_BUILD=$(3) scripts/with_gateway.sh build/host/$(1)$(2) $$($(1)_ARGS)
 else
 check-$(1):
 	@echo "check-$(1): there is no spec/host/$(1).c"
