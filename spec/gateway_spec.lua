@@ -167,6 +167,7 @@ describe("the gateway simulator", function()
     local id, path, whole
 
     setup(function()
+      g:clear() -- before_each comes later, and the test before may have left settings
       id = start { simulate = { files = { data = 200000 } } }
       path = "/" .. id .. "/result/data"
       whole = ask("GET", path).body

@@ -12,7 +12,7 @@ local plain_assert = _G.assert
 -- More steps than a quiet wait of a few calls needs, far fewer than a loop that spins.
 local QUIET = 40
 
-describe("a program's own loop", function()
+describe("a program's own loop #pollfd", function()
   local server, client, id
 
   setup(function()

@@ -356,7 +356,7 @@ describe("tasks", function()
       assert.is_nil(task:join())
     end)
 
-    it("have a descriptor, events and a timeout, as functions and as methods", function()
+    it("have a descriptor, events and a timeout, as functions and methods #pollfd", function()
       assert.is_number(tasks.pollfd())
       assert.equal(tasks.pollfd(), tasks:pollfd())
       assert.equal("r", tasks:events())
