@@ -63,7 +63,7 @@ typedef struct {
 struct qhub_engine {
   bool closed;
   bool guard_sigpipe;
-  bool has_gzip; /* libcurl can decode it */
+  const char *encodings; /* value of Accept-Encoding where answers may come encoded */
   double now; /* read before and after each wait */
   qhub_poller poller;
   qhub_sockets sockets;

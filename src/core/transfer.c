@@ -111,16 +111,15 @@ static void add_default(qhub_transfer *transfer, const char *name, const char *v
 
 /* libcurl adds some lines unasked, and "Expect", which would only cost a round trip: a name without
 ** a value tells it to leave the line out. Accept-Encoding is written here since libcurl's own is
-** slow to write (it formats byte by byte, twice); gzip is what every server knows. */
-static void complete_headers(qhub_transfer *transfer, bool has_gzip) {
+** slow to write (it formats byte by byte, twice); gzip and br are what servers know. */
+static void complete_headers(qhub_transfer *transfer, const char *encodings) {
   add_default(transfer, "Accept:", "");
   /* Also for a PUT without a body: libcurl would say that its nothing is a form. */
   if (strcmp(transfer->method, "GET") != 0) {
     add_default(transfer, "Content-Type:", "");
     add_default(transfer, "Expect:", "");
   }
-  bool compressed = transfer->decode && has_gzip;
-  add_default(transfer, "Accept-Encoding:", compressed ? " gzip" : " identity");
+  add_default(transfer, "Accept-Encoding:", transfer->decode ? encodings : " identity");
 }
 
 /* Takes it out of everything that belongs to an engine, except the list of news. */
@@ -216,7 +215,7 @@ bool qhub_transfer_start(qhub_transfer *transfer, qhub_session *session) {
   }
   qhub_engine *engine = session->engine;
   if (transfer->stream > 0) keep_heap();
-  complete_headers(transfer, engine->has_gzip);
+  complete_headers(transfer, engine->encodings);
   transfer->lane = qhub_pool_lane(session->pool, transfer->url,
                                   transfer->authority + transfer->authority_length);
   if (transfer->lane == NULL || !qhub_timers_reserve(&engine->timers)) {
