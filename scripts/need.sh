@@ -59,7 +59,17 @@ lua_header() {
   done
   return 1
 }
-lua_module() { lua5.4 -e "require '$1'"; }
+# Other systems call it otherwise; scripts/configure.sh looks for the same names.
+lua_5_4() {
+  for name in ${LUA:-} lua5.4 lua-5.4 lua54 lua; do
+    if has "$name" && [ "$("$name" -e 'io.write(_VERSION)')" = "Lua 5.4" ]; then
+      echo "$name"
+      return 0
+    fi
+  done
+  return 1
+}
+lua_module() { "$(lua_5_4)" -e "require '$1'"; }
 # Debian 11's is for Lua 5.3 at most; scripts/run_specs.sh makes do with it.
 busted_module() { lua_module busted.core || [ -f /usr/share/lua/5.3/busted/core.lua ]; }
 ca_bundle() {
@@ -78,14 +88,14 @@ probe_build() {
   wants gcc has "${CC:-cc}"
   wants libc6-dev header stdio.h
   wants pkg-config has pkg-config
-  wants lua5.4 has lua5.4
+  wants lua5.4 lua_5_4
   wants liblua5.4-dev lua_header
   wants libcurl4-openssl-dev pkg-config --exists libcurl
   wants libcjson-dev pkg-config --exists libcjson
   wants ca-certificates ca_bundle
 }
 probe_demo() {
-  wants lua5.4 has lua5.4
+  wants lua5.4 lua_5_4
   wants lua-cqueues lua_module cqueues
 }
 probe_test() {
