@@ -66,6 +66,7 @@ describe("building a client", function()
     assert.equal(BASE .. "/", double.requests[1].url)
     misuse(build, { base_url = "nil", environment = qhub.HubServiceClientEnvironment.DEFAULT })
     assert.truthy(build { base_url = "nil", environment = "http://127.0.0.1:1/x" })
+    misuse(build, { environment = 1 })
   end)
 
   it("refuses tokens that are empty or have control characters, without telling them", function()
@@ -199,12 +200,18 @@ describe("a request", function()
 
   it("refuses ids and names that are no segment", function()
     local client = build {}
-    for _, id in ipairs { "", ".", "..", "a\nb", "a\0b", 5, true } do
+    for _, id in ipairs { "", ".", "..", 5, true } do
       misuse(client.get_status, client, id)
       misuse(client.get_result_file, client, "1", id)
       misuse(client.execution, client, id)
     end
     misuse(client.get_status, client)
+  end)
+
+  it("encodes whatever a name may hold", function()
+    local double = Double { { status_code = 200, body = "bytes" } }
+    assert(double:client():get_result_file("a\0b", "line\nbreak %.txt"))
+    assert.equal(BASE .. "/a%00b/result/line%0Abreak%20%25.txt", double.requests[1].url)
   end)
 
   it("carries token, Accept, User-Agent and, with a body, Content-Type", function()
@@ -336,6 +343,14 @@ describe("an answer", function()
     assert.truthy(e.raw.novel)
     assert.is_false(e:is_terminal())
     assert.matches('"novel":{"x":[]}', qhub.json.encode(e), 1, true)
+  end)
+
+  it("without an id is of the execution that was asked for", function()
+    for _, body in ipairs { '{"status":"RUNNING"}', '{"id":null,"status":"RUNNING"}' } do
+      local e = status(body)
+      assert.equal("1", e.id)
+      assert.equal("RUNNING", e.status)
+    end
   end)
 
   it("takes the id from Location when a start has no usable body", function()
@@ -551,6 +566,7 @@ describe("a closed client", function()
     assert.matches("closed", misuse(client.get_status, client, "1"))
     assert.matches("closed", misuse(client.execution, client, "1"))
     assert.matches("closed", misuse(execution.refresh, execution))
+    assert.matches("closed", misuse(client.wait_all, client, {}))
   end)
 
   it("is closed by a to-be-closed variable", function()

@@ -4,6 +4,7 @@
 local digest = require "openssl.digest"
 local gateway = require "spec.support.gateway"
 local loop = require "qhub.loop"
+local process = require "spec.support.process"
 local qhub = require "qhub"
 
 local NAME = "result.bin"
@@ -120,6 +121,16 @@ describe("a result file", function()
         chunks[#chunks + 1] = chunk
       end
       assert_whole(file, table.concat(chunks))
+    end)
+
+    it("gives one value from each call that succeeds", function()
+      local file = assert(open(10))
+      assert.equal(1, select("#", file:read(4)))
+      assert.equal(1, select("#", file:read()))
+      assert.equal(1, select("#", file:read()))
+      local path = os.tmpname()
+      assert.equal(1, select("#", assert(open(10)):save(path)))
+      os.remove(path)
     end)
 
     it("is read in pieces of at most n bytes until nil, and then nil again", function()
@@ -466,6 +477,16 @@ describe("a result file", function()
       fault({}, { drip = { bytes = 2000, ms = 20 } })
       local file = assert(open(40000, { total_timeout = 0.2 }))
       assert_whole(file, assert(file:read_all()))
+    end)
+
+    it("is not over when the bytes came in time and the program comes late", function()
+      local other = process.raw_server()
+      fault({}, { redirect = other.url .. "/later-body?ms=20" })
+      local file = assert(open(5, { total_timeout = 0.1 }))
+      os.execute "sleep 0.2"
+      local text, err = file:read_all()
+      other:close()
+      assert.equal("later", text, err)
     end)
 
     it("ends with total_timeout when no byte comes", function()

@@ -2,6 +2,7 @@
 -- in another loop.
 
 local gateway = require "spec.support.gateway"
+local loop = require "qhub.loop"
 local qhub = require "qhub"
 local Double = require "spec.support.double"
 
@@ -265,6 +266,22 @@ describe("tasks", function()
         assert.equal("cancelled", err.kind)
       end)
       assert.is_false(ran)
+    end)
+
+    it("ends a join for good: a later wait is not cut short by it #timing", function()
+      local slept = tasks.run(function()
+        local joined = tasks.spawn(tasks.sleep, 0.03)
+        local joiner = tasks.spawn(function()
+          pcall(joined.join, joined)
+          local started = loop.now()
+          tasks.sleep(0.1)
+          return loop.now() - started
+        end)
+        tasks.sleep(0.01)
+        joiner:cancel()
+        return joiner:join()
+      end)
+      assert.is_true(slept >= 0.1)
     end)
   end)
 

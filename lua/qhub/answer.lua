@@ -1,7 +1,8 @@
 -- What a 2xx answer means: one decoder for each kind of answer in the table of operations.
 --
--- A decoder takes the client and the response and returns the value; or nil, a message, and where
--- the JSON broke (line and column), from which the caller makes an error of kind "decode".
+-- A decoder takes the client, the response and the call's first argument, and returns the value; or
+-- nil, a message, and where the JSON broke (line and column), from which the caller makes an error
+-- of kind "decode".
 -- Liberal in what is inferred of the wire, strict in what a program counts on.
 
 local core = require "qhub.core"
@@ -42,12 +43,15 @@ local function what(value)
   return "a " .. type(value)
 end
 
-function answer.execution(client, response)
+--- The answer to a question for `id`, which it may have left out.
+function answer.execution(client, response, id)
   local value, message, line, column = json(response.body)
   if value == nil then
     return nil, message, line, column
   elseif not is_object(value) then
     return nil, "an execution is a JSON object, the answer is " .. what(value)
+  elseif value.id == nil or value.id == null then
+    value.id = id
   end
   return new_execution(value, client)
 end

@@ -67,6 +67,16 @@ local function first_request(plan, token)
   return plan
 end
 
+-- The request of one more attempt at what the gateway pointed to: with the token of that attempt
+-- where the first one went with a token.
+local function continuation(request, token)
+  if token and request.headers.authorization then
+    request.headers.authorization = "Bearer " .. token
+    request.header_lines = nil
+  end
+  return request
+end
+
 -- What a redirect does not change of a request.
 local CONSTANT =
   { "timeout", "connect_timeout", "deadline", "stream", "max_bytes", "decode", "once" }
@@ -210,15 +220,12 @@ local function try_again(client, plan, state, outcome, requested)
   if not delay then
     return nil
   end
-  state.withdrawn = client.budget_:withdraw(failure)
-  if not state.withdrawn then
-    return nil
-  end
   log.event(client.log_, "warn", outcome.offset and "resume" or "retry", {
     method = plan.method,
     url = plan.url,
     status = outcome.status_code,
     attempt = state.attempts,
+    seconds = now() - state.started,
     delay = delay,
     offset = outcome.offset,
     error = failure and failure.message,
@@ -261,7 +268,8 @@ local function attempt(client, plan, state)
   end
   state.attempts = state.attempts + 1
   local started = now()
-  local request = state.continue_at or first_request(plan, token)
+  local following = state.continue_at
+  local request = following and continuation(following, token) or first_request(plan, token)
   local response, failure, why = send(client, plan, state, request)
   if client.closed_ then
     state:drop()
@@ -331,14 +339,12 @@ function call.exchange(client, plan, state)
   state = state or setmetatable({ attempts = 0, repeats = 0 }, State)
   local _ <close> = state
   local started = now()
+  state.started = started -- of this exchange
   local verdict, err
   repeat
     verdict, err = attempt(client, plan, state)
   until verdict ~= "again"
   local response = state.response
-  if not err then
-    client.budget_:deposit(state.withdrawn)
-  end
   conclude(client, plan, state, response, err, started)
   if err then
     return nil, err

@@ -1,7 +1,6 @@
 -- The client: makes a plan of an operation's row and the program's arguments, has it carried out
 -- (call.lua), and hands back what the answer means. Building a client does no I/O.
 
-local budget = require "qhub.budget"
 local call = require "qhub.call"
 local client_options = require "qhub.client_options"
 local core = require "qhub.core"
@@ -40,10 +39,8 @@ local function check_segment(value, name, where)
       name,
       show.value(value)
     )
-  elseif text.has_control(value) then
-    misuse("%s: %s %s has control characters", where, name, show.value(value))
   end
-  return text.encode_segment(value)
+  return text.encode_segment(value) -- whatever bytes it has: a file's name may have any
 end
 
 local function encoded_body(body, over, where)
@@ -177,7 +174,7 @@ local function perform(client, row, first, second, given)
   if not response then
     return nil, state
   end
-  local value, message, line, column = row.answer(client, response)
+  local value, message, line, column = row.answer(client, response, first)
   local err
   if value == nil then
     local context = call.context(plan, state)
@@ -282,7 +279,6 @@ local function new(given)
     connect_timeout_ = o.http and o.http.connect_timeout or false,
     max_response_bytes_ = o.max_response_bytes or DEFAULT_MAX_BYTES,
     on_response_ = o.on_response or false,
-    budget_ = budget.new(o.max_retries or DEFAULT_RETRIES),
     prototypes_ = {},
     session_ = false,
     closed_ = false,

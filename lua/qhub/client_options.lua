@@ -90,7 +90,7 @@ return {
   checkers = {
     token = check_token,
     base_url = check_url,
-    environment = check.any, -- checked below, only when it is used: base_url wins
+    environment = check.text, -- its form is checked only when it is used: base_url wins
     headers = request_options.checkers.headers,
     timeout = check.seconds,
     total_timeout = check.seconds,

@@ -39,7 +39,10 @@ function methods:read(n)
     n = math.min(math.tointeger(n), state.chunk_size)
   end
   local chunk, err = state.reader:read(n or state.chunk_size)
-  return chunk, err
+  if err then
+    return nil, err
+  end
+  return chunk
 end
 
 --- Everything that is left, as one string; or nil and an error.
@@ -83,7 +86,10 @@ function methods:save(path, given)
       return source
     end,
   }, path, checked)
-  return saved, err
+  if not saved then
+    return nil, err
+  end
+  return saved
 end
 
 --- Ends the transfer; idempotent. Bytes that were not read are lost.

@@ -87,10 +87,6 @@ function check.table(value, name, where)
   return value
 end
 
-function check.any(value)
-  return value
-end
-
 --- A checker for one of the given strings.
 function check.one_of(...)
   local allowed = { ... }

@@ -8,6 +8,7 @@
 local call = require "qhub.call"
 local headers = require "qhub.headers"
 local log = require "qhub.log"
+local loop = require "qhub.loop"
 local misuse = require "qhub.misuse"
 local problem = require "qhub.problem"
 local resume = require "qhub.resume"
@@ -66,6 +67,7 @@ local function failed(self, failure, response)
     url = plan.url,
     status = response and response.status_code,
     attempt = exchange.attempts,
+    seconds = loop.now() - exchange.started,
     offset = self.position,
     error = err.kind .. ": " .. err.message,
   }, exchange.token)

@@ -23,8 +23,9 @@ function result.of(envelope, client)
     return envelope
   end
   local embedded = envelope._embedded
-  if type(embedded) == "table" and type(embedded.status) == "table" then
-    embedded.status = core.execution.new(embedded.status, client)
+  local status = type(embedded) == "table" and embedded.status
+  if type(status) == "table" and not core.json.is_array(status) then
+    embedded.status = core.execution.new(status, client)
   end
   return setmetatable(envelope, Envelope)
 end

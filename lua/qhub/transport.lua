@@ -158,8 +158,8 @@ local function piece(response)
 end
 
 function ForeignResponse:read(n)
-  local rest = self.rest
-  while not rest or rest == "" do
+  local rest, from = self.rest, self.from or 1
+  while not rest or from > #rest do
     if not self.next_chunk then
       return nil
     end
@@ -168,10 +168,10 @@ function ForeignResponse:read(n)
       self.next_chunk = nil
       return nil, failure
     end
-    rest = chunk
+    rest, from = chunk, 1
   end
-  self.rest = rest:sub(n + 1)
-  return rest:sub(1, n)
+  self.rest, self.from = rest, from + n
+  return rest:sub(from, from + n - 1)
 end
 
 -- Collects a whole body under the cap. Returns the text and the failure that ended it, if any.

@@ -41,6 +41,8 @@ local FAILURES_IN_A_ROW = 3
 local function check(client, executions)
   if type(executions) ~= "table" then
     misuse("%s: a list of executions is needed, got %s", WHERE, show.value(executions))
+  elseif client.closed_ then
+    misuse("%s: the client is closed", WHERE)
   end
   for index = 1, #executions do
     local execution = executions[index]

@@ -205,6 +205,14 @@ behaviours["/later"] = function(_, request)
   return answer "later"
 end
 
+-- The head at once, the body after `ms` milliseconds.
+behaviours["/later-body"] = function(connection, request)
+  connection:write "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"
+  connection:flush()
+  pause(request, 50)
+  return "later"
+end
+
 -- Answers when somebody asks for /release.
 behaviours["/held"] = function(connection)
   connection:flush()
