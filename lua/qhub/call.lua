@@ -41,12 +41,18 @@ local function checked_token(token, reason)
   return token
 end
 
+-- The token; or nil and why there is none, or nil alone when the call was cancelled meanwhile.
 local function obtain_token(client, rejected)
   local token = client.token_
   if type(token) == "string" then
     return token
   end
-  return checked_token(token(rejected))
+  local cancellations = loop.cancellations()
+  local usable, reason = checked_token(token(rejected))
+  if not usable and (client.closed_ or loop.cancellations() > cancellations) then
+    return nil
+  end
+  return usable, reason
 end
 
 -- Makes `plan` the request of one attempt by giving it headers. The common case, a fixed set of
@@ -95,6 +101,12 @@ function State:drop()
 end
 
 State.__close = State.drop
+
+-- Has room for the fields that every call needs, for a table grows at a price.
+local function new_state()
+  local fields = { attempts = 0, repeats = 0, token = nil, request = nil, response = nil }
+  return setmetatable(fields, State)
+end
 
 -- Sends `request`, and what redirects make of it, until an answer that is none. Returns the
 -- response (which `state` holds), the failure and, for a redirect that is not followed, the reason.
@@ -245,13 +257,12 @@ local function attempt(client, plan, state)
     if state.fresh_token then
       token, state.fresh_token = state.fresh_token, nil
     else
-      local cancellations = loop.cancellations()
       local reason
       token, reason = obtain_token(client)
-      if not token and (client.closed_ or loop.cancellations() > cancellations) then
-        return "error", closed(client, plan, state)
-      elseif not token then
+      if reason then
         return "error", problem.token(context_of(plan, state), reason)
+      elseif not token then
+        return "error", closed(client, plan, state)
       end
     end
   end
@@ -300,9 +311,8 @@ local function attempt(client, plan, state)
   if status_code == 401 and token and carried_token and not state.refreshed then
     state.refreshed = true
     if type(client.token_) ~= "string" then
-      local cancellations = loop.cancellations()
       local another, reason = obtain_token(client, token)
-      if not another and (client.closed_ or loop.cancellations() > cancellations) then
+      if not another and not reason then
         return "error", closed(client, plan, state)
       elseif not another then
         local text_of_401 = error_text(client, response)
@@ -336,7 +346,7 @@ end
 --- state, for `call.context`; or nil and an error object. With the `state` of an earlier exchange
 --- its count of attempts goes on.
 function call.exchange(client, plan, state)
-  state = state or setmetatable({ attempts = 0, repeats = 0 }, State)
+  state = state or new_state()
   local _ <close> = state
   local started = now()
   state.started = started -- of this exchange

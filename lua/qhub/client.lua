@@ -147,7 +147,8 @@ local function plan_of(client, row, first, second, given)
   if request.query and request.query ~= "" then
     url = url .. "?" .. request.query
   end
-  local plan = setmetatable({ url = url, body = body }, prototype_of(client, row, request.headers))
+  local own = { url = url, body = body, headers = nil, header_lines = nil } -- room for call.lua's
+  local plan = setmetatable(own, prototype_of(client, row, request.headers))
   local total_timeout = request.total_timeout or client.total_timeout_
   if total_timeout then
     plan.deadline = loop.now() + total_timeout

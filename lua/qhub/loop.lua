@@ -57,8 +57,8 @@ function loop.running()
   return task_of[coroutine_running()]
 end
 
---- A task that will run `fn(...)`. For what the other fields mean see `tasks.lua`; those of this
---- module are private.
+--- A task that will run `fn(...)`. For what the fields at the end mean see `tasks.lua`, which fills
+--- them in; those of this module are private. All are there at once: a table grows at a price.
 function loop.new_task(fn, ...)
   return {
     thread = coroutine.create(fn),
@@ -74,6 +74,15 @@ function loop.new_task(fn, ...)
     timer_index = false,
     next = false,
     turn = 0,
+    group = false,
+    on_end = false,
+    joiners = false,
+    joined = false, -- somebody waits for it, or has: its error is not lost
+    is_root = false,
+    done = false,
+    failed = false,
+    error = false,
+    results = false,
   }
 end
 
@@ -155,11 +164,12 @@ end
 -- One step of the engine: news is handed to the tasks that are parked for it. Returns true when
 -- `mine` (a transfer that is waited for without yielding) had news.
 local function pump(timeout, mine)
-  engine:step(timeout)
   local mine_has_news = false
-  local transfer = engine:ready()
-  while transfer do
-    if transfer == mine then
+  for _ = 1, engine:step(timeout) do
+    local transfer = engine:ready()
+    if not transfer then
+      break -- the others were collected
+    elseif transfer == mine then
       mine_has_news = true
     else
       local task = waiting[transfer]
@@ -167,7 +177,6 @@ local function pump(timeout, mine)
         loop.wake(task)
       end
     end
-    transfer = engine:ready()
   end
   return mine_has_news
 end

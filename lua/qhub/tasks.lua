@@ -59,9 +59,6 @@ local function spawn_in(group, fn, ...)
   task.group = group
   task.on_end = end_task
   task.joiners = {}
-  task.joined = false -- somebody waits for it, or has: its error is not lost
-  task.is_root = false
-  task.done, task.failed, task.error, task.results = false, false, false, false
   setmetatable(task, Task)
   loop.adopt(task)
   group.members[task] = true

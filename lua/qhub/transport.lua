@@ -103,17 +103,19 @@ function transport.over_engine(session)
       end
       return nil, { kind = kind, message = message, sent = false }
     end
-    local response = setmetatable({ transfer = transfer }, EngineResponse)
+    -- Has room for all of its fields from the beginning, for a table grows at a price.
+    local fields = { transfer = transfer, status_code = nil, body = nil, deadline = nil }
+    local response = setmetatable(fields, EngineResponse)
     holder.response = response
     local deadline, stream = request.deadline, request.stream
-    local state = transfer:state()
-    while state ~= "done" and not (stream and state == "open") do
+    local state
+    repeat
       local ok, reason = loop.await(transfer, deadline)
       if not ok then
         return nil, interrupted(reason)
       end
       state = transfer:state()
-    end
+    until state == "done" or stream and state == "open"
     local failure = failure_of(transfer)
     local status_code = transfer:status()
     if not status_code or (failure and failure.kind == "cancelled") then

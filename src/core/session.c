@@ -13,7 +13,7 @@
 #include <string.h>
 
 enum {
-  MOST_IDLE = 32,         /* idle easy handles kept by a session */
+  MOST_IDLE = 64,         /* idle easy handles kept by a session: as many as usually work */
   LARGEST_BUFFER = 256 * 1024, /* of one read; more does not make streams faster */
   PLAIN_BUFFER = 16 * 1024,    /* libcurl's default, and enough for most answers */
   IDLE_CONNECTION_AGE = 60 /* seconds; beyond it servers have often hung up */
