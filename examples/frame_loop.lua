@@ -8,10 +8,13 @@
 local qhub = require "qhub"
 
 local tasks = qhub.tasks
-local service <close> = qhub.HubServiceClient {
-  base_url = assert(os.getenv "QHUB_BASE_URL", "set QHUB_BASE_URL and QHUB_TOKEN"),
-  token = assert(os.getenv "QHUB_TOKEN", "set QHUB_BASE_URL and QHUB_TOKEN"),
-}
+
+local base_url, token = os.getenv "QHUB_BASE_URL", os.getenv "QHUB_TOKEN"
+if not (base_url and token) then
+  io.stderr:write "set QHUB_BASE_URL and QHUB_TOKEN, or use scripts/with_gateway.sh\n"
+  os.exit(2)
+end
+local service <close> = qhub.HubServiceClient { base_url = base_url, token = token }
 
 local energy
 local task = tasks.spawn(function()
@@ -23,12 +26,19 @@ local function wait_for_next_frame()
   require("cqueues").sleep(1 / 30)
 end
 
+local is_terminal = os.execute "test -t 1" and os.getenv "TERM" ~= "dumb"
 local frames = 0
 repeat
   frames = frames + 1
+  if is_terminal then
+    local at = math.floor(20 + 19.5 * math.sin(frames / 10))
+    io.write("\r", (" "):rep(at), "o", (" "):rep(40 - at))
+    io.flush()
+  end
   local live = tasks.step(0)
   wait_for_next_frame()
 until live == 0
 
 task:join() -- raises what went wrong in the task, if anything did
+io.write(is_terminal and "\r\27[K" or "")
 print(("energy %s after %d frames"):format(tostring(energy), frames))
