@@ -26,6 +26,13 @@ function redirect.is_redirect(status_code)
   return FOLLOWED[status_code] ~= nil
 end
 
+-- Blanks and other than ASCII characters do not belong into a URL, but are met in `Location`.
+local function encoded(location)
+  return (location:gsub("[ \x80-\xff]", function(byte)
+    return ("%%%02X"):format(byte:byte())
+  end))
+end
+
 --- The request that follows `request` (method, url, headers, body, hops) after an answer of
 --- `status_code` with `location`; or nil and the reason why it is not followed.
 function redirect.next(request, status_code, location)
@@ -35,7 +42,7 @@ function redirect.next(request, status_code, location)
   if not location or location == "" then
     return nil, "a redirect without Location"
   end
-  local url, reason = text.resolve_url(request.url, location)
+  local url, reason = text.resolve_url(request.url, encoded(location))
   local address = url and text.parse_url(url)
   if not address then
     return nil, "its Location is no URL" .. (reason and ": " .. reason or "")
