@@ -1,7 +1,7 @@
 # `make check`: the specs and small hosts under sanitizers, valgrind, a busy collector, the portable
 # poller, a failing allocator and several threads; and the fuzz targets for a few seconds each.
 
-CHECKS := asan valgrind gc poll fuzz alloc threads embed
+CHECKS := asan valgrind gc poll fuzz alloc threads states embed
 CHECK_TARGETS := $(CHECKS:%=check-%)
 FUZZ_NAMES := $(patsubst fuzz/%.c,%,$(wildcard fuzz/*.c))
 .PHONY: check check-long check-tools fuzz coverage $(CHECK_TARGETS)
@@ -11,7 +11,8 @@ check: $(CHECK_TARGETS) ## all of the check-* targets (a few minutes)
 
 check-long: ## the same with every spec under valgrind and ten minutes for each fuzz target
 	@$(MAKE) --no-print-directory check VALGRIND_SPEC=spec VALGRIND_ARGS= FUZZ_SECONDS=600 \
-	  GC_MODES="step generational full" alloc_ARGS=-a
+	  GC_MODES="step generational full" alloc_ARGS=-a \
+	  threads_ARGS="-d 60" states_ARGS="-n 10000"
 
 # All that the checks run, so that `make -j` may compile it; the checks themselves take turns.
 .PHONY: check-builds
@@ -101,9 +102,11 @@ endif
 endef
 $(eval $(call host,alloc,.asan,build/asan))
 $(eval $(call host,threads,.tsan,build/tsan))
+$(eval $(call host,states,,build))
 $(eval $(call host,embed,.asan,build/asan))
 check-alloc: ## every allocation of a run fails once
 check-threads: ## several states in several threads, under ThreadSanitizer
+check-states: ## states that come and go leave nothing behind
 check-embed: ## hosts without os and io, with a signal handler, with an early lua_close
 
 coverage: build/coverage/qhub/core.so ## lines of C and Lua that the specs run, for each file
