@@ -70,7 +70,8 @@ lua_5_4() {
   return 1
 }
 lua_module() { "$(lua_5_4)" -e "require '$1'"; }
-# Debian 11's is for Lua 5.3 at most; scripts/run_specs.sh makes do with it.
+# Debian 11 has luaossl and busted for Lua 5.3 at most; scripts/run_specs.sh copes with the latter.
+debian_11() { grep -qs '^VERSION_ID="11"' /etc/os-release; }
 busted_module() { lua_module busted.core || [ -f /usr/share/lua/5.3/busted/core.lua ]; }
 ca_bundle() {
   [ -s /etc/ssl/certs/ca-certificates.crt ] || [ -s /etc/pki/tls/certs/ca-bundle.crt ] ||
@@ -97,10 +98,12 @@ probe_build() {
 probe_demo() {
   wants lua5.4 lua_5_4
   wants lua-cqueues lua_module cqueues
+  debian_11 || wants lua-luaossl lua_module openssl.digest
 }
 probe_test() {
   probe_demo
   wants lua-busted busted_module
+  wants lua-luv lua_module luv
   wants openssl has openssl
   unpacks nginx has nginx
 }
