@@ -2,7 +2,6 @@
 -- program's own functions raise, yield or call back. Over a transport double; delays are those that
 -- the double asks for.
 
-local qhub = require "qhub"
 local Double = require "spec.support.double"
 
 local SOON = { ["Retry-After"] = "0.001" }

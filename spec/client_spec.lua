@@ -367,7 +367,8 @@ describe("an answer", function()
   end)
 
   it("says that a run may have started when nothing names it", function()
-    for _, location in ipairs { "https://gateway.example/", "https://gateway.example", "", "/.." } do
+    local nameless = { "https://gateway.example/", "https://gateway.example", "", "/.." }
+    for _, location in ipairs(nameless) do
       local e, err = asked(
         { status_code = 201, body = "", headers = { location = location } },
         function(c)

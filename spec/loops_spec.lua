@@ -1,5 +1,5 @@
--- qhub in loops that are not its own: cqueues polls it, luv watches its descriptor. Neither is woken
--- while nothing happens.
+-- qhub in loops that are not its own: cqueues polls it, luv watches its descriptor. Neither is
+-- woken while nothing happens.
 
 local cqueues = require "cqueues"
 local gateway = require "spec.support.gateway"

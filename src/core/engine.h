@@ -102,8 +102,8 @@ void qhub_engine_free(qhub_engine *engine);
 
 bool qhub_engine_is_closed(const qhub_engine *engine);
 
-/* Tells whether the host program was interrupted: whether a signal handler of its left a mark. Asked
-** with the thread's signals held back; must not wait, nor call the engine. */
+/* Tells whether the host program was interrupted: whether a signal handler of its left a mark.
+** Asked with the thread's signals held back; must not wait, nor call the engine. */
 typedef bool (*qhub_interrupted)(void *user);
 
 /* Moves things for at most `timeout` seconds (negative: until something happens), but returns

@@ -58,8 +58,8 @@ void qhub_poller_close(qhub_poller *poller);
 int qhub_poller_set(qhub_poller *poller, int fd, unsigned before, unsigned events);
 
 /* Waits at most `seconds` (0: looks only). Fills at most `room` entries; returns how many, or -1
-** when a signal ended the wait or the wait failed. With `mask`, that is the thread's signal mask for
-** just as long as it waits; a back end that cannot do so waits QHUB_UNMASKED_WAIT at most. */
+** when a signal ended the wait or the wait failed. With `mask`, that is the thread's signal mask
+** for just as long as it waits; a back end that cannot do so waits QHUB_UNMASKED_WAIT at most. */
 int qhub_poller_wait(qhub_poller *poller, double seconds, const sigset_t *mask,
                      qhub_readiness *ready, int room);
 
