@@ -65,6 +65,11 @@ function Scripted:connections()
   return self:call("GET").connections
 end
 
+-- Whether the server has closed all connections, and said so to their other ends.
+function Scripted:has_closed()
+  return self:call("GET").open == 0
+end
+
 function Scripted:stop()
   if self.socket then
     self.socket:close()

@@ -7,7 +7,8 @@
 -- plain HTTP on a port of its own:
 --   POST /  {"scripts": [[step, ...], ...]}   plays these from the next request on, counts anew
 --   GET /                                     {"requests": [{method, target, head, body_size,
---                                             connection}, ...], "connections": n}
+--                                             connection}, ...],
+--                                            "connections": n, "open": of these}
 -- A step is a text to send, or an object:
 --   {"hang": true}           silence until the client goes
 --   {"drip": text, "ms": n}  byte by byte
@@ -45,7 +46,7 @@ if options.cert then
   tls:setPrivateKey(pkey.new(read_whole(options.key)))
 end
 
-local scripts, requests, connections = {}, {}, 0
+local scripts, requests, connections, open = {}, {}, 0, 0
 local last_moved = cqueues.monotime()
 
 -- The script for the next request.
@@ -168,9 +169,15 @@ local function serve(channel)
     return
   end
   connections = connections + 1
+  open = open + 1
   local connection = { channel = channel, number = connections }
-  repeat
-  until not serve_one(connection)
+  local ok, message = pcall(function()
+    repeat
+    until not serve_one(connection)
+  end)
+  channel:close()
+  open = open - 1
+  assert(ok, message)
 end
 
 local function control(channel)
@@ -184,7 +191,8 @@ local function control(channel)
     if request.method == "POST" then
       scripts, requests, connections = json.decode(body).scripts, {}, 0
     end
-    local answer = json.encode { requests = json.array(requests), connections = connections }
+    local answer =
+      json.encode { requests = json.array(requests), connections = connections, open = open }
     channel:write(("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s"):format(#answer, answer))
     channel:flush()
   end

@@ -1,0 +1,205 @@
+-- Kept connections that die, and answers that come before the request is all there.
+
+local calls = require "spec.support.calls"
+local qhub = require "qhub"
+local scripted = require "spec.support.scripted"
+local trial = require "spec.support.trial"
+
+describe("a kept connection", function()
+  local server
+
+  setup(function()
+    server = scripted.start()
+  end)
+
+  teardown(function()
+    server:stop()
+  end)
+
+  local function new_client(options)
+    local given = { base_url = server.url, token = "tok-en" }
+    for name, value in pairs(options or {}) do
+      given[name] = value
+    end
+    return qhub.HubServiceClient(given)
+  end
+
+  -- Makes a call over a connection that has carried one request already, while the server plays
+  -- `script` for it and a good answer afterwards. Returns value, error and what was asked.
+  local function over_kept(call, script, options)
+    local _ <close> = trial.at_once()
+    local client <close> = new_client(options)
+    server:play(trial.good(calls.get_logs), script, trial.good(call))
+    assert(client:get_logs "0190cf2e")
+    local value, err = call.invoke(client)
+    local asked = server:requests()
+    assert.equal("GET", table.remove(asked, 1).method)
+    assert.equal(1, asked[1].connection, call.name) -- it was used again
+    return value, err, asked
+  end
+
+  it("that is closed when the request comes: all but a start is repeated at once", function()
+    for _, call in ipairs(calls) do
+      local value, err, asked = over_kept(call, {})
+      if call.repeatable then
+        assert(value, err)
+        assert.equal(2, #asked)
+        assert.equal(2, asked[2].connection)
+      else
+        assert.is_nil(value)
+        assert.equal("network", err.kind)
+        assert.is_true(err.sent)
+        assert.equal(1, err.attempts)
+        assert.equal(1, #asked)
+      end
+    end
+  end)
+
+  it("that is closed when a start comes: it is sent again when it may be", function()
+    local start = calls.start_execution
+    local _ <close> = trial.at_once()
+    local client <close> = new_client()
+    server:play(trial.good(calls.get_logs), {}, trial.good(start))
+    assert(client:get_logs "0190cf2e")
+    assert(start.invoke(client, { idempotent = true }))
+    assert.equal(3, #server:requests())
+  end)
+
+  it("that is closed with every request: the number of retries is kept to", function()
+    for _, call in ipairs(calls) do
+      local _ <close> = trial.at_once()
+      local client <close> = new_client { max_retries = 1 }
+      server:play(trial.good(calls.get_logs), {})
+      assert(client:get_logs "0190cf2e")
+      local value, err = call.invoke(client)
+      assert.is_nil(value)
+      assert.equal("network", err.kind)
+      assert.equal(call.repeatable and 2 or 1, err.attempts)
+      assert.equal(call.repeatable and 2 or 1, #server:requests() - 1)
+    end
+  end)
+
+  it("that is closed in the middle of an answer is no stale one", function()
+    for _, call in ipairs(calls) do
+      local value, err, asked = over_kept(call, { "HTTP/1.1 2" })
+      if call.repeatable then
+        assert(value, err)
+        assert.equal(2, #asked)
+      else
+        assert.equal("network", err.kind)
+        assert.equal(1, #asked)
+      end
+    end
+  end)
+
+  it("that falls silent times out, and no start is sent again #timing", function()
+    for _, call in ipairs { calls.start_execution, calls.get_status } do
+      local value, err, asked = over_kept(call, { { hang = true } }, { timeout = 0.1 })
+      if call.repeatable then
+        assert(value, err)
+        assert.equal(2, #asked)
+      else
+        assert.equal("timeout", err.kind)
+        assert.is_true(err.sent)
+        assert.equal(1, #asked)
+      end
+    end
+  end)
+
+  it("that was closed long ago is not used again, for a start neither", function()
+    for _, call in ipairs(calls) do
+      local client <close> = new_client { max_retries = 0 }
+      local bytes = trial.good(calls.get_logs)[1]
+      server:play({ bytes }, trial.good(call)) -- closed without a word
+      assert(client:get_logs "0190cf2e")
+      repeat
+      until server:has_closed()
+      local value, err = call.invoke(client)
+      assert(value, err)
+      assert.equal(2, #server:requests())
+      assert.equal(2, server:connections())
+    end
+  end)
+end)
+
+describe("a request of many bytes", function()
+  local server
+
+  setup(function()
+    server = scripted.start()
+  end)
+
+  teardown(function()
+    server:stop()
+  end)
+
+  local BLOB = ("x"):rep(20 << 20)
+
+  local function start(script, options)
+    local _ <close> = trial.at_once()
+    local given = { base_url = server.url, token = "tok-en", max_retries = 2, timeout = 5 }
+    for name, value in pairs(options or {}) do
+      given[name] = value
+    end
+    local before = trial.descriptors()
+    local value, err
+    do
+      local client <close> = qhub.HubServiceClient(given)
+      server:play(script)
+      value, err = client:start_execution { blob = BLOB }
+    end
+    assert.equal(before, trial.descriptors())
+    return value, err, server:requests()
+  end
+
+  it("that is refused before it is all there gives the server's answer", function()
+    for _, status in ipairs { 400, 401, 413 } do
+      local bytes =
+        scripted.answer(status .. " No", '{"message":"too much"}', { "Connection: close" })
+      local value, err, asked = start { { unread = true }, bytes, { drain = true } }
+      assert.is_nil(value)
+      assert.equal("api", err.kind, tostring(err))
+      assert.equal(status, err.status_code)
+      assert.equal("too much", err.body.message)
+      assert.equal(1, #asked)
+    end
+  end)
+
+  it("that is answered early and well counts as started", function()
+    local bytes = scripted.answer("201 Created", calls.start_execution.body)
+    local value, err, asked = start { { unread = true }, bytes, { drain = true } }
+    assert(value, err)
+    assert.equal("0190cf2e", value.id)
+    assert.equal(1, #asked)
+  end)
+
+  it("that is cut off is sent once", function()
+    local value, err, asked = start { { unread = true } }
+    assert.is_nil(value)
+    assert.equal("network", err.kind)
+    assert.is_true(err.sent)
+    assert.equal(1, err.attempts)
+    assert.equal(1, #asked)
+  end)
+
+  it("that nobody takes times out, sent once #timing", function()
+    local value, err, asked = start({ { unread = true }, { pause = 1000 } }, { timeout = 0.2 })
+    assert.is_nil(value)
+    assert.equal("timeout", err.kind)
+    assert.equal("read", err.phase)
+    assert.is_true(err.sent)
+    assert.equal(1, #asked)
+  end)
+
+  it("arrives byte for byte, and is sent again after a status that allows it", function()
+    local later = scripted.answer("503 Later", "", { "Retry-After: 0" })
+    local good = scripted.answer("201 Created", calls.start_execution.body)
+    server:play({ later, { keep = true } }, { good, { keep = true } })
+    local client <close> = qhub.HubServiceClient { base_url = server.url, token = "tok-en" }
+    assert(client:start_execution { blob = BLOB })
+    local asked = server:requests()
+    assert.equal(2, #asked)
+    assert.equal(#BLOB + #'{"blob":""}', asked[1].body_size)
+    assert.equal(#BLOB + #'{"blob":""}', asked[2].body_size)
+  end)
+end)
