@@ -8,9 +8,9 @@
 -- connect_timeout, deadline (monotonic), stream (largest chunk in bytes; else the body is kept
 -- whole), max_bytes (cap of a whole body), decode (ask for compression), once (never on the wire
 -- twice); header_lines, when they are written out already. What there is none of is nil or false.
--- It sets `holder.response` as soon as there is something to close, so that its caller can, whatever
--- happens meanwhile; and returns a response, or nil and a failure, or both when the answer broke
--- off:
+-- It sets `holder.response` as soon as there is something to close, so that its caller can,
+-- whatever happens meanwhile; and returns a response, or nil and a failure, or both when the
+-- answer broke off:
 --   response: status_code, headers, body (whole) or read(n) -> chunk | nil at the end | nil and a
 --             failure; close(), also as a to-be-closed variable.
 --   failure:  kind ("network", "timeout", "cancelled", "too_large"), message, phase, sent, stale,
