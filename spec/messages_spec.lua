@@ -243,6 +243,20 @@ describe("misuse", function()
       { 'item 1 is "1", not an execution' },
     },
     {
+      "waiting for one execution as if it were many",
+      function()
+        client:wait_all(execution)
+      end,
+      { "wait_all: a list of executions is needed, got a qhub.Execution" },
+    },
+    {
+      "a download to nowhere",
+      function()
+        execution:download "result.bin"
+      end,
+      { "download: path must be", "a file or a folder to save to", "got nil" },
+    },
+    {
       "a task that is none",
       function()
         qhub.tasks.gather { 5 }
@@ -329,6 +343,12 @@ describe("an error", function()
     local body = '{"code":900802,"message":"Throttled Out","description":"Quota exceeded"}'
     local text = answered { status_code = 429, body = body }
     has_parts(text, { "429 Too Many Requests: Throttled Out: Quota exceeded" })
+  end)
+
+  it("does not say twice what the status says", function()
+    local body = '{"error":"Not Found","message":"no such file"}'
+    has_parts(answered { status_code = 404, body = body }, { "404 Not Found: no such file (" })
+    assert.matches("404 Not Found;", answered { status_code = 404, body = '{"error":"Not Found"}' })
   end)
 
   it("of a page in place of JSON says what it is and where to look", function()

@@ -34,7 +34,11 @@ download.checkers = {
 --- download's own. Returns the options. Raises misuse.
 function download.checked(path, given, where, checkers)
   if type(path) ~= "string" or path == "" or path:find("\0", 1, true) then
-    misuse("%s: path must be a string that is not empty, got %s", where, show.value(path))
+    misuse(
+      "%s: path must be a string that is not empty, a file or a folder to save to, got %s",
+      where,
+      show.value(path)
+    )
   end
   return options.checked(given, checkers or download.checkers, where)
 end

@@ -64,12 +64,12 @@ end
 local EXPLAINING = { "message", "error", "title", "description", "detail", "error_description" }
 
 --- What the gateway says in a decoded body, in the members that gateways and frameworks use for it;
---- nil when it says nothing. Remote text, of any length.
-function problem.explanation(body)
+--- nil when it says nothing but `known`. Remote text, of any length.
+function problem.explanation(body, known)
   if type(body) ~= "table" then
     return nil
   end
-  local parts, seen = {}, {}
+  local parts, seen = {}, { [known or ""] = true }
   for _, name in ipairs(EXPLAINING) do
     local value = body[name]
     if type(value) == "table" and type(value.message) == "string" then
@@ -117,7 +117,7 @@ function problem.status(context, response, body_text, retry_after, why)
   if REASONS[status_code] then
     message = message .. " " .. REASONS[status_code]
   end
-  local said = problem.explanation(body)
+  local said = problem.explanation(body, REASONS[status_code])
   if said then
     -- Without the token before it is cut, or a part of the token could be left.
     message = message .. ": " .. show.line(show.without(said, context.token))

@@ -88,7 +88,9 @@ function show.value(value)
   elseif kind == "number" or kind == "boolean" or kind == "nil" then
     return tostring(value)
   end
-  return "a " .. kind
+  local metatable = getmetatable(value)
+  local name = type(metatable) == "table" and rawget(metatable, "__name")
+  return "a " .. (type(name) == "string" and show.line(name, 60) or kind)
 end
 
 --- A URL whose secret query parameters are blanked, and user info dropped.
