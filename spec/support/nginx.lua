@@ -32,6 +32,9 @@ http {
     ssl_certificate cert.pem;
     ssl_certificate_key key.pem;
     ssl_protocols TLSv1.2 TLSv1.3;
+    # What a client cannot see by itself: the number of its connection, and the protocol.
+    add_header X-Connection $connection always;
+    add_header X-Protocol $server_protocol always;
     %s
     location / {
       proxy_pass http://gateway;
@@ -89,6 +92,11 @@ function Nginx:stop()
     self.input:close()
     self.input = nil
   end
+end
+
+-- Kills it, as a machine that fails does.
+function Nginx:kill()
+  os.execute(("kill -KILL $(cat '%s/nginx.pid')"):format(self.directory))
 end
 
 Nginx.__close = Nginx.stop

@@ -64,11 +64,18 @@ static void explain_timeout(qhub_transfer *transfer) {
   }
 }
 
+/* Whether a kept connection died before the answer. A single stream of HTTP/2 that the other side
+** gave up is something else. */
+static bool was_stale(const qhub_transfer *transfer, CURLcode code) {
+  return transfer->sends > 0 && transfer->reused && !transfer->answered &&
+         code != CURLE_HTTP2_STREAM;
+}
+
 static void explain_network(qhub_transfer *transfer, CURLcode code) {
   qhub_failure *failure = &transfer->failure;
   place at = where(transfer);
   char space[128];
-  if (transfer->sends > 0 && !transfer->answered && transfer->reused) {
+  if (was_stale(transfer, code)) {
     say(failure, "the kept connection to %.*s was closed before an answer came", at.length,
         at.text);
     return;
@@ -139,8 +146,7 @@ void qhub_failure_set(qhub_transfer *transfer, CURLcode code, qhub_failure_kind 
   failure->code = (int)code;
   failure->sent = may_have_left(transfer);
   failure->phase = transfer->sends > 0 ? QHUB_PHASE_READ : QHUB_PHASE_CONNECT;
-  failure->stale = failure->kind == QHUB_FAIL_NETWORK && transfer->sends > 0 && transfer->reused &&
-                   !transfer->answered;
+  failure->stale = failure->kind == QHUB_FAIL_NETWORK && was_stale(transfer, code);
   switch (failure->kind) {
     case QHUB_FAIL_TIMEOUT: explain_timeout(transfer); break;
     case QHUB_FAIL_NETWORK: explain_network(transfer, code); break;

@@ -1,0 +1,178 @@
+-- HTTP/2, which nginx speaks in front of a server that fails: the same promises as over HTTP/1.1.
+-- (Files go over HTTP/1.1 all the same, and nginx passes on what happens to them.)
+
+local calls = require "spec.support.calls"
+local gateway = require "spec.support.gateway"
+local nginx = require "spec.support.nginx"
+local qhub = require "qhub"
+local scripted = require "spec.support.scripted"
+local trial = require "spec.support.trial"
+
+local HEAD = "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n"
+local CHUNKED = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\n[1,\r\n"
+
+describe("over HTTP/2", function()
+  local server, front
+
+  setup(function()
+    server = scripted.start()
+    front = nginx.start(server)
+  end)
+
+  teardown(function()
+    front:stop()
+    server:stop()
+  end)
+
+  -- As trial.all, with nginx between.
+  local function all(script, verdict, options)
+    local given = { base_url = front.url, http = { ca_file = front.ca_file } }
+    for name, value in pairs(options or {}) do
+      given[name] = value
+    end
+    trial.all(server, { script }, verdict, given)
+  end
+
+  it("a stream that is reset in the body is a network error, and no start is sent again", function()
+    all({ HEAD .. "[1," }, trial.broken("network", 3))
+    all({ CHUNKED }, trial.broken("network", 3))
+  end)
+
+  it("a stream that is reset before the body is none of a stale connection", function()
+    local _ <close> = trial.at_once()
+    for _, call in ipairs { calls.get_status, calls.start_execution } do
+      local client <close> = qhub.HubServiceClient {
+        base_url = front.url,
+        token = "tok-en",
+        http = { ca_file = front.ca_file },
+      }
+      server:play(trial.good(calls.get_logs), { HEAD })
+      assert(client:get_logs "0190cf2e")
+      local value, err = call.invoke(client)
+      assert.is_nil(value)
+      assert.equal("network", err.kind)
+      assert.matches("stream", err.message)
+      assert.equal(call.repeatable and 3 or 1, #server:requests() - 1)
+    end
+  end)
+
+  it("silence is a timeout, and no start is sent again #timing", function()
+    local options = { timeout = 0.1, max_retries = 0 }
+    all({ { hang = true } }, trial.unanswered "timeout", options)
+    all({ HEAD .. "[1,", { hang = true } }, trial.broken("timeout", 3), options)
+  end)
+
+  it("what nginx says of a server without an answer is an answer", function()
+    all({}, trial.status(502, true))
+  end)
+end)
+
+describe("a connection over HTTP/2", function()
+  local server
+
+  setup(function()
+    server = gateway.start()
+  end)
+
+  teardown(function()
+    server:stop()
+  end)
+
+  before_each(function()
+    server:clear()
+  end)
+
+  local function new_client(front, options)
+    local given = { base_url = front.url, token = server.token, http = { ca_file = front.ca_file } }
+    for name, value in pairs(options or {}) do
+      given[name] = value
+    end
+    return qhub.HubServiceClient(given)
+  end
+
+  it("is shared by calls at the same time", function()
+    local front <close> = nginx.start(server, { server = "keepalive_requests 1000;" })
+    local connections, protocols = {}, {}
+    local client <close> = new_client(front, {
+      on_response = function(response)
+        connections[response.headers["x-connection"]] = true
+        protocols[response.headers["x-protocol"]] = true
+      end,
+    })
+    local id = server:create(1)[1]
+    assert(client:get_status(id))
+    local all = qhub.tasks.run(function()
+      local tasks = {}
+      for index = 1, 50 do
+        tasks[index] = qhub.tasks.spawn(client.get_status, client, id)
+      end
+      return (qhub.tasks.gather(tasks))
+    end)
+    assert.equal(50, #all)
+    assert.is_string(next(connections))
+    assert.is_nil(next(connections, next(connections)))
+    assert.same({ ["HTTP/2.0"] = true }, protocols)
+  end)
+
+  it("that the server wants to end (GOAWAY) is left for another one", function()
+    local front <close> = nginx.start(server, { server = "keepalive_requests 3;" })
+    local client <close> = new_client(front)
+    local ids = {}
+    for _ = 1, 10 do
+      ids[#ids + 1] = assert(client:start_execution {}).id
+    end
+    for _, id in ipairs(ids) do
+      assert(client:get_status(id))
+    end
+    assert.equal(20, server:requests().total)
+  end)
+
+  it("that is ended with many calls under way starts nothing twice", function()
+    local front <close> = nginx.start(server, { server = "keepalive_requests 10;" })
+    local client <close> = new_client(front)
+    local _ <close> = trial.at_once()
+    local started, uncertain = 0, 0
+    qhub.tasks.run(function()
+      for _ = 1, 40 do
+        qhub.tasks.spawn(function()
+          local execution, err = client:start_execution {}
+          if execution then
+            started = started + 1
+          else
+            assert.equal("network", err.kind)
+            assert.is_true(err.sent)
+            uncertain = uncertain + 1
+          end
+        end)
+      end
+    end)
+    assert.equal(40, started + uncertain)
+    -- Each was sent once; those of the uncertain that nginx did not pass on were not even started.
+    assert.is_true(server:requests().operations.start_execution <= 40)
+    assert.is_true(server:requests().operations.start_execution >= started)
+  end)
+
+  it("that is cut with calls under way ends them all, each once", function()
+    local front <close> = nginx.start(server)
+    local client <close> = new_client(front, { max_retries = 0 })
+    server:fault { times = -1, fault = { hang = "headers" } }
+    local errors = qhub.tasks.run(function()
+      local tasks = {}
+      for index = 1, 5 do
+        tasks[index] = qhub.tasks.spawn(client.start_execution, client, {})
+        tasks[index + 5] = qhub.tasks.spawn(client.get_status, client, "x")
+      end
+      repeat
+        qhub.tasks.sleep(0.005)
+      until server:requests().total == 10
+      front:kill()
+      return select(2, qhub.tasks.gather(tasks))
+    end)
+    for index = 1, 10 do
+      assert.equal("network", errors[index].kind)
+      assert.is_true(errors[index].sent)
+      assert.equal(1, errors[index].attempts)
+    end
+    assert.equal(10, server:requests().total)
+  end)
+end)
