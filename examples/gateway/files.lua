@@ -6,7 +6,8 @@
 
 local chemistry = require "chemistry"
 local cqueues = require "cqueues"
-local digest = require "openssl.digest"
+local has_openssl, digest = pcall(require, "openssl.digest")
+digest = has_openssl and digest or require "sha256"
 
 local BLOCK = 65536
 
