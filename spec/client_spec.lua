@@ -260,9 +260,15 @@ describe("a request", function()
       c:get_service_executions { query = { b = { 1, "x y", true }, a = 1.5, ["ü&"] = "=" } }
     end)
     assert.equal(BASE .. "/?a=1.5&b=1&b=x%20y&b=true&%C3%BC%26=%3D", request.url)
-    misuse(sent, function(c)
-      c:get_service_executions { query = { a = { {} } } }
+    local exact = sent(function(c)
+      c:get_service_executions { query = { a = 2.0 ^ 53, b = 0.1 + 0.2 } }
     end)
+    assert.equal(BASE .. "/?a=9007199254740992.0&b=0.30000000000000004", exact.url)
+    for _, value in ipairs { { {} }, 0 / 0, math.huge } do
+      misuse(sent, function(c)
+        c:get_service_executions { query = { a = value } }
+      end)
+    end
   end)
 
   it("sends the body as it is given, with options.body merged over it", function()
@@ -278,6 +284,8 @@ describe("a request", function()
     local given = { a = 1 }
     body(given, { body = { b = 2 } })
     assert.same({ a = 1 }, given)
+    local guarded = setmetatable({ a = 1 }, { __newindex = error, __metatable = false })
+    assert.equal('{"a":2}', body(guarded, { body = { a = 2 } }))
   end)
 
   it("refuses a body that is no JSON object, naming the place", function()

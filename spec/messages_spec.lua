@@ -215,6 +215,20 @@ describe("misuse", function()
       { "execution:wait", "with a colon", "not on nil" },
     },
     {
+      "a dot for a colon at what needs no request",
+      function()
+        execution.is_terminal()
+      end,
+      { "execution:is_terminal", "with a colon", "not on nil" },
+    },
+    {
+      "a dot for a colon at close",
+      function()
+        client.close()
+      end,
+      { "close", "with a colon", "service:close(" },
+    },
+    {
       "a body that is no table",
       function()
         client:start_execution "H2"

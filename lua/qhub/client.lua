@@ -52,7 +52,10 @@ local function encoded_body(body, over, where)
     )
   end
   if over then
-    local merged = setmetatable({}, getmetatable(body))
+    local merged = {}
+    if core.json.is_array(body) then
+      json.array(merged) -- and so refused below
+    end
     for name, value in next, body do
       merged[name] = value
     end
@@ -120,10 +123,15 @@ end
 
 local NONE = {} -- stands for an options table that was not given; never written to
 
-local function check_open(client, where)
+local function check_client(client, where)
   if getmetatable(client) ~= Client then
     misuse("%s: call it with a colon, on a client: service:%s(…)", where, where)
-  elseif client.closed_ then
+  end
+end
+
+local function check_open(client, where)
+  check_client(client, where)
+  if client.closed_ then
     misuse("%s: the client is closed", where)
   end
 end
@@ -232,6 +240,7 @@ end
 
 --- Frees the connections; calls and files under way end with an error of kind "cancelled".
 function methods:close()
+  check_client(self, "close")
   if not self.closed_ then
     self.closed_ = true
     if self.session_ then

@@ -21,15 +21,19 @@ local methods = core.execution.methods
 
 local TERMINAL = { SUCCEEDED = true, FAILED = true, CANCELLED = true }
 
--- The client and the id of `self`; raises when it is no execution or has no id to ask by.
-local function target(self, method)
-  if not core.execution.is(self) then
+local function check_execution(value, method)
+  if not core.execution.is(value) then
     misuse(
       "execution:%s: call it with a colon, on an execution, not on %s",
       method,
-      show.value(self)
+      show.value(value)
     )
   end
+end
+
+-- The client and the id of `self`; raises when it is no execution or has no id to ask by.
+local function target(self, method)
+  check_execution(self, method)
   local id = self.id
   if type(id) ~= "string" then
     misuse("execution:%s: the gateway gave this execution no id", method)
@@ -54,6 +58,7 @@ end
 
 --- True for SUCCEEDED, FAILED and CANCELLED.
 function methods:is_terminal()
+  check_execution(self, "is_terminal")
   return TERMINAL[self.status] == true
 end
 

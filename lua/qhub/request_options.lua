@@ -15,11 +15,13 @@ end
 local function query_value(value, name, where)
   if type(value) == "string" then
     return text.encode_segment(value)
-  elseif type(value) == "boolean" or math.type(value) then
-    return text.encode_segment(tostring(value))
+  elseif type(value) == "boolean" then
+    return tostring(value)
+  elseif math.type(value) and value - value == 0 then
+    return text.encode_segment(core.json.encode(value)) -- every digit of a float
   end
   misuse(
-    "%s: query.%s must be a string, a number, a boolean or a list of these, got %s",
+    "%s: query.%s must be a string, a finite number, a boolean or a list of these, got %s",
     where,
     show.line(name, 60),
     show.value(value)
