@@ -50,9 +50,11 @@ check-gc: all check-tools ## specs under a collector that runs nearly all the ti
 	    --exclude-tags=timing,large $(BUSTED_ARGS) || exit 1; \
 	done
 
+# This backend has no descriptor that another loop could watch.
+NO_POLLFD = --exclude-tags=pollfd $(foreach name,cqueues_loop luv_loop loops%.md,--filter-out=$(name))
 check-poll: build/poll/qhub/core.so check-tools ## specs with the poll(2) backend
 	@echo "check-poll:"
-	@scripts/run_specs.sh build/poll --exclude-tags=pollfd $(BUSTED_ARGS)
+	@scripts/run_specs.sh build/poll $(NO_POLLFD) $(BUSTED_ARGS)
 
 # Fuzz targets: fuzz/NAME.c with LLVMFuzzerTestOneInput, its seeds in fuzz/corpus/NAME/, a
 # dictionary fuzz/NAME.dict if there is one. What a run finds goes to build/fuzz, never to the tree.
@@ -108,6 +110,16 @@ check-alloc: ## every allocation of a run fails once
 check-threads: ## several states in several threads, under ThreadSanitizer
 check-states: ## states that come and go leave nothing behind
 check-embed: ## hosts without os and io, with a signal handler, with an early lua_close
+
+# The example is a host, too: one executable with everything inside.
+.PHONY: check-embed-example
+check-embed: check-embed-example
+check-embed-example: check-tools
+	@$(MAKE) --no-print-directory -s -C examples/embed LUA="$(LUA)" CC="$(CC)" \
+	  CFLAGS="$(CFLAGS) $(WARNINGS) $(if $(WERROR),-Werror)" \
+	  PACKAGE_CFLAGS="$(LUA_CFLAGS) $(CURL_CFLAGS) $(CJSON_CFLAGS)" \
+	  PACKAGE_LIBS="$(LUA_LIBS) $(CURL_LIBS) $(CJSON_LIBS) $(SYSTEM_LIBS)"
+	@scripts/with_gateway.sh build/embed/host examples/embed/program.lua
 
 coverage: build/coverage/qhub/core.so ## lines of C and Lua that the specs run, for each file
 	@scripts/need.sh test

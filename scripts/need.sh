@@ -119,6 +119,7 @@ probe_check() {
   wants clang has clang
   wants valgrind has valgrind
   likes libclang-rt-dev fuzzer
+  likes locales test -f /usr/share/i18n/locales/de_DE
 }
 # Those that cannot be had are left out of the tables, and the benchmarks say so.
 probe_bench() {

@@ -1,6 +1,6 @@
 /*
-** Runs the scenarios of alloc.lua again and again while memory gives out: in each run one allocation
-** more succeeds before one fails, until a run meets no failure.
+** Runs the scenarios of alloc.lua again and again while memory gives out: in each run one
+** allocation more succeeds before one fails, until a run meets no failure.
 **
 ** Two sources of memory are at its mercy: the allocator of the Lua state, and malloc and its
 ** relatives as everything else in the process calls them (qhub's own C, libcurl, cJSON, the C
@@ -313,8 +313,8 @@ static bool call_field(lua_State *L, const char *name) {
   return lua_pcall(L, 0, 0, 0) == LUA_OK;
 }
 
-/* Runs the scenario at index 1 once, with the n-th allocation failing (0: none). Returns whether one
-** failed. Ends the process when the outcome is none of those that are right. */
+/* Runs the scenario at index 1 once, with the n-th allocation failing (0: none). Returns whether
+** one failed. Ends the process when the outcome is none of those that are right. */
 static bool run_once(lua_State *L, const char *name, failure_mode mode, long n) {
   lua_settop(L, 1);
   if (!call_field(L, "prepare")) die(name, mode, n, "prepare", lua_tostring(L, -1));

@@ -114,6 +114,16 @@ local function expect(actual, expected)
   end
 end
 
+-- The value, or nil and the error object; another failure is raised.
+local function outcome(value, failure)
+  if value then
+    return value
+  elseif loaded().qhub.is_error(failure) then
+    return nil, failure
+  end
+  error(failure, 0)
+end
+
 -- Errors that lack of memory may be told by.
 local MEMORY_KINDS = { network = true, file = true, decode = true }
 
@@ -424,12 +434,7 @@ add("file loop", {
         count = count + #chunk
       end
     end)
-    if ok then
-      return count
-    elseif loaded().qhub.is_error(failure) then
-      return nil, failure
-    end
-    error(failure, 0)
+    return outcome(ok and count, failure)
   end,
   check = same_size,
 })
@@ -597,12 +602,7 @@ add("follow_logs", {
         entries[#entries + 1] = entry.message
       end
     end)
-    if ok then
-      return entries
-    elseif loaded().qhub.is_error(failure) then
-      return nil, failure
-    end
-    error(failure, 0)
+    return outcome(ok and entries, failure)
   end,
   check = function(entries)
     expect(#entries, 5)
@@ -638,14 +638,7 @@ add("tasks", {
         return client:get_result(id)
       end)
       local results, errors = tasks.gather(list)
-      if errors then
-        local _, err = next(errors)
-        if loaded().qhub.is_error(err) then
-          return nil, err
-        end
-        error(err, 0)
-      end
-      return results
+      return outcome(not errors and results, errors and select(2, next(errors)))
     end)
   end,
   check = function(results)
@@ -721,14 +714,7 @@ add("credentials", {
         qhub.tasks.spawn(one.get_status, one, id),
       }
     end)
-    if errors then
-      local _, err = next(errors)
-      if qhub.is_error(err) then
-        return nil, err
-      end
-      error(err, 0)
-    end
-    return results
+    return outcome(not errors and results, errors and select(2, next(errors)))
   end,
   check = function(results)
     expect(results[1].id, id)

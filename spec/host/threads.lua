@@ -82,4 +82,4 @@ until core.system.monotonic() >= until_
 left_open[2] = qhub.tasks.spawn(shared.get_service_executions, shared)
 left_open[3] = qhub.tasks.spawn(qhub.tasks.sleep, 3600)
 qhub.tasks.step(0)
-return round
+return round, left_open
