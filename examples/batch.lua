@@ -10,9 +10,9 @@ local qhub = require "qhub"
 local tasks = qhub.tasks
 
 local base_url, token = os.getenv "QHUB_BASE_URL", os.getenv "QHUB_TOKEN"
-if not (base_url and token) then
+if not base_url or not token then
   io.stderr:write "set QHUB_BASE_URL and QHUB_TOKEN, or use scripts/with_gateway.sh\n"
-  os.exit(2)
+  return os.exit(2)
 end
 local runs = math.tointeger(tonumber(arg[1])) or 60
 local plot = arg[2]

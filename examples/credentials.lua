@@ -12,7 +12,7 @@ local tasks = qhub.tasks
 local base_url = os.getenv "QHUB_BASE_URL"
 if not base_url then
   io.stderr:write "set QHUB_BASE_URL, or run this by scripts/with_gateway.sh\n"
-  os.exit(2)
+  return os.exit(2)
 end
 
 -- The simulator has its token endpoint beside the services, and knows one pair of credentials.

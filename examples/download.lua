@@ -11,9 +11,9 @@
 local qhub = require "qhub"
 
 local base_url, token = os.getenv "QHUB_BASE_URL", os.getenv "QHUB_TOKEN"
-if not (base_url and token) then
+if not base_url or not token then
   io.stderr:write "set QHUB_BASE_URL and QHUB_TOKEN, or see the first lines of this file\n"
-  os.exit(2)
+  return os.exit(2)
 end
 local id, name, folder = arg[1], arg[2] or "result.bin", arg[3] or "."
 local service <close> = qhub.HubServiceClient { base_url = base_url, token = token }

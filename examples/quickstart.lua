@@ -11,9 +11,9 @@ local qhub = require "qhub"
 
 local base_url = os.getenv "QHUB_BASE_URL"
 local token = os.getenv "QHUB_TOKEN"
-if not (base_url and token) then
+if not base_url or not token then
   io.stderr:write "set QHUB_BASE_URL and QHUB_TOKEN, or run `make demo`\n"
-  os.exit(2)
+  return os.exit(2)
 end
 
 local is_coloured = os.execute "test -t 1"

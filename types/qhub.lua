@@ -491,7 +491,7 @@ function tasks.spawn(fn, ...) end
 
 ---Waits for all of them.
 ---@param list qhub.Task[]
----@return table<integer, any> results first values by index
+---@return any[] results first values by index
 ---@return table<integer, any>? errors of those that returned `nil, err` or raised; nil when there is none
 function tasks.gather(list) end
 
