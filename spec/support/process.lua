@@ -37,6 +37,20 @@ function process.raw_server(arguments)
   return self
 end
 
+-- Runs a Lua program in an interpreter of its own, with this one's paths, to its end. `environment`
+-- has further words for env(1). Returns what the program wrote, and whether it ended well.
+function process.run_program(text, environment)
+  local path = os.tmpname()
+  local file = assert(io.open(path, "w"))
+  file:write(text)
+  file:close()
+  local form = "env LUA_PATH='%s' LUA_CPATH='%s' %s lua5.4 %s 2>&1"
+  local pipe = assert(io.popen(form:format(package.path, package.cpath, environment or "", path)))
+  local output, ok = pipe:read "a", pipe:close()
+  os.remove(path)
+  return output, ok == true
+end
+
 -- Sends a signal ("TERM", "STOP", "CONT", "INT" ...).
 function Process:signal(name)
   os.execute(("kill -%s %d 2>/dev/null"):format(name, self.pid))
