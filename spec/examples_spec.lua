@@ -26,6 +26,10 @@ local EXAMPLES = {
   frame_loop = { output = { "energy %-1%.%d+ after %d+ frames" } },
 }
 
+if not pcall(require, "luv") then -- Debian 11 neither
+  EXAMPLES.luv_loop = nil
+end
+
 describe("example", function()
   local server, runs
 
@@ -71,7 +75,7 @@ describe("example", function()
     for path in plain_assert(io.popen "ls examples/*.lua"):lines() do
       local name = path:match "([%w_]+)%.lua$"
       listed[name] = true
-      plain_assert(EXAMPLES[name], name .. " is not run by this spec")
+      plain_assert(EXAMPLES[name] or name == "luv_loop", name .. " is not run by this spec")
       plain_assert(readme:find("[" .. name .. ".lua]", 1, true), name .. " is not in the README")
     end
     for name in pairs(EXAMPLES) do
