@@ -28,9 +28,11 @@ end
 
 -- Blanks and other than ASCII characters do not belong into a URL, but are met in `Location`.
 local function encoded(location)
-  return (location:gsub("[ \x80-\xff]", function(byte)
-    return ("%%%02X"):format(byte:byte())
-  end))
+  return (
+    location:gsub("[ \x80-\xff]", function(byte)
+      return ("%%%02X"):format(byte:byte())
+    end)
+  )
 end
 
 --- The request that follows `request` (method, url, headers, body, hops) after an answer of
