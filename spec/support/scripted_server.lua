@@ -21,12 +21,9 @@
 --   {"times": n, "text": t}  the text so many times
 -- Assumes well-behaved clients. It must not load anything of qhub.
 
-local context = require "openssl.ssl.context"
 local cqueues = require "cqueues"
 local json = dofile "examples/gateway/json.lua"
-local pkey = require "openssl.pkey"
 local socket = require "cqueues.socket"
-local x509 = require "openssl.x509"
 
 local options = { idle = "60" }
 for _, word in ipairs(arg) do
@@ -40,10 +37,10 @@ local function read_whole(path)
 end
 
 local tls
-if options.cert then
-  tls = context.new("TLS", true)
-  tls:setCertificate(x509.new(read_whole(options.cert)))
-  tls:setPrivateKey(pkey.new(read_whole(options.key)))
+if options.cert then -- luaossl only here: Debian 11 has it not for Lua 5.4
+  tls = require("openssl.ssl.context").new("TLS", true)
+  tls:setCertificate(require("openssl.x509").new(read_whole(options.cert)))
+  tls:setPrivateKey(require("openssl.pkey").new(read_whole(options.key)))
 end
 
 local scripts, requests, connections, open = {}, {}, 0, 0
