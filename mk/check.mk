@@ -51,7 +51,8 @@ check-gc: all check-tools ## specs under a collector that runs nearly all the ti
 	done
 
 # This backend has no descriptor that another loop could watch.
-NO_POLLFD = --exclude-tags=pollfd $(foreach name,cqueues_loop luv_loop loops%.md,--filter-out=$(name))
+NO_POLLFD = --exclude-tags=pollfd \
+  $(foreach name,cqueues_loop luv_loop loops%.md,--filter-out=$(name))
 check-poll: build/poll/qhub/core.so check-tools ## specs with the poll(2) backend
 	@echo "check-poll:"
 	@scripts/run_specs.sh build/poll $(NO_POLLFD) $(BUSTED_ARGS)
