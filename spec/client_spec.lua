@@ -376,6 +376,7 @@ describe("an answer", function()
 
   it("says that a run may have started when nothing names it", function()
     local nameless = { "https://gateway.example/", "https://gateway.example", "", "/.." }
+    table.insert(nameless, BASE .. "/")
     for _, location in ipairs(nameless) do
       local e, err = asked(
         { status_code = 201, body = "", headers = { location = location } },
@@ -475,6 +476,11 @@ describe("an answer", function()
       assert.equal("text/html", err.headers["Content-Type"])
       assert.equal("r", err.request_id)
     end
+    local _, err = asked({ status_code = 200, body = '{\n"id":}' }, function(c)
+      return c:get_status "1"
+    end)
+    assert.equal(2, err.line)
+    assert.equal(6, err.column)
   end)
 end)
 

@@ -25,7 +25,9 @@ local function json(body)
       return nil, "the answer has no body"
     end
     return nil,
-      ("the answer is no valid JSON (line %d, column %d: %s)"):format(line, column, message)
+      ("the answer is no valid JSON (line %d, column %d: %s)"):format(line, column, message),
+      line,
+      column
   end
   return value
 end
@@ -56,9 +58,16 @@ function answer.execution(client, response, id)
   return new_execution(value, client)
 end
 
--- The last segment of the path in `Location`, decoded.
-local function id_in(location)
+local function path_of(url)
+  return (url:gsub("^%a[%w+.-]*://[^/]*", ""))
+end
+
+-- The last segment of the path in `Location`, decoded, unless it is that of the list at `base_url`.
+local function id_in(location, base_url)
   local path = location and location:match "^[^?#]*"
+  if path and path_of(path):gsub("/+$", "") == path_of(base_url) then
+    return nil
+  end
   local segment = path and path:match "([^/]+)/*$"
   if not segment or (location:find "^%a[%w+.-]*://[^/]*/?$") then
     return nil
@@ -77,7 +86,7 @@ function answer.started(client, response)
   local value, message, line, column = json(response.body)
   local has_id = is_object(value) and (type(value.id) == "string" or math.type(value.id))
   if not has_id then
-    local id = id_in(response.headers.location)
+    local id = id_in(response.headers.location, client.base_url_)
     if id then
       if not is_object(value) then
         value = {}
