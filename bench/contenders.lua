@@ -114,7 +114,7 @@ function contenders.file(site)
   add(list, true, "qhub", function(file)
     return qhub("file", site.base) .. " " .. file
   end)
-  reads(has.curl, "curl program", "curl -s -o /dev/null ")
+  reads(has.curl, "curl", "curl -s -o /dev/null ")
   reads(has.luasocket, "LuaSocket", LUA .. " bench/luasocket.lua file ")
   reads(has.node, "Node fetch", "node bench/fetch.mjs file ")
   reads(has.httpx, "httpx", ("%s bench/httpx_client.py file "):format(has.httpx))
@@ -130,7 +130,7 @@ end
 function contenders.first(site)
   local url = site.base .. "/" .. server.id
   local list = {}
-  add(list, has.curl, "curl program", "curl -s -o /dev/null " .. url)
+  add(list, has.curl, "curl", "curl -s -o /dev/null " .. url)
   add(list, true, "qhub", qhub("status", site.base) .. " 1")
   add(list, has.luasocket, "LuaSocket", LUA .. " bench/luasocket.lua status " .. url .. " 1")
   add(list, has.node, "Node fetch", "node bench/fetch.mjs status " .. url .. " 1")

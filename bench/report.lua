@@ -74,7 +74,7 @@ end
 local STYLE = [[
 set terminal svg size 960,%d dynamic font 'sans-serif,12' background 'white'
 set output '%s'
-set multiplot layout %d,2 columnsfirst downwards
+set multiplot layout %d,2
 set style data boxes
 set style fill solid 0.85 noborder
 set boxwidth 0.6
