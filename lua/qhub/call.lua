@@ -129,7 +129,7 @@ local function send(client, plan, state, request)
       url = following.url,
       status = response.status_code,
       attempt = state.attempts,
-    }, state.token)
+    }, call.secrets(plan, state))
     if request.method ~= "GET" and following.method == "GET" then
       -- The gateway took the request and says where its answer is: from here on only that answer
       -- is asked for, never the request again.
@@ -180,7 +180,7 @@ local function conclude(client, plan, state, response, err, started)
       attempt = state.attempts,
       seconds = now() - started,
       error = err and err.kind .. ": " .. err.message,
-    }, state.token)
+    }, call.secrets(plan, state))
   end
   if response and response.status_code and plan.on_response then
     plan.on_response {
@@ -194,6 +194,18 @@ local function conclude(client, plan, state, response, err, started)
   end
 end
 
+--- What the gateway got to know and may say back: the token (one, or a list with the one that was
+--- rejected before it), or the credentials that the program gave instead.
+function call.secrets(plan, state)
+  local own = not plan.authorize and plan.fields.authorization
+  if own then
+    return own:match "%S+$"
+  elseif state.rejected then
+    return { state.token, state.rejected }
+  end
+  return state.token
+end
+
 local function context_of(plan, state)
   local asked = state.token and state.request and state.request.headers
   return {
@@ -201,7 +213,7 @@ local function context_of(plan, state)
     method = plan.method,
     url = plan.url,
     attempts = state.attempts,
-    token = state.token,
+    secret = call.secrets(plan, state),
     is_token_sent = asked and asked.authorization ~= nil,
     unrepeatable = not plan.repeatable,
   }
@@ -241,7 +253,7 @@ local function try_again(client, plan, state, outcome, requested)
     delay = delay,
     offset = outcome.offset,
     error = failure and failure.message,
-  }, state.token)
+  }, call.secrets(plan, state))
   state:drop() -- the connection is free for others during the wait
   if delay > 0 and not loop.sleep_until(now() + delay, client) or client.closed_ then
     return nil, closed(client, plan, state)
@@ -296,7 +308,7 @@ local function attempt(client, plan, state)
       seconds = now() - started,
       error = failure and failure.message,
       headers = response and response.headers,
-    }, token)
+    }, call.secrets(plan, state))
   end
   local accepted = response and (is_success(status_code) or status_code == plan.accepts)
   if accepted and (not failure or plan.suffices(response)) then
@@ -320,7 +332,7 @@ local function attempt(client, plan, state)
         return "error", problem.token(context_of(plan, state), reason, cause)
       elseif another ~= token then
         state:drop()
-        state.fresh_token = another
+        state.fresh_token, state.rejected = another, token
         state.repeats = state.repeats + 1
         return "again"
       end

@@ -50,27 +50,27 @@ function log.wants(self, level)
 end
 
 -- Header fields as they may be shown.
-local function visible_headers(fields, token)
+local function visible_headers(fields, secret)
   local result = {}
   for name, value in pairs(fields) do
-    result[name] = show.is_secret_name(name) and "REDACTED" or show.without(value, token)
+    result[name] = show.is_secret_name(name) and "REDACTED" or show.without(value, secret)
   end
   return result
 end
 
---- Tells the logger of `self` one event. `token` is blanked wherever it shows in the fields.
---- The logger's own errors propagate.
-function log.event(self, level, message, fields, token)
+--- Tells the logger of `self` one event. `secret` (see show.without) is blanked wherever it shows
+--- in the fields. The logger's own errors propagate.
+function log.event(self, level, message, fields, secret)
   if not log.wants(self, level) then
     return
   end
   for name, value in pairs(fields) do
     if name == "url" then
-      fields.url = show.without(show.url(value), token)
+      fields.url = show.without(show.url(value), secret)
     elseif name == "headers" then
-      fields.headers = visible_headers(value, token)
+      fields.headers = visible_headers(value, secret)
     elseif type(value) == "string" then
-      fields[name] = show.without(value, token)
+      fields[name] = show.without(value, secret)
     end
   end
   self.logger(level, message, fields)

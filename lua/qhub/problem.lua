@@ -87,14 +87,14 @@ local function request_id(headers)
   return headers["x-request-id"] or headers["request-id"] or headers["x-correlation-id"]
 end
 
--- The fields that every error of a call has. `context`: name, method, url, attempts, token,
+-- The fields that every error of a call has. `context`: name, method, url, attempts, secret,
 -- is_token_sent.
 local function fields_of(context, kind, message)
   return {
     kind = kind,
-    message = show.without(context.name .. ": " .. message, context.token),
+    message = show.without(context.name .. ": " .. message, context.secret),
     method = context.method,
-    url = show.without(show.url(context.url), context.token),
+    url = show.without(show.url(context.url), context.secret),
     attempts = context.attempts,
   }
 end
@@ -120,7 +120,7 @@ function problem.status(context, response, body_text, retry_after, why)
   local said = problem.explanation(body, REASONS[status_code])
   if said then
     -- Without the token before it is cut, or a part of the token could be left.
-    message = message .. ": " .. show.line(show.without(said, context.token))
+    message = message .. ": " .. show.line(show.without(said, context.secret))
   end
   if why then
     message = message .. ": not followed, " .. why

@@ -70,7 +70,7 @@ local function failed(self, failure, response)
     seconds = loop.now() - exchange.started,
     offset = self.position,
     error = err.kind .. ": " .. err.message,
-  }, exchange.token)
+  }, call.secrets(plan, exchange))
   return err
 end
 

@@ -112,9 +112,14 @@ end
 -- What is shorter keeps no secret: blanking it would only tear up every message ("any" in "many").
 local LEAST_SECRET = 4
 
---- `text` without `secret` (a token) wherever it shows.
+--- `text` without `secret` (a token, or several in a list) wherever it shows.
 function show.without(text, secret)
-  if not secret or #secret < LEAST_SECRET then
+  if type(secret) == "table" then
+    for _, one in ipairs(secret) do
+      text = show.without(text, one)
+    end
+    return text
+  elseif not secret or #secret < LEAST_SECRET then
     return text
   end
   local pieces, from = {}, 1

@@ -82,6 +82,9 @@ function Scripted:stop()
   end
 end
 
+Scripted.__close = Scripted.stop
+Scripted.__gc = Scripted.stop
+
 -- The bytes of a whole answer. `fields` are further header lines.
 function scripted.answer(status, body, fields)
   local lines = { ("HTTP/1.1 %s"):format(status), "Content-Length: " .. #body }
