@@ -158,6 +158,14 @@ describe("core.engine", function()
         assert.equal("later", finish(transfer):body())
       end
     end)
+
+    it("that wait behind one that is slow, but moves, are not silent #timing", function()
+      local narrow = engine:session { max_connections = 1 }
+      local slow = start("/drip?n=30&ms=20", { timeout = 0.25 }, narrow)
+      local waiting = start("/ok", { timeout = 0.25 }, narrow)
+      assert.equal(30, #finish(slow):body())
+      assert.equal("ok", finish(waiting):body())
+    end)
   end)
 
   describe("closing", function()

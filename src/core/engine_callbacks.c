@@ -12,7 +12,9 @@
 #include <unistd.h>
 
 static void touch(qhub_transfer *transfer) {
-  transfer->last_activity = transfer->session->engine->now;
+  double now = transfer->session->engine->now;
+  transfer->last_activity = now;
+  if (transfer->lane != NULL) transfer->lane->last_move = now; /* for those in its queue */
 }
 
 /* Stops the transfer from within a callback: whoever returns this value means it. */

@@ -93,7 +93,7 @@ typedef struct {
   qhub_link link; /* in pool->lanes */
   qhub_pool *pool;
   long active;
-  double last_finish; /* when a transfer of this lane ended last */
+  double last_move; /* when a transfer of this lane last ended, or had something from the network */
   qhub_link queue;
   size_t origin_length;
   char origin[];

@@ -105,7 +105,7 @@ qhub_lane *qhub_pool_lane(qhub_pool *pool, const char *origin, size_t length) {
   if (lane == NULL) return NULL;
   lane->pool = pool;
   lane->active = 0;
-  lane->last_finish = 0;
+  lane->last_move = 0;
   qhub_link_init(&lane->queue);
   lane->origin_length = length;
   memcpy(lane->origin, origin, length);

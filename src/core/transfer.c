@@ -138,7 +138,7 @@ static void detach(qhub_transfer *transfer, bool clean) {
     qhub_handle_give(session, transfer->handle, clean);
     transfer->handle = NULL;
     transfer->lane->active--;
-    transfer->lane->last_finish = engine->now;
+    transfer->lane->last_move = engine->now;
   }
   engine->active_count--;
   transfer->lane = NULL;
@@ -245,8 +245,8 @@ bool qhub_transfer_start(qhub_transfer *transfer, qhub_session *session) {
 static double silence_ends(const qhub_transfer *transfer, double now) {
   double since = transfer->last_activity;
   if (transfer->state == QHUB_TRANSFER_QUEUED) {
-    /* The queue moves: no silence. */
-    if (transfer->lane->last_finish > since) since = transfer->lane->last_finish;
+    /* The queue moves, or those before it do: no silence. */
+    if (transfer->lane->last_move > since) since = transfer->lane->last_move;
     return since + transfer->timeout;
   }
   if (transfer->paused) return now + transfer->timeout; /* it is the reader who is silent */
