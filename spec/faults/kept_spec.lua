@@ -65,6 +65,21 @@ describe("a kept connection", function()
     assert.equal(3, #server:requests())
   end)
 
+  it("that is closed when a start comes: it is not sent over another one either", function()
+    local client <close> = new_client()
+    local slow = { { pause = 20 }, table.unpack(trial.good(calls.get_logs)) }
+    server:play(slow, slow, {}, trial.good(calls.start_execution))
+    qhub.tasks.run(function()
+      qhub.tasks.spawn(client.get_logs, client, "0190cf2e")
+      qhub.tasks.spawn(client.get_logs, client, "0190cf2e")
+    end)
+    assert.equal(2, server:connections())
+    local value, err = calls.start_execution.invoke(client)
+    assert.is_nil(value)
+    assert.equal("network", err.kind)
+    assert.equal(3, #server:requests())
+  end)
+
   it("that is closed with every request: the number of retries is kept to", function()
     for _, call in ipairs(calls) do
       local _ <close> = trial.at_once()
@@ -141,11 +156,12 @@ describe("a request of many bytes", function()
     for name, value in pairs(options or {}) do
       given[name] = value
     end
+    server:play(script)
+    qhub.HubServiceClient(given):close() -- what is made once is made now
     local before = trial.descriptors()
     local value, err
     do
       local client <close> = qhub.HubServiceClient(given)
-      server:play(script)
       value, err = client:start_execution { blob = BLOB }
     end
     assert.equal(before, trial.descriptors())
