@@ -74,6 +74,7 @@ build = {
     },
     -- <modules>
     ["qhub.answer"] = "lua/qhub/answer.lua",
+    ["qhub.budget"] = "lua/qhub/budget.lua",
     ["qhub.call"] = "lua/qhub/call.lua",
     ["qhub.client"] = "lua/qhub/client.lua",
     ["qhub.client_credentials"] = "lua/qhub/client_credentials.lua",

@@ -244,6 +244,10 @@ local function try_again(client, plan, state, outcome, requested)
   if not delay then
     return nil
   end
+  state.withdrawn = client.budget_:withdraw(failure)
+  if not state.withdrawn then
+    return nil
+  end
   log.event(client.log_, "warn", outcome.offset and "resume" or "retry", {
     method = plan.method,
     url = plan.url,
@@ -367,6 +371,9 @@ function call.exchange(client, plan, state)
     verdict, err = attempt(client, plan, state)
   until verdict ~= "again"
   local response = state.response
+  if not err then
+    client.budget_:deposit(state.withdrawn)
+  end
   conclude(client, plan, state, response, err, started)
   if err then
     return nil, err

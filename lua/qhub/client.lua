@@ -1,6 +1,7 @@
 -- The client: makes a plan of an operation's row and the program's arguments, has it carried out
 -- (call.lua), and hands back what the answer means. Building a client does no I/O.
 
+local budget = require "qhub.budget"
 local call = require "qhub.call"
 local client_options = require "qhub.client_options"
 local core = require "qhub.core"
@@ -289,6 +290,7 @@ local function new(given)
     connect_timeout_ = o.http and o.http.connect_timeout or false,
     max_response_bytes_ = o.max_response_bytes or DEFAULT_MAX_BYTES,
     on_response_ = o.on_response or false,
+    budget_ = budget.new(o.max_retries or DEFAULT_RETRIES),
     prototypes_ = {},
     session_ = false,
     closed_ = false,

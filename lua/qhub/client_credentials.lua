@@ -5,6 +5,7 @@
 -- The request goes the same way as every other call (call.lua), by connection settings of its own.
 -- What is secret (the secret, the Basic credentials, tokens) is never in a reason or message.
 
+local budget = require "qhub.budget"
 local call = require "qhub.call"
 local client_options = require "qhub.client_options"
 local core = require "qhub.core"
@@ -103,6 +104,7 @@ local function pseudo_client(o)
     transport_ = send,
     follow_redirects_ = true,
     max_response_bytes_ = MAX_BYTES,
+    budget_ = budget.new(RETRIES),
     closed_ = false,
   }
 end

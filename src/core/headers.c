@@ -50,7 +50,8 @@ static qhub_headers_result begin_block(qhub_headers *headers, const char *line, 
     if (at >= length || !is_digit(line[at])) return QHUB_HEADERS_MALFORMED;
     status = status * 10 + (line[at] - '0');
   }
-  if (status < 100) return QHUB_HEADERS_MALFORMED;
+  bool ends = at >= length || is_blank(line[at]) || line[at] == '\r' || line[at] == '\n';
+  if (status < 100 || !ends) return QHUB_HEADERS_MALFORMED;
   headers->version = version;
   headers->status = status;
   headers->announced = -1;
