@@ -23,7 +23,9 @@ function Recorder:add(request, operation, fault)
   request.operation, request.fault = operation, fault ~= nil
   self.total = self.total + 1
   self.operations[operation] = (self.operations[operation] or 0) + 1
-  self.entries[(self.total - 1) % self.limit + 1] = request
+  if self.limit > 0 then
+    self.entries[(self.total - 1) % self.limit + 1] = request
+  end
 end
 
 function Recorder:begin()
