@@ -15,7 +15,6 @@ end
 return function(options)
   local handler = new_base()
   local verbose = options.verbose
-  local seed
   -- Of the file under way.
   local file_passed, file_troubles
 
@@ -54,8 +53,12 @@ return function(options)
       handler.pendingsCount
   end
 
+  -- Said at once: a run that crashes or hangs gets no further.
   handler.suite_start = function(_, _, _, randomseed)
-    seed = randomseed
+    if randomseed then
+      print(("The order of this run: SEED=%d"):format(randomseed))
+      io.flush()
+    end
     return nil, true
   end
 
@@ -114,9 +117,6 @@ return function(options)
       print("This run fails: " .. reason .. ".")
       handler.trouble = nil
       busted.publish({ "error", "summary" }, { descriptor = "summary" }, nil, reason, {})
-    end
-    if seed and (failed > 0 or reason) then
-      print(("The order of this run: SEED=%d"):format(seed))
     end
     if handler.getDuration() > 0 then
       print(("%s in all"):format(seconds(handler.getDuration())))
