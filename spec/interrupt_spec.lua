@@ -75,9 +75,9 @@ describe("Ctrl-C #process", function()
     until condition()
   end
 
-  -- Runs a program, interrupts it when it has come to `is_there()` and sleeps, and checks its end.
-  -- Returns the seconds that it took to end.
-  local function interrupt(program, is_there)
+  -- Runs a program, interrupts it when it has come to `is_there()` and sleeps (or, if `busy`, does
+  -- anything at all), and checks its end. Returns the seconds that it took to end.
+  local function interrupt(program, is_there, busy)
     local path = os.tmpname()
     local file = assert(io.open(path, "w"))
     file:write(
@@ -88,7 +88,7 @@ describe("Ctrl-C #process", function()
     local environment = ("LUA_PATH='%s' LUA_CPATH='%s'"):format(package.path, package.cpath)
     local child = process.start(("env %s lua5.4 %s 2>&1"):format(environment, path))
     await(child, function()
-      return (not is_there or is_there()) and state_of(child) == "S"
+      return (not is_there or is_there()) and (busy or state_of(child) == "S")
     end, "come to its wait")
     local began = loop.now()
     child:signal "INT"
@@ -256,8 +256,8 @@ describe("Ctrl-C #process", function()
     local calls = "local c = client() while true do assert(c:get_status(G.id)) end"
     for _ = 1, 3 do
       server:clear()
-      interrupt(calls, asked("get_status", 20))
-      interrupt("coroutine.wrap(function() " .. calls .. " end)()", asked("get_status", 40))
+      interrupt(calls, asked("get_status", 20), true)
+      interrupt("coroutine.wrap(function() " .. calls .. " end)()", asked("get_status", 40), true)
     end
   end)
 
