@@ -633,6 +633,7 @@ describe("closing the client ends", function()
     ["a read"] = {
       fault = { times = -1, fault = { hang = "body", after = 1000 } },
       act = function(client)
+        is_open = false
         local file <close> = plain_assert(client:get_result_file(execution_id, "a.bin"))
         is_open = true
         return file:read_all()
