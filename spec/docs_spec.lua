@@ -118,8 +118,9 @@ describe("documentation", function()
     file:write(code)
     file:close()
     local flags = "$(pkg-config --cflags lua5.4 2>/dev/null || pkg-config --cflags lua)"
-    local ok =
-      os.execute("${CC:-cc} -std=c11 -Wall -Werror -fsyntax-only " .. flags .. " -x c " .. path)
+    local ok = os.execute(
+      "LD_PRELOAD= ${CC:-cc} -std=c11 -Wall -Werror -fsyntax-only " .. flags .. " -x c " .. path
+    )
     os.remove(path)
     assert.is_true(ok)
   end)
