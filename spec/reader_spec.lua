@@ -257,7 +257,7 @@ describe("a reader", function()
     assert.is_false((pcall(file.read, file)))
   end)
 
-  it("is read in small chunks from a large body of a transport function", function()
+  it("is read in small chunks from a large body of a transport function #timing", function()
     double = Double { { status_code = 200, body = ("x"):rep(16 << 20) } }
     local file = assert(double:client():get_result_file("1", "f", { chunk_size = 1000 }))
     local started = loop.now()
