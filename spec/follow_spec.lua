@@ -77,7 +77,7 @@ describe("what is new in a log", function()
     end
   end)
 
-  it("takes time that is proportional to the log's length", function()
+  it("takes time that is proportional to the log's length #timing", function()
     local old, new = {}, {}
     for index = 1, 200000 do
       old[index] = "same"
