@@ -278,8 +278,9 @@ local callbacks = {
     end,
     act = function(client)
       local headers = { ["Retry-After"] = "0" }
-      server:fault { fault = { status = 503, headers = headers } }
-      return client:get_status(execution_id)
+      local id = server:create(1)[1] -- the others' requests are not for this one
+      server:fault { match = { id = id }, fault = { status = 503, headers = headers } }
+      return client:get_status(id)
     end,
   },
   ["on_status"] = {

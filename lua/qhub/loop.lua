@@ -293,6 +293,9 @@ end
 
 --- Seconds until a task is due without anything happening outside, or nil.
 function loop.timeout()
+  while first and first.forgotten do
+    dequeue()
+  end
   if first then
     return 0
   end

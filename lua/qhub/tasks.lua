@@ -278,6 +278,8 @@ function tasks.step(timeout, as_method)
       stuck "tasks.step"
     end
     loop.round(timeout)
+  else
+    loop.round(0) -- what finished calls left behind, such as a connection that is being closed
   end
   if outside.live == 0 then
     local lost = lost_error(outside)
