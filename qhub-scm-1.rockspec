@@ -112,6 +112,7 @@ build = {
     ["qhub.tasks"] = "lua/qhub/tasks.lua",
     ["qhub.timers"] = "lua/qhub/timers.lua",
     ["qhub.timestamp"] = "lua/qhub/timestamp.lua",
+    ["qhub.token"] = "lua/qhub/token.lua",
     ["qhub.transport"] = "lua/qhub/transport.lua",
     ["qhub.version"] = "lua/qhub/version.lua",
     ["qhub.wait_all"] = "lua/qhub/wait_all.lua",

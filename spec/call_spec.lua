@@ -3,6 +3,8 @@
 -- the double asks for.
 
 local Double = require "spec.support.double"
+local tasks = require("qhub").tasks
+local virtual_time = require "spec.support.virtual_time"
 
 local SOON = { ["Retry-After"] = "0.001" }
 local OK = { status_code = 200, body = '{"id":"1","status":"RUNNING"}' }
@@ -12,6 +14,52 @@ local DENIED = { status_code = 401 }
 local function broken()
   return nil, "reset"
 end
+
+describe("an answer that broke off", function()
+  it("is asked for again, whatever it says of its rate limits", function()
+    local cut = {
+      status_code = 200,
+      headers = { ["X-RateLimit-Reset"] = tostring(os.time() + 3600) },
+      body = function()
+        return nil, "reset"
+      end,
+    }
+    local time <close> = virtual_time()
+    local double = Double { cut, OK }
+    assert(double:client():get_status "1")
+    assert.equal(2, #double.requests)
+    assert.is_true(time.slept[1] <= 1.25)
+  end)
+end)
+
+describe("total_timeout over a transport function", function()
+  it("ends the call though the function took its time, and tells it how much is left", function()
+    local told
+    local function slow(request)
+      told = request.timeout
+      tasks.sleep(0.05)
+      return OK
+    end
+    local function slow_body()
+      return {
+        status_code = 200,
+        body = function()
+          tasks.sleep(0.05)
+          return "{"
+        end,
+      }
+    end
+    for _, answer in ipairs { slow, slow_body } do
+      local client = Double({ answer }):client { total_timeout = 0.02 }
+      local _, err = client:get_status "1"
+      assert.equal("timeout", err.kind)
+      assert.equal("total", err.phase)
+    end
+    assert.is_true(told <= 0.02)
+    assert(Double({ slow }):client({ timeout = 3, total_timeout = 600 }):get_status "1")
+    assert.equal(3, told)
+  end)
+end)
 
 describe("a token function", function()
   it("is called for every attempt, without arguments", function()
@@ -434,6 +482,16 @@ describe("logging", function()
     end
   end)
 
+  it("tells of an answer that means nothing as of any other failure", function()
+    local events = logged({ { status_code = 200, body = "<html>" } }, {}, function(client)
+      client:get_status "1"
+    end)
+    assert.equal(2, #events)
+    assert.equal("error failed", events[2].level .. " " .. events[2].message)
+    assert.equal(200, events[2].fields.status)
+    assert.matches("^decode: ", events[2].fields.error)
+  end)
+
   it("never shows token, cookies or secret headers and parameters", function()
     local seen = {}
     local function collect(value)
@@ -453,13 +511,17 @@ describe("logging", function()
           ["Retry-After"] = "0.001",
           ["Set-Cookie"] = "a=S3CRET",
           ["X-Api-Key"] = "S3CRET",
-          ["X-Echo"] = "your token is T0KEN!",
+          ["X-Echo"] = "your token is T0KEN/+!",
           ["X-Session-Id"] = "S3CRET",
+          ["Location"] = "ftp://h/o?a=1&access%5Ftoken=S3CRET",
+          ["Link"] = '<http://h/?api_key=S3CRET>; rel="next", <http://h/?Signature=S3CRET#x>',
+          ["X-Encoded"] = "T0KEN%2F%2B",
         },
-        body = '{"message":"T0KEN"}',
+        body = '{"message":"T0KEN/+"}',
       },
-    }, { token = "T0KEN", max_retries = 1 }, function(client)
-      client:get_status("1", { query = { access_token = "S3CRET", plain = "T0KEN" } })
+    }, { token = "T0KEN/+", max_retries = 1 }, function(client)
+      client:get_status("1", { query = { access_token = "S3CRET", plain = "T0KEN/+" } })
+      client:get_status "T0KEN/+"
     end)
     collect(events)
     local text = table.concat(seen, "\n")

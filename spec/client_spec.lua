@@ -1,5 +1,6 @@
 -- The client as programs see it: construction, misuse, requests, answers. Over a transport double.
 
+local core = require "qhub.core"
 local qhub = require "qhub"
 local Double = require "spec.support.double"
 
@@ -354,7 +355,12 @@ describe("an answer", function()
   end)
 
   it("without an id is of the execution that was asked for", function()
-    for _, body in ipairs { '{"status":"RUNNING"}', '{"id":null,"status":"RUNNING"}' } do
+    for _, id in ipairs { "", '"id":null,', '"id":"",', '"id":true,', '"id":[],', '"id":{},' } do
+      local body = "{" .. id .. '"status":"RUNNING"}'
+      local known = asked({ status_code = 200, body = body }, function(c)
+        return c:execution("1"):refresh()
+      end)
+      assert.equal("1", known.id)
       local e = status(body)
       assert.equal("1", e.id)
       assert.equal("RUNNING", e.status)
@@ -362,7 +368,9 @@ describe("an answer", function()
   end)
 
   it("takes the id from Location when a start has no usable body", function()
-    for _, body in ipairs { "", "null", "<html>", '{"status":"PENDING"}', "[]", '"x"' } do
+    local bodies =
+      { "", "null", "<html>", '{"status":"PENDING"}', "[]", '"x"', '{"id":""}', '{"id":{}}' }
+    for _, body in ipairs(bodies) do
       local e = assert(asked({
         status_code = 201,
         body = body,
@@ -527,6 +535,24 @@ describe("an error", function()
     assert.is_nil(tostring(err):find("t0ken", 1, true))
   end)
 
+  it("has no part of the token, wherever a text is cut or its blanks are joined", function()
+    local token = "s3cret  of  mine"
+    for length = 180, 400, 7 do
+      local said = ("x"):rep(length) .. token
+      for _, answer in ipairs {
+        { status_code = 403, body = qhub.json.encode { message = said } },
+        { status_code = 200, body = "<html>", headers = { ["content-type"] = said } },
+        function()
+          return nil, said
+        end,
+      } do
+        local client = Double({ answer }):client { max_retries = 0, token = token }
+        local _, err = client:get_status "1"
+        assert.is_nil(tostring(err):find("s3c", 1, true), err)
+      end
+    end
+  end)
+
   it("turns into a raise with its fields intact", function()
     local client = Double({ { status_code = 404 } }):client()
     local ok, err = pcall(function()
@@ -576,8 +602,11 @@ describe("a closed client", function()
   it("raises at every call, and closing twice is nothing", function()
     local client = build {}
     local execution = client:execution "1"
-    client:close()
-    client:close()
+    local ended = client:execution "1"
+    core.execution.update(ended, { id = "1", status = "SUCCEEDED" })
+    assert.is_true(client:close())
+    assert.is_true(client:close())
+    assert.matches("closed", misuse(ended.wait, ended))
     assert.matches("closed", misuse(client.get_status, client, "1"))
     assert.matches("closed", misuse(client.execution, client, "1"))
     assert.matches("closed", misuse(execution.refresh, execution))

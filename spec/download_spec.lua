@@ -3,6 +3,7 @@
 
 local digest = require "openssl.digest"
 local gateway = require "spec.support.gateway"
+local lfs = require "lfs"
 local loop = require "qhub.loop"
 local process = require "spec.support.process"
 local qhub = require "qhub"
@@ -259,6 +260,16 @@ describe("a download", function()
       assert_failed("file", "is a directory", execution:download(NAME, folder))
       assert.equal(0, #asked())
     end)
+  end)
+
+  it("does not replace what is no file but a pipe or a device", function()
+    shell("mkfifo " .. path)
+    local saved, err = run(NAME, 10):download(NAME, path)
+    assert.is_nil(saved)
+    assert.equal("file", err.kind)
+    assert.matches("is a device or a pipe", err.message)
+    assert.equal("named pipe", lfs.attributes(path, "mode"))
+    os.remove(path)
   end)
 
   describe("with overwrite = false", function()

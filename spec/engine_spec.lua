@@ -127,13 +127,18 @@ describe("core.engine", function()
     end)
 
     it("may have empty headers, and many", function()
-      local lines = { "X-Empty:", "X-Blank: " }
+      local lines = { "X-Empty;", "X-Blank: " }
       for i = 1, 300 do
         lines[#lines + 1] = ("X-%d: %s"):format(i, ("v"):rep(i))
       end
       local text = echo { header_lines = lines }
       assert.truthy(text:find("X-Empty:\r\nX-Blank:\r\n", 1, true))
       assert.truthy(text:find("X-300: " .. ("v"):rep(300) .. "\r\n", 1, true))
+    end)
+
+    it("leaves out what is not wanted of the headers that are there by default", function()
+      local text = echo { header_lines = { "Accept-Encoding:" }, decode = true }
+      assert.is_nil(text:lower():find("accept-encoding", 1, true))
     end)
 
     it("gets nothing from the one before it on the same handle", function()
@@ -293,7 +298,7 @@ describe("core.engine", function()
       assert.equal("timeout", failure.kind)
       assert.equal("read", failure.details.phase)
       assert.is_true(failure.details.sent)
-      assert.is_true(seconds >= 0.15 and seconds < 0.6, seconds)
+      assert.is_true(seconds >= 0.15 and seconds < 2, seconds)
     end)
 
     it("in the body is a timeout after the bytes that came #timing", function()

@@ -5,6 +5,7 @@ local loop = require "qhub.loop"
 local qhub = require "qhub"
 local Double = require "spec.support.double"
 local gateway = require "spec.support.gateway"
+local on_time = require "spec.support.on_time"
 local virtual_time = require "spec.support.virtual_time"
 
 -- What follow.unseen finds in `new` after `old`, as text; entries are single characters.
@@ -85,7 +86,7 @@ describe("what is new in a log", function()
     end
     local started = loop.now()
     assert.equal(1, #follow.unseen(old, new))
-    assert.is_true(loop.now() - started < 2)
+    assert.is_true(loop.now() - started < 5)
   end)
 end)
 
@@ -282,7 +283,7 @@ describe("follow_logs", function()
         messages[#messages + 1] = entry.message
       end
     end)
-    assert.near(0.2, loop.now() - started, 0.05)
+    on_time(0.2, started)
     assert.is_false(ok)
     assert.equal("timeout", err.kind)
     assert.equal("wait", err.phase)
@@ -321,7 +322,7 @@ describe("follow_logs", function()
 
   it("checks its options at the caller's line", function()
     local execution, counts = playing { log_of "a" }
-    for _, options in ipairs { { interval = 0 }, { on_status = print }, { request = 1 }, 1 } do
+    for _, options in ipairs { { interval = -1 }, { on_status = print }, { request = 1 }, 1 } do
       local ok, message = pcall(function()
         execution:follow_logs(options)
       end)

@@ -38,12 +38,18 @@ describe("redirect", function()
       "//gateway.example.evil/a.bin",
     } do
       local next_request = assert(redirect.next(request(), 307, location))
-      assert.same({
+      local expected = {
         accept = "*/*",
+        ["accept-encoding"] = false, -- not even what is added by default
         ["user-agent"] = "qhub",
         range = "bytes=5-",
         ["if-range"] = '"v1"',
-      }, next_request.headers)
+      }
+      assert.same(expected, next_request.headers)
+      local of_file = request()
+      of_file.stream = 1000
+      expected["accept-encoding"] = "identity"
+      assert.same(expected, assert(redirect.next(of_file, 307, location)).headers)
     end
   end)
 

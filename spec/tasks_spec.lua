@@ -433,6 +433,150 @@ describe("tasks", function()
     end)
   end)
 
+  describe("errors that nobody joined", function()
+    local function fail_later(seconds)
+      return tasks.spawn(function()
+        tasks.sleep(seconds)
+        error("lost", 0)
+      end)
+    end
+
+    it("are raised by run also when a join or gather of theirs was cancelled", function()
+      for _, wait in ipairs {
+        function(task)
+          task:join()
+        end,
+        function(task)
+          tasks.gather { task }
+        end,
+      } do
+        local ok, err = pcall(tasks.run, function()
+          local failing = fail_later(0.02)
+          local joiner = tasks.spawn(pcall, wait, failing)
+          tasks.sleep(0.001)
+          joiner:cancel()
+        end)
+        assert.is_false(ok)
+        assert.equal("lost", err)
+      end
+    end)
+
+    it("are not raised by an inner run when a task of the outer one joins them", function()
+      local joined
+      tasks.run(function()
+        local failing
+        local joiner = tasks.spawn(function()
+          tasks.sleep(0.001)
+          joined = table.pack(pcall(failing.join, failing))
+        end)
+        tasks.run(function()
+          failing = fail_later(0.02)
+        end)
+        joiner:join()
+      end)
+      assert.same({ false, "lost", n = 2 }, joined)
+    end)
+
+    it("are raised by run for tasks that a coroutine of the program's own spawned in it", function()
+      local ok, err = pcall(tasks.run, function()
+        coroutine.wrap(function()
+          fail_later(0.001)
+        end)()
+      end)
+      assert.is_false(ok)
+      assert.equal("lost", err)
+    end)
+
+    it("are raised by step as soon as nobody has the task, beside one that goes on", function()
+      local long = tasks.spawn(tasks.sleep, 1e6)
+      local held = fail_later(0)
+      for _ = 1, 3 do
+        fail_later(0)
+      end
+      local raised = 0
+      while raised < 3 do
+        collectgarbage()
+        local ok, err = pcall(tasks.step, 0)
+        if not ok then
+          assert.equal("lost", err)
+          raised = raised + 1
+        end
+      end
+      for _ = 1, 10 do
+        collectgarbage()
+        tasks.step(0)
+      end
+      assert.same({ false, "lost" }, { pcall(held.join, held) })
+      long:cancel()
+      while tasks.step(0) > 0 do
+        collectgarbage()
+      end
+      assert.equal(0, tasks.step(0)) -- joined: not raised again
+    end)
+
+    it("are raised by one step each", function()
+      local list = { fail_later(0), fail_later(0) }
+      local raised = 0
+      repeat
+        local ok, err = pcall(tasks.step, 0)
+        raised = raised + (ok and 0 or 1)
+      until ok and err == 0
+      assert.equal(#list, raised)
+    end)
+
+    it("do not include the end of a task that was cancelled", function()
+      assert.equal(
+        "done",
+        tasks.run(function()
+          local task = tasks.spawn(tasks.sleep, 1e6)
+          tasks.sleep(0)
+          task:cancel()
+          return "done"
+        end)
+      )
+    end)
+
+    it("show in gather, whatever they are", function()
+      local results, errors = tasks.run(function()
+        return tasks.gather { tasks.spawn(error), tasks.spawn(type, 1) }
+      end)
+      assert.same({ [2] = "number" }, results)
+      assert.same({ "nil" }, errors)
+    end)
+  end)
+
+  it("that sleep for ever are due at no time", function()
+    local task = tasks.spawn(tasks.sleep, math.huge)
+    tasks.step(0)
+    assert.is_nil(tasks.timeout())
+    task:cancel()
+    assert.is_false((pcall(task.join, task)))
+  end)
+
+  it("end a call with nil and an error when the program's functions wait in it", function()
+    local function waits()
+      tasks.sleep(1e6)
+    end
+    local double = Double { waits }
+    local body = Double {
+      { status_code = 200, body = waits },
+    }
+    for _, waiting in ipairs {
+      double:client {},
+      body:client {},
+      double:client { token = waits },
+    } do
+      tasks.run(function()
+        local task = tasks.spawn(waiting.get_status, waiting, "1")
+        tasks.sleep(0.001)
+        task:cancel()
+        local status, err = task:join()
+        assert.is_nil(status)
+        assert.equal("cancelled", err.kind)
+      end)
+    end
+  end)
+
   it("are told what they were given when it is wrong", function()
     assert.matches("function is needed", select(2, pcall(tasks.spawn, 1)))
     assert.matches("function is needed", select(2, pcall(tasks.run)))

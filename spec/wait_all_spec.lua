@@ -6,6 +6,7 @@ local loop = require "qhub.loop"
 local qhub = require "qhub"
 local Double = require "spec.support.double"
 local gateway = require "spec.support.gateway"
+local on_time = require "spec.support.on_time"
 local virtual_time = require "spec.support.virtual_time"
 
 local QUICK = 0.02
@@ -218,7 +219,7 @@ describe("wait_all", function()
       table.insert(list, 2, executions(1, 0)[1])
       local started = loop.now()
       local waited, err = client:wait_all(list, { interval = 0.1, timeout = 0.4 })
-      assert.near(0.4, loop.now() - started, 0.05)
+      on_time(0.4, started)
       assert.is_nil(waited)
       assert.equal("timeout", err.kind)
       assert.equal("wait", err.phase)
@@ -253,7 +254,7 @@ describe("wait_all", function()
           assert.equal("wait", err.phase)
           assert.equal(40, #err.pending)
         end)
-        assert.near(0.3, loop.now() - started, 0.05)
+        on_time(0.3, started)
       end
     end
   end)
@@ -564,9 +565,9 @@ describe("the list in wait_all", function()
     assert.equal(0, counts.status)
   end)
 
-  it("is not asked for when few are left of a long one", function()
+  it("is not asked for when few are left of a very long one", function()
     local many = {}
-    for index = 1, 1000 do
+    for index = 1, 2000 do
       many[index] = ('{"id":"x%d","status":"SUCCEEDED"}'):format(index)
     end
     local long = ALL:gsub("FAILED", "RUNNING"):gsub("CANCELLED", "RUNNING"):gsub("%]$", ",")
@@ -577,6 +578,27 @@ describe("the list in wait_all", function()
     assert(client:wait_all(list, { interval = QUICK }))
     assert.equal(1, counts.list)
     assert.equal(2, counts.status)
+  end)
+end)
+
+describe("the list in wait_all, when it is all that the gateway has", function()
+  it("is asked for to the end", function()
+    local one = '[{"id":"a","status":"SUCCEEDED"},{"id":"b","status":"RUNNING"}]'
+    local client, list, counts = playing({ one, one, one, ALL }, {})
+    assert(client:wait_all({ list[1], list[2] }, { interval = QUICK }))
+    assert.equal("FAILED", list[2].status)
+    assert.equal(1, counts.status) -- 404
+    assert.equal(4, counts.list)
+  end)
+
+  it("is not believed when it names one no longer, nor the gateway", function()
+    local time <close> = virtual_time()
+    local one = '[{"id":"a","status":"SUCCEEDED"},{"id":"b","status":"RUNNING"}]'
+    local client, list = playing({ one, one, "[]" }, {})
+    local _, err = client:wait_all { list[1], list[2] }
+    assert.equal(404, err.status_code)
+    assert.equal(list[2], err.execution)
+    assert.is_true(#time.slept >= 2)
   end)
 end)
 

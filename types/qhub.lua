@@ -207,6 +207,7 @@ function HubServiceClient:wait_all(executions, options) end
 
 ---Frees the connections. Calls and files under way end with an error of kind `cancelled`; later
 ---calls raise. Idempotent.
+---@return true
 function HubServiceClient:close() end
 
 -- # Options of a call
@@ -235,7 +236,7 @@ function HubServiceClient:close() end
 ---@class qhub.DownloadOptions : qhub.FileOptions, qhub.SaveOptions
 
 ---@class qhub.FollowOptions
----@field interval? number|fun(poll: integer): number seconds between looks, which start faster and settle to it; default 2
+---@field interval? number|fun(poll: integer): number seconds between looks, which start faster and settle to it; 0: none; default 2
 ---@field timeout? number seconds for the whole wait; the run goes on; default none
 ---@field request? qhub.RequestOptions for each look
 
@@ -476,7 +477,7 @@ function json.object(members) end
 local tasks = {}
 
 ---Runs `fn(...)` as a task, and all that it spawns. Raises what `fn` raised, and an error of a
----task that nobody joined.
+---task that nobody joined; that of having been cancelled does not count.
 ---@param fn function
 ---@param ... any
 ---@return any ... what `fn` returned, when every task has ended
@@ -499,7 +500,9 @@ function tasks.gather(list) end
 ---@param seconds number
 function tasks.sleep(seconds) end
 
----Moves the tasks on that were spawned outside `run`. May be called as a method.
+---Moves the tasks on that were spawned outside `run`. Raises the error of one that failed when
+---nobody can join it any more, or when none is alive; one error each time. May be called as a
+---method.
 ---@param timeout? number waits at most so many seconds; nil: until something happens
 ---@return integer live number of tasks that have not ended
 function tasks.step(timeout) end
@@ -533,8 +536,8 @@ function Task:cancel() end
 local credentials = {}
 
 ---A token function: OAuth2 client credentials against the gateway's token endpoint. Cached, one
----request however many callers wait, renewed early and after a 401. Failures are `nil, reason`,
----and so become errors of kind `token`.
+---request however many callers wait, renewed 120 s before it expires and after a 401. Failures are
+---`nil, reason`, and so become errors of kind `token`.
 ---@param options qhub.ClientCredentialsOptions
 ---@return qhub.TokenFunction token
 function credentials.client_credentials(options) end

@@ -45,6 +45,11 @@ local function what(value)
   return "a " .. type(value)
 end
 
+-- Whether an execution can be asked for by `id`.
+local function is_id(id)
+  return type(id) == "string" and id ~= "" or math.type(id) ~= nil
+end
+
 --- The answer to a question for `id`, which it may have left out.
 function answer.execution(client, response, id)
   local value, message, line, column = json(response.body)
@@ -52,7 +57,7 @@ function answer.execution(client, response, id)
     return nil, message, line, column
   elseif not is_object(value) then
     return nil, "an execution is a JSON object, the answer is " .. what(value)
-  elseif value.id == nil or value.id == null then
+  elseif not is_id(value.id) then
     value.id = id
   end
   return new_execution(value, client)
@@ -84,8 +89,7 @@ end
 --- the run exists and must not be lost for a body that cannot be read.
 function answer.started(client, response)
   local value, message, line, column = json(response.body)
-  local has_id = is_object(value) and (type(value.id) == "string" or math.type(value.id))
-  if not has_id then
+  if not (is_object(value) and is_id(value.id)) then
     local id = id_in(response.headers.location, client.base_url_)
     if id then
       if not is_object(value) then

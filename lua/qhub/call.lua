@@ -9,7 +9,8 @@
 -- the program gives or removes Authorization itself), max_retries, repeatable (false: a second copy
 -- could start a second run), on_response, suffices(response): true when a 2xx answer is enough
 -- although its body broke off, accepts (one status beside 2xx that is an answer), resumes (true for
--- the rest of a file whose opening was told to the log).
+-- the rest of a file whose opening was told to the log), answer and argument (what a whole answer
+-- means, see answer.lua; false: the response itself is what is wanted).
 
 local core = require "qhub.core"
 local headers = require "qhub.headers"
@@ -18,42 +19,12 @@ local loop = require "qhub.loop"
 local problem = require "qhub.problem"
 local redirect = require "qhub.redirect"
 local retry = require "qhub.retry"
+local tokens = require "qhub.token"
 
-local system, text = core.system, core.text
+local system = core.system
 local now = loop.now
 
 local call = {}
-
--- A usable token, or nil and why not (a text that never holds the token).
-local function checked_token(token, reason)
-  if token == nil then
-    if reason == nil then
-      return nil, "the token function returned no token"
-    end
-    return nil, "the token function returned no token: " .. tostring(reason)
-  elseif type(token) ~= "string" then
-    return nil, "the token function returned a " .. type(token) .. " instead of a string"
-  elseif token == "" then
-    return nil, "the token function returned an empty string"
-  elseif text.has_control(token) then
-    return nil, "the token function returned a token with control characters"
-  end
-  return token
-end
-
--- The token; or nil and why there is none, or nil alone when the call was cancelled meanwhile.
-local function obtain_token(client, rejected)
-  local token = client.token_
-  if type(token) == "string" then
-    return token
-  end
-  local cancellations = loop.cancellations()
-  local usable, reason = checked_token(token(rejected))
-  if not usable and (client.closed_ or loop.cancellations() > cancellations) then
-    return nil
-  end
-  return usable, reason
-end
 
 -- Makes `plan` the request of one attempt by giving it headers. The common case, a fixed set of
 -- fields and an unchanged token, costs nothing: the lines are kept with the plan's `wire`, which
@@ -274,7 +245,7 @@ local function attempt(client, plan, state)
       token, state.fresh_token = state.fresh_token, nil
     else
       local reason
-      token, reason = obtain_token(client)
+      token, reason = tokens.obtain(client)
       if reason then
         return "error", problem.token(context_of(plan, state), reason)
       elseif not token then
@@ -327,7 +298,7 @@ local function attempt(client, plan, state)
   if status_code == 401 and token and carried_token and not state.refreshed then
     state.refreshed = true
     if type(client.token_) ~= "string" then
-      local another, reason = obtain_token(client, token)
+      local another, reason = tokens.obtain(client, token)
       if not another and not reason then
         return "error", closed(client, plan, state)
       elseif not another then
@@ -343,7 +314,10 @@ local function attempt(client, plan, state)
     end
   end
 
-  local requested = response and retry.requested_wait(response.headers, system.realtime())
+  local requested
+  if response and not failure then -- a good answer that broke off does not ask for patience
+    requested = retry.requested_wait(response.headers, system.realtime())
+  end
   local outcome = { status_code = status_code, failure = failure }
   local again, cancelled = try_again(client, plan, state, outcome, requested)
   if again then
@@ -358,9 +332,20 @@ local function attempt(client, plan, state)
   return "error", problem.status(context_of(plan, state), response, said, requested, why)
 end
 
---- Carries out `plan` for `client`. Returns the 2xx response (the caller closes it) and the call's
---- state, for `call.context`; or nil and an error object. With the `state` of an earlier exchange
---- its count of attempts goes on.
+-- What the answer that `state` holds means; or nil and an error.
+local function understand(client, plan, state)
+  local response = state.response
+  local value, message, line, column = plan.answer(client, response, plan.argument)
+  if value == nil then
+    local context = context_of(plan, state)
+    return nil, problem.decode(context, response, response.body, message, line, column)
+  end
+  return value
+end
+
+--- Carries out `plan` for `client`. Returns what the 2xx answer means; without `plan.answer` the
+--- response (the caller closes it) and the call's state, for `call.context`. Or nil and an error
+--- object. With the `state` of an earlier exchange its count of attempts goes on.
 function call.exchange(client, plan, state)
   state = state or new_state()
   local _ <close> = state
@@ -371,12 +356,19 @@ function call.exchange(client, plan, state)
     verdict, err = attempt(client, plan, state)
   until verdict ~= "again"
   local response = state.response
+  local value
   if not err then
     client.budget_:deposit(state.withdrawn)
+    if plan.answer then
+      value, err = understand(client, plan, state)
+    end
   end
+  client.secret_ = call.secrets(plan, state)
   conclude(client, plan, state, response, err, started)
   if err then
     return nil, err
+  elseif plan.answer then
+    return value
   end
   state.response = nil -- now the caller's
   return response, state

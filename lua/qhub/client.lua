@@ -13,7 +13,6 @@ local loop = require "qhub.loop"
 local misuse = require "qhub.misuse"
 local operations = require "qhub.operations"
 local options = require "qhub.options"
-local problem = require "qhub.problem"
 local run = require "qhub.run"
 local show = require "qhub.show"
 local transport = require "qhub.transport"
@@ -108,6 +107,7 @@ local function prototype_of(client, row, extra)
       stream = row.stream and file.DEFAULT_CHUNK_SIZE or false,
       max_bytes = client.max_response_bytes_,
       decode = not row.stream,
+      answer = row.answer or false,
       on_response = client.on_response_,
       -- Fields that a plan may lack: found here, so that looking for them goes no further.
       body = false,
@@ -156,7 +156,8 @@ local function plan_of(client, row, first, second, given)
   if request.query and request.query ~= "" then
     url = url .. "?" .. request.query
   end
-  local own = { url = url, body = body, headers = nil, header_lines = nil } -- room for call.lua's
+  -- Room for call.lua's fields, too.
+  local own = { url = url, body = body, argument = first, headers = nil, header_lines = nil }
   local plan = setmetatable(own, prototype_of(client, row, request.headers))
   local total_timeout = request.total_timeout or client.total_timeout_
   if total_timeout then
@@ -180,21 +181,7 @@ local function perform(client, row, first, second, given)
   if row.stream then
     return file.open(client, plan, second)
   end
-  local response, state = call.exchange(client, plan)
-  if not response then
-    return nil, state
-  end
-  local value, message, line, column = row.answer(client, response, first)
-  local err
-  if value == nil then
-    local context = call.context(plan, state)
-    err = problem.decode(context, response, response.body, message, line, column)
-  end
-  response:close() -- a whole answer holds nothing but memory, so a raise above leaks nothing
-  if err then
-    return nil, err
-  end
-  return value
+  return call.exchange(client, plan)
 end
 
 -- ── methods ─────────────────────────────────────────────────────────────────────────────────────
@@ -249,6 +236,7 @@ function methods:close()
     end
     loop.wake_sleepers(self)
   end
+  return true
 end
 
 Client.__index = methods
@@ -293,6 +281,7 @@ local function new(given)
     budget_ = budget.new(o.max_retries or DEFAULT_RETRIES),
     prototypes_ = {},
     session_ = false,
+    secret_ = false, -- what the last call carried, for texts about what it answered
     closed_ = false,
   }, Client)
   client.service_api = client -- code written after the reference documentation works unchanged

@@ -224,10 +224,9 @@ local function client_credentials(given)
       local answer <close> = response
       local token, lifetime = read_answer(answer.body, secrets)
       if token then
-        local renew_after = lifetime - math.min(RENEW_BEFORE, lifetime / 2)
         held = {
           token = token,
-          renew_at = asked_at + renew_after,
+          renew_at = asked_at + lifetime - RENEW_BEFORE,
           expires_at = asked_at + lifetime,
         }
         return token

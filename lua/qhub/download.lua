@@ -205,6 +205,10 @@ function download.save(source, path, o)
   local target = target_of(path, source.name)
   if partfile.is_directory(target) then
     return nil, failed(source, target, target .. ": is a directory", "EISDIR")
+  elseif partfile.is_special(target) then
+    local message =
+      ": is a device or a pipe, which a download would replace; write its chunks there"
+    return nil, failed(source, target, target .. message, "EINVAL")
   elseif o.overwrite == false and partfile.exists(target) then
     return nil, failed(source, target, target .. ": exists, and overwrite is false", "EEXIST")
   end

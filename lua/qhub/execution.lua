@@ -48,11 +48,7 @@ function methods:refresh(given)
   if not latest then
     return nil, err
   end
-  local raw = latest.raw
-  if raw.id == nil then
-    raw.id = id
-  end
-  core.execution.update(self, raw)
+  core.execution.update(self, latest.raw)
   return self
 end
 

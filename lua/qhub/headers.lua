@@ -1,7 +1,8 @@
 -- Header fields: looked up in any case, merged by precedence, checked before they travel.
 --
 -- A response's headers are a table of lower-case names with a lookup that ignores case. A request's
--- headers are a plain table of lower-case names until the transport writes them out.
+-- headers are a plain table of lower-case names until the transport writes them out; false stands
+-- for one that must not be sent.
 
 local core = require "qhub.core"
 local misuse = require "qhub.misuse"
@@ -85,6 +86,9 @@ function headers.checked(given, where)
   return result
 end
 
+-- What the engine adds by itself: a false stays, to tell it not to.
+local ADDED = { ["accept-encoding"] = true }
+
 --- A new table: `base` with `over` laid over it; false removes.
 function headers.merged(base, over)
   local result = {}
@@ -92,7 +96,10 @@ function headers.merged(base, over)
     result[name] = value
   end
   for name, value in pairs(over or {}) do
-    result[name] = value or nil
+    if not value and not ADDED[name] then
+      value = nil
+    end
+    result[name] = value
   end
   return result
 end
@@ -111,8 +118,13 @@ function headers.lines(fields)
   local lines, count = {}, 0
   for name, value in pairs(fields) do
     count = count + 1
-    -- libcurl sends a header without a value only when it is written with a semicolon.
-    lines[count] = value == "" and spelled[name] .. ";" or spelled[name] .. ": " .. value
+    if value == false then
+      lines[count] = spelled[name] .. ":"
+    elseif value == "" then -- libcurl sends a header without a value only with a semicolon
+      lines[count] = spelled[name] .. ";"
+    else
+      lines[count] = spelled[name] .. ": " .. value
+    end
   end
   return lines
 end

@@ -49,11 +49,12 @@ function log.wants(self, level)
   return self and RANK[level] >= self.rank
 end
 
--- Header fields as they may be shown.
+-- Header fields as they may be shown. Some hold URLs: Location, Link, Refresh, ...
 local function visible_headers(fields, secret)
   local result = {}
   for name, value in pairs(fields) do
-    result[name] = show.is_secret_name(name) and "REDACTED" or show.without(value, secret)
+    result[name] = show.is_secret_name(name) and "REDACTED"
+      or show.without(show.query(value), secret)
   end
   return result
 end
@@ -70,7 +71,7 @@ function log.event(self, level, message, fields, secret)
     elseif name == "headers" then
       fields.headers = visible_headers(value, secret)
     elseif type(value) == "string" then
-      fields[name] = show.without(value, secret)
+      fields[name] = show.line(show.without(value, secret), 1000)
     end
   end
   self.logger(level, message, fields)

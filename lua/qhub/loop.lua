@@ -14,6 +14,7 @@
 -- its beginning (`loop.new_task`), false rather than nil, so that they keep their place in it.
 
 local core = require "qhub.core"
+local errors = require "qhub.error"
 local timers = require "qhub.timers"
 
 local monotonic = core.system.monotonic
@@ -28,6 +29,7 @@ local waiting = setmetatable({}, { __mode = "k" }) -- transfer -> the task parke
 local due = timers.new() -- parked tasks with a deadline
 local owned = setmetatable({}, { __mode = "k" }) -- client -> set of the tasks asleep in its calls
 local first, last -- queue of the tasks that can go on, by their field `next`
+local resumed -- the task that was resumed last of those that have not yielded again
 local turns = 0 -- how often a task was put into it
 
 loop.now = monotonic
@@ -57,6 +59,37 @@ function loop.running()
   return task_of[coroutine_running()]
 end
 
+--- The task within which the caller runs, be it in a coroutine of the program's own that the task
+--- resumed; or nil.
+function loop.enclosing()
+  local running = loop.running()
+  if running or select(2, coroutine_running()) then
+    return running
+  end
+  return resumed and coroutine.status(resumed.thread) == "normal" and resumed or nil
+end
+
+-- What a call of the program's function comes to, of which `pcall` returned the rest.
+local function settled(cancellations, ok, ...)
+  if ok then
+    return true, ...
+  end
+  local err = ...
+  if loop.cancellations() > cancellations and errors.is_error(err) and err.kind == "cancelled" then
+    return false
+  end
+  error(err, 0)
+end
+
+--- Calls `fn(...)`, a function of the program's that may wait. Returns true and what it returned,
+--- or false when it raised since the running task was cancelled. Its own errors propagate.
+function loop.call(fn, ...)
+  if not loop.running() then
+    return true, fn(...)
+  end
+  return settled(loop.cancellations(), pcall(fn, ...))
+end
+
 --- A task that will run `fn(...)`. For what the fields at the end mean see `tasks.lua`, which fills
 --- them in; those of this module are private. All are there at once: a table grows at a price.
 function loop.new_task(fn, ...)
@@ -77,7 +110,9 @@ function loop.new_task(fn, ...)
     group = false,
     on_end = false,
     joiners = false,
-    joined = false, -- somebody waits for it, or has: its error is not lost
+    claims = 0,
+    joined = false,
+    unheard = false,
     is_root = false,
     done = false,
     failed = false,
@@ -277,7 +312,8 @@ function loop.forget(task)
   task.forgotten = true
 end
 
-local function after_resume(task, ok, ...)
+local function after_resume(task, before, ok, ...)
+  resumed = before
   if not ok or coroutine.status(task.thread) == "dead" then
     if not ok then
       coroutine.close(task.thread) -- an error alone leaves to-be-closed variables as they are
@@ -301,7 +337,7 @@ function loop.timeout()
   end
   local left = engine and engine:timeout()
   local earliest = due:earliest()
-  if earliest then
+  if earliest and earliest.due < math.huge then
     left = math.min(left or math.huge, math.max(0, earliest.due - monotonic()))
   end
   return left
@@ -339,12 +375,14 @@ function loop.round(timeout)
   while first and first.turn <= latest do
     local task = dequeue()
     if not task.forgotten then
+      local before = resumed
+      resumed = task
       local arguments = task.arguments
       if arguments then
         task.arguments = nil
-        after_resume(task, resume(task.thread, table.unpack(arguments, 1, arguments.n)))
+        after_resume(task, before, resume(task.thread, table.unpack(arguments, 1, arguments.n)))
       else
-        after_resume(task, resume(task.thread))
+        after_resume(task, before, resume(task.thread))
       end
     end
   end

@@ -40,7 +40,7 @@ local RESULT_DELAYS = { 1, 2, 4, 8 }
 
 local function check_interval(value, name, where)
   if type(value) == "number" then
-    return check.seconds(value, name, where)
+    return value == 0 and value or check.seconds(value, name, where)
   elseif options.is_callable(value) then
     return value
   end
@@ -337,6 +337,9 @@ Teller.__close = Teller.close
 -- checked options. `pace` is one that runs already, or nil; `is_known`: the gateway has told of the
 -- execution, which is also concluded from its having a status.
 function polling.wait(client, execution, o, pace, is_known)
+  if client.closed_ then
+    misuse("%s: the client is closed", o.where)
+  end
   local teller <close> = polling.teller(o, execution)
   teller:tell()
   if execution:is_terminal() then

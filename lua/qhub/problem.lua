@@ -144,7 +144,7 @@ function problem.decode(context, response, body_text, message, line, column)
   if kind and not kind:lower():find("json", 1, true) then
     message = message
       .. "; the answer is "
-      .. show.line(kind, 60)
+      .. show.line(show.without(kind, context.secret), 60)
       .. " (is base_url that of the service, or did a proxy answer?)"
   end
   local fields = answered(context, "decode", message, response)
@@ -179,7 +179,7 @@ end
 
 --- A call without an answer, or with one that broke off.
 function problem.failure(context, failure, response)
-  local message = show.line(failure.message, 400)
+  local message = show.line(show.without(failure.message, context.secret), 400)
   local hint = remedy(context, failure)
   if hint then
     message = message .. "; " .. hint
@@ -204,7 +204,8 @@ end
 
 --- A token function that gave no usable token. `reason` never holds one.
 function problem.token(context, reason, cause)
-  local fields = fields_of(context, "token", show.line(reason, 1000))
+  local clean = show.line(show.without(reason, context.secret), 1000)
+  local fields = fields_of(context, "token", clean)
   fields.cause = cause
   fields.sent = false
   if cause then

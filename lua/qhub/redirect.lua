@@ -79,6 +79,7 @@ function redirect.next(request, status_code, location)
     for _, name in ipairs(CARRIED) do
       headers[name] = request.headers[name]
     end
+    headers["accept-encoding"] = request.stream and "identity" or false
   end
   return {
     method = method,

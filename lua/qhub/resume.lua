@@ -3,18 +3,16 @@
 --
 -- Everything here errs on the side of an error: an answer that cannot be shown to belong to the
 -- bytes already known is refused. Sources: RFC 9110 8.8 (validators), 13.1.5 (If-Range), 14
--- (ranges), 15.3.7 (206), 15.5.17 (416). One liberty: with a weak ETag, Last-Modified is used for
--- If-Range although an entity tag is there; without that such files could not be resumed at all.
+-- (ranges), 15.3.7 (206), 15.5.17 (416). Two liberties, without which such files could not be
+-- resumed at all: with a weak ETag, Last-Modified is used for If-Range although an entity tag is
+-- there; and a date is relied upon from the second on in which the file was made, for a result is
+-- often fetched as soon as it is there, and is not written twice.
 
 local core = require "qhub.core"
 
 local parse_http_date = core.text.parse_http_date
 
 local resume = {}
-
--- A date is a strong validator when the answer was made at least so many seconds later: the file
--- cannot have changed twice within the clock's second then (RFC 9110 8.8.2.2).
-local STRONG_AFTER = 1
 
 local OK, PARTIAL, UNSATISFIABLE = 200, 206, 416
 resume.UNSATISFIABLE = UNSATISFIABLE
@@ -44,7 +42,7 @@ local function validator(fields)
   end
   local changed_at = modified and parse_http_date(modified)
   local made_at = fields.date and parse_http_date(fields.date)
-  if changed_at and (not made_at or made_at - changed_at >= STRONG_AFTER) then
+  if changed_at and (not made_at or made_at >= changed_at) then
     return modified
   end
 end

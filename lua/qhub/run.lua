@@ -35,28 +35,33 @@ local function copy(given)
   return result
 end
 
+-- Remote text as a part of a message: secrets are taken out before anything is cut.
+local function visible(said, secret)
+  return show.line(show.without(said, secret))
+end
+
 -- The last errors of the log; the last entry of any severity when it holds none.
-local function last_words(logs)
+local function last_words(logs, secret)
   local words = {}
   for index = #logs, 1, -1 do
     local entry = logs[index]
     if #words < SHOWN and entry.severity == "ERROR" and type(entry.message) == "string" then
-      table.insert(words, 1, show.line(entry.message))
+      table.insert(words, 1, visible(entry.message, secret))
     end
   end
   local last = logs[#logs]
   if #words == 0 and last and type(last.message) == "string" then
-    words[1] = show.line(last.message)
+    words[1] = visible(last.message, secret)
   end
   return table.concat(words, "; ")
 end
 
 -- What services write into the result of a run that failed, when they do.
-local function reason_in(result)
+local function reason_in(result, secret)
   for _, name in ipairs { "error", "message", "reason", "detail" } do
     local value = type(result) == "table" and rawget(result, name)
     if type(value) == "string" and value ~= "" then
-      return show.line(value)
+      return visible(value, secret)
     end
   end
   return ""
@@ -73,9 +78,9 @@ local function unsuccessful(client, execution, pace, result)
     result = client:get_result(execution.id, options_for_one())
   end
   local logs = not client.closed_ and client:get_logs(execution.id, options_for_one()) or nil
-  local said = last_words(logs or {})
+  local said = last_words(logs or {}, client.secret_)
   if said == "" then
-    said = reason_in(result)
+    said = reason_in(result, client.secret_)
   end
   local status = execution.status
   local ending = status == "CANCELLED" and "was cancelled" or "ended as " .. status
@@ -83,10 +88,9 @@ local function unsuccessful(client, execution, pace, result)
   if said ~= "" then
     message = message .. ": " .. said
   end
-  local token = client.token_
   return errors.new {
     kind = "execution",
-    message = type(token) == "string" and show.without(message, token) or message,
+    message = show.without(message, client.secret_),
     execution = execution,
     result = result,
     logs = logs,

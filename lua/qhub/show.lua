@@ -93,24 +93,52 @@ function show.value(value)
   return "a " .. (type(name) == "string" and show.line(name, 60) or kind)
 end
 
+-- One parameter of a query.
+local function visible_parameter(before, name, value)
+  local plain = name:gsub("%%(%x%x)", function(hex)
+    return string.char(tonumber(hex, 16))
+  end)
+  return before .. name .. "=" .. (show.is_secret_name(plain) and "REDACTED" or value)
+end
+
+--- `text` with the values of secret query parameters blanked, in whatever URLs it has.
+function show.query(text)
+  if not text:find("?", 1, true) then
+    return text
+  end
+  return (text:gsub('([?&;])([^?&;=%s<>"]+)=([^&;%s<>"#]*)', visible_parameter))
+end
+
 --- A URL whose secret query parameters are blanked, and user info dropped.
 function show.url(url)
-  local address, query = url:match("^([^?]*)%?(.*)$")
-  address = (address or url):gsub("^(%a[%w+.-]*://)[^/@]*@", "%1")
-  if not query then
-    return show.line(address, 2000)
-  end
-  query = query:gsub("([^&=]+)=([^&]*)", function(name, value)
-    local plain = name:gsub("%%(%x%x)", function(hex)
-      return string.char(tonumber(hex, 16))
-    end)
-    return name .. "=" .. (show.is_secret_name(plain) and "REDACTED" or value)
-  end)
-  return show.line(address .. "?" .. query, 2000)
+  return show.line(show.query((url:gsub("^(%a[%w+.-]*://)[^/@]*@", "%1"))), 2000)
 end
 
 -- What is shorter keeps no secret: blanking it would only tear up every message ("any" in "many").
 local LEAST_SECRET = 4
+
+local RESERVED = "[^%w._~-]" -- RFC 3986, 2.3
+
+local function percent_encoded(byte)
+  return ("%%%02X"):format(byte:byte())
+end
+
+local function blanked(text, secret)
+  local pieces, from = {}, 1
+  while true do
+    local first, last = text:find(secret, from, true)
+    if not first then
+      if from == 1 then
+        return text
+      end
+      pieces[#pieces + 1] = text:sub(from)
+      return table.concat(pieces)
+    end
+    pieces[#pieces + 1] = text:sub(from, first - 1)
+    pieces[#pieces + 1] = "REDACTED"
+    from = last + 1
+  end
+end
 
 --- `text` without `secret` (a token, or several in a list) wherever it shows.
 function show.without(text, secret)
@@ -122,17 +150,11 @@ function show.without(text, secret)
   elseif not secret or #secret < LEAST_SECRET then
     return text
   end
-  local pieces, from = {}, 1
-  while true do
-    local first, last = text:find(secret, from, true)
-    if not first then
-      pieces[#pieces + 1] = text:sub(from)
-      return table.concat(pieces)
-    end
-    pieces[#pieces + 1] = text:sub(from, first - 1)
-    pieces[#pieces + 1] = "REDACTED"
-    from = last + 1
+  text = blanked(text, secret)
+  if secret:find(RESERVED) then -- as it looks in a URL
+    text = blanked(text, (secret:gsub(RESERVED, percent_encoded)))
   end
+  return text
 end
 
 return show

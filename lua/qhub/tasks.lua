@@ -3,6 +3,7 @@
 -- A task is a coroutine in which every wait of this library yields. Tasks belong to a group: that
 -- of the `run` in which they were spawned, or the one of all tasks spawned outside `run`. A group
 -- ends when its last task has ended; an error that nobody joined is raised then, so none is lost.
+-- Outside `run`, where that may never be, it is raised as soon as nobody has the task any more.
 -- When a `run` is left early (its function failed, Ctrl-C), its unfinished tasks are closed, and
 -- with them whatever they held.
 
@@ -20,14 +21,47 @@ Task.__index = methods
 
 -- ── groups ──────────────────────────────────────────────────────────────────────────────────────
 
-local function new_group()
-  return { live = 0, members = {}, failed = {} }
+-- `failed`: the tasks that failed, by which of them did so first, second, ...; `lost`: errors of
+-- tasks that were collected, boxed, oldest first.
+local function new_group(mode)
+  return { live = 0, members = {}, failed = setmetatable({}, mode), failures = 0, lost = {} }
 end
 
-local outside = new_group() -- tasks that were spawned outside `run`
+local outside = new_group { __mode = "k" } -- tasks that were spawned outside `run`
+
+-- Goes with a task that failed outside `run`, and tells its error when both are collected.
+local Unheard = {
+  __gc = function(self)
+    if not self.is_heard then
+      table.insert(outside.lost, { self.error })
+    end
+  end,
+}
 
 local function cancelled_error(what)
   return errors.new { kind = "cancelled", message = what .. ": the task was cancelled" }
+end
+
+-- Whether the task was cancelled and let that end it: no news to whoever cancelled it.
+local function is_cancellation(task)
+  local err = task.error
+  return task.cancellations > 0 and errors.is_error(err) and err.kind == "cancelled"
+end
+
+local function keep_error(group, task)
+  group.failures = group.failures + 1
+  group.failed[task] = group.failures
+  if group == outside then
+    task.unheard = setmetatable({ error = task.error, is_heard = false }, Unheard)
+  end
+end
+
+-- The outcome of the task is being told: it is not lost.
+local function hear(task)
+  task.joined = true
+  if task.unheard then
+    task.unheard.is_heard = true
+  end
 end
 
 -- Bookkeeping at a task's end: results or error kept for `join`, waiters woken.
@@ -48,8 +82,8 @@ local function end_task(task, ok, ...)
     task.failed, task.error = false, nil
   else
     task.error = ...
-    if not task.joined then
-      table.insert(group.failed, task)
+    if not task.joined and not is_cancellation(task) then
+      keep_error(group, task)
     end
   end
 end
@@ -94,13 +128,39 @@ local Guard = {
 }
 Guard.__gc = Guard.__close
 
--- The first error of the group that nobody joined, boxed; nil when there is none.
+-- The first error of the group that nobody joined, nor is about to, boxed; nil when there is none.
 local function lost_error(group)
-  local failed = group.failed
-  group.failed = {}
-  for _, task in ipairs(failed) do
-    if not task.joined then
-      return { task.error }
+  local first
+  for task, order in pairs(group.failed) do
+    if task.joined then
+      group.failed[task] = nil
+    elseif task.claims == 0 and not (first and order > group.failed[first]) then
+      first = task
+    end
+  end
+  if first then
+    group.failed[first] = nil
+    hear(first)
+    return { first.error }
+  end
+end
+
+-- Joins that are under way: to-be-closed, since they may end without any outcome.
+local Claim = {}
+
+-- Claims the outcome of each task in `list`.
+local function claim(list)
+  for _, task in ipairs(list) do
+    task.claims = task.claims + 1
+  end
+  return setmetatable(list, Claim)
+end
+
+function Claim.__close(list)
+  for _, task in ipairs(list) do
+    task.claims = task.claims - 1
+    if task.failed and not task.joined and task.claims == 0 and task.group.is_over then
+      keep_error(outside, task) -- its own run cannot raise it any more
     end
   end
 end
@@ -126,7 +186,7 @@ end
 --- Starts `fn(...)` as a task of the running group. Returns the task.
 function tasks.spawn(fn, ...)
   fn = check_function(fn, "tasks.spawn")
-  local current = loop.running()
+  local current = loop.enclosing()
   return spawn_in(current and current.group or outside, fn, ...)
 end
 
@@ -156,15 +216,23 @@ function tasks.run(fn, ...)
     error(root.error, 0)
   end
   local lost = lost_error(group)
+  group.is_over = true
   if lost then
     error(lost[1], 0)
   end
   return table.unpack(root.results, 1, root.results.n)
 end
 
--- Waits until `task` has ended.
+local function remove(list, value)
+  for index, one in ipairs(list) do
+    if one == value then
+      return table.remove(list, index)
+    end
+  end
+end
+
+-- Waits until `task`, which is claimed, has ended.
 local function wait_for(task, where)
-  task.joined = true
   local current = loop.current()
   if loop.running() == task then
     misuse("%s: a task cannot wait for itself", where)
@@ -173,6 +241,7 @@ local function wait_for(task, where)
     if current then
       table.insert(task.joiners, current)
       local ok = loop.park(current)
+      remove(task.joiners, current)
       if not ok then
         error(cancelled_error(where), 0)
       end
@@ -182,6 +251,7 @@ local function wait_for(task, where)
       loop.round()
     end
   end
+  hear(task)
 end
 
 local function check_task(value, where)
@@ -193,7 +263,13 @@ end
 
 --- What the task's function returned, when it has ended; raises what it raised.
 function methods:join()
-  wait_for(check_task(self, "task:join"), "task:join")
+  check_task(self, "task:join")
+  if self.done then
+    hear(self)
+  else
+    local _ <close> = claim { self }
+    wait_for(self, "task:join")
+  end
   if self.failed then
     error(self.error, 0)
   end
@@ -228,14 +304,15 @@ function tasks.gather(list)
     misuse("tasks.gather: a list of tasks is needed, got %s", show.value(list))
   end
   for _, task in ipairs(list) do
-    check_task(task, "tasks.gather").joined = true
+    check_task(task, "tasks.gather")
   end
+  local _ <close> = claim(table.move(list, 1, #list, 1, {}))
   local results, failures = {}, nil
   for index, task in ipairs(list) do
     wait_for(task, "tasks.gather")
     local err
     if task.failed then
-      err = task.error
+      err = task.error == nil and "nil" or task.error -- `error(nil)`: there must be something
     else
       results[index] = task.results[1]
       err = task.results[1] == nil and task.results[2] or nil
@@ -281,11 +358,9 @@ function tasks.step(timeout, as_method)
   else
     loop.round(0) -- what finished calls left behind, such as a connection that is being closed
   end
-  if outside.live == 0 then
-    local lost = lost_error(outside)
-    if lost then
-      error(lost[1], 0)
-    end
+  local lost = table.remove(outside.lost, 1) or outside.live == 0 and lost_error(outside)
+  if lost then
+    error(lost[1], 0)
   end
   return outside.live
 end

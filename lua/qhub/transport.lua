@@ -148,12 +148,20 @@ local function unusable(what, value)
   error("qhub: the transport function must return " .. what .. ", got " .. show.value(value), 0)
 end
 
+-- Whether the time of the whole call is over: the program's functions may take long.
+local function is_late(deadline)
+  return deadline and loop.now() >= deadline
+end
+
 -- The next piece as the program's function gives it: text, or nil at the end, or nil and a failure.
 local function piece(response)
-  local chunk, message = response.next_chunk()
-  if chunk == nil and message ~= nil then
-    local text = show.line(tostring(message))
-    return nil, { kind = "network", message = text, sent = true }
+  local ok, chunk, message = loop.call(response.next_chunk)
+  if not ok then
+    return nil, cancelled(true)
+  elseif is_late(response.deadline) then
+    return nil, timed_out("total", "total_timeout passed", true)
+  elseif chunk == nil and message ~= nil then
+    return nil, { kind = "network", message = tostring(message), sent = true }
   elseif chunk ~= nil and type(chunk) ~= "string" then
     unusable("a body function that returns strings", chunk)
   end
@@ -174,6 +182,7 @@ function ForeignResponse:read(n)
     rest, from = chunk, 1
   end
   self.rest, self.from = rest, from + n
+  self.deadline = nil -- as above
   return rest:sub(from, from + n - 1)
 end
 
@@ -198,23 +207,28 @@ end
 --- The transport over `call`, the function that the program gave as `transport`.
 function transport.over_function(call)
   return function(request, holder)
-    if request.deadline and request.deadline <= loop.now() then
+    local deadline = request.deadline
+    if is_late(deadline) then
       return nil, timed_out("total", "total_timeout passed", false)
     end
     local fields = {}
     for name, value in pairs(request.headers) do
-      fields[name] = value
+      fields[name] = value or nil
     end
-    local answer, message = call {
+    local ok, answer, message = loop.call(call, {
       method = request.method,
       url = request.url,
       headers = fields,
       body = request.body or nil,
-      timeout = request.timeout,
-    }
-    if answer == nil then
+      timeout = deadline and math.min(request.timeout, deadline - loop.now()) or request.timeout,
+    })
+    if not ok then
+      return nil, cancelled(true)
+    elseif is_late(deadline) then
+      return nil, timed_out("total", "total_timeout passed", true)
+    elseif answer == nil then
       local text = message == nil and "the transport function failed" or tostring(message)
-      return nil, { kind = "network", message = show.line(text), sent = true }
+      return nil, { kind = "network", message = text, sent = true }
     end
     local given = type(answer) == "table" and answer.status_code
     local status_code = math.type(given) and math.tointeger(given)
@@ -227,6 +241,7 @@ function transport.over_function(call)
     local response = setmetatable({
       status_code = status_code,
       headers = headers.foreign(answer.headers),
+      deadline = deadline or nil,
     }, ForeignResponse)
     local body = answer.body
     if type(body) == "string" then

@@ -29,8 +29,8 @@ local FIRST_REST, LONGEST_REST = 15, 300
 local LIST_FAILURES = 2
 -- So many lists must miss an execution before it is asked for by itself: a list may trail a start.
 local MISSES = 2
--- Few executions in a long list: asking for each is less work for everybody than the list.
-local FEW, LONG = 8, 100
+-- Few executions in a very long list: asking for each is less work for everybody than the list.
+local FEW, LONG = 4, 1000
 -- Seconds between comparisons of the list with a status.
 local PROBE_EVERY = 60
 -- So many single requests that fail in a row end a look: the gateway is in trouble, not the run.
@@ -129,7 +129,8 @@ local function wants_list(state, count)
   if loop.now() < math.max(state.no_list_until, state.client.no_list_until_ or 0) then
     return false
   end
-  return count > 1 and not (count <= FEW and state.listed and state.listed > LONG * count)
+  return (count > 1 or state.only_list)
+    and not (count <= FEW and state.listed and state.listed > LONG * count)
 end
 
 local function rest_from_list(state)
@@ -233,6 +234,9 @@ local function take(state, round, slot, latest, err)
     round.failures, round.is_answered = 0, true
     absorb(slot, latest.raw)
     tell(slot)
+    return false
+  elseif slot.misses == 0 and slot.listed_at and polling.is_missing(err) then
+    state.only_list = true -- which knows it, and names it again in the next look
     return false
   elseif
     slot.is_known
@@ -358,6 +362,7 @@ function wait_all.wait_all(client, executions, given)
     list_rest = FIRST_REST,
     list_failures = 0,
     listed = nil, -- items of the last list
+    only_list = false, -- a status was 404 for what the list names: ask for the list to the end
     probes = 1,
     probe_at = pace.started + PROBE_EVERY,
   }

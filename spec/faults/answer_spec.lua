@@ -6,7 +6,7 @@ local trial = require "spec.support.trial"
 
 local OK = "HTTP/1.1 200 OK\r\n"
 local HINTS = 'HTTP/1.1 103 Early Hints\r\nX-Hint: yes\r\nETag: "early"\r\n\r\n'
-local TIMEOUT = 0.06 -- seconds of silence
+local TIMEOUT = 0.12 -- seconds of silence
 
 describe("an answer", function()
   local server

@@ -7,7 +7,7 @@ local trial = require "spec.support.trial"
 local OK = "HTTP/1.1 200 OK\r\n"
 local LENGTH = OK .. "Content-Length: 100\r\n\r\n"
 local CHUNKED = OK .. "Transfer-Encoding: chunked\r\n\r\n"
-local TIMEOUT = 0.06 -- seconds of silence
+local TIMEOUT = 0.12 -- seconds of silence
 
 describe("a body", function()
   local server
@@ -81,8 +81,8 @@ describe("a body", function()
 
   it("that drips is no silence, however long it takes as a whole #timing", function()
     framed(function(body)
-      return { { drip = scripted.answer("200 OK", body), ms = 1 }, { keep = true } }
-    end, { timeout = TIMEOUT, max_retries = 0 })
+      return { { drip = scripted.answer("200 OK", body), ms = 3 }, { keep = true } }
+    end, { timeout = 2.5 * TIMEOUT, max_retries = 0 })
   end)
 
   it("may come in chunks, with trailers, or end with the connection", function()

@@ -69,6 +69,16 @@ static int is_directory(lua_State *L) {
   return 1;
 }
 
+/* is_special(path) -> whether it is, or leads to, what is neither a file nor a directory: a device,
+** a pipe, a socket  [+1] */
+static int is_special(lua_State *L) {
+  struct stat status;
+  const char *path = qhub_check_path(L, 1);
+  bool there = path != NULL && stat(path, &status) == 0;
+  lua_pushboolean(L, there && !S_ISREG(status.st_mode) && !S_ISDIR(status.st_mode));
+  return 1;
+}
+
 /* exists(path) -> whether anything has that name, a broken symbolic link included  [+1] */
 static int exists(lua_State *L) {
   struct stat status;
@@ -195,6 +205,7 @@ static const luaL_Reg functions[] = {
   {"create", create},
   {"resume", resume},
   {"is_directory", is_directory},
+  {"is_special", is_special},
   {"exists", exists},
   {"read", read_text},
   {"write_atomic", write_atomic},

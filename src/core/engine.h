@@ -145,7 +145,8 @@ bool qhub_session_is_closed(const qhub_session *session);
 qhub_transfer *qhub_transfer_new(const qhub_request *request, size_t header_count,
                                  size_t header_bytes);
 
-/* Adds a "Name: value" line, checked by the caller, who keeps within what it announced. */
+/* Adds a "Name: value" line, checked by the caller, who keeps within what it announced. "Name:"
+** alone stands for a header that is not to be sent, though it were by default. */
 void qhub_transfer_add_header(qhub_transfer *transfer, const char *line, size_t length);
 
 /* Starts or queues it. False when it cannot even start: the transfer is then done and its failure

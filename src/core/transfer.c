@@ -87,11 +87,13 @@ static void add_node(qhub_transfer *transfer, size_t length) {
   transfer->header_text += length + 1;
 }
 
-/* "Name:" would make libcurl leave the line out; it sends "Name;" as an empty header. */
+/* "Name:" makes libcurl leave the line out; it sends "Name;" as an empty header. */
 void qhub_transfer_add_header(qhub_transfer *transfer, const char *line, size_t length) {
+  size_t given = length;
   while (length > 0 && (line[length - 1] == ' ' || line[length - 1] == '\t')) length--;
   memcpy(transfer->header_text, line, length);
-  if (length > 0 && line[length - 1] == ':') transfer->header_text[length - 1] = ';';
+  bool is_blank = length < given && length > 0 && line[length - 1] == ':';
+  if (is_blank) transfer->header_text[length - 1] = ';';
   add_node(transfer, length);
 }
 

@@ -1,0 +1,13 @@
+-- Asserts that `seconds` have passed since `started` (by loop.now), and little more: what a machine
+-- that is busy elsewhere may add is allowed for, waiting for the next poll or for ever is not.
+
+local loop = require "qhub.loop"
+
+local EARLY, LATE = 0.01, 0.5
+
+return function(seconds, started)
+  local spent = loop.now() - started
+  if spent < seconds - EARLY or spent > seconds + LATE then
+    error(("%g s were to pass, it was %g s"):format(seconds, spent), 2)
+  end
+end
