@@ -70,8 +70,9 @@ lua_5_4() {
   return 1
 }
 lua_module() { "$(lua_5_4)" -e "require '$1'"; }
-# Debian 11 has luaossl, luv and busted for Lua 5.3 at most: scripts/debian11 stands in for what the
-# specs cannot do without, the rest is not run there.
+lua_5_3_module() { lua5.3 -e "require '$1'"; }
+# Debian 11 has luaossl, luv and busted for Lua 5.3 at most: the servers of the specs run in that,
+# scripts/debian11 stands in for what else the specs cannot do without, the rest is not run there.
 debian_11() { grep -qs '^VERSION_ID="11"' /etc/os-release; }
 busted_module() { lua_module busted.core || [ -f /usr/share/lua/5.3/busted/core.lua ]; }
 ca_bundle() {
@@ -104,7 +105,12 @@ probe_demo() {
 probe_test() {
   probe_demo
   wants lua-busted busted_module
-  debian_11 || wants lua-luv lua_module luv
+  if debian_11; then
+    wants lua5.3 has lua5.3
+    wants lua-luaossl lua_5_3_module openssl.ssl.context
+  else
+    wants lua-luv lua_module luv
+  fi
   wants openssl has openssl
   unpacks nginx has nginx
 }

@@ -9,7 +9,9 @@ top=$(cd "$(dirname "$0")/.." && pwd)
 build=$1
 shift
 case $build in /*) ;; *) build=$top/$build ;; esac
-unset LUA_INIT LUA_INIT_5_4 LUA_PATH_5_4 LUA_CPATH_5_4 2>/dev/null || :
+for version in 5_3 5_4; do
+  unset LUA_INIT "LUA_INIT_$version" "LUA_PATH_$version" "LUA_CPATH_$version" 2>/dev/null || :
+done
 export LUA_PATH="$top/lua/?.lua;$top/lua/?/init.lua;$top/?.lua;;"
 export LUA_CPATH="$build/?.so;;"
 exec "$@"

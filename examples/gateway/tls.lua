@@ -8,7 +8,7 @@ local name = require "openssl.x509.name"
 local altname = require "openssl.x509.altname"
 local extension = require "openssl.x509.extension"
 local pkey = require "openssl.pkey"
-local store = require "openssl.x509.store"
+require "openssl.x509.store" -- the methods of what getStore() returns
 local x509 = require "openssl.x509"
 
 local tls = {}
@@ -47,14 +47,12 @@ function tls.make(options)
   ssl:setPrivateKey(key)
   ssl:setCertificate(certificate)
   if not options.client_cert then
-    return ssl, certificate:toPEM()
+    return ssl, tostring(certificate)
   end
   local client, client_key = certify { host = "client", usage = "clientAuth" }
-  local trust = store.new()
-  trust:add(client)
-  ssl:setStore(trust)
+  ssl:getStore():add(client)
   ssl:setVerify(context.VERIFY_PEER | context.VERIFY_FAIL_IF_NO_PEER_CERT)
-  return ssl, certificate:toPEM(), client:toPEM(), client_key:toPEM "private"
+  return ssl, tostring(certificate), tostring(client), client_key:toPEM "private"
 end
 
 return tls

@@ -46,8 +46,9 @@ local REMEDIES = {
   [404] = "is base_url that of the service, and the id that of one of its executions?",
 }
 
--- libcurl's codes for a certificate that is not trusted and for a CA file that cannot be read.
-local UNTRUSTED, BAD_CA_FILE = 60, 77
+-- libcurl's codes for a certificate that is not trusted, and for files that cannot be read: with
+-- authorities, and with the client's own certificate and key.
+local UNTRUSTED, BAD_CA_FILE, BAD_CLIENT_FILE = 60, 77, 58
 
 --- JSON value or text of an error body; nil when it is empty.
 function problem.body(text)
@@ -171,6 +172,8 @@ local function remedy(context, failure)
     return "the server's certificate is not trusted; name its authority with http.ca_file"
   elseif failure.code == BAD_CA_FILE then
     return "check http.ca_file and http.ca_path"
+  elseif failure.code == BAD_CLIENT_FILE then
+    return "check http.client_cert and http.client_key"
   elseif failure.sent and context.unrepeatable then
     return "the request was under way and may have started a run; look at the list of executions "
       .. "before starting again"

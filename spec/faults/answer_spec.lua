@@ -69,6 +69,9 @@ describe("an answer", function()
       .. "Content-Length: 3\r\nContent-Length: 2\r\n\r\n[] ",
     ["with two lengths in one line"] = OK .. "Content-Length: 2, 3\r\n\r\n[] ",
     ["with a length beyond all numbers"] = OK .. "Content-Length: 99999999999999999999\r\n\r\n[]",
+    ["in an unknown transfer encoding"] = OK .. "Transfer-Encoding: odd\r\n\r\n[]",
+    ["in a transfer encoding not asked for"] = OK
+      .. "Transfer-Encoding: gzip, chunked\r\n\r\n2\r\n[]\r\n0\r\n\r\n",
   }
 
   for what, bytes in pairs(nonsense) do

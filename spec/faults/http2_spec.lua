@@ -3,6 +3,7 @@
 
 local calls = require "spec.support.calls"
 local gateway = require "spec.support.gateway"
+local libcurl = require "spec.support.libcurl"
 local nginx = require "spec.support.nginx"
 local qhub = require "qhub"
 local scripted = require "spec.support.scripted"
@@ -33,9 +34,17 @@ describe("over HTTP/2", function()
     trial.all(server, { script }, verdict, given)
   end
 
+  -- What is left of an answer without a length. If its end is not told, it still is no JSON.
+  local function reset_in_chunks(call, most)
+    if libcurl.tells_resets or call.is_file or call.ignores_body then
+      return trial.broken("network", 3)(call, most)
+    end
+    return { kind = "decode", sent = true, status_code = 200, attempts = 1, requests = 1 }
+  end
+
   it("a stream that is reset in the body is a network error, and no start is sent again", function()
     all({ HEAD .. "[1," }, trial.broken("network", 3))
-    all({ CHUNKED }, trial.broken("network", 3))
+    all({ CHUNKED }, reset_in_chunks)
   end)
 
   it("a stream that is reset before the body is none of a stale connection", function()

@@ -8,6 +8,7 @@
 
 local cqueues_socket = require "cqueues.socket"
 local json = dofile "examples/gateway/json.lua"
+local process = require "spec.support.process"
 
 local Gateway = {}
 Gateway.__index = Gateway
@@ -42,10 +43,11 @@ function gateway.start(args)
   os.remove(fifo)
   assert(os.execute("mkfifo -m 600 " .. fifo))
   -- A sanitizer that is preloaded into this process would only slow down the child.
-  local command = "LD_PRELOAD= exec lua5.4 examples/gateway/main.lua --stdin "
-    .. words_of(args)
-    .. " >"
-    .. fifo
+  local command = ("LD_PRELOAD= exec %s examples/gateway/main.lua --stdin %s >%s"):format(
+    process.SERVER_LUA,
+    words_of(args),
+    fifo
+  )
   local input = assert(io.popen(command, "w"))
   local output = assert(io.open(fifo))
   local line = output:read("l") or ""

@@ -103,9 +103,12 @@ Nginx.__close = Nginx.stop
 Nginx.__gc = Nginx.stop
 
 -- nginx does not watch its standard input, so a shell does: it ends nginx when the pipe from this
--- process is closed, which the kernel sees to when this process dies, and tidies up.
+-- process is closed, which the kernel sees to when this process dies, and tidies up. Without -e,
+-- which nginx has since 1.19.5, it tries for the system's error log until it has read its own
+-- configuration.
 local COMMAND = [[exec 3<&0; PATH=$PATH:/usr/sbin; LD_PRELOAD=; cd '%s' || exit
-nginx -p . -e stderr -c conf 2>log 3<&- &
+early=; case $(nginx -h 2>&1) in *"-e filename"*) early="-e stderr" ;; esac
+nginx -p . $early -c conf 2>log 3<&- &
 { read -r _ <&3; kill $!; wait $!; rm -rf "$PWD"; } 2>/dev/null]]
 
 local CERTIFICATE = "cd '%s' && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1"

@@ -8,6 +8,9 @@ Process.__index = Process
 
 local process = {}
 
+--- What runs the servers. They speak TLS by luaossl, which Debian 11 has for Lua 5.3 at most.
+process.SERVER_LUA = package.searchpath("_openssl", package.cpath) and "lua5.4" or "lua5.3"
+
 -- Starts `command` (shell words). Returns an object with `pid` and `words`, what followed READY;
 -- raises when the process ends before it is ready.
 function process.start(command)
@@ -30,8 +33,8 @@ end
 -- Starts spec/support/raw_server.lua. The object has `port` and `url` as well.
 function process.raw_server(arguments)
   -- A sanitizer that is preloaded into this process would only slow down the child.
-  local self =
-    process.start("env LD_PRELOAD= lua5.4 spec/support/raw_server.lua " .. (arguments or ""))
+  local command = "env LD_PRELOAD= " .. process.SERVER_LUA .. " spec/support/raw_server.lua "
+  local self = process.start(command .. (arguments or ""))
   self.port = math.tointeger(self.words[1])
   self.url = "http://127.0.0.1:" .. self.port
   return self

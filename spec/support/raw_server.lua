@@ -5,7 +5,7 @@
 -- Responsible for: one behaviour per path (the table at the end); parameters come in the query.
 -- Listens on a free port of 127.0.0.1, prints "READY port", and ends when no connection has moved
 -- for `idle` seconds (60). Assumes well-behaved clients: requests are not checked. It must not load
--- anything of qhub.
+-- anything of qhub, and runs in Lua 5.3 as well.
 
 local condition = require "cqueues.condition"
 local cqueues = require "cqueues"
@@ -18,12 +18,14 @@ for _, word in ipairs(arg) do
 end
 
 local function read_whole(path)
-  local file <close> = assert(io.open(path, "rb"))
-  return file:read "a"
+  local file = assert(io.open(path, "rb"))
+  local text = file:read "a"
+  file:close()
+  return text
 end
 
 local tls
-if options.cert then -- luaossl only here: Debian 11 has it not for Lua 5.4
+if options.cert then
   tls = require("openssl.ssl.context").new("TLS", true)
   tls:setCertificate(require("openssl.x509").new(read_whole(options.cert)))
   tls:setPrivateKey(require("openssl.pkey").new(read_whole(options.key)))
@@ -83,8 +85,10 @@ local function wait_for_end(connection)
 end
 
 local function gzip(command)
-  local pipe <close> = assert(io.popen(command .. " | gzip -9n", "r"))
-  return pipe:read "a"
+  local pipe = assert(io.popen(command .. " | gzip -9n", "r"))
+  local bytes = pipe:read "a"
+  pipe:close()
+  return bytes
 end
 
 -- path -> function(connection, request): returns the bytes of the answer (the connection is kept),

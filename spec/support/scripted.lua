@@ -26,7 +26,8 @@ function scripted.start(options)
     scheme, words = "https", ("cert='%s' key='%s.key'"):format(certificate, certificate)
   end
   -- A sanitizer that is preloaded into this process would only slow down the child.
-  local child = process.start("env LD_PRELOAD= lua5.4 spec/support/scripted_server.lua " .. words)
+  local command = "env LD_PRELOAD= " .. process.SERVER_LUA .. " spec/support/scripted_server.lua "
+  local child = process.start(command .. words)
   local port = math.tointeger(child.words[1])
   local origin = scheme .. "://127.0.0.1:" .. port
   return setmetatable({

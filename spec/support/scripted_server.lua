@@ -19,7 +19,7 @@
 --                            counted when its first byte is there
 --   {"keep": true}           as the last step: the connection goes on; else it is closed
 --   {"times": n, "text": t}  the text so many times
--- Assumes well-behaved clients. It must not load anything of qhub.
+-- Assumes well-behaved clients. It must not load anything of qhub, and runs in Lua 5.3 as well.
 
 local cqueues = require "cqueues"
 local json = dofile "examples/gateway/json.lua"
@@ -32,12 +32,14 @@ for _, word in ipairs(arg) do
 end
 
 local function read_whole(path)
-  local file <close> = assert(io.open(path, "rb"))
-  return file:read "a"
+  local file = assert(io.open(path, "rb"))
+  local text = file:read "a"
+  file:close()
+  return text
 end
 
 local tls
-if options.cert then -- luaossl only here: Debian 11 has it not for Lua 5.4
+if options.cert then
   tls = require("openssl.ssl.context").new("TLS", true)
   tls:setCertificate(require("openssl.x509").new(read_whole(options.cert)))
   tls:setPrivateKey(require("openssl.pkey").new(read_whole(options.key)))

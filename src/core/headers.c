@@ -34,6 +34,11 @@ static char lower(char c) {
   return c;
 }
 
+/* Others have yet to be made; libcurl before 7.76 reads them all the same. */
+static bool is_known_version(int version) {
+  return version == 10 || version == 11 || version == 20 || version == 30;
+}
+
 /* "HTTP/1.1 200 OK", "HTTP/2 200" (RFC 9112, section 4). A new status line starts a new block. */
 static qhub_headers_result begin_block(qhub_headers *headers, const char *line, size_t length) {
   size_t at = strlen("HTTP/");
@@ -44,6 +49,7 @@ static qhub_headers_result begin_block(qhub_headers *headers, const char *line, 
     version += line[at + 1] - '0';
     at += 2;
   }
+  if (!is_known_version(version)) return QHUB_HEADERS_MALFORMED;
   while (at < length && is_blank(line[at])) at++;
   int status = 0;
   for (size_t end = at + 3; at < end; at++) {
@@ -108,11 +114,11 @@ static void trim(const char **text, size_t *length) {
   while (*length > 0 && is_blank((*text)[*length - 1])) (*length)--;
 }
 
-static bool is_content_length(const char *name, size_t length) {
-  static const char wanted[] = "content-length";
-  if (length != sizeof wanted - 1) return false;
+/* Whether a text is this word, which is in lower case, whatever its own case. */
+static bool is_word(const char *text, size_t length, const char *word) {
+  if (length != strlen(word)) return false;
   for (size_t i = 0; i < length; i++) {
-    if (lower(name[i]) != wanted[i]) return false;
+    if (lower(text[i]) != word[i]) return false;
   }
   return true;
 }
@@ -137,6 +143,21 @@ static bool note_length(qhub_headers *headers, const char *value, size_t length)
     while (at < length && is_blank(value[at])) at++;
     if (at < length && value[at] != ',') return false;
   } while (at++ < length);
+  return true;
+}
+
+/* Chunks are the only transfer coding that a server may use unasked (RFC 9112, 7.4), and no other
+** is asked for; "identity" is an older word for none. libcurl 8.1 to 8.13 would hand out anything
+** else as it is, with the chunks around it. */
+static bool is_known_coding(const char *value, size_t length) {
+  return is_word(value, length, "chunked") || is_word(value, length, "identity");
+}
+
+/* Whether what a field tells of where the body ends, if it does, can be relied on. */
+static bool note_framing(qhub_headers *headers, const char *name, size_t name_length,
+                         const char *value, size_t length) {
+  if (is_word(name, name_length, "content-length")) return note_length(headers, value, length);
+  if (is_word(name, name_length, "transfer-encoding")) return is_known_coding(value, length);
   return true;
 }
 
@@ -166,16 +187,14 @@ qhub_headers_result qhub_headers_add(qhub_headers *headers, const char *line, si
     return extend_last(headers, value, value_length);
   }
   const char *colon = memchr(line, ':', length);
-  if (colon == NULL) return QHUB_HEADERS_MORE; /* nothing that a caller could ask for */
+  if (colon == NULL) return QHUB_HEADERS_MALFORMED; /* libcurl before 7.83 goes on */
   const char *name = line;
   size_t name_length = (size_t)(colon - line);
   value = colon + 1;
   value_length = length - name_length - 1;
   trim(&name, &name_length);
   trim(&value, &value_length);
-  if (is_content_length(name, name_length) && !note_length(headers, value, value_length)) {
-    return QHUB_HEADERS_MALFORMED;
-  }
+  if (!note_framing(headers, name, name_length, value, value_length)) return QHUB_HEADERS_MALFORMED;
   return add_field(headers, name, name_length, value, value_length);
 }
 

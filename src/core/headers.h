@@ -16,7 +16,7 @@
 typedef enum {
   QHUB_HEADERS_MORE = 0,  /* taken (or ignored); the block goes on */
   QHUB_HEADERS_COMPLETE,  /* this line ended the block of the final answer */
-  QHUB_HEADERS_MALFORMED, /* no status line, a NUL byte, or no single Content-Length */
+  QHUB_HEADERS_MALFORMED, /* no status line or no field, or no telling where the body ends */
   QHUB_HEADERS_TOO_LARGE,
   QHUB_HEADERS_NO_MEMORY
 } qhub_headers_result;

@@ -247,7 +247,10 @@ static bool equals(qhub_span rest, const char *text) {
 
 /* The last segment and the slash before it go. */
 static size_t drop_segment(const char *path, size_t length) {
-  while (length > 0 && path[--length] != '/') continue;
+  while (length > 0) {
+    length--;
+    if (path[length] == '/') break;
+  }
   return length;
 }
 
