@@ -43,18 +43,20 @@ check-valgrind: all check-tools ## specs under valgrind, without those tagged ti
 
 # See spec/support/gc_stress.lua for the modes.
 GC_MODES ?= step generational
+GC_SPEC ?= spec
 check-gc: all check-tools ## specs under a collector that runs nearly all the time
 	@for mode in $(GC_MODES); do \
 	  echo "check-gc: $$mode"; \
-	  scripts/run_specs.sh build --helper=spec/support/gc_stress.lua -Xhelper $$mode \
+	  SPEC="$(GC_SPEC)" scripts/run_specs.sh build --helper=spec/support/gc_stress.lua -Xhelper $$mode \
 	    --exclude-tags=timing,large $(BUSTED_ARGS) || exit 1; \
 	done
 
 # This backend has no descriptor that another loop could watch, as some examples and pages do.
 NO_POLLFD = --exclude-tags=pollfd --exclude-pattern=docs_spec --exclude-pattern=examples_spec
+POLL_SPEC ?= spec
 check-poll: build/poll/qhub/core.so check-tools ## specs with the poll(2) backend
 	@echo "check-poll:"
-	@scripts/run_specs.sh build/poll $(NO_POLLFD) $(BUSTED_ARGS)
+	@SPEC="$(POLL_SPEC)" scripts/run_specs.sh build/poll $(NO_POLLFD) $(BUSTED_ARGS)
 
 # Fuzz targets: fuzz/NAME.c with LLVMFuzzerTestOneInput, its seeds in fuzz/corpus/NAME/, a
 # dictionary fuzz/NAME.dict if there is one. What a run finds goes to build/fuzz, never to the tree.
