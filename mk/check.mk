@@ -47,8 +47,8 @@ GC_SPEC ?= spec
 check-gc: all check-tools ## specs under a collector that runs nearly all the time
 	@for mode in $(GC_MODES); do \
 	  echo "check-gc: $$mode"; \
-	  SPEC="$(GC_SPEC)" scripts/run_specs.sh build --helper=spec/support/gc_stress.lua -Xhelper $$mode \
-	    --exclude-tags=timing,large $(BUSTED_ARGS) || exit 1; \
+	  SPEC="$(GC_SPEC)" scripts/run_specs.sh build --helper=spec/support/gc_stress.lua \
+	    -Xhelper $$mode --exclude-tags=timing,large $(BUSTED_ARGS) || exit 1; \
 	done
 
 # This backend has no descriptor that another loop could watch, as some examples and pages do.
