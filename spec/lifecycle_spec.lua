@@ -535,12 +535,15 @@ describe("what nobody finishes", function()
 
   it("is collected: a coroutine within a loop over a file", function()
     local client = new()
-    coroutine.wrap(function()
+    local held = {}
+    held.coroutine = coroutine.wrap(function()
       for chunk in plain_assert(client:get_result_file(execution_id, "a.bin")) do
         coroutine.yield(chunk)
       end
-    end)()
+    end)
+    held.coroutine()
     assert.equal(1, loop.engine():active())
+    held.coroutine = nil
     collect()
     assert.equal(0, loop.engine():active())
     client:close()
@@ -549,11 +552,14 @@ describe("what nobody finishes", function()
   it("is collected: a coroutine within a download, and its part is removed", function()
     local client = new()
     local path, count = temporary()
-    coroutine.wrap(function()
+    local held = {}
+    held.coroutine = coroutine.wrap(function()
       local execution = client:execution(execution_id)
       return execution:download("a.bin", path, { progress = coroutine.yield })
-    end)()
+    end)
+    held.coroutine()
     assert.equal(1, count())
+    held.coroutine = nil
     collect()
     assert.equal(0, count())
     assert.equal(0, loop.engine():active())
