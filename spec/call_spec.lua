@@ -49,13 +49,42 @@ describe("total_timeout over a transport function", function()
         end,
       }
     end
-    for _, answer in ipairs { slow, slow_body } do
+    local function slow_rest()
+      local pieces = { '{"id"', ':"1"}' }
+      return {
+        status_code = 200,
+        body = function()
+          tasks.sleep(#pieces < 2 and 0.05 or 0)
+          return table.remove(pieces, 1)
+        end,
+      }
+    end
+    for _, answer in ipairs { slow, slow_body, slow_rest } do
       local client = Double({ answer }):client { total_timeout = 0.02 }
       local _, err = client:get_status "1"
       assert.equal("timeout", err.kind)
       assert.equal("total", err.phase)
     end
     assert.is_true(told <= 0.02)
+    -- An answer to a start is taken all the same: it names a run.
+    assert.equal(
+      "1",
+      assert(Double({ slow }):client({ total_timeout = 0.02 }):start_execution {}).id
+    )
+    -- Of an error about a file the text is cut off.
+    local function not_found()
+      return {
+        status_code = 404,
+        body = function()
+          tasks.sleep(0.01)
+          return "x"
+        end,
+      }
+    end
+    local client = Double({ not_found }):client { total_timeout = 0.05 }
+    local _, err = client:get_result_file("1", "a")
+    assert.equal(404, err.status_code)
+    assert.matches("^x+$", err.body)
     assert(Double({ slow }):client({ timeout = 3, total_timeout = 600 }):get_status "1")
     assert.equal(3, told)
   end)
@@ -515,7 +544,9 @@ describe("logging", function()
           ["X-Session-Id"] = "S3CRET",
           ["Location"] = "ftp://h/o?a=1&access%5Ftoken=S3CRET",
           ["Link"] = '<http://h/?api_key=S3CRET>; rel="next", <http://h/?Signature=S3CRET#x>',
-          ["X-Encoded"] = "T0KEN%2F%2B",
+          ["X-Encoded"] = "T0KEN%2F%2B, T0KEN%2f%2b",
+          ["Content-Location"] = "https://user:S3CRET@h/a#access_token=S3CRET&x=1",
+          ["Refresh"] = '0; url=http://h/a;jsessionid=S3CRET?token=%22S3CRET"S3CRET',
         },
         body = '{"message":"T0KEN/+"}',
       },

@@ -537,6 +537,12 @@ describe("an error", function()
 
   it("has no part of the token, wherever a text is cut or its blanks are joined", function()
     local token = "s3cret  of  mine"
+    for _, value in ipairs { "Bearer s3cret-of-mine ", 'Digest a="s3cret-of-mine", b=x' } do
+      local answer = { status_code = 403, body = '{"message":"no s3cret-of-mine"}' }
+      local client = Double({ answer }):client { max_retries = 0 }
+      local _, err = client:get_status("1", { headers = { authorization = value } })
+      assert.is_nil(tostring(err):find("s3c", 1, true), err)
+    end
     for length = 180, 400, 7 do
       local said = ("x"):rep(length) .. token
       for _, answer in ipairs {

@@ -402,7 +402,7 @@ for _, name in ipairs(names) do
 
     it("that raises in a task does the same, and the other tasks go on", function()
       local client, hook, act = arrange(name)
-      local problem = setmetatable({}, { __name = "problem" })
+      local problem = {}
       function hook.fn()
         error(problem)
       end
@@ -503,10 +503,11 @@ end
 -- ── abandoned ───────────────────────────────────────────────────────────────────────────────────
 
 describe("what nobody finishes", function()
+  local held -- a coroutine that is to be collected, until then
   it("is closed by break", function()
     local client = new()
     for chunk in plain_assert(client:get_result_file(execution_id, "a.bin")) do
-      if #chunk > 0 then
+      if chunk then
         break
       end
     end
@@ -515,35 +516,32 @@ describe("what nobody finishes", function()
   end)
 
   it("is closed by an error in the loop", function()
-    local client = new()
+    local client <close> = new()
     assert.has_error(function()
       for _ in plain_assert(client:get_result_file(execution_id, "a.bin")) do
         error "enough"
       end
     end)
     assert.equal(0, loop.engine():active())
-    client:close()
   end)
 
   it("is collected: an iterator that was never called", function()
-    local client = new()
+    local client <close> = new()
     plain_assert(client:get_result_file(execution_id, "a.bin"))
     collect()
     assert.equal(0, loop.engine():active())
-    client:close()
   end)
 
   it("is collected: a coroutine within a loop over a file", function()
     local client = new()
-    local held = {}
-    held.coroutine = coroutine.wrap(function()
+    held = coroutine.wrap(function()
       for chunk in plain_assert(client:get_result_file(execution_id, "a.bin")) do
         coroutine.yield(chunk)
       end
     end)
-    held.coroutine()
+    held()
     assert.equal(1, loop.engine():active())
-    held.coroutine = nil
+    held = nil
     collect()
     assert.equal(0, loop.engine():active())
     client:close()
@@ -552,14 +550,13 @@ describe("what nobody finishes", function()
   it("is collected: a coroutine within a download, and its part is removed", function()
     local client = new()
     local path, count = temporary()
-    local held = {}
-    held.coroutine = coroutine.wrap(function()
+    held = coroutine.wrap(function()
       local execution = client:execution(execution_id)
       return execution:download("a.bin", path, { progress = coroutine.yield })
     end)
-    held.coroutine()
+    held()
     assert.equal(1, count())
-    held.coroutine = nil
+    held = nil
     collect()
     assert.equal(0, count())
     assert.equal(0, loop.engine():active())

@@ -319,6 +319,20 @@ describe("run", function()
     })
     _, err = client:run {}
     assert.is_nil(err.message:find("t0", 1, true))
+    local calls = 0
+    client = playing({
+      start = STARTED,
+      status = FAILED,
+      result = ok '{"error":"denied for t0ken-3"}',
+      logs = MISSING,
+    }, {
+      token = function()
+        calls = calls + 1
+        return "t0ken-" .. calls
+      end,
+    })
+    _, err = client:run {}
+    assert.equal('run: "e1" ended as FAILED: denied for REDACTED', err.message)
   end)
 
   it("lets an error of on_status through unchanged; the run goes on and is not lost", function()

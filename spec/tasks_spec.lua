@@ -536,6 +536,99 @@ describe("tasks", function()
       )
     end)
 
+    it("are kept no longer than until they are joined", function()
+      tasks.run(function()
+        local function fail()
+          local task = tasks.spawn(error, ("x"):rep(100000))
+          assert.is_false((pcall(task.join, task)))
+          local _, errors = tasks.gather { tasks.spawn(error, ("x"):rep(100000)) }
+          assert.is_string(errors[1])
+        end
+        fail()
+        collectgarbage()
+        local before = collectgarbage "count"
+        for _ = 1, 50 do
+          fail()
+        end
+        collectgarbage()
+        assert.is_true(collectgarbage "count" - before < 1000)
+      end)
+    end)
+
+    it("are raised when a gather that knew of them ends early", function()
+      local ok, err = pcall(tasks.run, function()
+        local failing, long = fail_later(0), tasks.spawn(tasks.sleep, 1e6)
+        local gatherer = tasks.spawn(pcall, tasks.gather, { failing, long })
+        tasks.sleep(0.005)
+        gatherer:cancel()
+        gatherer:join()
+        long:cancel()
+      end)
+      assert.is_false(ok)
+      assert.equal("lost", err)
+    end)
+
+    it("are raised once, also when they lead to their task", function()
+      local task
+      task = tasks.spawn(function()
+        error { task = task }
+      end)
+      local raised = 0
+      for _ = 1, 10 do
+        raised = raised + (pcall(tasks.step, 0) and 0 or 1)
+        task = nil
+        collectgarbage()
+      end
+      assert.equal(1, raised)
+      assert.is_nil(task)
+    end)
+
+    it("are not raised after a join, though joins before it were cancelled", function()
+      local failing
+      pcall(tasks.run, function()
+        failing = fail_later(0.01)
+        tasks.run(function()
+          failing = fail_later(0.01)
+          local joiner = tasks.spawn(pcall, failing.join, failing)
+          tasks.sleep(0.001)
+          joiner:cancel()
+        end)
+      end)
+      assert.is_false((pcall(failing.join, failing)))
+      collectgarbage()
+      assert.equal(0, tasks.step(0))
+    end)
+
+    it("of an inner run are raised before the end of the task that was cancelled in it", function()
+      local ok, err = pcall(tasks.run, function()
+        local outer = tasks.spawn(tasks.run, function()
+          fail_later(0)
+          tasks.sleep(1e6)
+        end)
+        tasks.sleep(0.005)
+        outer:cancel()
+      end)
+      assert.is_false(ok)
+      assert.equal("lost", err)
+    end)
+
+    it("include the end of one that was cancelled long ago", function()
+      local own = Double({ { status_code = 503, headers = { ["Retry-After"] = "30" } } }):client()
+      local ok, err = pcall(tasks.run, function()
+        local task = tasks.spawn(function()
+          pcall(tasks.sleep, 1e6)
+          tasks.sleep(0)
+          plain_assert(own:get_status "1")
+        end)
+        tasks.sleep(0)
+        task:cancel()
+        tasks.sleep(0.005)
+        own:close()
+      end)
+      assert.is_false(ok)
+      assert.equal("cancelled", err.kind)
+    end)
+
     it("show in gather, whatever they are", function()
       local results, errors = tasks.run(function()
         return tasks.gather { tasks.spawn(error), tasks.spawn(type, 1) }
@@ -543,6 +636,37 @@ describe("tasks", function()
       assert.same({ [2] = "number" }, results)
       assert.same({ "nil" }, errors)
     end)
+  end)
+
+  it("go on after an interrupt at any instruction", function()
+    for count = 1, 400 do
+      local left = 0
+      for _ = 1, 3 do
+        left = left + 1
+        tasks.spawn(function()
+          tasks.sleep(0)
+          left = left - 1
+        end)
+      end
+      pcall(function()
+        debug.sethook(function()
+          debug.sethook()
+          error("interrupt", 0)
+        end, "", count)
+        tasks.step(0)
+        debug.sethook()
+      end)
+      local rounds = 0
+      repeat
+        local _, live = pcall(tasks.step, 0)
+        rounds = rounds + 1
+      until live == 0 or rounds > 100
+      assert.is_true(rounds <= 100, count)
+      assert.is_true(tasks.run(function() -- and new ones are not stuck
+        tasks.sleep(0)
+        return true
+      end))
+    end
   end)
 
   it("that sleep for ever are due at no time", function()

@@ -591,6 +591,26 @@ describe("the list in wait_all, when it is all that the gateway has", function()
     assert.equal(4, counts.list)
   end)
 
+  it("is asked for also when it is very long", function()
+    local many = { '{"id":"a","status":"RUNNING"}', '{"id":"b","status":"RUNNING"}' }
+    for index = 1, 5000 do
+      many[#many + 1] = ('{"id":"x%d","status":"SUCCEEDED"}'):format(index)
+    end
+    local long = "[" .. table.concat(many, ",") .. "]"
+    local client, list, counts = playing({ long, long, (long:gsub("RUNNING", "SUCCEEDED")) }, {})
+    assert(client:wait_all({ list[1], list[2] }, { interval = QUICK }))
+    assert.is_true(counts.list >= 3)
+  end)
+
+  it("does not excuse a 404 for ever when it is not to be had any more", function()
+    local time <close> = virtual_time()
+    local one = '[{"id":"a","status":"RUNNING"},{"id":"b","status":"RUNNING"}]'
+    local client, list, counts = playing({ one, { status_code = 403 } }, {})
+    local _, err = client:wait_all { list[1], list[2] }
+    assert.equal(404, err.status_code)
+    assert.is_true(counts.status <= 4 and #time.slept >= 1)
+  end)
+
   it("is not believed when it names one no longer, nor the gateway", function()
     local time <close> = virtual_time()
     local one = '[{"id":"a","status":"SUCCEEDED"},{"id":"b","status":"RUNNING"}]'

@@ -19,6 +19,7 @@ local loop = require "qhub.loop"
 local problem = require "qhub.problem"
 local redirect = require "qhub.redirect"
 local retry = require "qhub.retry"
+local secrets = require "qhub.secrets"
 local tokens = require "qhub.token"
 
 local system = core.system
@@ -100,7 +101,7 @@ local function send(client, plan, state, request)
       url = following.url,
       status = response.status_code,
       attempt = state.attempts,
-    }, call.secrets(plan, state))
+    }, secrets.of(plan, state))
     if request.method ~= "GET" and following.method == "GET" then
       -- The gateway took the request and says where its answer is: from here on only that answer
       -- is asked for, never the request again.
@@ -151,7 +152,7 @@ local function conclude(client, plan, state, response, err, started)
       attempt = state.attempts,
       seconds = now() - started,
       error = err and err.kind .. ": " .. err.message,
-    }, call.secrets(plan, state))
+    }, secrets.of(plan, state))
   end
   if response and response.status_code and plan.on_response then
     plan.on_response {
@@ -165,18 +166,6 @@ local function conclude(client, plan, state, response, err, started)
   end
 end
 
---- What the gateway got to know and may say back: the token (one, or a list with the one that was
---- rejected before it), or the credentials that the program gave instead.
-function call.secrets(plan, state)
-  local own = not plan.authorize and plan.fields.authorization
-  if own then
-    return own:match "%S+$"
-  elseif state.rejected then
-    return { state.token, state.rejected }
-  end
-  return state.token
-end
-
 local function context_of(plan, state)
   local asked = state.token and state.request and state.request.headers
   return {
@@ -184,7 +173,7 @@ local function context_of(plan, state)
     method = plan.method,
     url = plan.url,
     attempts = state.attempts,
-    secret = call.secrets(plan, state),
+    secret = secrets.of(plan, state),
     is_token_sent = asked and asked.authorization ~= nil,
     unrepeatable = not plan.repeatable,
   }
@@ -228,7 +217,7 @@ local function try_again(client, plan, state, outcome, requested)
     delay = delay,
     offset = outcome.offset,
     error = failure and failure.message,
-  }, call.secrets(plan, state))
+  }, secrets.of(plan, state))
   state:drop() -- the connection is free for others during the wait
   if delay > 0 and not loop.sleep_until(now() + delay, client) or client.closed_ then
     return nil, closed(client, plan, state)
@@ -283,7 +272,7 @@ local function attempt(client, plan, state)
       seconds = now() - started,
       error = failure and failure.message,
       headers = response and response.headers,
-    }, call.secrets(plan, state))
+    }, secrets.of(plan, state))
   end
   local accepted = response and (is_success(status_code) or status_code == plan.accepts)
   if accepted and (not failure or plan.suffices(response)) then
@@ -363,7 +352,7 @@ function call.exchange(client, plan, state)
       value, err = understand(client, plan, state)
     end
   end
-  client.secret_ = call.secrets(plan, state)
+  secrets.note(client, secrets.of(plan, state))
   conclude(client, plan, state, response, err, started)
   if err then
     return nil, err
@@ -375,6 +364,7 @@ function call.exchange(client, plan, state)
 end
 
 call.context = context_of
+call.secrets = secrets.of
 call.try_again = try_again
 
 return call

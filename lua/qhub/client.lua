@@ -281,7 +281,7 @@ local function new(given)
     budget_ = budget.new(o.max_retries or DEFAULT_RETRIES),
     prototypes_ = {},
     session_ = false,
-    secret_ = false, -- what the last call carried, for texts about what it answered
+    secrets_ = false, -- what the last calls carried, for texts about what they answered
     closed_ = false,
   }, Client)
   client.service_api = client -- code written after the reference documentation works unchanged

@@ -107,8 +107,10 @@ local function note_of(resource, version)
       lines[#lines + 1] = name .. ": " .. version[name]
     end
   end
-  if version.encoded then
-    lines[#lines + 1] = "encoded: yes"
+  for _, name in ipairs { "encoded", "young" } do
+    if version[name] then
+      lines[#lines + 1] = name .. ": yes"
+    end
   end
   return table.concat(lines, "\n") .. "\n"
 end
@@ -146,6 +148,7 @@ function Draft:recall()
       last_modified = note.last_modified,
       size = whole,
       encoded = note.encoded ~= nil,
+      young = note.young ~= nil,
     },
   }
 end

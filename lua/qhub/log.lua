@@ -54,7 +54,7 @@ local function visible_headers(fields, secret)
   local result = {}
   for name, value in pairs(fields) do
     result[name] = show.is_secret_name(name) and "REDACTED"
-      or show.without(show.query(value), secret)
+      or show.urls(show.without(value, secret))
   end
   return result
 end
@@ -67,7 +67,7 @@ function log.event(self, level, message, fields, secret)
   end
   for name, value in pairs(fields) do
     if name == "url" then
-      fields.url = show.without(show.url(value), secret)
+      fields.url = show.url(show.without(value, secret))
     elseif name == "headers" then
       fields.headers = visible_headers(value, secret)
     elseif type(value) == "string" then

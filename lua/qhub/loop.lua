@@ -14,7 +14,6 @@
 -- its beginning (`loop.new_task`), false rather than nil, so that they keep their place in it.
 
 local core = require "qhub.core"
-local errors = require "qhub.error"
 local timers = require "qhub.timers"
 
 local monotonic = core.system.monotonic
@@ -28,8 +27,9 @@ local task_of = setmetatable({}, { __mode = "k" }) -- coroutine -> task
 local waiting = setmetatable({}, { __mode = "k" }) -- transfer -> the task parked for it
 local due = timers.new() -- parked tasks with a deadline
 local owned = setmetatable({}, { __mode = "k" }) -- client -> set of the tasks asleep in its calls
-local first, last -- queue of the tasks that can go on, by their field `next`
+local first, last -- queue of the tasks that can go on, by their field `next`; no first: no last
 local resumed -- the task that was resumed last of those that have not yielded again
+local taken = false -- the task that was taken out of the queue last, until it has been resumed
 local turns = 0 -- how often a task was put into it
 
 loop.now = monotonic
@@ -69,27 +69,6 @@ function loop.enclosing()
   return resumed and coroutine.status(resumed.thread) == "normal" and resumed or nil
 end
 
--- What a call of the program's function comes to, of which `pcall` returned the rest.
-local function settled(cancellations, ok, ...)
-  if ok then
-    return true, ...
-  end
-  local err = ...
-  if loop.cancellations() > cancellations and errors.is_error(err) and err.kind == "cancelled" then
-    return false
-  end
-  error(err, 0)
-end
-
---- Calls `fn(...)`, a function of the program's that may wait. Returns true and what it returned,
---- or false when it raised since the running task was cancelled. Its own errors propagate.
-function loop.call(fn, ...)
-  if not loop.running() then
-    return true, fn(...)
-  end
-  return settled(loop.cancellations(), pcall(fn, ...))
-end
-
 --- A task that will run `fn(...)`. For what the fields at the end mean see `tasks.lua`, which fills
 --- them in; those of this module are private. All are there at once: a table grows at a price.
 function loop.new_task(fn, ...)
@@ -102,6 +81,8 @@ function loop.new_task(fn, ...)
     reason = false,
     cancelled = false,
     cancellations = 0,
+    was_cancelled = false, -- and has not waited since
+    begun = false,
     forgotten = false,
     due = 0,
     timer_index = false,
@@ -110,9 +91,10 @@ function loop.new_task(fn, ...)
     group = false,
     on_end = false,
     joiners = false,
-    claims = 0,
+    claims = false,
     joined = false,
-    unheard = false,
+    record = false,
+    sentinel = false,
     is_root = false,
     done = false,
     failed = false,
@@ -124,7 +106,7 @@ end
 local function enqueue(task)
   turns = turns + 1
   task.turn, task.next = turns, false
-  if last then
+  if first then
     last.next = task
   else
     first = task
@@ -134,10 +116,9 @@ end
 
 local function dequeue()
   local task = first
+  taken = task -- Ctrl-C may come at any instruction
   first = task.next or nil
-  if not first then
-    last = nil
-  end
+  last = first and last -- holds no task that is not in the queue
   task.next = false
   return task
 end
@@ -190,6 +171,7 @@ local function park(task, transfer, deadline, owner)
     task.cancelled = false
     return nil, "cancelled"
   end
+  task.was_cancelled = false
   if task.reason then
     return nil, task.reason
   end
@@ -280,7 +262,7 @@ end
 
 --- Ends the wait of `task` with "cancelled"; one that is not waiting now meets it at its next wait.
 function loop.cancel(task)
-  task.cancelled = true
+  task.cancelled, task.was_cancelled = true, true
   task.cancellations = task.cancellations + 1
   loop.wake(task)
 end
@@ -313,7 +295,10 @@ function loop.forget(task)
 end
 
 local function after_resume(task, before, ok, ...)
-  resumed = before
+  resumed, task.arguments = before, nil
+  if taken == task then
+    taken = false
+  end
   if not ok or coroutine.status(task.thread) == "dead" then
     if not ok then
       coroutine.close(task.thread) -- an error alone leaves to-be-closed variables as they are
@@ -327,12 +312,27 @@ local function after_resume(task, before, ok, ...)
   end
 end
 
+-- Puts a task back that an interrupt or a lack of memory kept from going on, or from ending.
+local function recover()
+  local task = taken
+  taken = false
+  if not task.forgotten and not task.parked and task ~= first then
+    local state = coroutine.status(task.thread)
+    if state == "suspended" then
+      enqueue(task)
+    elseif state == "dead" then
+      after_resume(task, resumed, false, "interrupted")
+    end
+  end
+end
+
 --- Seconds until a task is due without anything happening outside, or nil.
 function loop.timeout()
   while first and first.forgotten do
     dequeue()
+    taken = false
   end
-  if first then
+  if first or taken then
     return 0
   end
   local left = engine and engine:timeout()
@@ -346,6 +346,7 @@ end
 --- True when nothing that this module knows of can ever wake a parked task.
 function loop.is_stuck()
   return not first
+    and not taken
     and not due:earliest()
     and not (engine and (engine:active() > 0 or engine:timeout() == 0))
 end
@@ -354,6 +355,9 @@ end
 --- time, then lets every task that can go on do so, once.
 function loop.round(timeout)
   loop.engine()
+  if taken then
+    recover()
+  end
   local earliest = due:earliest()
   if first then
     timeout = 0
@@ -374,12 +378,14 @@ function loop.round(timeout)
   local latest = turns
   while first and first.turn <= latest do
     local task = dequeue()
-    if not task.forgotten then
+    if task.forgotten then
+      taken = false
+    else
       local before = resumed
       resumed = task
       local arguments = task.arguments
       if arguments then
-        task.arguments = nil
+        task.begun = true
         after_resume(task, before, resume(task.thread, table.unpack(arguments, 1, arguments.n)))
       else
         after_resume(task, before, resume(task.thread))

@@ -95,7 +95,7 @@ local function fields_of(context, kind, message)
     kind = kind,
     message = show.without(context.name .. ": " .. message, context.secret),
     method = context.method,
-    url = show.without(show.url(context.url), context.secret),
+    url = show.url(show.without(context.url, context.secret)),
     attempts = context.attempts,
   }
 end
@@ -166,9 +166,7 @@ local function is_wrong_certificate(message)
 end
 
 local function remedy(context, failure)
-  if failure.kind == "timeout" and failure.phase == "total" then
-    return nil
-  elseif failure.code == UNTRUSTED and not is_wrong_certificate(failure.message) then
+  if failure.code == UNTRUSTED and not is_wrong_certificate(failure.message) then
     return "the server's certificate is not trusted; name its authority with http.ca_file"
   elseif failure.code == BAD_CA_FILE then
     return "check http.ca_file and http.ca_path"

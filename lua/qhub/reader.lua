@@ -194,6 +194,11 @@ local function overflow(self)
   return lasting(("the body goes on after the %d bytes announced"):format(self.limit))
 end
 
+-- `total_timeout` is for what comes before the first byte.
+local function has_begun(self)
+  self.plan.deadline, self.response.deadline = nil, nil
+end
+
 -- The next bytes of the present answer: a chunk; or nil at the file's end; or nil and a failure.
 local function receive(self, n)
   local response = self.response
@@ -202,6 +207,7 @@ local function receive(self, n)
     if not known then
       return nil, failure or early_end(self)
     end
+    has_begun(self)
     self.skip = self.skip - #known
   end
   local chunk, failure = response:read(n)
@@ -211,6 +217,7 @@ local function receive(self, n)
     end
     return nil, failure or early_end(self)
   end
+  has_begun(self)
   local left = self.limit and self.limit - self.position
   if left and #chunk > left then
     self.surplus = true
@@ -236,7 +243,6 @@ local function read_on(self, n)
       chunk, failure = receive(self, n)
     end
     if chunk then
-      self.plan.deadline = nil -- total_timeout is for what comes before the first byte
       self.position = self.position + #chunk
       self.brought = self.brought + #chunk
       self.received = self.received + #chunk

@@ -5,14 +5,16 @@
 -- bytes already known is refused. Sources: RFC 9110 8.8 (validators), 13.1.5 (If-Range), 14
 -- (ranges), 15.3.7 (206), 15.5.17 (416). Two liberties, without which such files could not be
 -- resumed at all: with a weak ETag, Last-Modified is used for If-Range although an entity tag is
--- there; and a date is relied upon from the second on in which the file was made, for a result is
--- often fetched as soon as it is there, and is not written twice.
+-- there; and so is a date of the very second in which the answer was made, for a result is often
+-- fetched as soon as it is there. A gateway that then sends the whole file is not believed.
 
 local core = require "qhub.core"
 
 local parse_http_date = core.text.parse_http_date
 
 local resume = {}
+
+local STRONG_AFTER = 1 -- seconds from which on a date is a strong validator
 
 local OK, PARTIAL, UNSATISFIABLE = 200, 206, 416
 resume.UNSATISFIABLE = UNSATISFIABLE
@@ -34,27 +36,31 @@ local function announced(fields)
   return natural(fields["content-length"])
 end
 
--- The value of If-Range under which a range may be asked for, or nil.
+-- The value of If-Range under which a range may be asked for, or nil; and whether it is a date so
+-- young that the file could change without another one (RFC 9110 8.8.2.2).
 local function validator(fields)
   local etag, modified = fields.etag, fields["last-modified"]
   if etag and etag:find '^"[^"%c]*"$' then
-    return etag
+    return etag, false
   end
   local changed_at = modified and parse_http_date(modified)
   local made_at = fields.date and parse_http_date(fields.date)
   if changed_at and (not made_at or made_at >= changed_at) then
-    return modified
+    return modified, made_at ~= nil and made_at - changed_at < STRONG_AFTER
   end
+  return nil, false
 end
 
 --- The version of the file that an answer with the headers `fields` brings: etag, last_modified,
---- validator (nil: it cannot be resumed), size (nil: unknown), encoded (sizes and ranges on the
---- wire are not those of the bytes handed out).
+--- validator (nil: it cannot be resumed), young (it is a date of the second of the answer), size
+--- (nil: unknown), encoded (sizes and ranges on the wire are not those of the bytes handed out).
 function resume.version(fields)
+  local value, is_young = validator(fields)
   return {
     etag = fields.etag,
     last_modified = fields["last-modified"],
-    validator = validator(fields),
+    validator = value,
+    young = is_young,
     size = announced(fields),
     encoded = is_encoded(fields),
   }
@@ -139,7 +145,7 @@ local function judge_whole(version, position, fields)
   local same = is_same(version, fields)
   if same == false then
     return nil, CHANGED
-  elseif not same then
+  elseif not same or version.young then
     return nil, "the answer has the whole file and does not tell whether it is still the same"
   end
   local size = announced(fields)

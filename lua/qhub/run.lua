@@ -78,9 +78,9 @@ local function unsuccessful(client, execution, pace, result)
     result = client:get_result(execution.id, options_for_one())
   end
   local logs = not client.closed_ and client:get_logs(execution.id, options_for_one()) or nil
-  local said = last_words(logs or {}, client.secret_)
+  local said = last_words(logs or {}, client.secrets_)
   if said == "" then
-    said = reason_in(result, client.secret_)
+    said = reason_in(result, client.secrets_)
   end
   local status = execution.status
   local ending = status == "CANCELLED" and "was cancelled" or "ended as " .. status
@@ -90,7 +90,7 @@ local function unsuccessful(client, execution, pace, result)
   end
   return errors.new {
     kind = "execution",
-    message = show.without(message, client.secret_),
+    message = show.without(message, client.secrets_),
     execution = execution,
     result = result,
     logs = logs,

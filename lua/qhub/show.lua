@@ -101,17 +101,19 @@ local function visible_parameter(before, name, value)
   return before .. name .. "=" .. (show.is_secret_name(plain) and "REDACTED" or value)
 end
 
---- `text` with the values of secret query parameters blanked, in whatever URLs it has.
-function show.query(text)
-  if not text:find("?", 1, true) then
+--- `text` without what the URLs in it hold in secrets: user info is dropped, the values of secret
+--- parameters are blanked.
+function show.urls(text)
+  text = text:gsub("(%a[%w+.-]*://)[^/@%s]*@", "%1")
+  if not text:find("=", 1, true) then
     return text
   end
-  return (text:gsub('([?&;])([^?&;=%s<>"]+)=([^&;%s<>"#]*)', visible_parameter))
+  return (text:gsub('([?&;#])([^?&;#=%s<>"]+)=([^&;#%s<>]*)', visible_parameter))
 end
 
---- A URL whose secret query parameters are blanked, and user info dropped.
+--- A URL as a line; see above.
 function show.url(url)
-  return show.line(show.query((url:gsub("^(%a[%w+.-]*://)[^/@]*@", "%1"))), 2000)
+  return show.line(show.urls(url), 2000)
 end
 
 -- What is shorter keeps no secret: blanking it would only tear up every message ("any" in "many").
@@ -121,6 +123,10 @@ local RESERVED = "[^%w._~-]" -- RFC 3986, 2.3
 
 local function percent_encoded(byte)
   return ("%%%02X"):format(byte:byte())
+end
+
+local function percent_encoded_low(byte)
+  return ("%%%02x"):format(byte:byte())
 end
 
 local function blanked(text, secret)
@@ -153,6 +159,7 @@ function show.without(text, secret)
   text = blanked(text, secret)
   if secret:find(RESERVED) then -- as it looks in a URL
     text = blanked(text, (secret:gsub(RESERVED, percent_encoded)))
+    text = blanked(text, (secret:gsub(RESERVED, percent_encoded_low)))
   end
   return text
 end

@@ -21,20 +21,19 @@ Task.__index = methods
 
 -- ── groups ──────────────────────────────────────────────────────────────────────────────────────
 
--- `failed`: the tasks that failed, by which of them did so first, second, ...; `lost`: errors of
--- tasks that were collected, boxed, oldest first.
-local function new_group(mode)
-  return { live = 0, members = {}, failed = setmetatable({}, mode), failures = 0, lost = {} }
+-- `failed`: records of tasks that failed and were not joined, by which did so first, second, ...
+local function new_group()
+  return { live = 0, members = {}, failed = {}, failures = 0, is_over = false }
 end
 
-local outside = new_group { __mode = "k" } -- tasks that were spawned outside `run`
+local outside = new_group() -- tasks that were spawned outside `run`
 
--- Goes with a task that failed outside `run`, and tells its error when both are collected.
-local Unheard = {
+local WEAK = { __mode = "v" }
+
+-- Goes with a task that failed outside `run`; when both are collected, nobody can join it any more.
+local Sentinel = {
   __gc = function(self)
-    if not self.is_heard then
-      table.insert(outside.lost, { self.error })
-    end
+    self.record.is_alone = true
   end,
 }
 
@@ -45,22 +44,29 @@ end
 -- Whether the task was cancelled and let that end it: no news to whoever cancelled it.
 local function is_cancellation(task)
   local err = task.error
-  return task.cancellations > 0 and errors.is_error(err) and err.kind == "cancelled"
+  return task.was_cancelled and errors.is_error(err) and err.kind == "cancelled"
 end
 
+-- Keeps the error of `task` for its join, or for `group` to raise it. Nothing holds the task.
 local function keep_error(group, task)
+  local record = task.record
+  if not record then
+    record = { error = task.error, task = setmetatable({ task }, WEAK), is_alone = false }
+    task.record = record
+  end
   group.failures = group.failures + 1
-  group.failed[task] = group.failures
+  group.failed[record] = group.failures
   if group == outside then
-    task.unheard = setmetatable({ error = task.error, is_heard = false }, Unheard)
+    task.sentinel = task.sentinel or setmetatable({ record = record }, Sentinel)
   end
 end
 
 -- The outcome of the task is being told: it is not lost.
 local function hear(task)
   task.joined = true
-  if task.unheard then
-    task.unheard.is_heard = true
+  local record = task.record
+  if record then
+    task.group.failed[record], outside.failed[record] = nil, nil
   end
 end
 
@@ -129,37 +135,39 @@ local Guard = {
 Guard.__gc = Guard.__close
 
 -- The first error of the group that nobody joined, nor is about to, boxed; nil when there is none.
-local function lost_error(group)
+-- `alone`: only of tasks that nobody can join any more.
+local function lost_error(group, alone)
+  local failed = group.failed
   local first
-  for task, order in pairs(group.failed) do
-    if task.joined then
-      group.failed[task] = nil
-    elseif task.claims == 0 and not (first and order > group.failed[first]) then
-      first = task
+  for record, order in pairs(failed) do
+    local task = record.task[1]
+    local is_claimed = task and task.claims and next(task.claims)
+    if not is_claimed and (record.is_alone or not alone) then
+      first = first and order > failed[first] and first or record
     end
   end
   if first then
-    group.failed[first] = nil
-    hear(first)
+    failed[first] = nil
     return { first.error }
   end
 end
 
--- Joins that are under way: to-be-closed, since they may end without any outcome.
+-- Joins that are under way: the tasks whose outcome somebody waits for. To-be-closed, since a wait
+-- may end without any outcome; undoing what was not done yet does no harm.
 local Claim = {}
 
--- Claims the outcome of each task in `list`.
-local function claim(list)
-  for _, task in ipairs(list) do
-    task.claims = task.claims + 1
-  end
-  return setmetatable(list, Claim)
+local function claim(held, task)
+  held[#held + 1] = task
+  task.claims = task.claims or {}
+  task.claims[held] = true
 end
 
-function Claim.__close(list)
-  for _, task in ipairs(list) do
-    task.claims = task.claims - 1
-    if task.failed and not task.joined and task.claims == 0 and task.group.is_over then
+function Claim.__close(held)
+  for _, task in ipairs(held) do
+    if task.claims then
+      task.claims[held] = nil
+    end
+    if task.failed and not task.joined and task.group.is_over then
       keep_error(outside, task) -- its own run cannot raise it any more
     end
   end
@@ -204,7 +212,8 @@ function tasks.run(fn, ...)
       local ok = loop.park(current)
       group.waiter = nil
       if not ok then
-        error(cancelled_error "tasks.run", 0)
+        local lost = lost_error(group)
+        error(lost and lost[1] or cancelled_error "tasks.run", 0)
       end
     elseif loop.is_stuck() then
       stuck "tasks.run"
@@ -212,13 +221,15 @@ function tasks.run(fn, ...)
       loop.round()
     end
   end
-  if root.failed then
+  if root.failed and not is_cancellation(root) then
     error(root.error, 0)
   end
   local lost = lost_error(group)
   group.is_over = true
   if lost then
     error(lost[1], 0)
+  elseif root.failed then
+    error(root.error, 0)
   end
   return table.unpack(root.results, 1, root.results.n)
 end
@@ -251,7 +262,6 @@ local function wait_for(task, where)
       loop.round()
     end
   end
-  hear(task)
 end
 
 local function check_task(value, where)
@@ -264,12 +274,12 @@ end
 --- What the task's function returned, when it has ended; raises what it raised.
 function methods:join()
   check_task(self, "task:join")
-  if self.done then
-    hear(self)
-  else
-    local _ <close> = claim { self }
+  if not self.done then
+    local held <close> = setmetatable({}, Claim)
+    claim(held, self)
     wait_for(self, "task:join")
   end
+  hear(self)
   if self.failed then
     error(self.error, 0)
   end
@@ -283,7 +293,7 @@ function methods:cancel()
   if self.done then
     return
   end
-  if self.arguments then
+  if not self.begun then
     loop.forget(self)
     coroutine.close(self.thread)
     end_task(self, true, nil, cancelled_error "task")
@@ -306,7 +316,10 @@ function tasks.gather(list)
   for _, task in ipairs(list) do
     check_task(task, "tasks.gather")
   end
-  local _ <close> = claim(table.move(list, 1, #list, 1, {}))
+  local held <close> = setmetatable({}, Claim)
+  for _, task in ipairs(list) do
+    claim(held, task)
+  end
   local results, failures = {}, nil
   for index, task in ipairs(list) do
     wait_for(task, "tasks.gather")
@@ -321,6 +334,9 @@ function tasks.gather(list)
       failures = failures or {}
       failures[index] = err
     end
+  end
+  for _, task in ipairs(held) do
+    hear(task)
   end
   return results, failures
 end
@@ -358,7 +374,7 @@ function tasks.step(timeout, as_method)
   else
     loop.round(0) -- what finished calls left behind, such as a connection that is being closed
   end
-  local lost = table.remove(outside.lost, 1) or outside.live == 0 and lost_error(outside)
+  local lost = next(outside.failed) and lost_error(outside, outside.live > 0)
   if lost then
     error(lost[1], 0)
   end

@@ -4,6 +4,7 @@
 
 local core = require "qhub.core"
 local loop = require "qhub.loop"
+local program = require "qhub.program"
 
 local token = {}
 
@@ -33,7 +34,7 @@ function token.obtain(client, rejected)
   end
   local cancellations = loop.cancellations()
   local usable, reason
-  local ok, value, why = loop.call(source, rejected)
+  local ok, value, why = program.call(source, rejected)
   if ok then
     usable, reason = checked(value, why)
   end

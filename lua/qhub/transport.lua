@@ -12,12 +12,14 @@
 -- whatever happens meanwhile; and returns a response, or nil and a failure, or both when the
 -- answer broke off:
 --   response: status_code, headers, body (whole) or read(n) -> chunk | nil at the end | nil and a
---             failure; close(), also as a to-be-closed variable.
+--             failure; deadline (of reading; may be set to nil); close(), also as a to-be-closed
+--             variable.
 --   failure:  kind ("network", "timeout", "cancelled", "too_large"), message, phase, sent, stale,
 --             code (libcurl's, if it is one).
 
 local headers = require "qhub.headers"
 local loop = require "qhub.loop"
+local program = require "qhub.program"
 local show = require "qhub.show"
 
 local transport = {}
@@ -79,7 +81,6 @@ function EngineResponse:read(n)
   while true do
     local chunk = transfer:read(n)
     if chunk then
-      self.deadline = nil -- a file's total_timeout ends with its first byte
       return chunk
     end
     if transfer:state() == "done" then
@@ -155,7 +156,7 @@ end
 
 -- The next piece as the program's function gives it: text, or nil at the end, or nil and a failure.
 local function piece(response)
-  local ok, chunk, message = loop.call(response.next_chunk)
+  local ok, chunk, message = program.call(response.next_chunk)
   if not ok then
     return nil, cancelled(true)
   elseif is_late(response.deadline) then
@@ -182,7 +183,6 @@ function ForeignResponse:read(n)
     rest, from = chunk, 1
   end
   self.rest, self.from = rest, from + n
-  self.deadline = nil -- as above
   return rest:sub(from, from + n - 1)
 end
 
@@ -215,7 +215,7 @@ function transport.over_function(call)
     for name, value in pairs(request.headers) do
       fields[name] = value or nil
     end
-    local ok, answer, message = loop.call(call, {
+    local ok, answer, message = program.call(call, {
       method = request.method,
       url = request.url,
       headers = fields,
@@ -224,7 +224,8 @@ function transport.over_function(call)
     })
     if not ok then
       return nil, cancelled(true)
-    elseif is_late(deadline) then
+    elseif is_late(deadline) and not (request.once and answer) then
+      -- That of a start counts all the same: it names a run that may cost money.
       return nil, timed_out("total", "total_timeout passed", true)
     elseif answer == nil then
       local text = message == nil and "the transport function failed" or tostring(message)

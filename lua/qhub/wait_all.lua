@@ -129,8 +129,10 @@ local function wants_list(state, count)
   if loop.now() < math.max(state.no_list_until, state.client.no_list_until_ or 0) then
     return false
   end
-  return (count > 1 or state.only_list)
-    and not (count <= FEW and state.listed and state.listed > LONG * count)
+  if state.only_list then
+    return true
+  end
+  return count > 1 and not (count <= FEW and state.listed and state.listed > LONG * count)
 end
 
 local function rest_from_list(state)
@@ -203,7 +205,7 @@ local function look_at_list(state, slots)
     local slot = item.id and state.by_id[item.id]
     -- Of duplicates the first counts. An item without a status does not help.
     if slot and slot.listed_at ~= poll and item.status ~= nil then
-      slot.listed_at, slot.misses = poll, 0
+      slot.listed_at, slot.misses, slot.is_listed = poll, 0, true
       found = found + 1
       absorb(slot, item.raw, true)
     end
@@ -211,7 +213,7 @@ local function look_at_list(state, slots)
   local singly = {}
   for _, slot in ipairs(slots) do
     if slot.listed_at ~= poll then
-      slot.misses = slot.misses + 1
+      slot.misses, slot.is_listed = slot.misses + 1, false
       if slot.misses >= MISSES or not slot.is_known then
         singly[#singly + 1] = slot
       end
@@ -235,8 +237,8 @@ local function take(state, round, slot, latest, err)
     absorb(slot, latest.raw)
     tell(slot)
     return false
-  elseif slot.misses == 0 and slot.listed_at and polling.is_missing(err) then
-    state.only_list = true -- which knows it, and names it again in the next look
+  elseif slot.is_listed and polling.is_missing(err) then
+    state.only_list, slot.is_listed = true, false -- until the list, which is asked now, names it
     return false
   elseif
     slot.is_known

@@ -92,7 +92,8 @@ void qhub_transfer_add_header(qhub_transfer *transfer, const char *line, size_t 
   size_t given = length;
   while (length > 0 && (line[length - 1] == ' ' || line[length - 1] == '\t')) length--;
   memcpy(transfer->header_text, line, length);
-  bool is_blank = length < given && length > 0 && line[length - 1] == ':';
+  const char *colon = memchr(line, ':', length);
+  bool is_blank = length < given && colon != NULL && colon == line + length - 1;
   if (is_blank) transfer->header_text[length - 1] = ';';
   add_node(transfer, length);
 }
