@@ -17,7 +17,7 @@ local function credentials_in(value)
 end
 
 --- What the gateway got to know by a call (see call.lua) and may say back: the token (one, or a
---- list with the one that was rejected before it), or the credentials that the program gave instead.
+--- list with the one that was rejected before it), or credentials that the program gave instead.
 function secrets.of(plan, state)
   local own = not plan.authorize and plan.fields.authorization
   if own then
