@@ -352,7 +352,10 @@ function call.exchange(client, plan, state)
       value, err = understand(client, plan, state)
     end
   end
-  secrets.note(client, secrets.of(plan, state))
+  if state.token ~= client.noted_ or not plan.authorize then
+    client.noted_ = state.token
+    secrets.note(client, secrets.of(plan, state))
+  end
   conclude(client, plan, state, response, err, started)
   if err then
     return nil, err

@@ -282,6 +282,7 @@ local function new(given)
     prototypes_ = {},
     session_ = false,
     secrets_ = false, -- what the last calls carried, for texts about what they answered
+    noted_ = false, -- the token that was noted last in it
     closed_ = false,
   }, Client)
   client.service_api = client -- code written after the reference documentation works unchanged
