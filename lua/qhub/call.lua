@@ -367,7 +367,6 @@ function call.exchange(client, plan, state)
 end
 
 call.context = context_of
-call.secrets = secrets.of
 call.try_again = try_again
 
 return call

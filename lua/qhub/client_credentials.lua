@@ -138,24 +138,16 @@ local function plan_of(endpoint, authorization, timeout, connect_timeout)
   }
 end
 
--- Remote text as a part of a reason: secrets are taken out before anything is cut or joined.
-local function visible(said, secrets)
-  for _, secret in ipairs(secrets) do
-    said = show.without(said, secret)
-  end
-  return show.line(said)
-end
-
 -- Why there is no token, without the endpoint. `err` is what call.exchange gave.
 local function trouble(err, secrets)
   if err.kind ~= "api" then
-    return visible(err.message, secrets)
+    return show.remote(err.message, secrets)
   end
   local status_code = err.status_code
   local parts = { tostring(status_code) }
   local said = problem.explanation(err.body)
   if said then
-    parts[2] = visible(said, secrets)
+    parts[2] = show.remote(said, secrets)
   elseif status_code >= 300 and status_code < 400 then
     parts[2] = "a redirect that is not followed"
   end
@@ -189,7 +181,7 @@ local function read_answer(body, secrets)
   if type(token) ~= "string" or token == "" then
     local said = problem.explanation(answer)
     local message = "the answer of the token endpoint has no access_token"
-    return nil, said and message .. ": " .. visible(said, secrets) or message
+    return nil, said and message .. ": " .. show.remote(said, secrets) or message
   elseif text.has_control(token) then
     return nil, "the access_token of the token endpoint has control characters"
   end
@@ -207,7 +199,7 @@ local function client_credentials(given)
   local client = pseudo_client(o)
   local endpoint = o.token_endpoint or DEFAULT_ENDPOINT
   local basic = base64(o.access_key_id .. ":" .. o.secret_access_key)
-  local secrets = { basic, o.secret_access_key, text.encode_segment(o.secret_access_key) }
+  local secrets = { basic, o.secret_access_key }
   local timeout = o.timeout or DEFAULT_TIMEOUT
   local connect_timeout = o.http and o.http.connect_timeout or timeout
   local held -- the latest token: { token, renew_at, expires_at } on the monotonic clock
@@ -238,7 +230,7 @@ local function client_credentials(given)
       reason, attempts = trouble(err, secrets), err.attempts
     end
     local times = attempts and attempts > 1 and ", " .. attempts .. " attempts" or ""
-    return nil, reason .. " (POST " .. visible(show.url(endpoint), secrets) .. times .. ")"
+    return nil, reason .. " (POST " .. show.remote(show.url(endpoint), secrets) .. times .. ")"
   end
 
   -- The same; but a renewal that fails leaves the old token in use as long as it lives.

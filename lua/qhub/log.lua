@@ -71,7 +71,7 @@ function log.event(self, level, message, fields, secret)
     elseif name == "headers" then
       fields.headers = visible_headers(value, secret)
     elseif type(value) == "string" then
-      fields[name] = show.line(show.without(value, secret), 1000)
+      fields[name] = show.remote(value, secret, 1000)
     end
   end
   self.logger(level, message, fields)

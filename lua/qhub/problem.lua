@@ -121,7 +121,7 @@ function problem.status(context, response, body_text, retry_after, why)
   local said = problem.explanation(body, REASONS[status_code])
   if said then
     -- Without the token before it is cut, or a part of the token could be left.
-    message = message .. ": " .. show.line(show.without(said, context.secret))
+    message = message .. ": " .. show.remote(said, context.secret)
   end
   if why then
     message = message .. ": not followed, " .. why
@@ -145,7 +145,7 @@ function problem.decode(context, response, body_text, message, line, column)
   if kind and not kind:lower():find("json", 1, true) then
     message = message
       .. "; the answer is "
-      .. show.line(show.without(kind, context.secret), 60)
+      .. show.remote(kind, context.secret, 60)
       .. " (is base_url that of the service, or did a proxy answer?)"
   end
   local fields = answered(context, "decode", message, response)
@@ -180,7 +180,7 @@ end
 
 --- A call without an answer, or with one that broke off.
 function problem.failure(context, failure, response)
-  local message = show.line(show.without(failure.message, context.secret), 400)
+  local message = show.remote(failure.message, context.secret, 400)
   local hint = remedy(context, failure)
   if hint then
     message = message .. "; " .. hint
@@ -205,7 +205,7 @@ end
 
 --- A token function that gave no usable token. `reason` never holds one.
 function problem.token(context, reason, cause)
-  local clean = show.line(show.without(reason, context.secret), 1000)
+  local clean = show.remote(reason, context.secret, 1000)
   local fields = fields_of(context, "token", clean)
   fields.cause = cause
   fields.sent = false

@@ -12,6 +12,7 @@ local loop = require "qhub.loop"
 local misuse = require "qhub.misuse"
 local problem = require "qhub.problem"
 local resume = require "qhub.resume"
+local secrets = require "qhub.secrets"
 
 -- A connection that brought so many bytes before it broke is followed by the next one at once: the
 -- gateway is not in such trouble that waiting would help it. Otherwise the usual delays apply.
@@ -70,7 +71,7 @@ local function failed(self, failure, response)
     seconds = loop.now() - exchange.started,
     offset = self.position,
     error = err.kind .. ": " .. err.message,
-  }, call.secrets(plan, exchange))
+  }, secrets.of(plan, exchange))
   return err
 end
 

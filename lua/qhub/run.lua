@@ -35,23 +35,18 @@ local function copy(given)
   return result
 end
 
--- Remote text as a part of a message: secrets are taken out before anything is cut.
-local function visible(said, secret)
-  return show.line(show.without(said, secret))
-end
-
 -- The last errors of the log; the last entry of any severity when it holds none.
 local function last_words(logs, secret)
   local words = {}
   for index = #logs, 1, -1 do
     local entry = logs[index]
     if #words < SHOWN and entry.severity == "ERROR" and type(entry.message) == "string" then
-      table.insert(words, 1, visible(entry.message, secret))
+      table.insert(words, 1, show.remote(entry.message, secret))
     end
   end
   local last = logs[#logs]
   if #words == 0 and last and type(last.message) == "string" then
-    words[1] = visible(last.message, secret)
+    words[1] = show.remote(last.message, secret)
   end
   return table.concat(words, "; ")
 end
@@ -61,7 +56,7 @@ local function reason_in(result, secret)
   for _, name in ipairs { "error", "message", "reason", "detail" } do
     local value = type(result) == "table" and rawget(result, name)
     if type(value) == "string" and value ~= "" then
-      return visible(value, secret)
+      return show.remote(value, secret)
     end
   end
   return ""

@@ -3,6 +3,8 @@
 -- Remote text is hostile and program values may be large or secret: what comes out of here is one
 -- line, bounded, free of control characters, and without what a URL's query may hold in secrets.
 
+local core = require "qhub.core"
+
 local show = {}
 
 local LONGEST = 200
@@ -119,16 +121,6 @@ end
 -- What is shorter keeps no secret: blanking it would only tear up every message ("any" in "many").
 local LEAST_SECRET = 4
 
-local RESERVED = "[^%w._~-]" -- RFC 3986, 2.3
-
-local function percent_encoded(byte)
-  return ("%%%02X"):format(byte:byte())
-end
-
-local function percent_encoded_low(byte)
-  return ("%%%02x"):format(byte:byte())
-end
-
 local function blanked(text, secret)
   local pieces, from = {}, 1
   while true do
@@ -157,11 +149,17 @@ function show.without(text, secret)
     return text
   end
   text = blanked(text, secret)
-  if secret:find(RESERVED) then -- as it looks in a URL
-    text = blanked(text, (secret:gsub(RESERVED, percent_encoded)))
-    text = blanked(text, (secret:gsub(RESERVED, percent_encoded_low)))
+  local encoded = core.text.encode_segment(secret)
+  if encoded ~= secret then -- as it looks in a URL
+    text = blanked(text, encoded)
+    text = blanked(text, (encoded:gsub("%%%x%x", string.lower)))
   end
   return text
+end
+
+--- Remote text as a part of a message: `secret` is taken out before anything is cut or joined.
+function show.remote(text, secret, longest)
+  return show.line(show.without(text, secret), longest)
 end
 
 return show
