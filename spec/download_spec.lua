@@ -2,6 +2,7 @@
 -- left beside it unless it is to be resumed. Tests with "#process" start other programs.
 
 local digest = require "openssl.digest"
+local Double = require "spec.support.double"
 local gateway = require "spec.support.gateway"
 local lfs = require "lfs"
 local loop = require "qhub.loop"
@@ -259,6 +260,43 @@ describe("a download", function()
       assert(os.execute(("mkdir '%s'"):format(folder .. NAME)))
       assert_failed("file", "is a directory", execution:download(NAME, folder))
       assert.equal(0, #asked())
+    end)
+  end)
+
+  describe("that goes on from an earlier call where the gateway ignores Range", function()
+    local DATE = "Fri, 27 Feb 2026 10:04:50 GMT"
+
+    -- Breaks after five bytes; then has all ten again, in pieces that take their time.
+    local function saved(fields)
+      fields["content-length"] = "10"
+      local function answer(pieces, failure)
+        return {
+          status_code = 200,
+          headers = fields,
+          body = function()
+            qhub.tasks.sleep(0.02)
+            local piece = table.remove(pieces, 1)
+            return piece, not piece and failure or nil
+          end,
+        }
+      end
+      local double = Double {
+        answer({ "11111" }, "reset"),
+        answer { "22", "22", "22", "22", "22" },
+      }
+      local own = double:client { max_retries = 0 }:execution "1"
+      local options = { resume = true, total_timeout = 0.05 }
+      assert.is_nil((own:download(NAME, path, options)))
+      assert(own:download(NAME, path, options))
+      return read(path)
+    end
+
+    it("skips what is known, and total_timeout ends with the first byte", function()
+      assert.equal("1111122222", saved { etag = '"v1"' })
+    end)
+
+    it("begins anew when the file's date is too young to name one version", function()
+      assert.equal("2222222222", saved { ["last-modified"] = DATE, date = DATE })
     end)
   end)
 
