@@ -18,7 +18,7 @@ INSTALL ?= install
 WERROR ?=
 V ?=
 # Of `make test` and the like; see scripts/run_specs.sh.
-SPEC ?= spec
+SPEC ?= spec examples/gateway/spec
 SEED ?=
 FILTER ?=
 FUZZ_SECONDS ?= 10
@@ -30,7 +30,7 @@ ARGS ?=
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-builtin-rules
 Q := $(if $(V),,@)
-SOURCES := $(sort $(wildcard src/core/*.c src/bind/*.c))
+SOURCES := $(sort $(wildcard src/*/*.c))
 LUA_FILES := $(sort $(patsubst lua/%,%,$(shell find lua/qhub -name '*.lua')))
 VERSION := $(shell sed -n 's/^return "\(.*\)"/\1/p' lua/qhub/version.lua 2>/dev/null)
 

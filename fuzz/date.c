@@ -2,8 +2,8 @@
 ** Feeds texts to the date readers, and checks what must hold for every answer.
 ** Input: eight bytes of "now" (as of a little-endian integer), then the text.
 */
-#include "core/date.h"
-#include "core/printable.h"
+#include "text/date.h"
+#include "text/printable.h"
 
 #include <math.h>
 #include <stdint.h>

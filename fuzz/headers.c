@@ -3,7 +3,7 @@
 ** it keeps. Input: two bytes of the limit (little-endian, times eight), then lines split at LF, as
 ** the HTTP library hands them over one by one.
 */
-#include "core/headers.h"
+#include "text/headers.h"
 
 #include <ctype.h>
 #include <stdint.h>

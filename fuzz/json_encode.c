@@ -8,7 +8,7 @@
 */
 #include "json_fuzz.h"
 
-#include "core/utf8.h"
+#include "text/utf8.h"
 
 #include <math.h>
 

@@ -2,7 +2,7 @@
 ** Feeds texts to the URL functions, and checks what must hold for every answer.
 ** Input: a base and a reference, separated by the first line feed; without one, only a base.
 */
-#include "core/url.h"
+#include "text/url.h"
 
 #include <stdint.h>
 #include <stdlib.h>

@@ -11,7 +11,7 @@ local ROCKSPEC = "qhub-scm-1.rockspec"
 
 local function c_sources()
   local lines = {}
-  for _, name in ipairs(source.files({ "src/core", "src/bind" }, { ".c" })) do
+  for _, name in ipairs(source.files({ "src" }, { ".c" })) do
     lines[#lines + 1] = ('        "%s",'):format(name)
   end
   return lines

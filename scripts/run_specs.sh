@@ -3,7 +3,7 @@
 #
 #   scripts/run_specs.sh BUILD [BUSTED ARGUMENT...]
 #
-# Environment: LUA (interpreter, lua5.4), SPEC (files or folders, spec), SEED (of an earlier run, to
+# Environment: LUA (interpreter, lua5.4), SPEC (files or folders; all), SEED (of an earlier run, to
 # repeat its order), FILTER (Lua pattern that a test's name must match), RUNNER (a command that the
 # interpreter is started by, such as valgrind), TEST_LIMIT (seconds after which a hanging run is
 # stopped, 900).
@@ -39,4 +39,4 @@ export PATH="$PATH:/usr/sbin:$PWD/build/tools/usr/sbin"
 # shellcheck disable=SC2086
 exec scripts/with_build.sh "$build" $limit ${RUNNER:-} "$lua" -e "$compatible" "$busted" \
   --ignore-lua --lpath='./lua/?.lua;./lua/?/init.lua;./?.lua' --cpath="./$build/?.so" \
-  --pattern='_spec%.lua$' --output=spec/support/summary.lua --shuffle "$@" ${SPEC:-spec}
+  --pattern='_spec%.lua$' --output=spec/support/summary.lua --shuffle "$@" ${SPEC:-spec examples/gateway/spec}

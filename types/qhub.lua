@@ -1,7 +1,7 @@
 ---@meta qhub
 
 -- The types of everything public in `qhub`, for lua-language-server, and the source of
--- docs/reference.md (`make docs`). Never loaded by a program. spec/types_spec.lua holds it against
+-- docs/reference.md (`make docs`). Never loaded by a program. spec/promises/types_spec.lua holds it against
 -- the library: a name that is missing here, or here alone, fails.
 --
 -- Conventions that scripts/reference.lua reads: the comment above a class, field or function is

@@ -1,6 +1,6 @@
 -- Writes qhub's Lua files as a C header, for host.c:  lua5.4 bundle.lua FOLDER FILE... >bundle.h
 --
--- FOLDER/qhub/client.lua becomes the module "qhub.client".
+-- FOLDER/qhub/hub/client.lua becomes the module "qhub.hub.client".
 
 local folder = arg[1]
 

@@ -1,10 +1,16 @@
--- The error object: what the outside world did wrong, with everything that is known of it.
+-- Errors: the error object for what the outside world did wrong, and usage errors for what the
+-- program did.
 --
--- Made only by the Lua layer; C reports codes and plain messages. The fields are those of the
--- public interface: kind, message, status_code, headers, body, method, url, attempts, sent, phase,
--- retry_after, request_id, execution, result, logs, cause. Knows nothing of HTTP.
+-- Error objects are made only by the Lua layer; C reports codes and plain messages. Their fields are
+-- those of the public interface: kind, message, status_code, headers, body, method, url, attempts,
+-- sent, phase, retry_after, request_id, execution, result, logs, cause.
+--
+-- A usage error (a wrong type, an unknown option, a closed client) is a bug of the caller, so its
+-- message carries the caller's position, however deep in this library it was noticed: that of the
+-- first stack level whose code is not ours. A host may have taken `debug` away; the message then
+-- comes without a position.
 
-local show = require "qhub.show"
+local show = require "qhub.text"
 
 local Error = { __name = "qhub.Error" }
 Error.__index = Error
@@ -28,6 +34,31 @@ end
 
 local errors = {}
 
+local getinfo = type(debug) == "table" and debug.getinfo or nil
+
+local own_sources = getinfo and getinfo(1, "S").source:match("^(.*[/\\])") or nil
+
+local function is_own(source)
+  return own_sources ~= nil and source:sub(1, #own_sources) == own_sources
+end
+
+local function position()
+  if not getinfo then
+    return ""
+  end
+  local level = 2
+  while true do
+    local info = getinfo(level, "Sl")
+    if not info then
+      return ""
+    end
+    if info.currentline > 0 and not is_own(info.source) then
+      return info.short_src .. ":" .. info.currentline .. ": "
+    end
+    level = level + 1
+  end
+end
+
 --- Makes an error object of `fields` (taken over, not copied); `kind` and `message` are required.
 function errors.new(fields)
   assert(fields.kind and fields.message, "an error needs a kind and a message")
@@ -37,6 +68,14 @@ end
 --- True when `value` is an error object of this library.
 function errors.is_error(value)
   return type(value) == "table" and getmetatable(value) == Error
+end
+
+--- Raises `message` (formatted with the further arguments) at the caller's line.
+function errors.usage(message, ...)
+  if select("#", ...) > 0 then
+    message = message:format(...)
+  end
+  error(position() .. message, 0)
 end
 
 return errors

@@ -1,15 +1,15 @@
 -- `require "qhub"`: the public face. Nothing happens here but putting names together.
 
-local client = require "qhub.client"
-local credentials = require "qhub.credentials"
-local enums = require "qhub.enums"
+local client = require "qhub.hub.client"
+local credentials = require "qhub.auth"
+local enums = require "qhub.hub.enums"
 local errors = require "qhub.error"
 local json = require "qhub.json"
-local parse_timestamp = require "qhub.timestamp"
+local parse_timestamp = require "qhub.hub.timestamp"
 local progress = require "qhub.progress"
 local tasks = require "qhub.tasks"
 local version = require "qhub.version"
-require "qhub.execution"
+require "qhub.hub.execution"
 
 return {
   _VERSION = version,

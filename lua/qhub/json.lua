@@ -1,12 +1,12 @@
 -- `qhub.json`: the C module's encoder and decoder with this library's ways of failing.
 --
--- Encoding what JSON cannot hold is misuse and raises at the caller's line; a text that does not
+-- Encoding what JSON cannot hold is a usage error and raises at the caller's line; a text that does not
 -- decode came from outside and is returned as an error object.
 
 local core = require "qhub.core"
 local errors = require "qhub.error"
-local misuse = require "qhub.misuse"
-local show = require "qhub.show"
+local usage_error = require("qhub.error").usage
+local show = require "qhub.text"
 
 local json = {
   null = core.json.null,
@@ -21,7 +21,7 @@ function json.encode(value)
     if type(text) ~= "string" or text == "not enough memory" then
       error(text, 0)
     end
-    misuse("%s", text)
+    usage_error("%s", text)
   end
   return text
 end
@@ -29,7 +29,7 @@ end
 --- The value of a JSON `text`, or nil and an error object of kind "decode" with line and column.
 function json.decode(text)
   if type(text) ~= "string" then
-    misuse("json.decode: a string is needed, got %s", show.value(text))
+    usage_error("json.decode: a string is needed, got %s", show.value(text))
   end
   local value, message, line, column = core.json.decode(text)
   if value == nil then

@@ -11,11 +11,7 @@ local RESTRICTED = {
   { header = "^lauxlib%.h$", files = { "^src/bind/" }, what = "Lua" },
   {
     header = "^curl/",
-    files = {
-      "^src/core/engine[%w_]*%.[ch]$",
-      "^src/core/session%.[ch]$",
-      "^src/core/transfer%.[ch]$",
-    },
+    files = { "^src/engine/" },
     what = "libcurl",
   },
   { header = "^.*cJSON%.h$", files = { "^src/bind/json_decode%.c$" }, what = "cJSON" },
@@ -25,7 +21,7 @@ local RESTRICTED = {
 local FORBIDDEN_IN_C = {
   { "luaL_ref", "a registry reference is a strong root: use a user value" },
   { "cJSON_InitHooks", "changes the allocator of the whole process" },
-  { "curl_easy_header", "libcurl 7.83; src/core/headers.c does it" },
+  { "curl_easy_header", "libcurl 7.83; src/text/headers.c does it" },
   { "curl_easy_perform", "cannot be interrupted; the engine steps" },
   { "setlocale", "belongs to the host program" },
   { "strcpy", "unbounded" },
@@ -56,7 +52,7 @@ local function exists(name)
   return file ~= nil
 end
 
--- "src/bind" and "../core/url.h" -> "src/core/url.h"
+-- "src/bind" and "../text/url.h" -> "src/text/url.h"
 local function join(folder, name)
   local path = folder .. "/" .. name
   repeat
@@ -89,8 +85,8 @@ local function check_include(name, number, quote, header)
     end
     if not exists(path) then
       report("%s:%d: includes %s, which is not there", name, number, header)
-    elseif name:find("^src/core/") and not path:find("^src/core/") then
-      report("%s:%d: src/core may not include %s", name, number, path)
+    elseif path:find("^src/bind/") and not name:find("^src/bind/") then
+      report("%s:%d: only src/bind may include %s", name, number, path)
     end
   end
 end

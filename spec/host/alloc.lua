@@ -18,7 +18,7 @@ local _ = table.concat { ("x"):rep(10000), "y" }
 local function loaded()
   return {
     qhub = require "qhub",
-    loop = require "qhub.loop",
+    loop = require "qhub.tasks.loop",
     core = require "qhub.core",
   }
 end

@@ -1,7 +1,7 @@
 -- Asserts that `seconds` have passed since `started` (by loop.now), and little more: what a machine
 -- that is busy elsewhere may add is allowed for, waiting for the next poll or for ever is not.
 
-local loop = require "qhub.loop"
+local loop = require "qhub.tasks.loop"
 
 local EARLY, LATE = 0.01, 0.5
 

@@ -17,7 +17,7 @@ local calls = require "spec.support.calls"
 local cqueues = require "cqueues"
 local lfs = require "lfs"
 local qhub = require "qhub"
-local retry = require "qhub.retry"
+local retry = require "qhub.http.retry"
 local scripted = require "spec.support.scripted"
 
 local trial = {}

@@ -6,7 +6,7 @@
 -- Only for the transport double outside of tasks: what has descriptors or other tasks to wait for
 -- needs real time. Closing it puts the real clock back.
 
-local loop = require "qhub.loop"
+local loop = require "qhub.tasks.loop"
 
 return function()
   local now, sleep_until = loop.now, loop.sleep_until

@@ -11,7 +11,7 @@
 #include <lauxlib.h>
 #include <lua.h>
 
-#include "../core/engine.h"
+#include "../engine/engine.h"
 
 #define QHUB_ENGINE_TYPE "qhub.Engine"
 #define QHUB_SESSION_TYPE "qhub.Session"

@@ -9,7 +9,7 @@
 #include "execution.h"
 #include "module.h"
 
-#include "../core/printable.h"
+#include "../text/printable.h"
 
 #include <lauxlib.h>
 #include <string.h>

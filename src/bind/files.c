@@ -1,8 +1,8 @@
 /* What the bindings of files share: see files.h. */
 #include "files.h"
 
-#include "../core/file.h"
-#include "../core/printable.h"
+#include "../fs/file.h"
+#include "../text/printable.h"
 
 #include <errno.h>
 #include <lauxlib.h>

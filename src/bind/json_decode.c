@@ -18,10 +18,10 @@
 */
 #include "json.h"
 
-#include "../core/double.h"
-#include "../core/json_scan.h"
-#include "../core/json_text.h"
-#include "../core/utf8.h"
+#include "../text/number.h"
+#include "../json/scan.h"
+#include "../json/text.h"
+#include "../text/utf8.h"
 
 #include <cjson/cJSON.h>
 #include <lauxlib.h>

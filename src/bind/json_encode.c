@@ -10,11 +10,11 @@
 */
 #include "json.h"
 
-#include "../core/buffer.h"
-#include "../core/double.h"
-#include "../core/json_scan.h"
-#include "../core/printable.h"
-#include "../core/utf8.h"
+#include "../text/buffer.h"
+#include "../text/number.h"
+#include "../json/scan.h"
+#include "../text/printable.h"
+#include "../text/utf8.h"
 #include "execution.h"
 #include "json_path.h"
 

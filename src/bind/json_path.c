@@ -1,7 +1,7 @@
 /* Paths in error messages of the encoder: see json_path.h. */
 #include "json_path.h"
 
-#include "../core/printable.h"
+#include "../text/printable.h"
 
 #include <lauxlib.h>
 #include <stdbool.h>

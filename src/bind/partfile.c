@@ -1,16 +1,16 @@
 /*
 ** `core.partfile`: the userdata "qhub.PartFile", and the small file jobs that go with a download.
 **
-** One function for each of src/core/partfile.h. A part that is neither committed nor kept is
+** One function for each of src/partfile.h. A part that is neither committed nor kept is
 ** removed when its userdata goes, so that an abandoned download leaves nothing. All failures are
 ** nil, message, errno name; only misuse raises.
 */
 #include "files.h"
 #include "module.h"
 
-#include "../core/file.h"
-#include "../core/partfile.h"
-#include "../core/printable.h"
+#include "../fs/file.h"
+#include "../fs/partfile.h"
+#include "../text/printable.h"
 
 #include <errno.h>
 #include <lauxlib.h>

@@ -7,7 +7,7 @@
 #include "files.h"
 #include "module.h"
 
-#include "../core/file.h"
+#include "../fs/file.h"
 
 #include <lauxlib.h>
 #include <limits.h>

@@ -2,14 +2,14 @@
 ** `core.text`: URLs, dates and header texts as pure functions.
 **
 ** Reads strings and returns strings, numbers and tables; keeps nothing. The rules are in
-** src/core/; which URL or header a client may use is decided in Lua.
+** src/; which URL or header a client may use is decided in Lua.
 */
 #include "module.h"
 
-#include "../core/date.h"
-#include "../core/printable.h"
-#include "../core/url.h"
-#include "../core/utf8.h"
+#include "../text/date.h"
+#include "../text/printable.h"
+#include "../text/url.h"
+#include "../text/utf8.h"
 
 #include <lauxlib.h>
 #include <string.h>

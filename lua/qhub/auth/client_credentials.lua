@@ -1,0 +1,320 @@
+-- `qhub.credentials.client_credentials`: a token function over the OAuth2 client credentials grant
+-- (RFC 6749, 4.4).
+--
+-- It keeps the token, renews it before it expires, and fetches it once however many callers wait.
+-- The request goes the same way as every other call (call.lua), by connection settings of its own.
+-- What is secret (the secret, the Basic credentials, tokens) is never in a reason or message.
+
+local budget = require "qhub.http.budget"
+local call = require "qhub.http.attempts"
+local client_options = require "qhub.options.client"
+local core = require "qhub.core"
+local loop = require "qhub.tasks.loop"
+local usage_error = require("qhub.error").usage
+local options = require "qhub.options"
+local problem = require "qhub.http.failure"
+local show = require "qhub.text"
+local transport = require "qhub.http.transport"
+local version = require "qhub.version"
+
+local check, text = options.check, core.text
+
+-- ── options ──────────────────────────────────────────────────────────────────────────────────────
+
+local WHERE = "client_credentials"
+local DEFAULT_ENDPOINT = "https://gateway.hub.kipu-quantum.com/token"
+local DEFAULT_TIMEOUT, RETRIES, MAX_BYTES = 60, 2, 1 << 20
+
+local function check_key_id(value, name, where)
+  check.secret(value, name, where)
+  if value:find(":", 1, true) then
+    usage_error("%s: %s must not contain ':' (is the secret in it, too?)", where, name)
+  end
+  return value
+end
+
+local function check_endpoint(value, name, where)
+  if type(value) ~= "string" then
+    usage_error(
+      "%s: %s must be a URL like %s, got a %s",
+      where,
+      name,
+      DEFAULT_ENDPOINT,
+      type(value)
+    )
+  end
+  local address, reason = text.parse_url(value)
+  if not address then
+    usage_error(
+      "%s: %s is no URL: %s; it should look like %s",
+      where,
+      name,
+      reason,
+      DEFAULT_ENDPOINT
+    )
+  elseif address.scheme ~= "http" and address.scheme ~= "https" then
+    usage_error("%s: %s must begin with https:// or http://", where, name)
+  elseif address.userinfo then
+    usage_error("%s: %s must not hold a user name or password", where, name)
+  elseif address.fragment then
+    usage_error("%s: %s must not have a fragment", where, name)
+  elseif value:find "[<>{}]" then
+    usage_error("%s: %s still has placeholders; give the concrete URL", where, name)
+  end
+  return value
+end
+
+local CLIENT_CREDENTIALS = {
+  access_key_id = check_key_id,
+  secret_access_key = check.secret,
+  token_endpoint = check_endpoint,
+  timeout = check.seconds,
+  http = client_options.checkers.http,
+  transport = client_options.checkers.transport,
+}
+
+local function required(given)
+  if type(given) ~= "table" then
+    usage_error("%s: a table of options is needed, got a %s", WHERE, type(given))
+  end
+  local o = options.checked(given, CLIENT_CREDENTIALS, WHERE)
+  for _, name in ipairs { "access_key_id", "secret_access_key" } do
+    if o[name] == nil then
+      usage_error("%s: please provide '%s'", WHERE, name)
+    end
+  end
+  return o
+end
+
+-- ── one request ──────────────────────────────────────────────────────────────────────────────────
+
+local BASE64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+
+-- RFC 4648, 4.
+local function base64(bytes)
+  local pieces = {}
+  for at = 1, #bytes, 3 do
+    local a, b, c = bytes:byte(at, at + 2)
+    local bits = a << 16 | (b or 0) << 8 | (c or 0)
+    for index = 0, 3 do
+      local place = (bits >> (18 - 6 * index) & 63) + 1
+      pieces[#pieces + 1] = at + index > #bytes + 1 and "=" or BASE64:sub(place, place)
+    end
+  end
+  return table.concat(pieces)
+end
+
+-- What call.lua asks of a client; there is none here.
+local function pseudo_client(o)
+  local send
+  if o.transport then
+    send = transport.over_function(o.transport)
+  else
+    send = transport.over_engine(transport.session(o.http or {}))
+  end
+  return {
+    transport_ = send,
+    follow_redirects_ = true,
+    max_response_bytes_ = MAX_BYTES,
+    budget_ = budget.new(RETRIES),
+    closed_ = false,
+  }
+end
+
+local function suffices()
+  return false -- a token from a broken answer may be half a token
+end
+
+local function plan_of(endpoint, authorization, timeout, connect_timeout)
+  return {
+    name = WHERE,
+    method = "POST",
+    url = endpoint,
+    wire = {},
+    hops = 0,
+    fields = {
+      authorization = authorization,
+      accept = "application/json",
+      ["content-type"] = "application/x-www-form-urlencoded",
+      ["user-agent"] = "qhub-lua/" .. version,
+    },
+    authorize = false,
+    body = "grant_type=client_credentials",
+    timeout = timeout,
+    connect_timeout = connect_timeout,
+    max_retries = RETRIES,
+    repeatable = true, -- a second token does no harm
+    max_bytes = MAX_BYTES,
+    decode = true,
+    suffices = suffices,
+  }
+end
+
+-- Why there is no token, without the endpoint. `err` is what call.exchange gave.
+local function trouble(err, secrets)
+  if err.kind ~= "api" then
+    return show.remote(err.message, secrets)
+  end
+  local status_code = err.status_code
+  local parts = { tostring(status_code) }
+  local said = problem.explanation(err.body)
+  if said then
+    parts[2] = show.remote(said, secrets)
+  elseif status_code >= 300 and status_code < 400 then
+    parts[2] = "a redirect that is not followed"
+  end
+  local message = WHERE .. ": the token endpoint answered " .. table.concat(parts, ": ")
+  if status_code == 401 then
+    message = message .. "; check access_key_id and secret_access_key"
+  end
+  return message
+end
+
+-- Seconds that a token lives whose answer does not say; the longest time one is kept, whatever its
+-- answer says; how long before its end it is renewed (as the reference client does).
+local UNTOLD_LIFETIME, LONGEST_LIFETIME, RENEW_BEFORE = 300, 86400, 120
+
+local function lifetime_of(expires_in)
+  local kind = type(expires_in)
+  local seconds = (kind == "number" or kind == "string") and tonumber(expires_in)
+  if not seconds then
+    return UNTOLD_LIFETIME
+  end
+  return math.max(0, math.min(seconds, LONGEST_LIFETIME))
+end
+
+-- The token and its lifetime in a 2xx answer; or nil and what is wrong with it.
+local function read_answer(body, secrets)
+  local answer = core.json.decode(body)
+  if type(answer) ~= "table" then
+    return nil, "the answer of the token endpoint is no JSON object"
+  end
+  local token = answer.access_token
+  if type(token) ~= "string" or token == "" then
+    local said = problem.explanation(answer)
+    local message = "the answer of the token endpoint has no access_token"
+    return nil, said and message .. ": " .. show.remote(said, secrets) or message
+  elseif text.has_control(token) then
+    return nil, "the access_token of the token endpoint has control characters"
+  end
+  return token, lifetime_of(answer.expires_in)
+end
+
+-- ── the token function ───────────────────────────────────────────────────────────────────────────
+
+local CANCELLED = WHERE .. ": cancelled while waiting for a token"
+local PAUSE_AFTER_FAILURE = 10 -- seconds until a renewal that failed is tried again
+
+--- Makes a token function (see the API reference, sections 2 and 8). Nothing is sent yet.
+local function client_credentials(given)
+  local o = required(given)
+  local client = pseudo_client(o)
+  local endpoint = o.token_endpoint or DEFAULT_ENDPOINT
+  local basic = base64(o.access_key_id .. ":" .. o.secret_access_key)
+  local secrets = { basic, o.secret_access_key }
+  local timeout = o.timeout or DEFAULT_TIMEOUT
+  local connect_timeout = o.http and o.http.connect_timeout or timeout
+  local held -- the latest token: { token, renew_at, expires_at } on the monotonic clock
+  local fetch -- the fetch that a task has under way: { task, waiters (a set), done, token, reason }
+
+  -- Fetches a token and keeps it. Returns it; or nil, a reason, and whether the caller's wait was
+  -- ended from outside, which says nothing about the endpoint.
+  local function fetched()
+    local asked_at = loop.now() -- the lifetime began after this, so it surely ends no earlier
+    local plan = plan_of(endpoint, "Basic " .. basic, timeout, connect_timeout)
+    local response, err = call.exchange(client, plan)
+    local reason, attempts
+    if response then
+      local answer <close> = response
+      local token, lifetime = read_answer(answer.body, secrets)
+      if token then
+        held = {
+          token = token,
+          renew_at = asked_at + lifetime - RENEW_BEFORE,
+          expires_at = asked_at + lifetime,
+        }
+        return token
+      end
+      reason = WHERE .. ": " .. lifetime
+    elseif err.kind == "cancelled" then
+      return nil, CANCELLED, true
+    else
+      reason, attempts = trouble(err, secrets), err.attempts
+    end
+    local times = attempts and attempts > 1 and ", " .. attempts .. " attempts" or ""
+    return nil, reason .. " (POST " .. show.remote(show.url(endpoint), secrets) .. times .. ")"
+  end
+
+  -- The same; but a renewal that fails leaves the old token in use as long as it lives.
+  local function renewed()
+    local token, reason, was_cancelled = fetched()
+    if not token and not was_cancelled and held then
+      local now = loop.now()
+      if now < held.expires_at then
+        held.renew_at = math.min(now + PAUSE_AFTER_FAILURE, held.expires_at)
+        return held.token
+      end
+    end
+    return token, reason, was_cancelled
+  end
+
+  -- However a fetch ends, also by an error or by the end of its task, those who wait go on: with
+  -- its outcome, or, without one, by fetching themselves.
+  local Fetch = {
+    __close = function(self)
+      fetch = nil
+      for task in pairs(self.waiters) do
+        loop.wake(task)
+      end
+    end,
+  }
+
+  local function fetch_for_all(task)
+    local mine <close> = setmetatable({ task = task, waiters = {} }, Fetch)
+    fetch = mine
+    local token, reason, was_cancelled = renewed()
+    mine.done, mine.token, mine.reason = not was_cancelled, token, reason
+    return token, reason
+  end
+
+  local function obtain(rejected)
+    if held and held.token == rejected then
+      held = nil
+    end
+    while true do
+      local now = loop.now()
+      if held and now < held.renew_at then
+        return held.token
+      end
+      local task = loop.current()
+      if not task or (fetch and fetch.task == task) then
+        -- Whoever cannot yield cannot wait for a task; nor can a task for itself, when its own
+        -- transport function asks for a token.
+        return renewed()
+      elseif not fetch then
+        return fetch_for_all(task)
+      elseif held and now < held.expires_at then
+        return held.token -- good for a while yet; its renewal is under way
+      end
+      local joined = fetch
+      joined.waiters[task] = true
+      local ok = loop.park(task)
+      joined.waiters[task] = nil
+      if not ok then
+        return nil, CANCELLED
+      elseif joined.done then
+        return joined.token, joined.reason
+      end
+    end
+  end
+
+  return function(rejected)
+    local token, reason = obtain(rejected)
+    if token then
+      return token
+    end
+    return nil, reason
+  end
+end
+
+return client_credentials

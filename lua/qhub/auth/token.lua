@@ -1,0 +1,47 @@
+-- The token of one attempt: the client's string, or what the program's function gives.
+--
+-- Knows nothing of how tokens are had; see credentials.lua for functions that do.
+
+local core = require "qhub.core"
+local loop = require "qhub.tasks.loop"
+local program = require "qhub.tasks.program"
+
+local token = {}
+
+-- A usable token, or nil and why not (a text that never holds the token).
+local function checked(value, reason)
+  if value == nil then
+    if reason == nil then
+      return nil, "the token function returned no token"
+    end
+    return nil, "the token function returned no token: " .. tostring(reason)
+  elseif type(value) ~= "string" then
+    return nil, "the token function returned a " .. type(value) .. " instead of a string"
+  elseif value == "" then
+    return nil, "the token function returned an empty string"
+  elseif core.text.has_control(value) then
+    return nil, "the token function returned a token with control characters"
+  end
+  return value
+end
+
+--- A token for `client`, a fresh one when `rejected` was refused. Returns it; or nil and why there
+--- is none; or nil alone when the call was cancelled meanwhile. The function's errors propagate.
+function token.obtain(client, rejected)
+  local source = client.token_
+  if type(source) == "string" then
+    return source
+  end
+  local cancellations = loop.cancellations()
+  local usable, reason
+  local ok, value, why = program.call(source, rejected)
+  if ok then
+    usable, reason = checked(value, why)
+  end
+  if not usable and (not ok or client.closed_ or loop.cancellations() > cancellations) then
+    return nil
+  end
+  return usable, reason
+end
+
+return token

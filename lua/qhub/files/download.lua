@@ -1,0 +1,260 @@
+-- Saving a file: into a part beside the target, which becomes the target when it is complete.
+--
+-- `path` never holds a part of a file: the bytes grow in a file of another name (core.partfile),
+-- are synced and then renamed. What leaves a download early (an error, the program's progress
+-- function, Ctrl-C) closes to-be-closed variables, and they remove the part. With `resume = true`
+-- it is kept, together with a note beside it that says of which version of which file it is; a
+-- later call goes on with it when the gateway confirms that version, and begins anew otherwise.
+--
+-- Knows neither the network nor the userdata of files: the bytes come from a reader (reader.lua).
+
+local core = require "qhub.core"
+local errors = require "qhub.error"
+local filename = require "qhub.files.filename"
+local usage_error = require("qhub.error").usage
+local options = require "qhub.options"
+local progress = require "qhub.progress"
+local show = require "qhub.text"
+
+local partfile, text = core.partfile, core.text
+local check = options.check
+
+local download = {}
+
+local LONGEST_NOTE = 64 * 1024
+
+--- Checkers of a download's own options.
+download.checkers = {
+  overwrite = check.boolean,
+  resume = check.boolean,
+  progress = progress.check,
+}
+
+--- Checks the path and the options `given` of the call `where`; `checkers` default to the
+--- download's own. Returns the options. Raises a usage error.
+function download.checked(path, given, where, checkers)
+  if type(path) ~= "string" or path == "" or path:find("\0", 1, true) then
+    usage_error(
+      "%s: path must be a string that is not empty, a file or a folder to save to, got %s",
+      where,
+      show.value(path)
+    )
+  end
+  return options.checked(given, checkers or download.checkers, where)
+end
+
+-- An error of kind "file". `message` names a path and what the system says of it; of `part`, whose
+-- name is nobody's choice, it is made to name the target.
+local function failed(source, path, message, errno, part)
+  local name = part and part:path()
+  if name and message:sub(1, #name) == name then
+    message = path .. message:sub(#name + 1)
+  end
+  return errors.new {
+    kind = "file",
+    message = source.where .. ": " .. show.line(message, 1000),
+    path = path,
+    errno = errno,
+  }
+end
+
+-- Where the file goes: `path`, or a safe name in it when it is a directory.
+local function target_of(path, name)
+  if path:find "/$" then
+    return path .. filename.safe(name)
+  elseif partfile.is_directory(path) then
+    return path .. "/" .. filename.safe(name)
+  end
+  return path
+end
+
+-- ── the part and its note ───────────────────────────────────────────────────────────────────────
+
+-- What a download holds: `part`, and `reader` once it is open; with `resume` also `note` (its
+-- path), `resource`, and `is_kept` while a later call could go on with the part.
+local Draft = {}
+Draft.__index = Draft
+
+function Draft.__close(draft)
+  local part = draft.part
+  if draft.reader then
+    draft.reader:close()
+  end
+  if draft.is_kept and part:size() > 0 then
+    part:close()
+    return
+  end
+  if draft.note then
+    partfile.remove(draft.note)
+  end
+  part:discard()
+end
+
+-- Names a resource in a note without showing its query, which may hold secrets (FNV-1a, 64 bits).
+local function fingerprint(resource)
+  local hash = -3750763034362895579
+  for index = 1, #resource do
+    hash = (hash ~ resource:byte(index)) * 1099511628211
+  end
+  return ("%016x"):format(hash)
+end
+
+-- A note is lines of "name: value", and header values are lines: whatever bytes a validator has.
+local function note_of(resource, version)
+  local lines = { "resource: " .. resource, "validator: " .. version.validator }
+  for _, name in ipairs { "etag", "last_modified", "size" } do
+    if version[name] then
+      lines[#lines + 1] = name .. ": " .. version[name]
+    end
+  end
+  for _, name in ipairs { "encoded", "young" } do
+    if version[name] then
+      lines[#lines + 1] = name .. ": yes"
+    end
+  end
+  return table.concat(lines, "\n") .. "\n"
+end
+
+local function parsed(note)
+  local values = {}
+  for name, value in note:gmatch "([%l_]+): ([^\n]*)\n" do
+    if not text.is_field_value(value) then
+      return {}
+    end
+    values[name] = value
+  end
+  return values
+end
+
+-- What the part holds of which version, as `reader.new` wants it; nil when it is of no use.
+function Draft:recall()
+  local size = self.part:size()
+  local note = parsed(size > 0 and partfile.read(self.note, LONGEST_NOTE) or "")
+  local whole = note.size and math.tointeger(tonumber(note.size))
+  if note.resource ~= self.resource or not note.validator or (whole and size > whole) then
+    return nil
+  end
+  -- Of a part that is complete the last byte is asked for again, so that there is something that
+  -- the gateway can answer with what it has now.
+  local position = size == whole and size - 1 or size
+  if position == 0 then
+    return nil
+  end
+  return {
+    position = position,
+    version = {
+      validator = note.validator,
+      etag = note.etag,
+      last_modified = note.last_modified,
+      size = whole,
+      encoded = note.encoded ~= nil,
+      young = note.young ~= nil,
+    },
+  }
+end
+
+-- Sees to it that the part is as long as the reader thinks and that the note tells its version.
+-- Returns true, or nil, message, errno name.
+function Draft:prepare(reader, known)
+  local part = self.part
+  if part:size() > reader.position then
+    local ok, message, errno = part:truncate(reader.position)
+    if not ok then
+      return nil, message, errno
+    end
+  end
+  if not self.note or (known and reader.position > 0) then
+    return true
+  end
+  local version = reader.version
+  if not version.validator or reader.is_fixed then
+    self.is_kept = false
+    return partfile.remove(self.note)
+  end
+  local ok, message, errno = partfile.write_atomic(self.note, note_of(self.resource, version))
+  if not ok then
+    return nil, message, errno
+  end
+  self.is_kept = true
+  part:keep() -- whatever becomes of this Lua state
+  return true
+end
+
+-- Returns a draft, or nil, message, errno name.
+local function open_draft(target, resource)
+  if not resource then
+    local part, message, errno = partfile.create(target)
+    return part and setmetatable({ part = part }, Draft), message, errno
+  end
+  local part, message, errno = partfile.resume(target)
+  if not part then
+    return nil, message, errno
+  end
+  return setmetatable({
+    part = part:keep(),
+    note = part:path() .. ".note",
+    resource = fingerprint(resource),
+    is_kept = true,
+  }, Draft)
+end
+
+-- ── saving ──────────────────────────────────────────────────────────────────────────────────────
+
+--- Saves what `source` brings as `path`. `source` has name (of the file), where (the call, for
+--- messages), resource (its URL) and open(known) -> reader, or nil and an error. `o` are checked
+--- options: overwrite (true), resume (false), progress.
+--- Returns the path of the file, or nil and an error, of kind "file" for what went wrong here.
+function download.save(source, path, o)
+  local target = target_of(path, source.name)
+  if partfile.is_directory(target) then
+    return nil, failed(source, target, target .. ": is a directory", "EISDIR")
+  elseif partfile.is_special(target) then
+    local message =
+      ": is a device or a pipe, which a download would replace; write its chunks there"
+    return nil, failed(source, target, target .. message, "EINVAL")
+  elseif o.overwrite == false and partfile.exists(target) then
+    return nil, failed(source, target, target .. ": exists, and overwrite is false", "EEXIST")
+  end
+  local opened, message, errno = open_draft(target, o.resume and source.resource)
+  if not opened then
+    return nil, failed(source, target, message, errno)
+  end
+  local draft <close> = opened
+  local part = draft.part
+  local known = draft.note and draft:recall()
+  local reporter <close> = progress.start(o.progress, "file", source.name)
+  local reader, err = source.open(known)
+  if not reader then
+    return nil, err
+  end
+  draft.reader = reader
+  local ok
+  ok, message, errno = draft:prepare(reader, known)
+  if not ok then
+    return nil, failed(source, target, message, errno)
+  end
+  reporter:update(part:size(), reader.size)
+  while true do
+    local chunk
+    chunk, err = reader:read(reader.plan.stream)
+    if err then
+      return nil, err
+    elseif not chunk then
+      break
+    end
+    ok, message, errno = part:append(chunk)
+    if not ok then
+      return nil, failed(source, target, message, errno, part)
+    end
+    reporter:update(part:size(), reader.size)
+  end
+  ok, message, errno = part:commit(o.overwrite ~= false)
+  if not ok then
+    return nil, failed(source, target, message, errno)
+  end
+  draft.is_kept = false
+  reporter:finish(true)
+  return target
+end
+
+return download

@@ -1,0 +1,136 @@
+-- Header fields: looked up in any case, merged by precedence, checked before they travel.
+--
+-- A response's headers are a table of lower-case names with a lookup that ignores case. A request's
+-- headers are a plain table of lower-case names until the transport writes them out; false stands
+-- for one that must not be sent.
+
+local core = require "qhub.core"
+local usage_error = require("qhub.error").usage
+local show = require "qhub.text"
+
+local text = core.text
+
+local headers = {}
+
+local Response = { __name = "qhub.Headers" }
+
+function Response.__index(fields, name)
+  if type(name) == "string" then
+    return rawget(fields, name:lower())
+  end
+end
+
+--- Marks `fields` (lower-case names to strings) as a response's headers and returns it.
+function headers.response(fields)
+  return setmetatable(fields, Response)
+end
+
+--- The same for headers of unknown spelling, as another HTTP stack may give them. A list of values
+--- is joined as RFC 9110 5.3 does it.
+function headers.foreign(fields)
+  local result = {}
+  for name, value in pairs(fields or {}) do
+    if type(value) == "table" then
+      value = table.concat(value, ", ")
+    end
+    if type(name) == "string" then
+      result[name:lower()] = tostring(value)
+    end
+  end
+  return headers.response(result)
+end
+
+-- What the framing of a request rests on is not the program's to set.
+local OWNED = { ["content-length"] = true, ["transfer-encoding"] = true }
+
+--- Checks the `headers` option `given` of `where` and returns it with lower-case names: strings, or
+--- false for a header to be removed. Raises a usage error.
+function headers.checked(given, where)
+  if type(given) ~= "table" then
+    usage_error("%s: headers must be a table of names to values, got %s", where, show.value(given))
+  end
+  local result = {}
+  for name, value in pairs(given) do
+    if type(name) ~= "string" or not text.is_token(name) then
+      usage_error(
+        "%s: %s is not a header name, which is like X-Request-Id",
+        where,
+        show.value(name)
+      )
+    end
+    local lower = name:lower()
+    if OWNED[lower] then
+      usage_error("%s: the header %s is set by qhub itself; leave it out", where, name)
+    end
+    if result[lower] ~= nil then
+      usage_error("%s: the header %s is given twice, in two spellings", where, name)
+    end
+    if value == false then
+      result[lower] = false
+    elseif type(value) == "string" or type(value) == "number" then
+      value = tostring(value)
+      -- The value may be a credential: name the header, never what it holds.
+      if not text.is_field_value(value) then
+        usage_error(
+          "%s: the value of the header %s has control characters (a line break at its end?)",
+          where,
+          name
+        )
+      end
+      result[lower] = value
+    else
+      usage_error(
+        "%s: the header %s must be a string, a number, or false to remove it, got %s",
+        where,
+        name,
+        type(value)
+      )
+    end
+  end
+  return result
+end
+
+-- What the engine adds by itself: a false stays, to tell it not to.
+local ADDED = { ["accept-encoding"] = true }
+
+--- A new table: `base` with `over` laid over it; false removes.
+function headers.merged(base, over)
+  local result = {}
+  for name, value in pairs(base) do
+    result[name] = value
+  end
+  for name, value in pairs(over or {}) do
+    if not value and not ADDED[name] then
+      value = nil
+    end
+    result[name] = value
+  end
+  return result
+end
+
+-- Spelled as people expect to see them on the wire; it grows only by the program's own names.
+local spelled = setmetatable({}, {
+  __index = function(cache, name)
+    local text_case = name:gsub("%f[%w]%l", string.upper)
+    cache[name] = text_case
+    return text_case
+  end,
+})
+
+--- `fields` as the lines that the engine sends ("Name: value").
+function headers.lines(fields)
+  local lines, count = {}, 0
+  for name, value in pairs(fields) do
+    count = count + 1
+    if value == false then
+      lines[count] = spelled[name] .. ":"
+    elseif value == "" then -- libcurl sends a header without a value only with a semicolon
+      lines[count] = spelled[name] .. ";"
+    else
+      lines[count] = spelled[name] .. ": " .. value
+    end
+  end
+  return lines
+end
+
+return headers

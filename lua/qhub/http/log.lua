@@ -1,0 +1,80 @@
+-- The `logging` option: which events reach the program's logger, and what is never in them.
+--
+-- Silent unless asked for. A disabled log is nil, so that a call that logs nothing pays nothing.
+
+local core = require "qhub.core"
+local options = require "qhub.options"
+local show = require "qhub.text"
+
+local log = {}
+
+local RANK = { debug = 1, info = 2, warn = 3, error = 4 }
+
+local checkers = {
+  level = options.check.one_of("debug", "info", "warn", "error"),
+  logger = options.check.callable,
+  silent = options.check.boolean,
+}
+
+local function to_stderr(level, message, fields)
+  local parts = {}
+  for _, name in ipairs { "method", "url", "status", "attempt", "seconds", "delay", "error" } do
+    local value = fields[name]
+    if value ~= nil then
+      local text = math.type(value) == "float" and ("%.3f"):format(value) or tostring(value)
+      parts[#parts + 1] = name .. "=" .. text
+    end
+  end
+  core.system.write(
+    2,
+    ("qhub %-5s %s %s\n"):format(level, message, show.line(table.concat(parts, " "), 2000))
+  )
+end
+
+--- A log for the checked or unchecked `logging` option `given`, or nil when it is silent.
+--- Raises a usage error.
+function log.new(given, where)
+  if given == nil then
+    return nil
+  end
+  local checked = options.checked(given, checkers, where)
+  if checked.silent or (not checked.level and not checked.logger) then
+    return nil
+  end
+  return { rank = RANK[checked.level or "info"], logger = checked.logger or to_stderr }
+end
+
+--- True when an event of `level` reaches the logger of `self` (a log, or nil).
+function log.wants(self, level)
+  return self and RANK[level] >= self.rank
+end
+
+-- Header fields as they may be shown. Some hold URLs: Location, Link, Refresh, ...
+local function visible_headers(fields, secret)
+  local result = {}
+  for name, value in pairs(fields) do
+    result[name] = show.is_secret_name(name) and "REDACTED"
+      or show.urls(show.without(value, secret))
+  end
+  return result
+end
+
+--- Tells the logger of `self` one event. `secret` (see show.without) is blanked wherever it shows
+--- in the fields. The logger's own errors propagate.
+function log.event(self, level, message, fields, secret)
+  if not log.wants(self, level) then
+    return
+  end
+  for name, value in pairs(fields) do
+    if name == "url" then
+      fields.url = show.url(show.without(value, secret))
+    elseif name == "headers" then
+      fields.headers = visible_headers(value, secret)
+    elseif type(value) == "string" then
+      fields[name] = show.remote(value, secret, 1000)
+    end
+  end
+  self.logger(level, message, fields)
+end
+
+return log

@@ -1,0 +1,167 @@
+-- The methods of executions. The userdata itself (fields, pairs, ==, tostring) is C; what a method
+-- does is decided here, by way of the client that the execution came from.
+
+local client_module = require "qhub.hub.client"
+local core = require "qhub.core"
+local download = require "qhub.files.download"
+local errors = require "qhub.error"
+local follow = require "qhub.polling.follow_logs"
+local loop = require "qhub.tasks.loop"
+local usage_error = require("qhub.error").usage
+local operations = require "qhub.hub.operations"
+local options = require "qhub.options"
+local polling = require "qhub.polling.wait"
+local reader = require "qhub.files.stream"
+local result = require "qhub.hub.result"
+local show = require "qhub.text"
+
+local owner_of = core.execution.owner
+
+local methods = core.execution.methods
+
+local TERMINAL = { SUCCEEDED = true, FAILED = true, CANCELLED = true }
+
+local function check_execution(value, method)
+  if not core.execution.is(value) then
+    usage_error(
+      "execution:%s: call it with a colon, on an execution, not on %s",
+      method,
+      show.value(value)
+    )
+  end
+end
+
+-- The client and the id of `self`; raises when it is no execution or has no id to ask by.
+local function target(self, method)
+  check_execution(self, method)
+  local id = self.id
+  if type(id) ~= "string" then
+    usage_error("execution:%s: the gateway gave this execution no id", method)
+  end
+  return owner_of(self), id
+end
+
+--- Fetches the status, updates in place and returns the execution; or nil and an error.
+function methods:refresh(given)
+  local client, id = target(self, "refresh")
+  local latest, err = client:get_status(id, given)
+  if not latest then
+    return nil, err
+  end
+  core.execution.update(self, latest.raw)
+  return self
+end
+
+--- True for SUCCEEDED, FAILED and CANCELLED.
+function methods:is_terminal()
+  check_execution(self, "is_terminal")
+  return TERMINAL[self.status] == true
+end
+
+--- Polls until the execution is terminal; returns it whatever its end, or nil and an error.
+function methods:wait(given)
+  local client = target(self, "wait")
+  return polling.wait(client, self, polling.checked(given, "wait"))
+end
+
+--- The result; that of an execution known to have SUCCEEDED is waited for through a 404.
+function methods:result(given)
+  local client, id = target(self, "result")
+  if self.status ~= "SUCCEEDED" then
+    return client:get_result(id, given)
+  end
+  local started, request, deadline = loop.now(), given, nil
+  local function look()
+    if deadline then
+      request.total_timeout = math.max(1e-3, deadline - loop.now())
+    end
+    return client:get_result(id, request)
+  end
+  local function sleep(delay)
+    local due = loop.now() + delay
+    local total_timeout = given and given.total_timeout or client.total_timeout_
+    if total_timeout and not deadline then
+      deadline, request = started + total_timeout, {}
+      for name, value in pairs(given or {}) do
+        request[name] = value
+      end
+    end
+    if deadline and due >= deadline then
+      return nil, "timeout"
+    end
+    if not loop.sleep_until(due, client) or client.closed_ then
+      return nil, "cancelled"
+    end
+    return true
+  end
+  local answer, err, reason = polling.through_404(look, sleep)
+  if reason == "cancelled" then
+    local message = "result: cancelled while waiting for it"
+    err = errors.new { kind = "cancelled", message = message, execution = self, cause = err }
+  end
+  if answer == nil then
+    return nil, err
+  end
+  return answer
+end
+
+--- The names of the result files.
+function methods:result_files(given)
+  target(self, "result_files")
+  local answer, err = self:result(given)
+  if answer == nil then
+    return nil, err
+  end
+  return core.json.array(result.file_names(answer))
+end
+
+--- The file `name` as an iterator over chunks; or nil and an error.
+function methods:result_file(name, given)
+  local client, id = target(self, "result_file")
+  return client:get_result_file(id, name, given)
+end
+
+-- A download asks as `get_result_file` does, and takes its own options beside those.
+local DOWNLOAD = {}
+for name, value in pairs(operations.get_result_file) do
+  DOWNLOAD[name] = value
+end
+DOWNLOAD.name = "download"
+DOWNLOAD.options = options.extended(DOWNLOAD.options, download.checkers)
+
+--- Saves the file `name` as `path`; returns the path, or nil and an error. For options see
+--- download.lua; those of a request are taken too.
+function methods:download(name, path, given)
+  local client, id = target(self, "download")
+  local checked = download.checked(path, given, DOWNLOAD.name, DOWNLOAD.options)
+  local plan = client_module.plan(client, DOWNLOAD, id, name, given)
+  return download.save({
+    name = name,
+    where = DOWNLOAD.name,
+    resource = plan.url,
+    open = function(known)
+      return reader.new(client, plan, known)
+    end,
+  }, path, checked)
+end
+
+--- The log entries so far, oldest first; or nil and an error.
+function methods:logs(given)
+  local client, id = target(self, "logs")
+  return client:get_logs(id, given)
+end
+
+--- An iterator over the log entries as they appear, until the execution is terminal; see
+-- follow.lua.
+function methods:follow_logs(given)
+  local client = target(self, "follow_logs")
+  return follow.logs(client, self, given)
+end
+
+--- Asks for the cancellation of the run; true, or nil and an error.
+function methods:cancel(given)
+  local client, id = target(self, "cancel")
+  return client:cancel_execution(id, given)
+end
+
+return methods

@@ -1,0 +1,62 @@
+-- The options that every operation takes: what one request may be given besides its arguments.
+
+local core = require "qhub.core"
+local headers = require "qhub.http.headers"
+local usage_error = require("qhub.error").usage
+local options = require "qhub.options"
+local show = require "qhub.text"
+
+local check, text = options.check, core.text
+
+local function check_headers(value, _, where)
+  return headers.checked(value, where)
+end
+
+local function query_value(value, name, where)
+  if type(value) == "string" then
+    return text.encode_segment(value)
+  elseif type(value) == "boolean" then
+    return tostring(value)
+  elseif math.type(value) and value - value == 0 then
+    return text.encode_segment(core.json.encode(value)) -- every digit of a float
+  end
+  usage_error(
+    "%s: query.%s must be a string, a finite number, a boolean or a list of these, got %s",
+    where,
+    show.line(name, 60),
+    show.value(value)
+  )
+end
+
+-- The query as text, names sorted so that the same query is the same URL.
+local function check_query(value, _, where)
+  check.table(value, "query", where)
+  local names = {}
+  for name in pairs(value) do
+    if type(name) ~= "string" or name == "" then
+      usage_error("%s: a query's names are strings, got %s", where, show.value(name))
+    end
+    names[#names + 1] = name
+  end
+  table.sort(names)
+  local parts = {}
+  for _, name in ipairs(names) do
+    local values = value[name]
+    for _, item in ipairs(type(values) == "table" and values or { values }) do
+      parts[#parts + 1] = text.encode_segment(name) .. "=" .. query_value(item, name, where)
+    end
+  end
+  return table.concat(parts, "&")
+end
+
+return {
+  --- Checkers of the options that every operation takes (see options.lua).
+  checkers = {
+    timeout = check.seconds,
+    total_timeout = check.seconds,
+    max_retries = check.count,
+    headers = check_headers,
+    query = check_query,
+    on_response = check.callable,
+  },
+}

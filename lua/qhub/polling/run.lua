@@ -1,0 +1,147 @@
+-- `client:run`: start, wait and result in one call, under one timeout.
+--
+-- After the start there is a run that costs money, so every error from then on carries the
+-- execution: the program can go on with it. A run that ended otherwise than SUCCEEDED is an error
+-- of kind "execution" that brings along what can be had of its result and its log; trouble in
+-- fetching these never hides how the run ended.
+
+local core = require "qhub.core"
+local errors = require "qhub.error"
+local operations = require "qhub.hub.operations"
+local options = require "qhub.options"
+local polling = require "qhub.polling.wait"
+local show = require "qhub.text"
+
+local run = {}
+
+local UNSUCCESSFUL = { FAILED = true, CANCELLED = true }
+-- Most seconds for each of result and log of a run that did not succeed.
+local AFTERMATH = 30
+-- How many log entries the message of an error shows.
+local SHOWN = 3
+
+local function check_start(value, name, where)
+  options.checked(value, operations.start_execution.options, where .. "." .. name)
+  return value -- as given: the start checks and encodes it itself
+end
+
+local checkers = options.extended(polling.checkers, { start = check_start })
+
+local function copy(given)
+  local result = {}
+  for name, value in pairs(given or {}) do
+    result[name] = value
+  end
+  return result
+end
+
+-- The last errors of the log; the last entry of any severity when it holds none.
+local function last_words(logs, secret)
+  local words = {}
+  for index = #logs, 1, -1 do
+    local entry = logs[index]
+    if #words < SHOWN and entry.severity == "ERROR" and type(entry.message) == "string" then
+      table.insert(words, 1, show.remote(entry.message, secret))
+    end
+  end
+  local last = logs[#logs]
+  if #words == 0 and last and type(last.message) == "string" then
+    words[1] = show.remote(last.message, secret)
+  end
+  return table.concat(words, "; ")
+end
+
+-- What services write into the result of a run that failed, when they do.
+local function reason_in(result, secret)
+  for _, name in ipairs { "error", "message", "reason", "detail" } do
+    local value = type(result) == "table" and rawget(result, name)
+    if type(value) == "string" and value ~= "" then
+      return show.remote(value, secret)
+    end
+  end
+  return ""
+end
+
+-- The error of a run that ended FAILED or CANCELLED.
+local function unsuccessful(client, execution, pace, result)
+  local function options_for_one()
+    local request = copy(pace:request())
+    request.total_timeout = math.min(request.total_timeout or AFTERMATH, AFTERMATH)
+    return request
+  end
+  if result == nil and not client.closed_ then
+    result = client:get_result(execution.id, options_for_one())
+  end
+  local logs = not client.closed_ and client:get_logs(execution.id, options_for_one()) or nil
+  local said = last_words(logs or {}, client.secrets_)
+  if said == "" then
+    said = reason_in(result, client.secrets_)
+  end
+  local status = execution.status
+  local ending = status == "CANCELLED" and "was cancelled" or "ended as " .. status
+  local message = ("run: %s %s"):format(show.value(execution.id), ending)
+  if said ~= "" then
+    message = message .. ": " .. said
+  end
+  return errors.new {
+    kind = "execution",
+    message = show.without(message, client.secrets_),
+    execution = execution,
+    result = result,
+    logs = logs,
+  }
+end
+
+-- The status that the result itself tells, or nil.
+local function embedded_execution(result)
+  local embedded = type(result) == "table" and rawget(result, "_embedded")
+  local status = type(embedded) == "table" and embedded.status
+  return core.execution.is(status) and status or nil
+end
+
+--- Starts a run with `body`, waits for its end and returns its result; or nil and an error.
+function run.run(client, body, given)
+  local o = polling.checked(given, "run", checkers)
+  local pace = polling.pace(client, o)
+  local start = copy(o.start)
+  if o.timeout then
+    local total_timeout = start.total_timeout or client.total_timeout_ or o.timeout
+    start.total_timeout = math.min(total_timeout, o.timeout)
+  end
+  local execution, err = client:start_execution(body, start)
+  if not execution then
+    return nil, err
+  end
+  local ok
+  ok, err = polling.wait(client, execution, o, pace, true)
+  if not ok then
+    return nil, err
+  end
+  if UNSUCCESSFUL[execution.status] then
+    return nil, unsuccessful(client, execution, pace)
+  end
+  local result, failure, reason = polling.through_404(function()
+    return client:get_result(execution.id, pace:request())
+  end, function(delay)
+    return pace:sleep(delay)
+  end)
+  if result == nil then
+    if not reason and pace:is_over() and polling.is_transient(failure) then
+      reason = "timeout"
+    end
+    if reason then
+      local state = show.value(execution.id) .. " has SUCCEEDED, but its result is not there"
+      return nil, pace:ended(reason, execution, state, failure)
+    end
+    failure.execution = execution
+    return nil, failure
+  end
+  local embedded = embedded_execution(result)
+  if embedded and UNSUCCESSFUL[embedded.status] then
+    polling.absorb(execution, embedded.raw, true)
+    return nil, unsuccessful(client, execution, pace, result)
+  end
+  return result
+end
+
+return run

@@ -1,0 +1,397 @@
+-- `client:wait_all`: waits for many executions at the price of few.
+--
+-- One look is one request for the list of executions; only those that the list does not name are
+-- asked for one by one, a few at once where that is possible (several.lua). Where there is no list
+-- to be had (refused, not a list, failing again and again, or naming none of ours) all are asked
+-- for one by one, and the list is tried again only rarely.
+--
+-- What an item of the list says is merged into what is known: it may be sparser than a status, and
+-- older, so an end once seen stays. Now and then one execution is asked for by itself, so that a
+-- list which lags behind for long is found out.
+--
+-- What is fatal to one is fatal to all: a program learns of it now and not hours later, and what
+-- was seen stays in the executions, so that waiting for the rest is another call.
+
+local core = require "qhub.core"
+local loop = require "qhub.tasks.loop"
+local usage_error = require("qhub.error").usage
+local polling = require "qhub.polling.wait"
+local several = require "qhub.tasks.parallel"
+local show = require "qhub.text"
+
+local wait_all = {}
+
+local WHERE = "wait_all"
+-- Seconds until a list that was of no use is asked for again: doubling, and at once the most after
+-- a refusal.
+local FIRST_REST, LONGEST_REST = 15, 300
+-- A list that fails so often in a row for reasons that may pass is given up for the time being.
+local LIST_FAILURES = 2
+-- So many lists must miss an execution before it is asked for by itself: a list may trail a start.
+local MISSES = 2
+-- Few executions in a very long list: asking for each is less work for everybody than the list.
+local FEW, LONG = 4, 1000
+-- Seconds between comparisons of the list with a status.
+local PROBE_EVERY = 60
+-- So many single requests that fail in a row end a look: the gateway is in trouble, not the run.
+local FAILURES_IN_A_ROW = 3
+
+-- ── slots: one for each id ──────────────────────────────────────────────────────────────────────
+
+local function check(client, executions)
+  if type(executions) ~= "table" then
+    usage_error("%s: a list of executions is needed, got %s", WHERE, show.value(executions))
+  elseif client.closed_ then
+    usage_error("%s: the client is closed", WHERE)
+  end
+  for index = 1, #executions do
+    local execution = executions[index]
+    if not core.execution.is(execution) then
+      usage_error("%s: item %d is %s, not an execution", WHERE, index, show.value(execution))
+    elseif core.execution.owner(execution) ~= client then
+      usage_error("%s: item %d is an execution of another client", WHERE, index)
+    elseif type(execution.id) ~= "string" then
+      usage_error("%s: the gateway gave item %d no id", WHERE, index)
+    end
+  end
+end
+
+-- The slots of `executions`, in their order and by id. A slot has `tellers`: for each object that
+-- stands for this id, nearly always one.
+local function slots_of(executions, o)
+  local slots, by_id, taken = {}, {}, {}
+  for _, execution in ipairs(executions) do
+    local id = execution.id
+    local slot = by_id[id]
+    if not slot then
+      slot = { id = id, tellers = {}, misses = 0, is_seen = false, is_known = false }
+      by_id[id] = slot
+      slots[#slots + 1] = slot
+    end
+    if not taken[execution] then
+      taken[execution] = true
+      slot.is_known = slot.is_known or execution.status ~= nil
+      table.insert(slot.tellers, polling.teller(o, execution))
+    end
+  end
+  return slots, by_id
+end
+
+local function first_of(slot)
+  return slot.tellers[1].execution
+end
+
+local function absorb(slot, raw, is_sparse)
+  slot.is_seen = true
+  for index, teller in ipairs(slot.tellers) do
+    local own = raw
+    if index > 1 then -- no two executions share a table
+      own = {}
+      for name, value in pairs(raw) do
+        own[name] = value
+      end
+    end
+    polling.absorb(teller.execution, own, is_sparse)
+  end
+end
+
+local function tell(slot)
+  for _, teller in ipairs(slot.tellers) do
+    teller:tell()
+  end
+end
+
+-- The slots that are not at their end. An end that only one of the objects of an id has seen (there
+-- may be other waits, in other tasks) is shared with the others.
+local function unfinished(slots)
+  local rest = {}
+  for _, slot in ipairs(slots) do
+    local is_finished = false
+    for _, teller in ipairs(slot.tellers) do
+      if teller.execution:is_terminal() then
+        is_finished = true
+        if slot.tellers[2] then
+          absorb(slot, teller.execution.raw, true)
+        end
+        break
+      end
+    end
+    if not is_finished then
+      rest[#rest + 1] = slot
+    end
+  end
+  return rest
+end
+
+-- ── the list ────────────────────────────────────────────────────────────────────────────────────
+
+local function wants_list(state, count)
+  if loop.now() < math.max(state.no_list_until, state.client.no_list_until_ or 0) then
+    return false
+  end
+  if state.only_list then
+    return true
+  end
+  return count > 1 and not (count <= FEW and state.listed and state.listed > LONG * count)
+end
+
+local function rest_from_list(state)
+  state.no_list_until = loop.now() + state.list_rest
+  state.list_rest = math.min(2 * state.list_rest, LONGEST_REST)
+end
+
+-- After a list that failed: true when the executions shall be asked for singly, false when `err`
+-- has to be waited out or ends the wait.
+local function does_without(state, err)
+  if polling.is_transient(err) then
+    state.list_failures = state.list_failures + 1
+    if err.status_code == 429 or err.retry_after or state.list_failures < LIST_FAILURES then
+      return false
+    end
+    rest_from_list(state)
+    return true
+  elseif err.kind == "decode" or (err.kind == "api" and err.status_code ~= 401) then
+    -- So it will be for the other waits of this client.
+    state.client.no_list_until_ = loop.now() + LONGEST_REST
+    return true
+  end
+  return false
+end
+
+-- Adds to `singly` some that the list names as running, when it is time to compare.
+local function add_probes(state, slots, singly)
+  if loop.now() < state.probe_at then
+    return
+  end
+  local count = 0
+  for _, slot in ipairs(slots) do
+    if count < state.probes and slot.misses == 0 and not first_of(slot):is_terminal() then
+      count = count + 1
+      slot.is_probe = true
+      singly[#singly + 1] = slot
+    end
+  end
+end
+
+-- An end that the list did not show makes the next look ask for twice as many by themselves.
+local function compare(state, singly)
+  local is_probed, is_behind = false, false
+  for _, slot in ipairs(singly) do
+    if slot.is_probe then
+      slot.is_probe = nil
+      is_probed = true
+      is_behind = is_behind or first_of(slot):is_terminal()
+    end
+  end
+  if is_behind then
+    state.probes = 2 * state.probes
+  elseif is_probed then
+    state.probes, state.probe_at = 1, loop.now() + PROBE_EVERY
+  end
+end
+
+-- Asks for the list. Returns the slots that have to be asked for singly, or nil and an error.
+local function look_at_list(state, slots)
+  local list, err = state.client:get_service_executions(state.pace:request())
+  if not list then
+    if does_without(state, err) then
+      return slots
+    end
+    return nil, err
+  end
+  state.list_failures, state.listed = 0, #list
+  local poll, found = state.pace.poll, 0
+  for _, item in ipairs(list) do
+    local slot = item.id and state.by_id[item.id]
+    -- Of duplicates the first counts. An item without a status does not help.
+    if slot and slot.listed_at ~= poll and item.status ~= nil then
+      slot.listed_at, slot.misses, slot.is_listed = poll, 0, true
+      found = found + 1
+      absorb(slot, item.raw, true)
+    end
+  end
+  local singly = {}
+  for _, slot in ipairs(slots) do
+    if slot.listed_at ~= poll then
+      slot.misses, slot.is_listed = slot.misses + 1, false
+      if slot.misses >= MISSES or not slot.is_known then
+        singly[#singly + 1] = slot
+      end
+    end
+  end
+  if found > 0 then
+    state.list_rest = FIRST_REST
+  elseif #singly == #slots then
+    rest_from_list(state)
+  end
+  add_probes(state, slots, singly)
+  return singly
+end
+
+-- ── one by one ──────────────────────────────────────────────────────────────────────────────────
+
+-- Takes what a single request brought. Returns true when no more should be asked in this look.
+local function take(state, round, slot, latest, err)
+  if latest then
+    round.failures, round.is_answered = 0, true
+    absorb(slot, latest.raw)
+    tell(slot)
+    return false
+  elseif slot.is_listed and polling.is_missing(err) then
+    state.only_list, slot.is_listed = true, false -- until the list, which is asked now, names it
+    return false
+  elseif
+    slot.is_known
+    and not slot.is_seen
+    and polling.is_missing(err)
+    and state.pace:is_early()
+  then
+    return false
+  end
+  round.trouble, round.slot = err, slot
+  round.is_fatal = not polling.is_transient(err)
+  round.failures = round.failures + 1
+  return round.is_fatal
+    or round.failures >= FAILURES_IN_A_ROW
+    or err.status_code == 429
+    or err.retry_after ~= nil
+end
+
+-- Those that the last look did not get to come first.
+local function in_turn(slots, poll)
+  local first, later = {}, {}
+  for _, slot in ipairs(slots) do
+    table.insert(slot.asked_at == poll - 1 and later or first, slot)
+  end
+  table.move(later, 1, #later, #first + 1, first)
+  return first
+end
+
+local function look_singly(state, slots)
+  local client, pace = state.client, state.pace
+  local round = { failures = 0 }
+  local ok = several.each(in_turn(slots, pace.poll), function(slot)
+    slot.asked_at = pace.poll
+    return client:get_status(slot.id, pace:request())
+  end, function(slot, latest, err)
+    return take(state, round, slot, latest, err)
+  end, function()
+    return pace:is_over() or client.closed_
+  end)
+  round.is_cancelled = not ok
+  return round
+end
+
+-- ── all ─────────────────────────────────────────────────────────────────────────────────────────
+
+-- `err` as the error of the whole: with what is pending, and the execution that is in trouble.
+local function failed(state, err, slot)
+  err.pending = {}
+  for index, unfinished_slot in ipairs(unfinished(state.slots)) do
+    err.pending[index] = first_of(unfinished_slot)
+  end
+  err.execution = slot and first_of(slot) or err.pending[1]
+  return err
+end
+
+local function ended(state, reason)
+  local rest = unfinished(state.slots)
+  local first = first_of(rest[1])
+  local form = "%d of %d executions are not finished, the first of them, %s,"
+  local text = form:format(#rest, #state.slots, polling.describe(first))
+  return failed(state, state.pace:ended(reason, first, text))
+end
+
+-- One look at all that is unfinished. Returns true, or nil and the error that ends the wait.
+local function look(state, slots)
+  local singly = slots
+  if wants_list(state, #slots) then
+    local err
+    singly, err = look_at_list(state, slots)
+    for _, slot in ipairs(slots) do
+      tell(slot)
+    end
+    if not singly then
+      if state.pace:note(err) then
+        return true
+      end
+      return nil, failed(state, err)
+    end
+  end
+  local round = singly[1] and look_singly(state, singly) or {}
+  if round.is_cancelled then
+    return nil, ended(state, "cancelled")
+  elseif round.is_fatal then
+    return nil, failed(state, round.trouble, round.slot)
+  end
+  compare(state, singly)
+  local trouble = round.trouble
+  local is_bad = trouble and (trouble.retry_after or not round.is_answered)
+  state.pace:note(is_bad and trouble or nil)
+  return true
+end
+
+--- Polls until all of `executions` (of `client`) are terminal; returns that list, or nil and an
+-- error with `pending` (the executions that are not) and `execution` (the one in trouble, else the
+-- first pending).
+function wait_all.wait_all(client, executions, given)
+  local o = polling.checked(given, WHERE)
+  check(client, executions)
+  local slots, by_id = slots_of(executions, o)
+  local _ <close> = setmetatable({}, {
+    __close = function()
+      for _, slot in ipairs(slots) do
+        for _, teller in ipairs(slot.tellers) do
+          teller:close()
+        end
+      end
+    end,
+  })
+  local rest = unfinished(slots)
+  for _, slot in ipairs(slots) do
+    tell(slot)
+  end
+  if not rest[1] then
+    return executions
+  end
+  local pace = polling.pace(client, o)
+  local state = {
+    client = client,
+    slots = slots,
+    by_id = by_id,
+    pace = pace,
+    no_list_until = 0,
+    list_rest = FIRST_REST,
+    list_failures = 0,
+    listed = nil, -- items of the last list
+    only_list = false, -- a status was 404 for what the list names: ask for the list to the end
+    probes = 1,
+    probe_at = pace.started + PROBE_EVERY,
+  }
+  local tick = slots[1].tellers[1].reporter.tick
+    and function()
+      rest[1].tellers[1].reporter:tick()
+    end
+  repeat
+    local is_due, reason = pace:rest(tick)
+    rest = unfinished(rest) -- another task may have looked meanwhile
+    if rest[1] then
+      local ok, err
+      if is_due then
+        ok, err = look(state, rest)
+      else
+        err = ended(state, reason)
+      end
+      if not ok then
+        return nil, err
+      end
+      rest = unfinished(rest)
+    end
+  until not rest[1]
+  for _, slot in ipairs(slots) do
+    tell(slot)
+  end
+  return executions
+end
+
+return wait_all

@@ -1,0 +1,318 @@
+-- The execution userdata and objects whose class is written in Lua: qhub.core.execution and
+-- qhub.core.object.
+local core = require("qhub.core")
+
+local null = core.json.null
+
+describe("an execution", function()
+  local execution = core.execution
+  local methods = {}
+
+  before_each(function()
+    for name, method in pairs(execution.methods) do
+      methods[name] = method
+      execution.methods[name] = nil
+    end
+  end)
+
+  after_each(function()
+    for name in pairs(execution.methods) do
+      execution.methods[name] = nil
+    end
+    for name, method in pairs(methods) do
+      execution.methods[name] = method
+    end
+    methods = {}
+  end)
+
+  local answer = {
+    id = "02e0d85a",
+    createdAt = "2026-02-27 10:04:50",
+    startedAt = "2026-02-27 10:04:51",
+    endedAt = "2026-02-27 10:05:21",
+    status = "SUCCEEDED",
+    type = "MANAGED",
+    serviceId = "s",
+    serviceDefinitionId = "d",
+    applicationId = "a",
+    tags = { "x", "y" },
+    somethingNew = 7,
+  }
+
+  it("shows the members of the answer in snake_case", function()
+    local run = execution.new(answer, "owner")
+    assert.equal("02e0d85a", run.id)
+    assert.equal("2026-02-27 10:04:50", run.created_at)
+    assert.equal("2026-02-27 10:04:51", run.started_at)
+    assert.equal("2026-02-27 10:05:21", run.ended_at)
+    assert.equal("SUCCEEDED", run.status)
+    assert.equal("MANAGED", run.type)
+    assert.equal("s", run.service_id)
+    assert.equal("d", run.service_definition_id)
+    assert.equal("a", run.application_id)
+    assert.equal(answer.tags, run.tags)
+    assert.equal(answer, run.raw)
+  end)
+
+  it("accepts snake_case on the wire, and prefers camelCase", function()
+    assert.equal("s", execution.new({ created_at = "s" }).created_at)
+    assert.equal("c", execution.new({ created_at = "s", createdAt = "c" }).created_at)
+  end)
+
+  it("is nil for unknown, absent and null members", function()
+    local run = execution.new({ id = "x", somethingNew = 7, type = null })
+    assert.is_nil(run.somethingNew)
+    assert.is_nil(run.createdAt)
+    assert.is_nil(run.status)
+    assert.is_nil(run.type)
+    assert.is_nil(run[1])
+    assert.is_nil(run[{}])
+    assert.is_nil(run.methods)
+  end)
+
+  it("takes snake_case where camelCase is null", function()
+    assert.equal("s", execution.new({ createdAt = null, created_at = "s" }).created_at)
+    assert.is_nil(execution.new({ createdAt = null }).created_at)
+  end)
+
+  it("has a string as id, or none", function()
+    assert.equal("7", execution.new({ id = 7 }).id)
+    assert.equal("string", type(execution.new({ id = 7 }).id))
+    assert.is_nil(execution.new({}).id)
+    assert.is_nil(execution.new({ id = "" }).id)
+    assert.is_nil(execution.new({ id = {} }).id)
+    assert.is_nil(execution.new({ id = true }).id)
+  end)
+
+  it("does not change the answer by reading it", function()
+    local raw = { id = 7 }
+    local run = execution.new(raw)
+    assert.equal("7", run.id)
+    assert.equal("qhub.Execution 7", tostring(run))
+    assert.equal(7, raw.id)
+  end)
+
+  it("finds methods before fields, so that no server can hide one", function()
+    execution.methods.wait = function(self, more)
+      return self, more
+    end
+    execution.methods.status = function() end
+    local run = execution.new({ id = "x", wait = 1, status = "RUNNING" })
+    local self, more = run:wait(5)
+    assert.equal(run, self)
+    assert.equal(5, more)
+    assert.equal("function", type(run.status))
+  end)
+
+  it("is read-only", function()
+    local run = execution.new(answer)
+    for _, key in ipairs({ "id", "raw", "anything", 1 }) do
+      local ok, message = pcall(function()
+        run[key] = 1
+      end)
+      assert.is_false(ok)
+      assert.matches("execution_spec.lua:%d+: qhub.Execution is read%-only$", message)
+    end
+  end)
+
+  it("can be updated in place", function()
+    local run = execution.new({ id = "x", status = "PENDING" })
+    assert.equal(run, execution.update(run, { id = "x", status = "RUNNING" }))
+    assert.equal("RUNNING", run.status)
+    assert.error_matches(function()
+      execution.update(run, "text")
+    end, "table expected")
+  end)
+
+  it("remembers its owner, which need not be anything", function()
+    local owner = {}
+    assert.equal(owner, execution.owner(execution.new({}, owner)))
+    assert.is_nil(execution.owner(execution.new({})))
+  end)
+
+  it("keeps answer and owner alive, and lets both go with it", function()
+    local watched = setmetatable({}, { __mode = "v" })
+    -- functions of their own, for what a function has held may stay on its stack
+    local function fill()
+      local owner, raw = {}, {}
+      local run = execution.new(raw, owner)
+      owner.run = run -- a cycle through the user values
+      watched.owner, watched.raw, watched.run = owner, raw, run
+    end
+    local function check()
+      local run = watched.run
+      collectgarbage()
+      collectgarbage()
+      assert.is_true(rawequal(watched.owner, execution.owner(run)))
+      assert.is_true(rawequal(watched.raw, run.raw))
+    end
+    fill()
+    check()
+    collectgarbage()
+    collectgarbage()
+    assert.same({}, watched)
+  end)
+
+  it("shows id and status as text", function()
+    assert.equal("qhub.Execution 02e0d85a SUCCEEDED", tostring(execution.new(answer)))
+    assert.equal("qhub.Execution 7", tostring(execution.new({ id = 7 })))
+    assert.equal("qhub.Execution (no id) FAILED", tostring(execution.new({ status = "FAILED" })))
+    assert.equal("qhub.Execution (no id)", tostring(execution.new({ status = {} })))
+  end)
+
+  it("shows what a hostile server sent without control characters and within bounds", function()
+    local shown = tostring(execution.new({ id = "\27[2J\0\n\\\xff", status = ("S"):rep(1000000) }))
+    assert.is_nil(shown:find("[^\32-\126]"))
+    assert.truthy(#shown < 300)
+    assert.truthy(shown:find([[\x1b[2J\x00\x0a\\\xff SSS]], 1, true))
+    assert.truthy(shown:find("S...", 1, true))
+    for length = 115, 135 do
+      local bounded = tostring(execution.new({ id = ("\1"):rep(length) }))
+      assert.truthy(#bounded < 160)
+    end
+  end)
+
+  it("equals another one with the same id", function()
+    local one = execution.new({ id = "x", status = "PENDING" })
+    assert.is_true(one == execution.new({ id = "x" }))
+    assert.is_false(one == execution.new({ id = "y" }))
+    assert.is_true(execution.new({ id = 7 }) == execution.new({ id = "7" }))
+    assert.is_false(execution.new({}) == execution.new({}))
+    assert.is_false(one == io.stdout)
+    assert.is_false(one == "x")
+    local nameless = execution.new({})
+    assert.is_true(rawequal(nameless, nameless) and nameless == nameless)
+  end)
+
+  it("walks the present fields in a fixed order", function()
+    local names = {}
+    for name, value in pairs(execution.new(answer)) do
+      names[#names + 1] = name
+      assert.equal(execution.new(answer)[name], value)
+    end
+    assert.same({
+      "id",
+      "created_at",
+      "started_at",
+      "ended_at",
+      "status",
+      "type",
+      "service_id",
+      "service_definition_id",
+      "application_id",
+      "tags",
+    }, names)
+    local few = {}
+    for name, value in pairs(execution.new({ tags = 1, id = 7, status = null, other = 2 })) do
+      few[#few + 1] = name .. "=" .. tostring(value)
+    end
+    assert.same({ "id=7", "tags=1" }, few)
+    assert.is_nil((pairs(execution.new({}))(execution.new({}))))
+  end)
+
+  it("is known by type", function()
+    assert.is_true(execution.is(execution.new({})))
+    assert.is_false(execution.is({}))
+    assert.is_false(execution.is(nil))
+    assert.is_false(execution.is(io.stdout))
+    assert.equal("userdata", type(execution.new({})))
+    assert.equal("qhub.Execution", getmetatable(execution.new({})).__name)
+  end)
+
+  it("refuses the wrong things as arguments", function()
+    assert.error_matches(function()
+      execution.new("text")
+    end, "table expected")
+    for _, name in ipairs({ "owner", "update" }) do
+      assert.error_matches(function()
+        execution[name]({}, {})
+      end, "qhub.Execution expected, got table")
+    end
+    local meta = getmetatable(execution.new({}))
+    for _, name in ipairs({ "__index", "__tostring", "__pairs" }) do
+      assert.error_matches(function()
+        meta[name](io.stdout, "id")
+      end, "qhub.Execution expected, got FILE%*")
+    end
+  end)
+
+  it("gives its answer when it is written as JSON", function()
+    local run = execution.new({ id = "x" })
+    assert.equal('{"id":"x"}', core.json.encode(run))
+    assert.equal('[{"id":"x"}]', core.json.encode({ run }))
+  end)
+end)
+
+describe("an object", function()
+  local object = core.object
+  local class = { __name = "qhub.Thing" }
+  class.__index = {
+    get = function(self)
+      local state = object.state(self, class)
+      return state.value
+    end,
+  }
+
+  it("has the metatable and the state it was given", function()
+    local thing = object.new(class, { value = 5 })
+    assert.equal("userdata", type(thing))
+    assert.equal(class, getmetatable(thing))
+    assert.equal(5, thing:get())
+  end)
+
+  it("has a state of its own", function()
+    local one, two = object.new(class, { value = 1 }), object.new(class, { value = 2 })
+    assert.equal(1, one:get())
+    assert.equal(2, two:get())
+  end)
+
+  it("runs the __gc of its class", function()
+    local collected
+    local mortal = {
+      __gc = function(self)
+        collected = object.state(self, getmetatable(self)).value
+      end,
+    }
+    object.new(mortal, { value = "gone" })
+    collectgarbage()
+    collectgarbage()
+    assert.equal("gone", collected)
+  end)
+
+  it("names the method and blames the caller's line when it is called on something else", function()
+    local thing = object.new(class, { value = 5 })
+    local others = {
+      { 5, "number" },
+      { "text", "string" },
+      { io.stdout, "FILE%*" },
+      { setmetatable({}, class), "qhub.Thing" },
+      { object.new({ __name = "qhub.Other" }, {}), "qhub.Other" },
+      { null, "%a+" },
+    }
+    for _, other in ipairs(others) do
+      local ok, message = pcall(function()
+        local value = thing.get(other[1])
+        return value
+      end)
+      assert.is_false(ok)
+      assert.matches(
+        "execution_spec.lua:%d+: bad argument #1 to 'get' %(qhub.Thing expected, got "
+          .. other[2]
+          .. "%)$",
+        message
+      )
+    end
+  end)
+
+  it("refuses to be made of anything but two tables", function()
+    assert.error_matches(function()
+      object.new(class)
+    end, "bad argument #2")
+    assert.error_matches(function()
+      object.new(nil, {})
+    end, "bad argument #1")
+    assert.error_matches(function()
+      object.state(object.new(class, {}))
+    end, "bad argument #2")
+  end)
+end)

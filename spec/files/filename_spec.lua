@@ -1,0 +1,95 @@
+-- Names chosen by others, made safe.
+
+local filename = require "qhub.files.filename"
+
+local safe = filename.safe
+
+describe("a safe file name", function()
+  it("is the name itself when that is harmless", function()
+    for _, name in ipairs {
+      "result.bin",
+      "a b (1).tar.gz",
+      "größe-Ψ-結果.csv",
+      "console.log",
+      "common.txt",
+      "100%.txt",
+      "~x",
+    } do
+      assert.equal(name, safe(name))
+    end
+  end)
+
+  it("leads to no other folder", function()
+    assert.equal("x", safe "../../x")
+    assert.equal("etc_passwd", safe "/etc/passwd")
+    assert.equal("a_b.txt", safe "a/./../b.txt")
+    assert.equal("windows_x.dll", safe "..\\..\\windows\\x.dll")
+    assert.equal("C__x", safe "C:\\x")
+    assert.equal("folder", safe "folder/")
+  end)
+
+  it("is never empty", function()
+    for _, name in ipairs { "", ".", "..", "...", "/", "../..", "\\", " ", ". .", "./ ." } do
+      assert.equal("download", safe(name))
+    end
+  end)
+
+  it("has no control characters, zero bytes or what Windows refuses", function()
+    assert.equal("a_b_c_d", safe "a\0b\nc\127d")
+    assert.equal("a_b", safe "a\u{85}b")
+    assert.equal("__________", safe '<>:"|?*\27\r\t')
+  end)
+
+  it("shows as what it is", function()
+    assert.equal("invoice_fdp.exe", safe "invoice\u{202E}fdp.exe")
+    assert.equal("a_b_", safe "a\u{200B}b\u{FEFF}")
+  end)
+
+  it("is valid UTF-8", function()
+    assert.equal("a_b", safe "a\xFFb")
+    assert.equal("_", safe "\xC3")
+    assert.equal("ü__", safe "ü\xE2\x82")
+    assert.equal("__x", safe "\xC0\x80x")
+    for _ = 1, 200 do
+      local bytes = {}
+      for index = 1, math.random(1, 300) do
+        bytes[index] = string.char(math.random(0, 255))
+      end
+      local name = safe(table.concat(bytes))
+      assert.is_truthy(utf8.len(name))
+      assert.is_true(#name >= 1 and #name <= 255)
+      assert.is_nil(name:find "[%z\1-\31/\\]")
+      assert.equal(name, safe(name))
+    end
+  end)
+
+  it("is neither hidden nor an option, and has no blanks or dots at its ends", function()
+    assert.equal("_bashrc", safe ".bashrc")
+    assert.equal("_rf", safe "-rf")
+    assert.equal("a", safe "  a. . ")
+    assert.equal("_hidden", safe " .hidden")
+  end)
+
+  it("is no device on Windows", function()
+    for name, expected in pairs {
+      CON = "_CON",
+      nul = "_nul",
+      ["aux.txt"] = "_aux.txt",
+      ["Com1.tar.gz"] = "_Com1.tar.gz",
+      ["lpt¹"] = "_lpt¹",
+      ["prn .x"] = "_prn .x",
+    } do
+      assert.equal(expected, safe(name))
+    end
+  end)
+
+  it("has at most 255 bytes, keeps its extension, and is cut between characters", function()
+    assert.equal(("x"):rep(251) .. ".csv", safe(("x"):rep(400) .. ".csv"))
+    local name = safe(("ü"):rep(200) .. ".json")
+    assert.equal(("ü"):rep(125) .. ".json", name)
+    assert.equal(("y"):rep(255), safe(("y"):rep(256)))
+    assert.equal(255, #safe("a." .. ("z"):rep(300)))
+    assert.equal(("x"):rep(251) .. ".csv", safe(("x"):rep(251) .. " . . .csv"))
+    assert.is_true(#safe("CON." .. ("z"):rep(300)) <= 255)
+  end)
+end)

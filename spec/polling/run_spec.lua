@@ -1,0 +1,388 @@
+-- Start, wait and result in one call: what it asks, what it returns, what its errors bring along.
+
+local loop = require "qhub.tasks.loop"
+local qhub = require "qhub"
+local Double = require "spec.support.double"
+local gateway = require "spec.support.gateway"
+local on_time = require "spec.support.on_time"
+local virtual_time = require "spec.support.virtual_time"
+
+-- A transport double of a whole gateway: `answers` maps an operation to an answer, or to a list of
+-- them of which the last stays. Returns a client, and a function that counts the requests of an
+-- operation.
+local function playing(answers, options)
+  local counts = {}
+  local double = Double {
+    function(request)
+      local path = request.url:match "/v1(.*)$"
+      local operation = request.method == "POST" and "start"
+        or path:find "/result$" and "result"
+        or path:find "/log$" and "logs"
+        or request.method == "PUT" and "cancel"
+        or "status"
+      counts[operation] = (counts[operation] or 0) + 1
+      local answer = answers[operation]
+      if type(answer) == "table" and answer[1] then
+        answer = answer[math.min(counts[operation], #answer)]
+      end
+      return type(answer) == "function" and answer(request) or answer
+    end,
+  }
+  local o = { max_retries = 0 }
+  for name, value in pairs(options or {}) do
+    o[name] = value
+  end
+  return double:client(o), function(operation)
+    return counts[operation] or 0
+  end
+end
+
+local function ok(body)
+  return { status_code = 200, body = body }
+end
+local STARTED = { status_code = 201, body = '{"id":"e1","status":"PENDING"}' }
+local SUCCEEDED, FAILED = ok '{"id":"e1","status":"SUCCEEDED"}', ok '{"id":"e1","status":"FAILED"}'
+local RESULT = ok '{"energy":-1.5}'
+local MISSING = { status_code = 404 }
+
+describe("run", function()
+  local service, client
+  setup(function()
+    service = gateway.start()
+    client =
+      qhub.HubServiceClient { base_url = service.url, token = service.token, max_retries = 0 }
+  end)
+  before_each(function()
+    service:clear()
+  end)
+  teardown(function()
+    client:close()
+    service:stop()
+  end)
+
+  local function body(simulate)
+    return { input = { molecule = "H2" }, simulate = simulate }
+  end
+
+  it("starts once, waits, and returns the result and nothing else", function()
+    local seen = {}
+    local returned = table.pack(client:run(body { pending_ms = 20, running_ms = 30 }, {
+      interval = 0.02,
+      on_status = function(execution)
+        seen[#seen + 1] = execution.status
+      end,
+    }))
+    assert.equal(1, returned.n)
+    local result = returned[1]
+    assert.equal(-1.13727, result.energy)
+    assert.equal("SUCCEEDED", result.embedded.status.status)
+    assert.same({ "PENDING", "RUNNING", "SUCCEEDED" }, seen)
+    local operations = service:requests().operations
+    assert.equal(1, operations.start_execution)
+    assert.equal(1, operations.get_result)
+    assert.is_nil(operations.get_logs)
+  end)
+
+  it("waits for a result that trails the end", function()
+    local result = assert(
+      client:run(
+        body { pending_ms = 0, running_ms = 0, result_delay_ms = 300 },
+        { interval = 0.02 }
+      )
+    )
+    assert.is_number(result.energy)
+    assert.equal(2, service:requests().operations.get_result)
+  end)
+
+  it("takes a start that only tells a Location", function()
+    service:settings { start = "location" }
+    assert(client:run(body { pending_ms = 0, running_ms = 10 }, { interval = 0.02 }))
+  end)
+
+  it("returns an error of kind execution with result and logs when the run FAILED", function()
+    local result, err =
+      client:run(body { pending_ms = 0, running_ms = 20, outcome = "FAILED" }, { interval = 0.02 })
+    assert.is_nil(result)
+    assert.equal("execution", err.kind)
+    assert.equal("FAILED", err.execution.status)
+    assert.equal("FAILED", err.result.embedded.status.status)
+    assert.equal("ERROR", err.logs[#err.logs].severity)
+    assert.matches("backend rejected the job: calibration in progress", tostring(err), 1, true)
+  end)
+
+  it("returns one for a run that was CANCELLED", function()
+    local result, err = client:run(body { pending_ms = 0, running_ms = 60000 }, {
+      interval = 0.02,
+      on_status = function(execution)
+        if execution.status == "RUNNING" then
+          assert(execution:cancel())
+        end
+      end,
+    })
+    assert.is_nil(result)
+    assert.equal("execution", err.kind)
+    assert.equal("CANCELLED", err.execution.status)
+    assert.matches("was cancelled", err.message)
+  end)
+
+  it("does without the result and the logs of a failed run when they cannot be had", function()
+    for _, status in ipairs { 404, 500, 403 } do
+      for _, operation in ipairs { "get_logs", "get_result" } do
+        service:fault { match = { operation = operation }, fault = { status = status } }
+      end
+      local _, err =
+        client:run(body { pending_ms = 0, running_ms = 0, outcome = "FAILED" }, { interval = 0.02 })
+      assert.equal("execution", err.kind)
+      assert.equal("FAILED", err.execution.status)
+      assert.is_nil(err.result)
+      assert.is_nil(err.logs)
+    end
+  end)
+
+  it("bounds all of it by its timeout #timing", function()
+    local silent = { hang = "headers", seconds = 30 }
+    local quick = { pending_ms = 10, running_ms = 0 }
+    local cases = {
+      -- what hangs, how the run goes; kind and phase of the error, whether the run is known
+      { "start_execution", quick, "timeout", "total", false },
+      { "get_status", quick, "timeout", "wait", true },
+      { "get_result", quick, "timeout", "wait", true },
+      { nil, { running_ms = 60000 }, "timeout", "wait", true },
+      { nil, { pending_ms = 0, running_ms = 0, result_delay_ms = 60000 }, "timeout", "wait", true },
+      {
+        "get_logs",
+        { pending_ms = 0, running_ms = 0, outcome = "FAILED" },
+        "execution",
+        nil,
+        true,
+      },
+    }
+    for _, case in ipairs(cases) do
+      local operation, simulate, kind, phase, is_started = table.unpack(case, 1, 5)
+      service:clear()
+      if operation then
+        service:fault { match = { operation = operation }, times = -1, fault = silent }
+      end
+      local started = loop.now()
+      local result, err = client:run(body(simulate), { interval = 0.02, timeout = 0.3 })
+      on_time(0.3, started)
+      assert.is_nil(result)
+      assert.equal(kind, err.kind)
+      assert.equal(phase, err.phase)
+      assert.equal(is_started, err.execution ~= nil)
+    end
+  end)
+
+  it("runs many at once in tasks", function()
+    local energies = qhub.tasks.run(function()
+      local list = {}
+      for index = 1, 20 do
+        list[index] = qhub.tasks.spawn(client.run, client, {
+          input = { molecule = "H2", bond_length = 0.3 + 0.1 * index },
+          simulate = { pending_ms = 10, running_ms = 50 },
+        }, { interval = 0.02 })
+      end
+      local results, failures = qhub.tasks.gather(list)
+      assert.is_nil(failures)
+      return results
+    end)
+    assert.equal(20, #energies)
+    assert.is_true(energies[1].energy > energies[4].energy)
+    assert.equal(20, service:requests().operations.start_execution)
+  end)
+end)
+
+describe("run", function()
+  it("checks all options before it sends anything", function()
+    local client, count = playing {}
+    local wrong = {
+      { interval = -1 },
+      { starts = {} },
+      { start = { idempotent = 1 } },
+      { start = { chunk_size = 1 } },
+      { start = 1 },
+      { request = { idempotent = true } },
+    }
+    for _, options in ipairs(wrong) do
+      local raised, message = pcall(function()
+        client:run({}, options)
+      end)
+      assert.is_false(raised)
+      assert.matches("^spec/polling/run_spec.lua:%d+: run", message)
+    end
+    for _, unusable in ipairs { 1, { print }, { f = print } } do
+      assert.has_error(function()
+        client:run(unusable)
+      end)
+    end
+    assert.equal(0, count "start")
+  end)
+
+  it("gives the start its own options", function()
+    local sent
+    local client = playing {
+      start = function(request)
+        sent = request
+        return STARTED
+      end,
+      status = SUCCEEDED,
+      result = RESULT,
+    }
+    assert(client:run({ a = 1 }, { start = { headers = { ["X-Trace"] = "1" }, body = { b = 2 } } }))
+    assert.equal("1", sent.headers["x-trace"])
+    assert.same({ a = 1, b = 2 }, qhub.json.decode(sent.body))
+  end)
+
+  it("returns the start's own error when nothing was started, and waits for nothing", function()
+    local client, count = playing { start = { status_code = 400 } }
+    local result, err = client:run {}
+    assert.is_nil(result)
+    assert.equal(400, err.status_code)
+    assert.is_nil(err.execution)
+    assert.equal(0, count "status")
+  end)
+
+  it("carries the execution in every error after the start", function()
+    local denied, html = { status_code = 403 }, ok "<html>"
+    local cases = {
+      { status = denied },
+      { status = html },
+      { status = SUCCEEDED, result = denied },
+      { status = SUCCEEDED, result = html },
+      { status = SUCCEEDED, result = { status_code = 500 } },
+      { status = FAILED, result = MISSING, logs = MISSING },
+    }
+    for _, answers in ipairs(cases) do
+      answers.start = STARTED
+      local client = playing(answers)
+      local result, err = client:run({}, { interval = 0.004 })
+      assert.is_nil(result)
+      assert.equal("e1", err.execution.id)
+    end
+  end)
+
+  it("waits 1, 2, 4 and 8 seconds for a result, and then tells of the 404", function()
+    local time <close> = virtual_time()
+    local client, count = playing { start = STARTED, status = SUCCEEDED, result = MISSING }
+    local _, err = client:run {}
+    assert.equal(404, err.status_code)
+    assert.equal(5, count "result")
+    for index, seconds in ipairs { 1, 2, 4, 8 } do
+      assert.near(seconds, time.slept[index], 0.01)
+    end
+  end)
+
+  it("believes the result when it says that the run failed", function()
+    local client = playing {
+      start = STARTED,
+      status = SUCCEEDED,
+      result = ok '{"_embedded":{"status":{"id":"e1","status":"FAILED"}}}',
+      logs = MISSING,
+    }
+    local result, err = client:run {}
+    assert.is_nil(result)
+    assert.equal("execution", err.kind)
+    assert.equal("FAILED", err.execution.status)
+    assert.is_table(err.result)
+  end)
+
+  it("shows the last errors of the log, on one line, without the token", function()
+    local client = playing {
+      start = STARTED,
+      status = FAILED,
+      result = ok '{"error":"see the log"}',
+      logs = ok [=[[
+        {"message":"one","severity":"ERROR"},
+        {"message":"two\nwith t0ken \u001b[31m","severity":"ERROR"},
+        {"message":"only information","severity":"INFO"}]]=],
+    }
+    local _, err = client:run {}
+    assert.equal('run: "e1" ended as FAILED: one; two with REDACTED [31m', err.message)
+    assert.equal(3, #err.logs)
+    client = playing {
+      start = STARTED,
+      status = FAILED,
+      result = ok '{"error":"no qubits"}',
+      logs = MISSING,
+    }
+    _, err = client:run {}
+    assert.equal('run: "e1" ended as FAILED: no qubits', err.message)
+    client = playing({
+      start = STARTED,
+      status = FAILED,
+      result = ok '{"error":"no qubits"}',
+      logs = ok('["' .. ("y"):rep(195) .. 't0ken"]'),
+    }, {
+      token = function()
+        return "t0ken"
+      end,
+    })
+    _, err = client:run {}
+    assert.is_nil(err.message:find("t0", 1, true))
+    local calls = 0
+    client = playing({
+      start = STARTED,
+      status = FAILED,
+      result = ok '{"error":"denied for t0ken-3"}',
+      logs = MISSING,
+    }, {
+      token = function()
+        calls = calls + 1
+        return "t0ken-" .. calls
+      end,
+    })
+    _, err = client:run {}
+    assert.equal('run: "e1" ended as FAILED: denied for REDACTED', err.message)
+  end)
+
+  it("lets an error of on_status through unchanged; the run goes on and is not lost", function()
+    local client, count = playing { start = STARTED, status = SUCCEEDED, result = RESULT }
+    local fault, mine = {}, nil
+    local raised, err = pcall(client.run, client, {}, {
+      on_status = function(execution)
+        mine = execution
+        error(fault)
+      end,
+    })
+    assert.is_false(raised)
+    assert.is_true(rawequal(fault, err))
+    assert.equal(0, count "cancel")
+    assert.equal(-1.5, assert(assert(mine:wait()):result()).energy)
+  end)
+
+  it("ends with kind cancelled and the execution when its client is closed", function()
+    local client = playing { start = STARTED, status = STARTED }
+    local result, err = client:run({}, {
+      on_status = function()
+        client:close()
+      end,
+    })
+    assert.is_nil(result)
+    assert.equal("cancelled", err.kind)
+    assert.equal("e1", err.execution.id)
+  end)
+end)
+
+describe("execution:result", function()
+  it("of a run that has SUCCEEDED is waited for within total_timeout", function()
+    local time <close> = virtual_time()
+    local client, count = playing { start = SUCCEEDED, result = { MISSING, MISSING, RESULT } }
+    local execution = assert(client:start_execution {})
+    assert.equal(-1.5, assert(execution:result()).energy)
+    assert.equal(2, #time.slept)
+    assert.equal(3, count "result")
+    client, count = playing { start = SUCCEEDED, result = MISSING }
+    execution = assert(client:start_execution {})
+    local _, err = execution:result { total_timeout = 5 }
+    assert.equal(404, err.status_code)
+    assert.equal(3, count "result")
+  end)
+
+  it("of another is not waited for", function()
+    local client, count = playing { start = FAILED, result = MISSING }
+    local execution = assert(client:start_execution {})
+    local _, err = execution:result()
+    assert.equal(404, err.status_code)
+    assert.equal(1, count "result")
+  end)
+end)

@@ -1,0 +1,671 @@
+-- Waiting for many executions: how many requests that takes, what happens where the gateway has no
+-- usable list, and what the executions show.
+
+local core = require "qhub.core"
+local loop = require "qhub.tasks.loop"
+local qhub = require "qhub"
+local Double = require "spec.support.double"
+local gateway = require "spec.support.gateway"
+local on_time = require "spec.support.on_time"
+local virtual_time = require "spec.support.virtual_time"
+
+local QUICK = 0.02
+
+describe("wait_all", function()
+  local service, client
+  setup(function()
+    service = gateway.start()
+  end)
+  before_each(function()
+    service:clear()
+    service:forget()
+    client =
+      qhub.HubServiceClient { base_url = service.url, token = service.token, max_retries = 0 }
+  end)
+  after_each(function()
+    client:close()
+  end)
+  teardown(function()
+    service:stop()
+  end)
+
+  -- `count` executions that end after `running_ms`, known only by their ids.
+  local function executions(count, running_ms)
+    local ids =
+      service:create(count, { simulate = { pending_ms = 0, running_ms = running_ms or 60 } })
+    local list = {}
+    for index, id in ipairs(ids) do
+      list[index] = client:execution(id)
+    end
+    return list
+  end
+
+  local function operations()
+    local counted = service:requests().operations
+    return counted.get_service_executions or 0, counted.get_status or 0
+  end
+
+  local function check_ended(list)
+    for _, execution in ipairs(list) do
+      assert.equal("SUCCEEDED", execution.status)
+    end
+  end
+
+  it("takes one request per poll, however many executions there are", function()
+    for _, count in ipairs { 2, 100, 1000 } do
+      service:forget()
+      service:clear()
+      local list = executions(count, 150)
+      local polls = 0
+      assert(client:wait_all(list, {
+        interval = function(poll)
+          polls = poll
+          return 0.05
+        end,
+      }))
+      local lists, statuses = operations()
+      assert.equal(polls + 1, lists)
+      assert.equal(0, statuses)
+      check_ended(list)
+    end
+  end)
+
+  it("asks for a single execution itself", function()
+    assert(client:wait_all(executions(1), { interval = QUICK }))
+    local lists, statuses = operations()
+    assert.equal(0, lists)
+    assert.is_true(statuses > 1)
+  end)
+
+  it("returns the same list in its order, its executions updated in place", function()
+    local list = executions(5)
+    local before = table.move(list, 1, #list, 1, {})
+    local returned = table.pack(client:wait_all(list, { interval = QUICK }))
+    assert.equal(1, returned.n)
+    assert.is_true(rawequal(list, returned[1]))
+    for index, execution in ipairs(list) do
+      assert.is_true(rawequal(before[index], execution))
+      assert.is_string(execution.created_at)
+    end
+    check_ended(list)
+  end)
+
+  it("asks nothing for an empty list, or when all have ended", function()
+    local empty = {}
+    assert.is_true(rawequal(empty, client:wait_all(empty)))
+    local list = executions(3, 0)
+    assert(client:wait_all(list))
+    service:call("DELETE", "requests")
+    local seen = 0
+    assert(client:wait_all(list, {
+      on_status = function()
+        seen = seen + 1
+      end,
+    }))
+    assert.equal(3, seen)
+    assert.equal(0, service:requests().total)
+  end)
+
+  it("takes the same execution more than once, as one object or as two", function()
+    local list = executions(3)
+    list[4], list[5] = list[1], client:execution(list[2].id)
+    list[6] = client:execution(list[3].id)
+    local told = 0
+    assert(client:wait_all(list, {
+      interval = QUICK,
+      on_status = function(execution)
+        told = told + (execution.status == "SUCCEEDED" and 1 or 0)
+      end,
+    }))
+    check_ended(list)
+    assert.equal(5, told) -- distinct objects
+    assert.is_false(rawequal(list[2].raw, list[5].raw))
+    -- An end that one object of two has seen needs no request.
+    service:call("DELETE", "requests")
+    local again = { list[1], client:execution(list[1].id) }
+    assert(client:wait_all(again))
+    check_ended(again)
+    assert.equal(0, service:requests().total)
+  end)
+
+  it("finds its executions in a list without order among others", function()
+    service:create(50, { simulate = { running_ms = 60000 } })
+    local list = executions(20)
+    service:settings { list_unordered = true }
+    assert(client:wait_all(list, { interval = QUICK }))
+    local _, statuses = operations()
+    assert.equal(0, statuses)
+    check_ended(list)
+  end)
+
+  it("asks singly only for those that a partial list does not name", function()
+    local list = executions(10, 100)
+    service:settings { list_limit = 7 } -- the newest seven
+    assert(client:wait_all(list, { interval = QUICK }))
+    check_ended(list)
+    for index, execution in ipairs(list) do
+      local count = 0
+      for _, request in ipairs(service:requests().requests) do
+        count = count + (request.path:find(execution.id, 1, true) and 1 or 0)
+      end
+      assert.equal(index <= 3, count > 0)
+    end
+  end)
+
+  it("does without a list that is refused, and does not ask for it again", function()
+    for _, oddity in ipairs { { list_status = 403 }, { list_status = 404 }, { health = true } } do
+      service:clear()
+      service:settings(oddity)
+      local own = qhub.HubServiceClient { base_url = service.url, token = service.token }
+      for _ = 1, 2 do
+        local list = {}
+        for index, execution in ipairs(executions(5)) do
+          list[index] = own:execution(execution.id)
+        end
+        assert(own:wait_all(list, { interval = QUICK }))
+        check_ended(list)
+      end
+      local lists, statuses = operations()
+      assert.equal(1, lists)
+      assert.is_true(statuses >= 10)
+      own:close()
+    end
+  end)
+
+  it("asks singly a few at a time: in a task and in the main program", function()
+    local function peak(run)
+      service:clear()
+      service:settings { list_status = 405, latency_ms = 5 }
+      local list = executions(60)
+      run(function()
+        assert(client:wait_all(list, { interval = QUICK }))
+      end)
+      check_ended(list)
+      return service:requests().peak
+    end
+    local in_task = peak(qhub.tasks.run)
+    assert.is_true(in_task > 4 and in_task <= 16)
+    local in_main_program = peak(function(work)
+      work()
+    end)
+    assert.is_true(in_main_program > 4 and in_main_program <= 16)
+    -- In a coroutine that is not ours nothing is spread over other coroutines.
+    assert.equal(
+      1,
+      peak(function(work)
+        local ok, message = coroutine.resume(coroutine.create(work))
+        assert(ok, message)
+      end)
+    )
+  end)
+
+  it("does not move other tasks of a program that is in none", function()
+    service:settings { list_status = 405 }
+    local moved = false
+    local task = qhub.tasks.spawn(function()
+      moved = true
+    end)
+    assert(client:wait_all(executions(5), { interval = QUICK }))
+    assert.is_false(moved)
+    task:join()
+    assert.is_true(moved)
+  end)
+
+  it("keeps its timeout, and tells which have not ended #timing", function()
+    for _, list_status in ipairs { 200, 403 } do
+      service:clear()
+      service:settings { list_status = list_status }
+      local list = executions(3, 60000)
+      table.insert(list, 2, executions(1, 0)[1])
+      local started = loop.now()
+      local waited, err = client:wait_all(list, { interval = 0.1, timeout = 0.4 })
+      on_time(0.4, started)
+      assert.is_nil(waited)
+      assert.equal("timeout", err.kind)
+      assert.equal("wait", err.phase)
+      assert.equal(list[1], err.execution)
+      assert.same({ list[1], list[3], list[4] }, err.pending)
+      assert.matches("3 of 4 executions are not finished", err.message)
+      assert.equal("SUCCEEDED", list[2].status)
+    end
+  end)
+
+  it("keeps its timeout when the gateway is silent #timing", function()
+    for _, operation in ipairs { "get_service_executions", "get_status" } do
+      service:clear()
+      if operation == "get_status" then
+        service:settings { list_status = 403 }
+      end
+      service:fault {
+        match = { operation = operation },
+        times = -1,
+        fault = { hang = "headers", seconds = 30 },
+      }
+      local list = executions(40)
+      for _, run in ipairs {
+        qhub.tasks.run,
+        function(work)
+          work()
+        end,
+      } do
+        local started = loop.now()
+        run(function()
+          local _, err = client:wait_all(list, { interval = 0.1, timeout = 0.3 })
+          assert.equal("wait", err.phase)
+          assert.equal(40, #err.pending)
+        end)
+        on_time(0.3, started)
+      end
+    end
+  end)
+
+  it("tells on_status the first status and each change of each execution", function()
+    local list = {}
+    for index = 1, 4 do
+      list[index] = assert(client:start_execution {
+        simulate = { pending_ms = 60, running_ms = 20 * index },
+      })
+    end
+    local seen = {}
+    assert(client:wait_all(list, {
+      interval = 0.01,
+      on_status = function(execution)
+        local told = seen[execution.id] or {}
+        seen[execution.id] = told
+        assert.not_equal(told[#told], execution.status)
+        told[#told + 1] = execution.status
+      end,
+    }))
+    for _, execution in ipairs(list) do
+      local told = seen[execution.id]
+      assert.equal("PENDING", told[1])
+      assert.equal("SUCCEEDED", told[#told])
+    end
+  end)
+
+  it("lets an error of on_status through unchanged, also beside single requests", function()
+    service:settings { list_status = 403, latency_ms = 2 }
+    local list = executions(40)
+    local fault = {}
+    local function waiting()
+      client:wait_all(list, {
+        on_status = function(execution)
+          if rawequal(execution, list[7]) then
+            error(fault)
+          end
+        end,
+      })
+    end
+    local ok, err = pcall(waiting)
+    assert.is_false(ok)
+    assert.is_true(rawequal(fault, err))
+    list = executions(40)
+    qhub.tasks.run(function()
+      ok, err = pcall(waiting)
+      assert.is_false(ok)
+      assert.is_true(rawequal(fault, err))
+      -- The workers of the call that has ended wake nobody.
+      local started = loop.now()
+      qhub.tasks.sleep(0.05)
+      assert.is_true(loop.now() - started >= 0.05)
+    end)
+  end)
+
+  it("ends with kind cancelled when its task is cancelled or the client closed", function()
+    for _, list_status in ipairs { 200, 403 } do
+      for _, way in ipairs { "cancel", "close" } do
+        service:clear()
+        service:settings { list_status = list_status }
+        local own = qhub.HubServiceClient { base_url = service.url, token = service.token }
+        local list = {}
+        for index, execution in ipairs(executions(30, 60000)) do
+          list[index] = own:execution(execution.id)
+        end
+        qhub.tasks.run(function()
+          local task, told
+          task = qhub.tasks.spawn(function()
+            return own:wait_all(list, {
+              interval = 1000,
+              on_status = function()
+                if told then
+                  return
+                end
+                told = true
+                qhub.tasks.spawn(function()
+                  if way == "close" then
+                    own:close()
+                  else
+                    task:cancel()
+                  end
+                end)
+              end,
+            })
+          end)
+          local waited, err = task:join()
+          assert.is_nil(waited)
+          assert.equal("cancelled", err.kind)
+          assert.equal(30, #err.pending)
+        end)
+        own:close()
+      end
+    end
+  end)
+
+  it("ends when one of them cannot be asked for, and names it", function()
+    local list = executions(3, 60000)
+    table.insert(list, 2, client:execution "no-such-run")
+    local waited, err = client:wait_all(list, { interval = QUICK })
+    assert.is_nil(waited)
+    assert.equal(404, err.status_code)
+    assert.equal("no-such-run", err.execution.id)
+    assert.equal(4, #err.pending)
+  end)
+
+  it("refuses what is no list of its own executions, and sends nothing", function()
+    local other = qhub.HubServiceClient { base_url = service.url, token = service.token }
+    local known = client:execution "a"
+    local wrong = { 1, "a", { "a" }, { known, {} }, { other:execution "a" }, { known, 1 } }
+    for _, list in ipairs(wrong) do
+      local ok, message = pcall(function()
+        client:wait_all(list)
+      end)
+      assert.is_false(ok)
+      assert.matches("^spec/polling/wait_all_spec.lua:%d+: wait_all", message)
+    end
+    assert.has_error(function()
+      client:wait_all({ known }, { intervall = 1 })
+    end)
+    assert.has_error(function()
+      client:wait_all()
+    end)
+    assert.has_error(function()
+      other:close()
+      other:wait_all { other:execution "a" }
+    end)
+    assert.equal(0, service:requests().total)
+  end)
+end)
+
+-- A client over a double whose list is that of `lists` (JSON texts or answers, the last stays) and
+-- whose statuses are those of `statuses` by id. Counts what was asked.
+local function playing(lists, statuses)
+  local counts = { list = 0, status = 0 }
+  local double = Double {
+    function(request)
+      local id = request.url:match "/v1/([^/]+)$"
+      local answer
+      if id then
+        counts.status = counts.status + 1
+        counts[id] = (counts[id] or 0) + 1
+        answer = statuses and statuses[id] or { status_code = 404 }
+        if type(answer) == "function" then
+          answer = answer(counts[id])
+        end
+        if type(answer) == "string" then
+          answer = ('{"id":"%s","status":"%s","createdAt":"then"}'):format(id, answer)
+        end
+      else
+        counts.list = counts.list + 1
+        answer = lists[math.min(counts.list, #lists)]
+      end
+      return type(answer) == "string" and { status_code = 200, body = answer } or answer
+    end,
+  }
+  local client = double:client { max_retries = 0 }
+  local list = {}
+  for index, id in ipairs { "a", "b", "c" } do
+    list[index] = client:execution(id)
+    local known = { id = id, status = "PENDING", createdAt = "then", tags = core.json.array { id } }
+    core.execution.update(list[index], known)
+  end
+  return client, list, counts
+end
+
+local function items(...)
+  local parts = {}
+  for index, status in ipairs { ... } do
+    parts[index] = ('{"id":"%s","status":"%s"}'):format(("abc"):sub(index, index), status)
+  end
+  return "[" .. table.concat(parts, ",") .. "]"
+end
+
+local ALL = items("SUCCEEDED", "FAILED", "CANCELLED")
+local BUSY = { status_code = 503 }
+
+describe("the list in wait_all", function()
+  it("may be sparser than what is known: nothing is forgotten for it", function()
+    local client, list, counts = playing {
+      '[{"id":"a","status":"FAILED","createdAt":null,"endedAt":"now","more":1},{"id":"b","status":'
+        .. '"SUCCEEDED"},{"id":"c","status":"CANCELLED"}]',
+    }
+    assert(client:wait_all(list))
+    assert.equal("then", list[1].created_at)
+    assert.equal("now", list[1].ended_at)
+    assert.equal(1, list[1].raw.more)
+    assert.same({ "b" }, list[2].tags)
+    assert.equal(0, counts.status)
+  end)
+
+  it("does not undo an end when it is older than that", function()
+    local client, list = playing({
+      items("SUCCEEDED", "RUNNING", "RUNNING"),
+      items("RUNNING", "SUCCEEDED", "RUNNING"),
+    }, { c = "SUCCEEDED" })
+    local time <close> = virtual_time()
+    local told = 0
+    assert(client:wait_all(list, {
+      on_status = function(execution)
+        told = told + (execution:is_terminal() and 1 or 0)
+      end,
+    }))
+    assert.equal(3, told)
+    assert.equal(2, #time.slept)
+    for _, execution in ipairs(list) do
+      assert.equal("SUCCEEDED", execution.status)
+    end
+  end)
+
+  it("counts the first of items that name the same execution", function()
+    local first = '{"id":"a","status":"FAILED"},{"id":"a","status":"SUCCEEDED"}'
+    local client, list = playing { "[" .. first .. "," .. ALL:sub(2) }
+    assert(client:wait_all(list))
+    assert.equal("FAILED", list[1].status)
+  end)
+
+  it("does not help with items without a status or an id: those are asked for singly", function()
+    local client, list, counts = playing(
+      { '[{"id":"a"},{"id":"b","status":"SUCCEEDED"},{"id":"c","status":"SUCCEEDED"},{}]' },
+      { a = "SUCCEEDED" }
+    )
+    assert(client:wait_all(list, { interval = QUICK }))
+    assert.equal(1, counts.status)
+  end)
+
+  it("may name a run later than the start does", function()
+    local client, list, counts = playing { "[]", ALL }
+    assert(client:wait_all(list, { interval = QUICK }))
+    assert.equal(2, counts.list)
+    assert.equal(0, counts.status)
+  end)
+
+  it("is not asked for again soon when it names none of them", function()
+    local time <close> = virtual_time()
+    local client, list, counts = playing({ '[{"id":"z","status":"FAILED"}]' }, {
+      a = function(count)
+        return count < 60 and "RUNNING" or "SUCCEEDED"
+      end,
+      b = "SUCCEEDED",
+      c = function(count)
+        return count < 60 and "RUNNING" or "SUCCEEDED"
+      end,
+    })
+    local started = time.now()
+    assert(client:wait_all(list, { interval = 10 }))
+    assert.is_true(time.now() - started > 300)
+    assert.is_true(counts.list >= 4 and counts.list <= 8)
+    assert.equal(1, counts.b)
+  end)
+
+  it("is waited for through trouble that may pass, and replaced when that lasts", function()
+    local client, list, counts = playing { BUSY, ALL }
+    assert(client:wait_all(list, { interval = QUICK }))
+    assert.equal(0, counts.status)
+    client, list, counts = playing({ BUSY }, { a = "FAILED", b = "SUCCEEDED", c = "CANCELLED" })
+    assert(client:wait_all(list, { interval = QUICK }))
+    assert.equal(2, counts.list)
+    assert.equal(3, counts.status)
+  end)
+
+  it("is waited for when the gateway asks for patience, never replaced", function()
+    local time <close> = virtual_time()
+    local throttled = { status_code = 429, headers = { ["Retry-After"] = "100" } }
+    local client, list, counts = playing { throttled, throttled, throttled, ALL }
+    assert(client:wait_all(list, { interval = 1 }))
+    assert.equal(0, counts.status)
+    assert.equal(3, #time.slept)
+    for _, seconds in ipairs(time.slept) do
+      assert.is_true(seconds >= 100)
+    end
+  end)
+
+  it("is found out when it lags behind for long", function()
+    local time <close> = virtual_time()
+    local client, list, counts = playing(
+      { items("RUNNING", "RUNNING", "RUNNING") },
+      { a = "SUCCEEDED", b = "SUCCEEDED", c = "SUCCEEDED" }
+    )
+    local started = time.now()
+    assert(client:wait_all(list))
+    assert.is_true(time.now() - started < 120)
+    assert.equal(3, counts.status)
+  end)
+
+  it("that lags is given up quickly, however many executions there are", function()
+    local time <close> = virtual_time()
+    local parts, statuses = {}, {}
+    for index = 1, 100 do
+      parts[index] = ('{"id":"r%d","status":"RUNNING"}'):format(index)
+      statuses["r" .. index] = "SUCCEEDED"
+    end
+    local client, list, counts = playing({ "[" .. table.concat(parts, ",") .. "]" }, statuses)
+    for index = 1, 100 do
+      list[index] = client:execution("r" .. index)
+    end
+    local started = time.now()
+    assert(client:wait_all(list))
+    assert.is_true(time.now() - started < 90)
+    assert.equal(100, counts.status)
+  end)
+
+  it("ends the wait with 401", function()
+    local client, list, counts = playing { { status_code = 401 } }
+    local _, err = client:wait_all(list)
+    assert.equal(401, err.status_code)
+    assert.equal(list[1], err.execution)
+    assert.equal(0, counts.status)
+  end)
+
+  it("is not asked for when few are left of a very long one", function()
+    local many = {}
+    for index = 1, 2000 do
+      many[index] = ('{"id":"x%d","status":"SUCCEEDED"}'):format(index)
+    end
+    local long = ALL:gsub("FAILED", "RUNNING"):gsub("CANCELLED", "RUNNING"):gsub("%]$", ",")
+    local client, list, counts = playing(
+      { long .. table.concat(many, ",") .. "]" },
+      { b = "SUCCEEDED", c = "FAILED" }
+    )
+    assert(client:wait_all(list, { interval = QUICK }))
+    assert.equal(1, counts.list)
+    assert.equal(2, counts.status)
+  end)
+end)
+
+describe("the list in wait_all, when it is all that the gateway has", function()
+  it("is asked for to the end", function()
+    local one = '[{"id":"a","status":"SUCCEEDED"},{"id":"b","status":"RUNNING"}]'
+    local client, list, counts = playing({ one, one, one, ALL }, {})
+    assert(client:wait_all({ list[1], list[2] }, { interval = QUICK }))
+    assert.equal("FAILED", list[2].status)
+    assert.equal(1, counts.status) -- 404
+    assert.equal(4, counts.list)
+  end)
+
+  it("is asked for also when it is very long", function()
+    local many = { '{"id":"a","status":"RUNNING"}', '{"id":"b","status":"RUNNING"}' }
+    for index = 1, 5000 do
+      many[#many + 1] = ('{"id":"x%d","status":"SUCCEEDED"}'):format(index)
+    end
+    local long = "[" .. table.concat(many, ",") .. "]"
+    local client, list, counts = playing({ long, long, (long:gsub("RUNNING", "SUCCEEDED")) }, {})
+    assert(client:wait_all({ list[1], list[2] }, { interval = QUICK }))
+    assert.is_true(counts.list >= 3)
+  end)
+
+  it("does not excuse a 404 for ever when it is not to be had any more", function()
+    local time <close> = virtual_time()
+    local one = '[{"id":"a","status":"RUNNING"},{"id":"b","status":"RUNNING"}]'
+    local client, list, counts = playing({ one, { status_code = 403 } }, {})
+    local _, err = client:wait_all { list[1], list[2] }
+    assert.equal(404, err.status_code)
+    assert.is_true(counts.status <= 4 and #time.slept >= 1)
+  end)
+
+  it("is not believed when it names one no longer, nor the gateway", function()
+    local time <close> = virtual_time()
+    local one = '[{"id":"a","status":"SUCCEEDED"},{"id":"b","status":"RUNNING"}]'
+    local client, list = playing({ one, one, "[]" }, {})
+    local _, err = client:wait_all { list[1], list[2] }
+    assert.equal(404, err.status_code)
+    assert.equal(list[2], err.execution)
+    assert.is_true(#time.slept >= 2)
+  end)
+end)
+
+describe("single requests in wait_all", function()
+  local NONE = { status_code = 403 }
+
+  it("are ridden out when they fail for a while, without asking everybody then", function()
+    local time <close> = virtual_time()
+    local down = true
+    local function answer(count)
+      down = down and count < 4
+      return down and BUSY or "SUCCEEDED"
+    end
+    local client, list, counts = playing({ NONE }, { a = answer, b = answer, c = answer })
+    assert(client:wait_all(list))
+    assert.is_true(#time.slept >= 2)
+    assert.is_true(counts.status <= 15)
+  end)
+
+  it("end at the first that is told to be patient", function()
+    local time <close> = virtual_time()
+    local throttled = { status_code = 429, headers = { ["Retry-After"] = "100" } }
+    local client, list, counts = playing({ NONE }, {
+      a = function(count)
+        return count == 1 and throttled or "SUCCEEDED"
+      end,
+      b = "SUCCEEDED",
+      c = "SUCCEEDED",
+    })
+    local coroutine_of_ours = coroutine.wrap(function()
+      assert(client:wait_all(list))
+    end)
+    coroutine_of_ours()
+    assert.equal(1, #time.slept)
+    assert.is_true(time.slept[1] >= 100)
+    assert.equal(4, counts.status)
+  end)
+
+  it("that find a run missing which was just started are repeated for a moment", function()
+    local client, list = playing({ NONE }, {
+      a = function(count)
+        return count < 3 and { status_code = 404 } or "SUCCEEDED"
+      end,
+      b = "SUCCEEDED",
+      c = "SUCCEEDED",
+    })
+    assert(client:wait_all(list, { interval = QUICK }))
+    assert.equal("SUCCEEDED", list[1].status)
+  end)
+end)

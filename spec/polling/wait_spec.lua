@@ -1,0 +1,462 @@
+-- Waiting for one execution: the pace of polling, what is ridden out, what ends a wait. Over a
+-- transport double where the gateway's answers matter, over the simulator where the network does.
+
+local core = require "qhub.core"
+local loop = require "qhub.tasks.loop"
+local polling = require "qhub.polling.wait"
+local qhub = require "qhub"
+local Double = require "spec.support.double"
+local gateway = require "spec.support.gateway"
+local on_time = require "spec.support.on_time"
+local virtual_time = require "spec.support.virtual_time"
+
+local function status(name)
+  return { status_code = 200, body = '{"id":"e1","status":"' .. name .. '"}' }
+end
+local PENDING, RUNNING, SUCCEEDED = status "PENDING", status "RUNNING", status "SUCCEEDED"
+local BUSY = { status_code = 503 }
+local MISSING = { status_code = 404 }
+local QUICK = 0.004
+
+-- A client without retries over the given answers, its double, and an execution of it; `known` is
+-- the status that the execution is known to have, if any.
+local function playing(answers, known, options)
+  local double = Double(answers)
+  options = options or {}
+  options.max_retries = options.max_retries or 0
+  local client = double:client(options)
+  local execution = client:execution "e1"
+  if known then
+    core.execution.update(
+      execution,
+      { id = "e1", status = known, createdAt = "2026-02-27 10:04:50" }
+    )
+  end
+  return execution, double, client
+end
+
+describe("the pace of polling", function()
+  it("begins fast and settles to the interval, which it never exceeds", function()
+    for _, interval in ipairs { 0.1, 2, 60 } do
+      local first = polling.delay(interval, 1, 0)
+      assert.is_true(first <= interval / 8 and first <= 0.5)
+      local last = 0
+      for poll = 1, 20 do
+        local delay = polling.delay(interval, poll, 0)
+        assert.is_true(delay >= last and delay <= interval)
+        last = delay
+      end
+      assert.equal(interval, last)
+    end
+  end)
+
+  it("is spread: by half while it is fast, by a tenth when it has settled", function()
+    assert.is_true(polling.delay(2, 1, 0.999) < 0.51 * polling.delay(2, 1, 0))
+    local settled = polling.delay(2, 30, 0.999)
+    assert.is_true(settled >= 1.8 and settled < 1.81)
+  end)
+
+  it("is a function's when `interval` is one, called with the number of the poll from 1", function()
+    local time <close> = virtual_time()
+    local polls = {}
+    local execution = playing { PENDING, PENDING, PENDING, SUCCEEDED }
+    assert(execution:wait {
+      interval = function(poll)
+        polls[#polls + 1] = poll
+        return 10 * poll
+      end,
+    })
+    assert.same({ 1, 2, 3 }, polls)
+    assert.equal(3, #time.slept)
+    for index, seconds in ipairs(time.slept) do
+      assert.near(10 * index, seconds, 0.1)
+    end
+  end)
+
+  it("spreads a thousand waits that begin together over an interval", function()
+    local buckets = {}
+    for _ = 1, 1000 do
+      local at = 0
+      for poll = 1, 8 do
+        at = at + polling.delay(2, poll, core.system.random())
+      end
+      local bucket = at // 0.2
+      buckets[bucket] = (buckets[bucket] or 0) + 1
+    end
+    for _, count in pairs(buckets) do
+      assert.is_true(count < 300)
+    end
+  end)
+end)
+
+describe("wait", function()
+  it("tells on_status the first status and each change, and nothing twice", function()
+    local execution = playing { PENDING, RUNNING, RUNNING, SUCCEEDED }
+    local seen = {}
+    local waited = assert(execution:wait {
+      interval = QUICK,
+      on_status = function(run)
+        assert.equal(execution, run)
+        seen[#seen + 1] = run.status
+      end,
+    })
+    assert.is_true(rawequal(execution, waited))
+    assert.same({ "PENDING", "RUNNING", "SUCCEEDED" }, seen)
+  end)
+
+  it("tells on_status at once what is known before the first poll", function()
+    local execution, double = playing({ SUCCEEDED }, "PENDING")
+    local asked
+    assert(execution:wait {
+      on_status = function()
+        asked = asked or #double.requests
+      end,
+    })
+    assert.equal(0, asked)
+  end)
+
+  it("returns the execution whatever its end", function()
+    for _, name in ipairs { "SUCCEEDED", "FAILED", "CANCELLED" } do
+      local execution = playing { status(name) }
+      assert.equal(name, assert(execution:wait()).status)
+    end
+  end)
+
+  it("asks nothing when the end is known", function()
+    local execution, double = playing({ BUSY }, "FAILED")
+    assert.equal(execution, execution:wait())
+    assert.equal(0, #double.requests)
+  end)
+
+  it("asks nothing after the end", function()
+    local execution, double = playing { RUNNING, SUCCEEDED, RUNNING }
+    assert(execution:wait { interval = QUICK })
+    assert(execution:wait { interval = QUICK })
+    assert.equal(2, #double.requests)
+  end)
+
+  it("goes on through UNKNOWN, unknown and missing statuses", function()
+    local nothing = { status_code = 200, body = '{"id":"e1","status":null}' }
+    local execution, double = playing { status "UNKNOWN", status "PAUSED", nothing, SUCCEEDED }
+    assert(execution:wait { interval = QUICK })
+    assert.equal(4, #double.requests)
+  end)
+
+  it("rides out failures that may pass: 503, 429, 408, a broken connection", function()
+    local execution, double = playing {
+      BUSY,
+      { status_code = 429 },
+      function()
+        return nil, "reset"
+      end,
+      RUNNING,
+      { status_code = 408 },
+      SUCCEEDED,
+    }
+    assert(execution:wait { interval = QUICK })
+    assert.equal(6, #double.requests)
+  end)
+
+  it("polls ever more slowly while the gateway is in trouble, and quickly after it", function()
+    local time <close> = virtual_time()
+    local answers = { RUNNING }
+    for _ = 1, 8 do
+      answers[#answers + 1] = BUSY
+    end
+    answers[#answers + 1] = RUNNING
+    answers[#answers + 1] = SUCCEEDED
+    local execution = playing(answers)
+    assert(execution:wait { interval = 2 })
+    local slept = time.slept
+    assert.equal(10, #slept)
+    assert.is_true(slept[9] > 50 and slept[9] <= 60)
+    assert.is_true(slept[10] <= 2)
+  end)
+
+  it("respects Retry-After, also one that a single call refuses", function()
+    local time <close> = virtual_time()
+    local throttled = { status_code = 429, headers = { ["Retry-After"] = "300" } }
+    local execution = playing({ throttled, SUCCEEDED }, nil, { max_retries = 2 })
+    assert(execution:wait { interval = 2 })
+    assert.equal(1, #time.slept)
+    assert.is_true(time.slept[1] >= 300 and time.slept[1] <= 330)
+  end)
+
+  it("does not believe in a Retry-After of years", function()
+    local time <close> = virtual_time()
+    local throttled = { status_code = 503, headers = { ["Retry-After"] = "1772186690000" } }
+    local execution = playing { throttled, SUCCEEDED }
+    assert(execution:wait())
+    assert.is_true(time.slept[1] <= 4000)
+  end)
+
+  it("asks nothing more when the gateway wants to be left alone beyond the timeout", function()
+    local throttled = { status_code = 429, headers = { ["Retry-After"] = "300" } }
+    local execution, double = playing { throttled }
+    local waited, err = execution:wait { interval = QUICK, timeout = 0.05 }
+    assert.is_nil(waited)
+    assert.equal("timeout", err.kind)
+    assert.equal("wait", err.phase)
+    assert.equal(429, err.cause.status_code)
+    assert.equal(1, #double.requests)
+  end)
+
+  it("ends with a failure that will not pass, and the error has the execution", function()
+    local html =
+      { status_code = 200, headers = { ["Content-Type"] = "text/html" }, body = "<html>" }
+    for kind, answer in pairs { api = { status_code = 403 }, decode = html } do
+      local execution, double = playing { RUNNING, answer }
+      local waited, err = execution:wait { interval = QUICK }
+      assert.is_nil(waited)
+      assert.equal(kind, err.kind)
+      assert.equal(execution, err.execution)
+      assert.equal(2, #double.requests)
+    end
+  end)
+
+  it("ends at once with 404 for an id that the gateway has never named", function()
+    local execution, double = playing { MISSING }
+    local _, err = execution:wait { interval = QUICK }
+    assert.equal(404, err.status_code)
+    assert.equal(1, #double.requests)
+  end)
+
+  it("rides out 404 for a moment when the gateway has told of the run", function()
+    local execution = playing({ MISSING, MISSING, SUCCEEDED }, "PENDING")
+    assert(execution:wait { interval = QUICK })
+    local time <close> = virtual_time()
+    execution = playing({ MISSING }, "PENDING")
+    local started = time.now()
+    local _, err = execution:wait()
+    assert.equal(404, err.status_code)
+    -- At the first look after the three seconds of grace; the looks are at most 2 s apart.
+    assert.near(4, time.now() - started, 1)
+    -- Whatever the timeout, the reason is told.
+    execution = playing({ MISSING }, "PENDING")
+    _, err = execution:wait { interval = QUICK, timeout = 0.02 }
+    assert.equal("api", err.kind)
+    assert.equal(404, err.status_code)
+  end)
+
+  it("ends with 404 when a run that was there is gone", function()
+    local execution, double = playing({ RUNNING, MISSING }, "PENDING")
+    local _, err = execution:wait { interval = QUICK }
+    assert.equal(404, err.status_code)
+    assert.equal(2, #double.requests)
+  end)
+
+  it("looks once more shortly before its timeout, however long the interval", function()
+    local execution, double = playing { RUNNING, SUCCEEDED }
+    assert(execution:wait {
+      timeout = 0.1,
+      interval = function()
+        return 1000
+      end,
+    })
+    assert.equal(2, #double.requests)
+  end)
+
+  it("does not undo an end by an older answer", function()
+    local execution = playing({ BUSY }, "SUCCEEDED")
+    polling.absorb(execution, { id = "e1", status = "RUNNING" })
+    assert.equal("SUCCEEDED", execution.status)
+  end)
+
+  it("lets errors of on_status, progress and interval through unchanged", function()
+    local fault = setmetatable({}, {
+      __tostring = function()
+        return "mine"
+      end,
+    }) -- stylua: ignore
+    local function failing()
+      error(fault)
+    end
+    for _, name in ipairs { "on_status", "progress", "interval" } do
+      local execution = playing { RUNNING }
+      local ok, err = pcall(execution.wait, execution, { [name] = failing })
+      assert.is_false(ok)
+      assert.is_true(rawequal(fault, err))
+    end
+  end)
+
+  it("refuses wrong options at the caller's line and sends nothing", function()
+    local execution, double = playing { SUCCEEDED }
+    local wrong = {
+      { intervall = 1 },
+      { interval = -1 },
+      { interval = "2" },
+      { interval = 0 / 0 },
+      { timeout = -1 },
+      { timeout = math.huge },
+      { on_status = true },
+      { progress = 1 },
+      { request = { tiemout = 1 } },
+      { request = 1 },
+    }
+    for _, options in ipairs(wrong) do
+      local ok, message = pcall(function()
+        execution:wait(options)
+      end)
+      assert.is_false(ok)
+      assert.matches("^spec/polling/wait_spec.lua:%d+: wait", message)
+    end
+    assert.has_error(function()
+      execution:wait(2)
+    end)
+    assert.equal(0, #double.requests)
+    local ok, message = pcall(execution.wait, (playing { RUNNING }), {
+      interval = function() end,
+    })
+    assert.is_false(ok)
+    assert.matches("interval%(1%) must return a number", message)
+  end)
+
+  it("raises for a closed client", function()
+    local execution, _, client = playing { RUNNING }
+    client:close()
+    assert.has_error(function()
+      execution:wait()
+    end)
+  end)
+
+  it("asks without pause with an interval of 0", function()
+    local time <close> = virtual_time()
+    local execution, double = playing { PENDING, RUNNING, SUCCEEDED }
+    assert(execution:wait { interval = 0 })
+    assert.equal(3, #double.requests)
+    assert.same({}, time.slept)
+  end)
+
+  it("polls with the options in `request`", function()
+    local execution, double = playing { SUCCEEDED }
+    assert(
+      execution:wait { request = { headers = { ["X-Trace"] = "7" }, query = { full = true } } }
+    )
+    assert.equal("7", double.requests[1].headers["x-trace"])
+    assert.matches("%?full=true$", double.requests[1].url)
+  end)
+
+  it("tells progress after each look", function()
+    local seen = {}
+    local execution = playing { PENDING, PENDING, SUCCEEDED }
+    assert(execution:wait {
+      interval = QUICK,
+      progress = function(run)
+        seen[#seen + 1] = run.status
+      end,
+    })
+    assert.same({ "PENDING", "PENDING", "SUCCEEDED" }, seen)
+  end)
+
+  it("asks nothing more when a wait in another task has seen the end", function()
+    local execution, double = playing { RUNNING, RUNNING, SUCCEEDED }
+    qhub.tasks.run(function()
+      local slow = qhub.tasks.spawn(function()
+        return execution:wait {
+          interval = function()
+            return 0.05
+          end,
+        }
+      end)
+      assert(execution:wait { interval = QUICK })
+      assert(slow:join())
+    end)
+    assert.equal(3, #double.requests)
+  end)
+
+  it("ends with kind cancelled when its task is cancelled, or its client closed", function()
+    for _, way in ipairs { "cancel", "close" } do
+      local execution, _, client = playing { RUNNING }
+      qhub.tasks.run(function()
+        local task
+        task = qhub.tasks.spawn(function()
+          return execution:wait {
+            interval = 1000,
+            on_status = function()
+              if way == "close" then
+                client:close()
+              else
+                qhub.tasks.spawn(function()
+                  task:cancel()
+                end)
+              end
+            end,
+          }
+        end)
+        local waited, err = task:join()
+        assert.is_nil(waited)
+        assert.equal("cancelled", err.kind)
+        assert.equal(execution, err.execution)
+      end)
+    end
+  end)
+end)
+
+describe("wait over the network", function()
+  local service, client
+  setup(function()
+    service = gateway.start()
+    client = qhub.HubServiceClient { base_url = service.url, token = service.token }
+  end)
+  before_each(function()
+    service:clear()
+  end)
+  teardown(function()
+    client:close()
+    service:stop()
+  end)
+
+  local function start(simulate)
+    return assert(client:start_execution { simulate = simulate })
+  end
+
+  it("sees a run through to its end", function()
+    local execution = start { pending_ms = 20, running_ms = 40 }
+    local seen = {}
+    assert(execution:wait {
+      interval = 0.02,
+      on_status = function(run)
+        seen[#seen + 1] = run.status
+      end,
+    })
+    assert.same({ "PENDING", "RUNNING", "SUCCEEDED" }, seen)
+    assert.is_string(execution.ended_at)
+  end)
+
+  it("keeps its timeout, and the run goes on #timing", function()
+    local execution = start { running_ms = 60000 }
+    local started = loop.now()
+    local waited, err = execution:wait { interval = 0.1, timeout = 0.4 }
+    on_time(0.4, started)
+    assert.is_nil(waited)
+    assert.equal("timeout", err.kind)
+    assert.equal("wait", err.phase)
+    assert.equal(execution, err.execution)
+    assert.equal(0, service:count("PUT", "cancel"))
+    service:force(execution.id, "SUCCEEDED")
+    assert(execution:wait())
+  end)
+
+  it("keeps its timeout also when the gateway is silent #timing", function()
+    local execution = start { running_ms = 60000 }
+    service:fault {
+      match = { operation = "get_status" },
+      times = -1,
+      fault = { hang = "headers", seconds = 30 },
+    }
+    local started = loop.now()
+    local _, err = execution:wait { interval = 0.1, timeout = 0.4 }
+    on_time(0.4, started)
+    assert.equal("wait", err.phase)
+  end)
+
+  it("rides out resets, truncations and 5xx until the end", function()
+    local execution = start { running_ms = 60000 }
+    service:force(execution.id, "SUCCEEDED")
+    for _, fault in ipairs { { reset = "headers" }, { truncate = 5 }, { status = 500 } } do
+      service:fault { match = { operation = "get_status" }, fault = fault }
+    end
+    assert(execution:wait { interval = 0.01, request = { max_retries = 0 } })
+    assert.equal(4, service:requests().operations.get_status)
+  end)
+end)

@@ -1,0 +1,370 @@
+-- The `progress` option: the text of a line as a pure function, functions of the program's, and the
+-- drawing itself, done by a child process on a terminal of its own (script, of util-linux).
+
+local Double = require "spec.support.double"
+local line = require "qhub.progress.line"
+local progress = require "qhub.progress"
+local qhub = require "qhub"
+
+local PENDING = { status_code = 200, body = '{"id":"run-1","status":"PENDING"}' }
+local SUCCEEDED = { status_code = 200, body = '{"id":"run-1","status":"SUCCEEDED"}' }
+
+-- Columns that `text` takes, reckoned with two for every character that may be wide.
+local function columns_of(text)
+  local count = 0
+  for _, code in utf8.codes(text) do
+    count = count + ((code >= 0x1100 and code < 0x2000 or code >= 0x2E80) and 2 or 1)
+  end
+  return count
+end
+
+local function text_of(write, ...)
+  local before, accent, after = write(...)
+  return before .. accent .. after
+end
+
+describe("a progress line", function()
+  it("writes bytes and durations for people", function()
+    for count, text in pairs {
+      [0] = "0 B",
+      [999] = "999 B",
+      [1000] = "1.0 kB",
+      [1049] = "1.0 kB",
+      [999949] = "999.9 kB",
+      [999950] = "1.0 MB",
+      [12345678] = "12.3 MB",
+      [5 * 10 ^ 9 // 1 | 0] = "5.0 GB",
+      [math.maxinteger] = "9.2 EB",
+    } do
+      assert.equal(text, line.bytes(count))
+    end
+    for seconds, text in pairs {
+      [0] = "0:00",
+      [7.9] = "0:07",
+      [754] = "12:34",
+      [3723] = "1:02:03",
+      [-1] = "0:00",
+      [math.huge] = "99:59:59",
+    } do
+      assert.equal(text, line.duration(seconds))
+    end
+  end)
+
+  it("shows name, bar, percent, bytes, rate and the time left of a file", function()
+    local state = { name = "a.bin", received = 25000000, size = 10 ^ 8, rate = 5e6, elapsed = 5 }
+    assert.equal(
+      "a.bin  [#######-----------------------]   25 %  25.0/100.0 MB  5.0 MB/s  0:15 left",
+      text_of(line.file, state, 100, false)
+    )
+    assert.equal(
+      "a.bin  ▕███████▌                      ▏   25 %  25.0/100.0 MB  5.0 MB/s  0:15 left",
+      text_of(line.file, state, 100, true)
+    )
+  end)
+
+  it("shows bytes, rate and a moving mark of a file whose size is unknown", function()
+    local state = { name = "a.bin", received = 25000000, rate = 5e6, elapsed = 5 }
+    local shown = text_of(line.file, state, 60, false)
+    assert.matches("^a%.bin  %[ *=== *%]  25%.0 MB  5%.0 MB/s  0:05$", shown)
+    state.elapsed = 5.2
+    assert.not_equal(shown, text_of(line.file, state, 60, false))
+  end)
+
+  it("shows status and elapsed time of a wait", function()
+    local state = { name = "run-1", status = "RUNNING", elapsed = 83 }
+    assert.equal("run-1  RUNNING  1:23", text_of(line.wait, state, 79, false))
+    assert.equal("RUNNING  1:23", text_of(line.wait, state, 16, false))
+  end)
+
+  it("never takes more columns than it is given", function()
+    local names =
+      { "", "a", "résumé.pdf", ("long-"):rep(60) .. "name.tar.gz", "日本語の結果.png" }
+    local sizes = { false, 0, 1, 123456789, math.maxinteger }
+    for width = 15, 130, 5 do
+      for _, name in ipairs(names) do
+        for _, size in ipairs(sizes) do
+          for _, rate in ipairs { false, 0, 0.5, 1e12 } do
+            for _, ended in ipairs { false, true } do
+              local state = {
+                name = name,
+                size = size or nil,
+                received = size and size // 3 or 987654321,
+                rate = rate or nil,
+                elapsed = 4000.7,
+                ended = ended,
+              }
+              for _, utf8_terminal in ipairs { false, true } do
+                local shown = text_of(line.file, state, width, utf8_terminal)
+                assert.is_true(columns_of(shown) <= width, shown)
+                assert.is_true(utf8_terminal or not shown:find "[\128-\255]", shown)
+              end
+            end
+          end
+        end
+        local wait = { name = name, status = "SUCCEEDED_AND_MORE_OF_IT", elapsed = 36000 }
+        for _, utf8_terminal in ipairs { false, true } do
+          assert.is_true(columns_of(text_of(line.wait, wait, width, utf8_terminal)) <= width)
+        end
+      end
+    end
+  end)
+
+  it("keeps the end of a name that is cut", function()
+    assert.equal("meas…g.png", line.name("measurement-of-everything.png", 10, true))
+    assert.equal("measu...t.png", line.name("measurement-of-everything_t.png", 13, false))
+  end)
+
+  it("lets no name speak to the terminal", function()
+    for name, shown in pairs {
+      ["a\27[31mb"] = "a [31mb",
+      ["a\r\nb\tc\0d\127e"] = "a b c d e",
+      ["a\u{9b}31m"] = "a?31m",
+      ["a\u{202e}gpj.exe"] = "a?gpj.exe",
+      ["a\u{200b}b\u{feff}c"] = "a?b?c",
+      ["a\x9b31m"] = "a?31m",
+      ["ä"] = "ä",
+    } do
+      assert.equal(shown, (line.name(name, 40, true)))
+    end
+    assert.equal("?? ?31m", (line.name("ä \x9b31m", 40, false)))
+  end)
+end)
+
+describe("a function as progress", function()
+  it("gets what a file's transfer tells, and its errors propagate unchanged", function()
+    local told = {}
+    local reporter = progress.start(function(...)
+      told[#told + 1] = table.pack(...)
+    end, "file", "a.bin")
+    reporter:update(5, 10)
+    reporter:update(7)
+    reporter:finish(true)
+    assert.same({ { n = 2, 5, 10 }, { n = 1, 7 } }, told)
+    local thrown = setmetatable({}, { __name = "mine" })
+    reporter = progress.start(function()
+      error(thrown)
+    end, "file", "a.bin")
+    local ok, err = pcall(reporter.update, reporter, 1)
+    assert.is_false(ok)
+    assert.equal(thrown, err)
+  end)
+
+  it("gets the execution at every look of a wait", function()
+    local client = Double({ PENDING, PENDING, SUCCEEDED }):client()
+    local statuses = {}
+    local execution = client:execution "run-1"
+    assert(execution:wait {
+      interval = 0.001,
+      progress = function(...)
+        assert.equal(1, select("#", ...))
+        assert.equal(execution, (...))
+        statuses[#statuses + 1] = (...).status
+      end,
+    })
+    assert.same({ "PENDING", "PENDING", "SUCCEEDED" }, statuses)
+  end)
+
+  it("ends a wait with its own error", function()
+    local thrown = setmetatable({}, { __name = "mine" })
+    local execution = Double({ PENDING }):client():execution "run-1"
+    local ok, err = pcall(execution.wait, execution, {
+      progress = function()
+        error(thrown)
+      end,
+    })
+    assert.is_false(ok)
+    assert.equal(thrown, err)
+  end)
+end)
+
+describe("qhub.progress", function()
+  -- What a child process that runs `code` writes on a terminal of `columns` columns. In the child
+  -- `start(kind, name)` gives a reporter, and `pass(seconds)` moves its clock, which stands still.
+  local function on_terminal(code, columns, environment, redirection)
+    local name = os.tmpname()
+    finally(function()
+      os.remove(name)
+    end)
+    local file <close> = assert(io.open(name, "w"))
+    assert(file:write [[
+      local qhub, loop, progress = require "qhub", require "qhub.tasks.loop", require "qhub.progress"
+      local clock = loop.now()
+      function loop.now() return clock end
+      local function pass(seconds) clock = clock + seconds end
+      local function start(kind, name) return progress.start(qhub.progress, kind, name) end
+    ]])
+    assert(file:write(code))
+    file:close()
+    local settings = "env -u NO_COLOR -u LC_ALL -u LC_CTYPE LANG=C TERM=xterm "
+    local inner = ("stty cols %d; %s %s %s %s %s"):format(
+      columns or 80,
+      settings,
+      environment or "",
+      os.getenv "LUA" or "lua5.4",
+      name,
+      redirection or ""
+    )
+    local command = ("script -qec '%s' /dev/null </dev/null"):format(inner)
+    local pipe = assert(io.popen(command))
+    local output = pipe:read "a"
+    assert(pipe:close())
+    return output
+  end
+
+  -- The frames that `output` is made of: what stood in the line, each time it was drawn.
+  local function frames_of(output)
+    local frames = {}
+    for frame in (output .. "\r\27[K"):gmatch "(.-)\r\27%[K" do
+      frames[#frames + 1] = frame
+    end
+    assert.equal("", table.remove(frames, 1)) -- before the first
+    return frames
+  end
+
+  local TRANSFER = [[
+    local reporter <close> = start("file", "data.bin")
+    for step = 0, 1000 do
+      reporter:update(step * 10000, 10000000)
+      pass(0.001)
+    end
+    reporter:finish(true)
+  ]]
+
+  it("draws one line anew about ten times a second and leaves the last one", function()
+    local output = on_terminal(TRANSFER)
+    local frames = frames_of(output)
+    assert.is_true(#frames >= 10 and #frames <= 13, #frames)
+    assert.matches("^data.bin  %[%-+%]    0 %%  0 B/10.0 MB$", (frames[1]:gsub("\27%[%d*m", "")))
+    assert.matches("50 %%", output)
+    assert.matches("0:00 left", output, 1, true)
+    assert.equal("data.bin  10.0 MB  10.0 MB/s  0:01\r\n", frames[#frames])
+    assert.equal(1, select(2, output:gsub("\n", "")))
+  end)
+
+  it("fits into narrow windows", function()
+    for _, columns in ipairs { 20, 40, 200 } do
+      local frames = frames_of(on_terminal(TRANSFER, columns, "NO_COLOR=1"))
+      for _, frame in ipairs(frames) do
+        assert.is_true(#frame:gsub("\r\n", "") < columns, frame)
+      end
+      assert.matches("data.bin", frames[2], 1, true)
+      assert.matches(" %%", frames[2])
+    end
+  end)
+
+  it("uses colours unless NO_COLOR is set, and blocks only in UTF-8", function()
+    local output = on_terminal(TRANSFER)
+    assert.matches("\27[36m#", output, 1, true)
+    assert.is_nil(output:find "[\128-\255]")
+    output = on_terminal(TRANSFER, 80, "NO_COLOR=1 LANG=de_DE.UTF-8")
+    assert.is_nil(output:find("\27[3", 1, true))
+    assert.matches("█", output, 1, true)
+    assert.matches("█", on_terminal(TRANSFER, 80, "LC_ALL=C.utf8"), 1, true)
+    assert.is_nil(on_terminal(TRANSFER, 80, "LANG=C.UTF-8 LC_ALL=POSIX"):find "[\128-\255]")
+  end)
+
+  it("writes nothing but whole lines on a dumb terminal", function()
+    local output = on_terminal(TRANSFER, 80, "TERM=dumb")
+    assert.equal("data.bin  10.0 MB  10.0 MB/s  0:01\r\n", output)
+  end)
+
+  it("is silent when stderr is no terminal", function()
+    assert.equal("", on_terminal(TRANSFER, 80, "", "2>/dev/null"))
+    assert.equal("", on_terminal(TRANSFER, 80, "", "2>&1 | cat"))
+  end)
+
+  it("leaves nothing of what failed", function()
+    local code = [[
+      do
+        local reporter <close> = start("file", "data.bin")
+        reporter:update(1, 10)
+      end
+      local silent <close> = start("file", "never began")
+    ]]
+    local frames = frames_of(on_terminal(code))
+    assert.equal("", frames[#frames])
+    assert.equal(2, #frames)
+  end)
+
+  it("gives the one line to the oldest, counts the others, and leaves a line of each", function()
+    local code = [[
+      local one, two = start("file", "one"), start("file", "two")
+      one:update(1, 10)
+      two:update(2, 10)
+      pass(1)
+      two:update(3, 10)
+      one:update(2, 10)
+      pass(1)
+      one:update(10, 10)
+      one:finish(true)
+      two:update(10, 10)
+      two:finish(true)
+    ]]
+    local frames = frames_of(on_terminal(code, 80, "NO_COLOR=1"))
+    assert.matches("^one .* %+1$", frames[2])
+    for index, pattern in ipairs { "^one .*\r\n$", "^two .*%]", "^two .*\r\n$" } do
+      assert.matches(pattern, frames[#frames - 3 + index])
+    end
+    assert.is_nil(table.concat(frames, "", #frames - 2):find("+1", 1, true))
+  end)
+
+  it("tells the status of a wait, its colour, and the end", function()
+    local code = [[
+      local Double = require "spec.support.double"
+      local client = Double({
+        { status_code = 200, body = '{"id":"run-1","status":"PENDING"}' },
+        { status_code = 200, body = '{"id":"run-1","status":"SUCCEEDED"}' },
+      }):client()
+      loop.sleep_until = function(due) clock = due return true end
+      assert(client:execution("run-1"):wait {
+        progress = qhub.progress,
+        interval = function() return 30 end,
+      })
+    ]]
+    local frames = frames_of(on_terminal(code))
+    assert.equal("run-1  \27[36mPENDING\27[0m  0:00", frames[1])
+    assert.matches("PENDING\27[0m  0:01", frames[2], 1, true) -- the clock goes on between polls
+    assert.matches("^run%-1  \27%[32mSUCCEEDED\27%[0m  0:30\r\n$", frames[#frames])
+    local plain = on_terminal(code, 80, "TERM=dumb")
+    assert.matches("^run%-1  PENDING  0:00\r\nrun%-1  SUCCEEDED  0:30\r\n$", plain)
+  end)
+
+  it("can be called by a function that stands in its place", function()
+    local code = [[
+      for step = 0, 10 do
+        qhub.progress(step, 10)
+        pass(0.2)
+      end
+      qhub.progress(1, 20)
+    ]]
+    local frames = frames_of(on_terminal(code, 80, "NO_COLOR=1"))
+    assert.matches("50 %%", frames[6])
+    assert.matches("10 B.*\r\n$", frames[#frames - 1])
+    assert.matches("1 B/20 B", frames[#frames], 1, true)
+  end)
+
+  it("is silent for callers without a terminal, and refuses what is neither", function()
+    assert.equal("qhub.progress", tostring(qhub.progress))
+    for _, value in ipairs { "5", {}, true } do
+      local ok, message = pcall(qhub.progress, value)
+      assert.is_false(ok)
+      assert.matches("progress_spec.lua:%d+: progress: bytes received or an execution", message)
+    end
+  end)
+end)
+
+describe("parse_timestamp", function()
+  it("understands both forms of the gateway, and tells what it does not", function()
+    assert.equal(1772186690, qhub.parse_timestamp "2026-02-27 10:04:50")
+    assert.equal(1772186699.123, qhub.parse_timestamp "2026-02-27T10:04:59.123Z")
+    local value, message = qhub.parse_timestamp "yesterday"
+    assert.is_nil(value)
+    assert.is_string(message)
+  end)
+
+  it("raises for what is no string", function()
+    local ok, message = pcall(qhub.parse_timestamp, 5)
+    assert.is_false(ok)
+    assert.matches("progress_spec.lua:%d+: parse_timestamp: .*must be a string, got 5", message)
+  end)
+end)

@@ -1,0 +1,403 @@
+-- HTTP as programs trust it: what goes over the wire, over which connections, and by which proxy.
+-- TLS is in http_tls_spec.lua, what hostile servers send in spec/faults.
+
+local calls = require "spec.support.calls"
+local gateway = require "spec.support.gateway"
+local libcurl = require "spec.support.libcurl"
+local loop = require "qhub.tasks.loop"
+local process = require "spec.support.process"
+local qhub = require "qhub"
+local scripted = require "spec.support.scripted"
+local trial = require "spec.support.trial"
+
+local function client_of(server, options)
+  local given = { base_url = server.url, token = server.token or "tok-en" }
+  for name, value in pairs(options or {}) do
+    given[name] = value
+  end
+  return qhub.HubServiceClient(given)
+end
+
+describe("connections", function()
+  local server, id
+
+  setup(function()
+    server = gateway.start()
+    id = server:create(1)[1]
+  end)
+
+  teardown(function()
+    server:stop()
+  end)
+
+  before_each(function()
+    collectgarbage() -- clients of other specs, with their connections
+    server:clear()
+  end)
+
+  local function connections()
+    return server:requests().connections.total
+  end
+
+  it("are used again, by all clients of one Lua state, whatever the answers were", function()
+    local one <close> = client_of(server)
+    local other <close> = client_of(server, { timeout = 5, max_retries = 0 })
+    for _ = 1, 10 do
+      assert(one:get_status(id))
+      assert(other:get_logs(id))
+      assert.equal(404, select(2, other:get_result "none").status_code)
+      assert(one:start_execution {})
+    end
+    assert.equal(40, server:requests().total)
+    assert.equal(libcurl.starts_use_kept and 1 or 11, connections())
+  end)
+
+  it("are used again after a file that was read to its end", function()
+    local simulate = { pending_ms = 0, running_ms = 0, files = { ["result.bin"] = 100000 } }
+    local run = server:create(1, { simulate = simulate })[1]
+    local client <close> = client_of(server)
+    for _ = 1, 3 do
+      assert.equal(100000, #assert(client:get_result_file(run, "result.bin")):read_all())
+      assert(client:get_status(run))
+    end
+    assert.equal(1, connections())
+  end)
+
+  it("are closed when the server says so, and with the last client", function()
+    do
+      local client <close> = client_of(server)
+      server:fault { fault = { close = true } }
+      assert(client:get_status(id))
+      assert(client:get_status(id))
+      assert.equal(2, connections())
+      assert.equal(1, server:requests().connections.open)
+    end
+    repeat
+    until server:requests().connections.open == 0
+  end)
+
+  it("are never more than max_connections at a time", function()
+    server:settings { latency_ms = 10 }
+    for _, most in ipairs { 1, 3 } do
+      server:call("DELETE", "requests")
+      local client <close> = client_of(server, { http = { max_connections = most } })
+      qhub.tasks.run(function()
+        for _ = 1, 12 do
+          qhub.tasks.spawn(client.get_status, client, id)
+        end
+      end)
+      local seen = server:requests()
+      assert.equal(12, seen.total)
+      assert.equal(most, seen.peak)
+      assert.equal(most, seen.connections.peak)
+    end
+  end)
+end)
+
+describe("a request on the wire", function()
+  local server
+
+  setup(function()
+    server = scripted.start()
+  end)
+
+  teardown(function()
+    server:stop()
+  end)
+
+  -- The heads of the requests that `fn(client)` leads to, each a table of lines by lower-case name;
+  -- a name that comes twice is an error.
+  local function heads(call, options, request_options)
+    server:play(trial.good(call))
+    local client <close> = client_of(server, options)
+    assert(call.invoke(client, request_options))
+    local request = server:requests()[1]
+    local fields = {}
+    for line in request.head:gmatch "\r?\n([^\r\n]+)" do
+      local name, value = line:match "^([^:]+): ?(.*)$"
+      name = name:lower()
+      assert.is_nil(fields[name], "twice: " .. line)
+      fields[name] = value
+    end
+    return fields, request
+  end
+
+  it("has each header once, and none that nobody asked for", function()
+    for _, call in ipairs(calls) do
+      local fields, request = heads(call)
+      assert.matches("^" .. call.method .. " [^ ]+ HTTP/1%.1\r\n", request.head)
+      local expected = {
+        host = server.origin:match "//(.*)",
+        authorization = "Bearer tok-en",
+        accept = call.is_file and "*/*" or "application/json, */*;q=0.5",
+        ["user-agent"] = "qhub-lua/" .. qhub._VERSION:match "[%d.]+",
+        ["accept-encoding"] = call.is_file and "identity" or fields["accept-encoding"],
+      }
+      if call.method ~= "GET" then
+        expected["content-length"] = tostring(request.body_size)
+      end
+      if call.name == "start_execution" then
+        expected["content-type"] = "application/json"
+      end
+      assert.same(expected, fields, call.name)
+      assert.matches(call.is_file and "identity" or "gzip", fields["accept-encoding"])
+    end
+  end)
+
+  it("keeps no cookies", function()
+    local client <close> = client_of(server)
+    local body = calls.get_status.body
+    local bytes = scripted.answer("200 OK", body, { "Set-Cookie: session=1; Path=/" })
+    server:play { bytes, { keep = true } }
+    assert(client:get_status "x")
+    assert(client:get_status "x")
+    assert.is_nil(server:requests()[2].head:lower():find("cookie", 1, true))
+  end)
+
+  it("takes every id and name as one segment, byte for byte", function()
+    local client <close> = client_of(server)
+    for text, encoded in pairs {
+      ["a/b"] = "a%2Fb",
+      ["a b+c"] = "a%20b%2Bc",
+      ["a?b=c#d"] = "a%3Fb%3Dc%23d",
+      ["%2e%2E"] = "%252e%252E",
+      ["...a"] = "...a",
+      ["a;b=c,d"] = "a%3Bb%3Dc%2Cd",
+      ["\u{e9}\u{20ac}\u{1f600}"] = "%C3%A9%E2%82%AC%F0%9F%98%80",
+      ["\xff\xfe"] = "%FF%FE",
+      ["a:b@c"] = "a%3Ab%40c",
+      ["AZaz09-._~"] = "AZaz09-._~",
+      ["a\\b\"c'd"] = "a%5Cb%22c%27d",
+      ["a\r\nX-Evil: 1\0"] = "a%0D%0AX-Evil%3A%201%00",
+      ["[a]{b}|c^`<d>"] = "%5Ba%5D%7Bb%7D%7Cc%5E%60%3Cd%3E",
+    } do
+      server:play(trial.good(calls.get_status))
+      assert(client:get_status(text))
+      assert.equal("/svc/v1/" .. encoded, server:requests()[1].target)
+      server:play(trial.good(calls.get_result_file))
+      client:get_result_file("id", text):close()
+      assert.equal("/svc/v1/id/result/" .. encoded, server:requests()[1].target)
+    end
+  end)
+
+  it("encodes queries", function()
+    local client <close> = client_of(server)
+    server:play(trial.good(calls.get_status))
+    assert(
+      client:get_status("x", { query = { ["a b&c"] = "d=e/f?g#h\r\ni", n = { 1, 2.5, true } } })
+    )
+    local target = server:requests()[1].target
+    local query = {}
+    for pair in target:match("%?(.*)"):gmatch "[^&]+" do
+      query[#query + 1] = pair
+    end
+    table.sort(query)
+    assert.same({ "a%20b%26c=d%3De%2Ff%3Fg%23h%0D%0Ai", "n=1", "n=2.5", "n=true" }, query)
+  end)
+
+  it("cannot be given a second header or request by what a program puts into it", function()
+    server:play(trial.good(calls.get_status))
+    local client <close> = client_of(server)
+    local evil = "a\r\nX-Evil: 1"
+    for _, bad in ipairs { evil, "a\nb", "a\rb", "a\0b" } do
+      for _, attempt in ipairs {
+        function()
+          client_of(server, { token = bad })
+        end,
+        function()
+          client_of(server, { headers = { ["X-Field"] = bad } })
+        end,
+        function()
+          client_of(server, { headers = { [bad] = "x" } })
+        end,
+        function()
+          client_of(server, { base_url = server.url .. "/" .. bad })
+        end,
+        function()
+          client:get_status("x", { headers = { ["X-Field"] = bad } })
+        end,
+        function()
+          client:get_status("x", { headers = { [bad] = "x" } })
+        end,
+      } do
+        local ok, message = pcall(attempt)
+        assert.is_false(ok)
+        assert.is_nil(tostring(message):find("\n", 1, true))
+      end
+    end
+    for _, name in ipairs { "", "a b", "a:", "a(b)", "\u{e9}" } do
+      assert.is_false(pcall(client.get_status, client, "x", { headers = { [name] = "x" } }))
+    end
+    local _, err = client_of(server, {
+      token = function()
+        return evil
+      end,
+    }):get_status "x"
+    assert.equal("token", err.kind)
+    assert.same({}, server:requests())
+  end)
+
+  it("carries bodies of any size, both ways", function()
+    local simulator <close> = gateway.start()
+    local client <close> = client_of(simulator)
+    local blob = {}
+    for index = 1, 200000 do
+      blob[index] = index * 0.1
+    end
+    local simulate = { pending_ms = 0, running_ms = 0, echo = true }
+    local body = { blob = blob, text = ("\u{20ac}\0\n"):rep(100000), simulate = simulate }
+    local execution = assert(client:start_execution(body))
+    local echo = assert(client:get_result(execution.id)).echo
+    body.simulate.pending_ms, body.simulate.running_ms = 0, 0
+    assert.same(body.text, echo.text)
+    assert.equal(#blob, #echo.blob)
+    for index = 1, #blob do
+      assert(blob[index] == echo.blob[index], index)
+    end
+  end)
+
+  it("is answered in gzip as well, but for files", function()
+    local simulator <close> = gateway.start()
+    local client <close> = client_of(simulator)
+    simulator:fault { times = -1, fault = { content_encoding = "gzip" } }
+    local execution = assert(client:start_execution {})
+    assert.equal(execution.id, assert(client:get_status(execution.id)).id)
+    assert.equal(1, #assert(client:get_service_executions()))
+    local _, err = client:get_status "none"
+    assert.equal(404, err.status_code)
+    assert.is_table(err.body)
+  end)
+end)
+
+describe("time", function()
+  local server
+
+  setup(function()
+    server = gateway.start()
+  end)
+
+  teardown(function()
+    server:stop()
+  end)
+
+  before_each(function()
+    server:clear()
+  end)
+
+  it("in total is bounded by total_timeout, retries and waits included #timing", function()
+    local client <close> = client_of(server, { total_timeout = 1, max_retries = 1000 })
+    server:fault { times = -1, fault = { status = 503, headers = { ["Retry-After"] = "0.05" } } }
+    local began = loop.now()
+    local _, err = client:get_status "x"
+    local seconds = loop.now() - began
+    assert.is_true(err.status_code == 503 or err.phase == "total", err)
+    assert.is_true(err.attempts > 2 and seconds < 1.5, seconds)
+  end)
+
+  it("in total ends a call in the middle of an answer #timing", function()
+    local client <close> = client_of(server, { total_timeout = 0.2 })
+    server:fault { times = -1, fault = { drip = { bytes = 1, ms = 20, head = true } } }
+    local began = loop.now()
+    local _, err = client:get_service_executions()
+    local seconds = loop.now() - began
+    assert.equal("timeout", err.kind)
+    assert.equal("total", err.phase)
+    assert.equal(1, err.attempts)
+    assert.is_true(seconds >= 0.2 and seconds < 1.5, seconds)
+  end)
+
+  it("of a file is bounded by total_timeout until its first byte only #timing", function()
+    local simulate = { pending_ms = 0, running_ms = 0, files = { ["result.bin"] = 100 } }
+    local id = server:create(1, { simulate = simulate })[1]
+    server:fault { times = -1, fault = { drip = { bytes = 10, ms = 130 } } }
+    local client <close> = client_of(server, { total_timeout = 1 })
+    local began = loop.now()
+    assert.equal(100, #assert(client:get_result_file(id, "result.bin")):read_all())
+    assert.is_true(loop.now() - began > 1)
+  end)
+end)
+
+describe("a proxy", function()
+  local server, proxy
+
+  setup(function()
+    server, proxy = gateway.start(), gateway.start()
+  end)
+
+  teardown(function()
+    server:stop()
+    proxy:stop()
+  end)
+
+  before_each(function()
+    server:clear()
+    proxy:clear()
+  end)
+
+  -- Asks for an execution list in a program of its own; returns how many requests each saw.
+  local function with_environment(environment, http)
+    local output, ok = process.run_program(
+      ([[
+        local qhub = require "qhub"
+        local client <close> = qhub.HubServiceClient {
+          base_url = %q, token = %q, max_retries = 0, http = %s,
+        }
+        assert(client:get_service_executions())
+      ]]):format(server.url, server.token, http or "nil"),
+      environment
+    )
+    assert(ok, output)
+    return server:requests().total, proxy:requests().total
+  end
+
+  it("that is named is used for everything", function()
+    local client <close> = client_of(server, { http = { proxy = proxy.origin } })
+    local execution = assert(client:start_execution {})
+    assert(client:get_status(execution.id))
+    assert.equal(0, server:requests().total)
+    local seen = proxy:requests()
+    assert.equal(2, seen.total)
+    assert.equal(server.url .. "/", seen.requests[1].target)
+    assert.equal(1, seen.connections.total)
+  end)
+
+  it("that does not answer was surely sent nothing", function()
+    local gone = scripted.start()
+    gone:stop()
+    local _ <close> = trial.at_once()
+    local client <close> = client_of(server, { http = { proxy = gone.origin } })
+    local _, err = client:start_execution {}
+    assert.equal("network", err.kind)
+    assert.is_false(err.sent)
+    assert.equal(3, err.attempts)
+  end)
+
+  it("comes from the environment unless told otherwise #process", function()
+    local environment = "http_proxy=" .. proxy.origin
+    local direct, by_proxy = with_environment(environment)
+    assert.same({ 0, 1 }, { direct, by_proxy })
+    direct, by_proxy = with_environment(environment, "{ proxy = false }")
+    assert.same({ 1, 1 }, { direct, by_proxy })
+    direct, by_proxy = with_environment(environment .. " no_proxy=127.0.0.1")
+    assert.same({ 2, 1 }, { direct, by_proxy })
+    direct, by_proxy = with_environment("all_proxy=" .. proxy.origin)
+    assert.same({ 2, 2 }, { direct, by_proxy })
+    direct, by_proxy = with_environment("https_proxy=" .. proxy.origin)
+    assert.same({ 3, 2 }, { direct, by_proxy })
+  end)
+
+  it("keeps its password to itself", function()
+    local with_password = proxy.origin:gsub("//", "//user:p4ss@")
+    local client <close> = client_of(server, { http = { proxy = with_password } })
+    assert(client:get_service_executions())
+    local authorization = proxy:requests().requests[1].headers["proxy-authorization"]
+    assert.equal("Basic dXNlcjpwNHNz", authorization)
+    local gone = scripted.start()
+    gone:stop()
+    with_password = gone.origin:gsub("//", "//user:p4ss@")
+    local broken <close> = client_of(server, { max_retries = 0, http = { proxy = with_password } })
+    local _, err = broken:get_status "x"
+    assert.equal("network", err.kind)
+    assert.is_nil(tostring(err):find("p4ss", 1, true))
+  end)
+end)

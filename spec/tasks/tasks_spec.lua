@@ -1,0 +1,731 @@
+-- `qhub.tasks`: many executions from one thread, errors that are never lost, cancellation, and life
+-- in another loop.
+
+local gateway = require "spec.support.gateway"
+local loop = require "qhub.tasks.loop"
+local qhub = require "qhub"
+local Double = require "spec.support.double"
+
+local tasks = qhub.tasks
+local plain_assert = _G.assert
+
+describe("tasks", function()
+  local server, client, execution
+
+  setup(function()
+    server = gateway.start()
+    client = qhub.HubServiceClient { base_url = server.url, token = server.token }
+    execution = plain_assert(client:start_execution {
+      input = {},
+      simulate = { pending_ms = 0, running_ms = 0, files = { ["a.bin"] = 3000000 } },
+    })
+  end)
+
+  teardown(function()
+    client:close()
+    server:stop()
+  end)
+
+  before_each(function()
+    server:clear()
+  end)
+
+  describe("run", function()
+    it("returns what its function returned, when every task in it has ended", function()
+      local ended = 0
+      local a, b, c = tasks.run(function(x, y)
+        for _ = 1, 3 do
+          tasks.spawn(function()
+            tasks.sleep(0.001)
+            ended = ended + 1
+          end)
+        end
+        return x, nil, y
+      end, 1, 2)
+      assert.same({ 1, nil, 2 }, { a, b, c })
+      assert.equal(3, ended)
+    end)
+
+    it("lets calls in different tasks be under way at once", function()
+      server:fault { match = { method = "GET" }, times = 20, fault = { delay_ms = 200 } }
+      local started = os.time()
+      local results, errors = tasks.run(function()
+        local list = {}
+        for index = 1, 20 do
+          list[index] = tasks.spawn(function()
+            return client:get_status(execution.id)
+          end)
+        end
+        return tasks.gather(list)
+      end)
+      assert.is_nil(errors)
+      assert.equal(20, #results)
+      assert.is_true(os.time() - started < 3, "20 calls of 0.2 s took longer than 3 s")
+    end)
+
+    it("raises the error of its function and closes what is unfinished", function()
+      local closed = false
+      local ok, err = pcall(tasks.run, function()
+        tasks.spawn(function()
+          local _ <close> = setmetatable({}, {
+            __close = function()
+              closed = true
+            end,
+          })
+          tasks.sleep(60)
+        end)
+        tasks.sleep(0)
+        error("mine", 0)
+      end)
+      assert.is_false(ok)
+      assert.equal("mine", err)
+      assert.is_true(closed)
+    end)
+
+    it("raises an error that nobody joined, after the others have ended", function()
+      local others = false
+      local ok, err = pcall(tasks.run, function()
+        tasks.spawn(error, "lost")
+        tasks.spawn(function()
+          tasks.sleep(0.01)
+          others = true
+        end)
+      end)
+      assert.is_false(ok)
+      assert.equal("lost", err)
+      assert.is_true(others)
+    end)
+
+    it("nests: an inner run ends with its own tasks", function()
+      local order = {}
+      tasks.run(function()
+        tasks.spawn(function()
+          tasks.sleep(0.05)
+          order[#order + 1] = "outer"
+        end)
+        tasks.run(function()
+          tasks.spawn(function()
+            tasks.sleep(0.005)
+            order[#order + 1] = "inner"
+          end)
+        end)
+        order[#order + 1] = "between"
+      end)
+      assert.same({ "inner", "between", "outer" }, order)
+    end)
+
+    it("says so when every task waits for another one", function()
+      local ok, err = pcall(tasks.run, function()
+        local a, b
+        a = tasks.spawn(function()
+          tasks.sleep(0)
+          b:join()
+        end)
+        b = tasks.spawn(function()
+          a:join()
+        end)
+      end)
+      assert.is_false(ok)
+      assert.matches("waits for another", err)
+    end)
+
+    it("runs file iterators, each task with its own", function()
+      local sizes = tasks.run(function()
+        local list = {}
+        for index = 1, 5 do
+          list[index] = tasks.spawn(function()
+            local size = 0
+            for chunk in plain_assert(execution:result_file "a.bin") do
+              size = size + #chunk
+            end
+            return size
+          end)
+        end
+        return (tasks.gather(list))
+      end)
+      assert.same({ 3000000, 3000000, 3000000, 3000000, 3000000 }, sizes)
+    end)
+  end)
+
+  describe("join", function()
+    it("returns what the task returned, or raises what it raised, as often as asked", function()
+      tasks.run(function()
+        local fine = tasks.spawn(function()
+          return 1, nil, 3
+        end)
+        assert.same({ n = 3, 1, nil, 3 }, table.pack(fine:join()))
+        assert.same({ n = 3, 1, nil, 3 }, table.pack(fine:join()))
+        local thrown = {}
+        local failing = tasks.spawn(error, thrown)
+        for _ = 1, 2 do
+          local ok, err = pcall(failing.join, failing)
+          assert.is_false(ok)
+          assert.equal(thrown, err)
+        end
+      end)
+    end)
+
+    it("of a task with itself is refused", function()
+      local ok, err = pcall(tasks.run, function()
+        local me
+        me = tasks.spawn(function()
+          me:join()
+        end)
+        me:join()
+      end)
+      assert.is_false(ok)
+      assert.matches("wait for itself", err)
+    end)
+  end)
+
+  describe("gather", function()
+    it("gives first values and errors by index", function()
+      local results, errors = tasks.run(function()
+        return tasks.gather {
+          tasks.spawn(function()
+            return "a", "b"
+          end),
+          tasks.spawn(function()
+            return nil, "soft"
+          end),
+          tasks.spawn(error, "hard"),
+          tasks.spawn(function() end),
+        }
+      end)
+      assert.same({ "a" }, results)
+      assert.same({ [2] = "soft", [3] = "hard" }, errors)
+    end)
+
+    it("has no errors when there are none", function()
+      local results, errors = tasks.run(function()
+        return tasks.gather {}
+      end)
+      assert.same({}, results)
+      assert.is_nil(errors)
+    end)
+  end)
+
+  describe("cancel", function()
+    it("ends a call with kind cancelled, and the client goes on working", function()
+      server:fault { match = { method = "GET" }, times = 1, fault = { hang = "headers" } }
+      tasks.run(function()
+        local task = tasks.spawn(function()
+          return client:get_status(execution.id)
+        end)
+        tasks.sleep(0.02)
+        task:cancel()
+        local value, err = task:join()
+        assert.is_nil(value)
+        assert.equal("cancelled", err.kind)
+        assert.equal(execution.id, plain_assert(client:get_status(execution.id)).id)
+      end)
+    end)
+
+    it("makes sleep raise, and leaves a finished task alone", function()
+      tasks.run(function()
+        local sleeper = tasks.spawn(tasks.sleep, 60)
+        tasks.sleep(0)
+        sleeper:cancel()
+        local ok, err = pcall(sleeper.join, sleeper)
+        assert.is_false(ok)
+        assert.equal("cancelled", err.kind)
+        local done = tasks.spawn(function()
+          return 1
+        end)
+        done:join()
+        done:cancel()
+        assert.equal(1, done:join())
+      end)
+    end)
+
+    it("ends a backoff sleep and a wait", function()
+      local busy = { status_code = 503, headers = { ["retry-after"] = "50" } }
+      local double = Double { busy }
+      local slow = double:client()
+      tasks.run(function()
+        local call = tasks.spawn(function()
+          return slow:get_status "1"
+        end)
+        tasks.sleep(0)
+        call:cancel()
+        local value, err = call:join()
+        assert.is_nil(value)
+        assert.equal("cancelled", err.kind)
+      end)
+    end)
+
+    it("keeps a task that has not begun from ever running", function()
+      local ran = false
+      tasks.run(function()
+        local task = tasks.spawn(function()
+          ran = true
+        end)
+        task:cancel()
+        local value, err = task:join()
+        assert.is_nil(value)
+        assert.equal("cancelled", err.kind)
+      end)
+      assert.is_false(ran)
+    end)
+
+    it("ends a join for good: a later wait is not cut short by it #timing", function()
+      local slept = tasks.run(function()
+        local joined = tasks.spawn(tasks.sleep, 0.03)
+        local joiner = tasks.spawn(function()
+          pcall(joined.join, joined)
+          local started = loop.now()
+          tasks.sleep(0.1)
+          return loop.now() - started
+        end)
+        tasks.sleep(0.01)
+        joiner:cancel()
+        return joiner:join()
+      end)
+      assert.is_true(slept >= 0.1)
+    end)
+  end)
+
+  it("close with their client: calls under way and asleep end with kind cancelled", function()
+    server:fault { match = { method = "GET" }, times = 1, fault = { hang = "headers" } }
+    local own = qhub.HubServiceClient { base_url = server.url, token = server.token }
+    local asleep = Double({ { status_code = 503, headers = { ["retry-after"] = "50" } } }):client()
+    tasks.run(function()
+      local list = {
+        tasks.spawn(function()
+          return own:get_status(execution.id)
+        end),
+        tasks.spawn(function()
+          return asleep:get_status "1"
+        end),
+      }
+      tasks.sleep(0.02)
+      own:close()
+      asleep:close()
+      local _, errors = tasks.gather(list)
+      assert.equal("cancelled", errors[1].kind)
+      assert.equal("cancelled", errors[2].kind)
+    end)
+  end)
+
+  it("block below C calls that cannot be yielded across, and get their answer", function()
+    local found = tasks.run(function()
+      local list = { 3, 1, 2 }
+      table.sort(list, function(a, b)
+        plain_assert(client:get_status(execution.id))
+        return a < b
+      end)
+      local lazy = setmetatable({}, {
+        __index = function(_, name)
+          return plain_assert(client:get_status(name))
+        end,
+      })
+      local _, status = pcall(function()
+        return lazy[execution.id].id
+      end)
+      list[4] = status
+      return list
+    end)
+    assert.same({ 1, 2, 3, execution.id }, found)
+  end)
+
+  it("leave coroutines of the program's own alone: there a call blocks", function()
+    local thread = coroutine.wrap(function()
+      return plain_assert(client:get_status(execution.id)).id
+    end)
+    assert.equal(execution.id, thread())
+    local inner = tasks.run(function()
+      local generator = coroutine.wrap(function()
+        coroutine.yield(plain_assert(client:get_status(execution.id)).id)
+      end)
+      return generator()
+    end)
+    assert.equal(execution.id, inner)
+  end)
+
+  it("that yield by themselves let the others run", function()
+    local order = {}
+    tasks.run(function()
+      for name = 1, 2 do
+        tasks.spawn(function()
+          for _ = 1, 2 do
+            order[#order + 1] = name
+            coroutine.yield()
+          end
+        end)
+      end
+    end)
+    assert.same({ 1, 2, 1, 2 }, order)
+  end)
+
+  describe("in a loop of the program's own", function()
+    it("move on by step, which counts the live ones", function()
+      local id
+      local task = tasks.spawn(function()
+        id = plain_assert(client:get_status(execution.id)).id
+      end)
+      local steps = 0
+      while tasks.step(1) > 0 do
+        steps = steps + 1
+      end
+      assert.equal(execution.id, id)
+      assert.is_true(steps > 0)
+      assert.equal(0, tasks.step(0))
+      assert.is_nil(task:join())
+    end)
+
+    it("have a descriptor, events and a timeout, as functions and methods #pollfd", function()
+      tasks.step(0) -- what the tests before left behind
+      assert.is_number(tasks.pollfd())
+      assert.equal(tasks.pollfd(), tasks:pollfd())
+      assert.equal("r", tasks:events())
+      assert.is_nil(tasks:timeout())
+      local task = tasks.spawn(tasks.sleep, 0.02)
+      assert.equal(0, tasks.timeout())
+      tasks:step(0)
+      assert.is_true(tasks:timeout() <= 0.02)
+      task:join()
+    end)
+
+    it("leave nothing to be done when they were given up, so that the loop can rest", function()
+      tasks.spawn(error, "never begun"):cancel()
+      assert.is_nil(tasks.timeout())
+      pcall(tasks.run, function()
+        tasks.spawn(error, "never begun")
+        error "left"
+      end)
+      assert.is_nil(tasks.timeout())
+    end)
+
+    it("serve the engine though none is alive", function()
+      local transfer = plain_assert(loop.engine():session({}):start {
+        method = "GET",
+        url = server.url,
+        header_lines = {},
+        timeout = 10,
+        connect_timeout = 10,
+      })
+      for _ = 1, 1000 do -- polls, as the loop around would see the descriptor
+        if transfer:state() == "done" then
+          break
+        end
+        assert.equal(0, tasks.step(0))
+        server:clear() -- a request and its answer: time for the network
+      end
+      assert.equal("done", transfer:state())
+    end)
+
+    it("raise from step what nobody joined, once the last has ended", function()
+      tasks.spawn(error, "lost")
+      local ok, err
+      repeat
+        ok, err = pcall(tasks.step, 0)
+      until not ok or err == 0
+      assert.is_false(ok)
+      assert.equal("lost", err)
+      assert.equal(0, tasks.step(0))
+    end)
+
+    it("join from outside", function()
+      local task = tasks.spawn(function()
+        return plain_assert(client:get_status(execution.id)).id
+      end)
+      assert.equal(execution.id, task:join())
+    end)
+  end)
+
+  describe("errors that nobody joined", function()
+    local function fail_later(seconds)
+      return tasks.spawn(function()
+        tasks.sleep(seconds)
+        error("lost", 0)
+      end)
+    end
+
+    it("are raised by run also when a join or gather of theirs was cancelled", function()
+      for _, wait in ipairs {
+        function(task)
+          task:join()
+        end,
+        function(task)
+          tasks.gather { task }
+        end,
+      } do
+        local ok, err = pcall(tasks.run, function()
+          local failing = fail_later(0.02)
+          local joiner = tasks.spawn(pcall, wait, failing)
+          tasks.sleep(0.001)
+          joiner:cancel()
+        end)
+        assert.is_false(ok)
+        assert.equal("lost", err)
+      end
+    end)
+
+    it("are not raised by an inner run when a task of the outer one joins them", function()
+      local joined
+      tasks.run(function()
+        local failing
+        local joiner = tasks.spawn(function()
+          tasks.sleep(0.001)
+          joined = table.pack(pcall(failing.join, failing))
+        end)
+        tasks.run(function()
+          failing = fail_later(0.02)
+        end)
+        joiner:join()
+      end)
+      assert.same({ false, "lost", n = 2 }, joined)
+    end)
+
+    it("are raised by run for tasks that a coroutine of the program's own spawned in it", function()
+      local ok, err = pcall(tasks.run, function()
+        coroutine.wrap(function()
+          fail_later(0.001)
+        end)()
+      end)
+      assert.is_false(ok)
+      assert.equal("lost", err)
+    end)
+
+    it("are raised by step as soon as nobody has the task, beside one that goes on", function()
+      local long = tasks.spawn(tasks.sleep, 1e6)
+      local held = fail_later(0)
+      for _ = 1, 3 do
+        fail_later(0)
+      end
+      local raised = 0
+      while raised < 3 do
+        collectgarbage()
+        local ok, err = pcall(tasks.step, 0)
+        if not ok then
+          assert.equal("lost", err)
+          raised = raised + 1
+        end
+      end
+      for _ = 1, 10 do
+        collectgarbage()
+        tasks.step(0)
+      end
+      assert.same({ false, "lost" }, { pcall(held.join, held) })
+      long:cancel()
+      while tasks.step(0) > 0 do
+        collectgarbage()
+      end
+      assert.equal(0, tasks.step(0)) -- joined: not raised again
+    end)
+
+    it("are raised by one step each", function()
+      local list = { fail_later(0), fail_later(0) }
+      local raised = 0
+      repeat
+        local ok, err = pcall(tasks.step, 0)
+        raised = raised + (ok and 0 or 1)
+      until ok and err == 0
+      assert.equal(#list, raised)
+    end)
+
+    it("do not include the end of a task that was cancelled", function()
+      assert.equal(
+        "done",
+        tasks.run(function()
+          local task = tasks.spawn(tasks.sleep, 1e6)
+          tasks.sleep(0)
+          task:cancel()
+          return "done"
+        end)
+      )
+    end)
+
+    it("are kept no longer than until they are joined", function()
+      tasks.run(function()
+        local function fail()
+          local task = tasks.spawn(error, ("x"):rep(100000))
+          assert.is_false((pcall(task.join, task)))
+          local _, errors = tasks.gather { tasks.spawn(error, ("x"):rep(100000)) }
+          assert.is_string(errors[1])
+        end
+        fail()
+        collectgarbage()
+        local before = collectgarbage "count"
+        for _ = 1, 50 do
+          fail()
+        end
+        collectgarbage()
+        assert.is_true(collectgarbage "count" - before < 1000)
+      end)
+    end)
+
+    it("are raised when a gather that knew of them ends early", function()
+      local ok, err = pcall(tasks.run, function()
+        local failing, long = fail_later(0), tasks.spawn(tasks.sleep, 1e6)
+        local gatherer = tasks.spawn(pcall, tasks.gather, { failing, long })
+        tasks.sleep(0.005)
+        gatherer:cancel()
+        gatherer:join()
+        long:cancel()
+      end)
+      assert.is_false(ok)
+      assert.equal("lost", err)
+    end)
+
+    it("are raised by step when their run was over before a gather gave them up", function()
+      tasks.run(function()
+        local failing
+        local long = tasks.spawn(tasks.sleep, 1e6)
+        local gatherer = tasks.spawn(function()
+          tasks.sleep(0.001)
+          pcall(tasks.gather, { failing, long })
+        end)
+        tasks.run(function()
+          failing = fail_later(0.02)
+        end)
+        gatherer:cancel()
+        gatherer:join()
+        long:cancel()
+      end)
+      assert.same({ false, "lost" }, { pcall(tasks.step, 0) })
+      assert.equal(0, tasks.step(0))
+    end)
+
+    it("are raised once, also when they lead to their task", function()
+      local task
+      task = tasks.spawn(function()
+        error { task = task }
+      end)
+      local raised = 0
+      for _ = 1, 10 do
+        raised = raised + (pcall(tasks.step, 0) and 0 or 1)
+        task = nil
+        collectgarbage()
+      end
+      assert.equal(1, raised)
+      assert.is_nil(task)
+    end)
+
+    it("are not raised after a join, though joins before it were cancelled", function()
+      local failing
+      pcall(tasks.run, function()
+        failing = fail_later(0.01)
+        tasks.run(function()
+          failing = fail_later(0.01)
+          local joiner = tasks.spawn(pcall, failing.join, failing)
+          tasks.sleep(0.001)
+          joiner:cancel()
+        end)
+      end)
+      assert.is_false((pcall(failing.join, failing)))
+      collectgarbage()
+      assert.equal(0, tasks.step(0))
+    end)
+
+    it("of an inner run are raised before the end of the task that was cancelled in it", function()
+      local ok, err = pcall(tasks.run, function()
+        local outer = tasks.spawn(tasks.run, function()
+          fail_later(0)
+          tasks.sleep(1e6)
+        end)
+        tasks.sleep(0.005)
+        outer:cancel()
+      end)
+      assert.is_false(ok)
+      assert.equal("lost", err)
+    end)
+
+    it("include the end of one that was cancelled long ago", function()
+      local own = Double({ { status_code = 503, headers = { ["Retry-After"] = "30" } } }):client()
+      local ok, err = pcall(tasks.run, function()
+        local task = tasks.spawn(function()
+          pcall(tasks.sleep, 1e6)
+          tasks.sleep(0)
+          plain_assert(own:get_status "1")
+        end)
+        tasks.sleep(0)
+        task:cancel()
+        tasks.sleep(0.005)
+        own:close()
+      end)
+      assert.is_false(ok)
+      assert.equal("cancelled", err.kind)
+    end)
+
+    it("show in gather, whatever they are", function()
+      local results, errors = tasks.run(function()
+        return tasks.gather { tasks.spawn(error), tasks.spawn(type, 1) }
+      end)
+      assert.same({ [2] = "number" }, results)
+      assert.same({ "nil" }, errors)
+    end)
+  end)
+
+  it("go on after an interrupt at any instruction", function()
+    for count = 1, 400 do
+      local left = 0
+      for _ = 1, 3 do
+        left = left + 1
+        tasks.spawn(function()
+          tasks.sleep(0)
+          left = left - 1
+        end)
+      end
+      pcall(function()
+        debug.sethook(function()
+          debug.sethook()
+          error("interrupt", 0)
+        end, "", count)
+        tasks.step(0)
+        debug.sethook()
+      end)
+      local rounds = 0
+      repeat
+        local _, live = pcall(tasks.step, 0)
+        rounds = rounds + 1
+      until live == 0 or rounds > 100
+      assert.is_true(rounds <= 100, count)
+      assert.is_true(tasks.run(function() -- and new ones are not stuck
+        tasks.sleep(0)
+        return true
+      end))
+    end
+  end)
+
+  it("that sleep for ever are due at no time", function()
+    local task = tasks.spawn(tasks.sleep, math.huge)
+    tasks.step(0)
+    assert.is_nil(tasks.timeout())
+    task:cancel()
+    assert.is_false((pcall(task.join, task)))
+  end)
+
+  it("end a call with nil and an error when the program's functions wait in it", function()
+    local function waits()
+      tasks.sleep(1e6)
+    end
+    local double = Double { waits }
+    local body = Double {
+      { status_code = 200, body = waits },
+    }
+    for _, waiting in ipairs {
+      double:client {},
+      body:client {},
+      double:client { token = waits },
+    } do
+      tasks.run(function()
+        local task = tasks.spawn(waiting.get_status, waiting, "1")
+        tasks.sleep(0.001)
+        task:cancel()
+        local status, err = task:join()
+        assert.is_nil(status)
+        assert.equal("cancelled", err.kind)
+      end)
+    end
+  end)
+
+  it("are told what they were given when it is wrong", function()
+    assert.matches("function is needed", select(2, pcall(tasks.spawn, 1)))
+    assert.matches("function is needed", select(2, pcall(tasks.run)))
+    assert.matches("number of seconds", select(2, pcall(tasks.sleep, -1)))
+    assert.matches("list of tasks", select(2, pcall(tasks.gather, 1)))
+    assert.matches("task is needed", select(2, pcall(tasks.gather, { 1 })))
+    assert.matches("number of seconds", select(2, pcall(tasks.step, "x")))
+  end)
+end)

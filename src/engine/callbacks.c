@@ -1,0 +1,261 @@
+/*
+** What libcurl calls. Nothing here frees, finishes or starts a transfer, or knows Lua: the
+** callbacks note down what happened and act later, or pause. See engine_internal.h.
+*/
+#include "internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static void touch(qhub_transfer *transfer) {
+  double now = transfer->session->engine->now;
+  transfer->last_activity = now;
+  if (transfer->lane != NULL) transfer->lane->last_move = now; /* for those in its queue */
+}
+
+/* Stops the transfer from within a callback: whoever returns this value means it. */
+static size_t stop(qhub_transfer *transfer, qhub_failure_kind verdict) {
+  transfer->verdict = verdict;
+  return 0;
+}
+
+/* One line of the answer's head. */
+static size_t take_header(char *line, size_t size, size_t count, void *user) {
+  qhub_transfer *transfer = ((qhub_handle *)user)->transfer;
+  size_t length = size * count;
+  touch(transfer);
+  transfer->answered = true;
+  switch (qhub_headers_add(&transfer->headers, line, length)) {
+    case QHUB_HEADERS_MORE: return length;
+    case QHUB_HEADERS_COMPLETE:
+      if (transfer->stream > 0) {
+        transfer->state = QHUB_TRANSFER_OPEN;
+        qhub_engine_note(transfer->session->engine, transfer);
+      }
+      return length;
+    case QHUB_HEADERS_TOO_LARGE: return stop(transfer, QHUB_FAIL_TOO_LARGE);
+    case QHUB_HEADERS_NO_MEMORY: return stop(transfer, QHUB_FAIL_MEMORY);
+    default: return stop(transfer, QHUB_FAIL_NETWORK);
+  }
+}
+
+/* Keeps a body whole; of one that is too large, what fits. */
+static size_t keep(qhub_transfer *transfer, const char *bytes, size_t length) {
+  size_t room = transfer->max_bytes - transfer->body.length;
+  size_t fitting = length < room ? length : room;
+  if (qhub_buffer_append(&transfer->body, bytes, fitting) != QHUB_BUFFER_OK) {
+    return stop(transfer, QHUB_FAIL_MEMORY);
+  }
+  return fitting == length ? length : stop(transfer, QHUB_FAIL_TOO_LARGE);
+}
+
+/* Appends to what a stream holds. Pauses when that is enough: libcurl then still hands over what it
+** has read already, and no more. */
+static size_t hold(qhub_transfer *transfer, const char *bytes, size_t length) {
+  qhub_buffer *body = &transfer->body;
+  if (body->length + length > body->capacity && transfer->body_start > 0) {
+    qhub_buffer_consume(body, transfer->body_start);
+    transfer->body_start = 0;
+  }
+  if (body->length == transfer->body_start) {
+    qhub_engine_note(transfer->session->engine, transfer);
+  }
+  switch (qhub_buffer_append(body, bytes, length)) {
+    case QHUB_BUFFER_OK: break;
+    case QHUB_BUFFER_FULL: return stop(transfer, QHUB_FAIL_TOO_LARGE);
+    default: return stop(transfer, QHUB_FAIL_MEMORY);
+  }
+  if (!transfer->paused && body->length - transfer->body_start >= transfer->stream) {
+    transfer->paused = true;
+    if (curl_easy_pause(transfer->handle->easy, CURLPAUSE_RECV) != CURLE_OK) {
+      return stop(transfer, QHUB_FAIL_NETWORK);
+    }
+  }
+  return length;
+}
+
+static size_t take_body(char *bytes, size_t size, size_t count, void *user) {
+  qhub_transfer *transfer = ((qhub_handle *)user)->transfer;
+  size_t length = size * count;
+  touch(transfer);
+  transfer->answered = true;
+  transfer->received += length;
+  return transfer->stream > 0 ? hold(transfer, bytes, length) : keep(transfer, bytes, length);
+}
+
+/* The request is going onto a connection: from here on silence counts. */
+static void begin_reading(qhub_transfer *transfer, const char *address, int port) {
+  transfer->sends = 1;
+  transfer->reused = !transfer->opened;
+  transfer->port = port;
+  size_t length = strlen(address);
+  if (length >= sizeof transfer->address) length = sizeof transfer->address - 1;
+  memcpy(transfer->address, address, length);
+  transfer->address[length] = '\0';
+  touch(transfer);
+  double deadline = transfer->last_activity + transfer->timeout;
+  if (deadline < transfer->timer.deadline) {
+    qhub_timers_set(&transfer->session->engine->timers, &transfer->timer, deadline);
+  }
+}
+
+#if LIBCURL_VERSION_NUM >= 0x075000
+/* libcurl repeats a request whose kept connection died before the answer (Curl_retry_request in its
+** transfer.c), a POST like any other: that is refused here, and decided above. */
+static int about_to_send(void *user, char *address, char *own_address, int port, int own_port) {
+  qhub_transfer *transfer = ((qhub_handle *)user)->transfer;
+  (void)own_address;
+  (void)own_port;
+  if (transfer->sends > 0) {
+    transfer->refused = true;
+    return CURL_PREREQFUNC_ABORT;
+  }
+  begin_reading(transfer, address, port);
+  return CURL_PREREQFUNC_OK;
+}
+#endif
+
+/* For a libcurl that does not tell before it sends: notices soon after. */
+static void notice_sending(const qhub_handle *handle) {
+  curl_off_t since = 0;
+  const char *address = NULL;
+  long port = 0;
+  (void)curl_easy_getinfo(handle->easy, CURLINFO_PRETRANSFER_TIME_T, &since);
+  if (since <= 0) return;
+  (void)curl_easy_getinfo(handle->easy, CURLINFO_PRIMARY_IP, &address);
+  (void)curl_easy_getinfo(handle->easy, CURLINFO_PRIMARY_PORT, &port);
+  begin_reading(handle->transfer, address != NULL ? address : "", (int)port);
+}
+
+/* Bytes of the body that left are a sign of life. */
+static int note_progress(void *user, curl_off_t download_total, curl_off_t downloaded,
+                         curl_off_t upload_total, curl_off_t uploaded) {
+  const qhub_handle *handle = user;
+  qhub_transfer *transfer = handle->transfer;
+  (void)download_total;
+  (void)downloaded;
+  (void)upload_total;
+  if (transfer == NULL) return 0;
+  if (transfer->sends == 0 && !handle->counts_sends) notice_sending(handle);
+  if (uploaded != transfer->uploaded) {
+    transfer->uploaded = uploaded;
+    transfer->unsent = 0;
+    touch(transfer);
+  }
+  return 0;
+}
+
+/* A socket that child processes do not inherit. None for a request that went out already: libcurl
+** would only connect to repeat it. */
+static curl_socket_t open_socket(void *user, curlsocktype purpose, struct curl_sockaddr *address) {
+  const qhub_handle *handle = user;
+  qhub_transfer *transfer = handle->transfer;
+  qhub_engine *engine = handle->pool->engine;
+  (void)purpose;
+  if (transfer->sends > 0) return CURL_SOCKET_BAD;
+#ifdef SOCK_CLOEXEC
+  int fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+#else
+  int fd = socket(address->family, address->socktype, address->protocol);
+  if (fd >= 0) (void)fcntl(fd, F_SETFD, FD_CLOEXEC);
+#endif
+  if (fd < 0) return CURL_SOCKET_BAD;
+  if (!qhub_sockets_reserve(&engine->sockets, fd)) {
+    close(fd);
+    transfer->verdict = QHUB_FAIL_MEMORY;
+    return CURL_SOCKET_BAD;
+  }
+  qhub_sockets_opened(&engine->sockets, fd);
+  transfer->opened = true;
+  return fd;
+}
+
+/* A connection lives longer than the handle that opened it: `user` is the pool. */
+static int close_socket(void *user, curl_socket_t fd) {
+  const qhub_pool *pool = user;
+  qhub_sockets_closing(pool->engine, fd);
+  return close(fd);
+}
+
+/* Remembers where a body waits to be sent. */
+static void note_blocked_upload(CURL *easy, curl_socket_t fd) {
+  qhub_handle *handle = NULL;
+  (void)curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&handle);
+  if (handle == NULL || handle->transfer == NULL) return;
+  if (handle->transfer->sends > 0) handle->transfer->upload_fd = fd;
+}
+
+/* Which events libcurl wants of a descriptor. */
+static int watch_socket(CURL *easy, curl_socket_t fd, int what, void *user, void *socket_user) {
+  qhub_channel *channel = user;
+  unsigned events = 0;
+  (void)socket_user;
+  if (what == CURL_POLL_IN || what == CURL_POLL_INOUT) events |= QHUB_READABLE;
+  if (what == CURL_POLL_OUT || what == CURL_POLL_INOUT) {
+    events |= QHUB_WRITABLE;
+    note_blocked_upload(easy, fd);
+  }
+  qhub_sockets_want(channel->pool->engine, channel, fd, events);
+  return 0;
+}
+
+/* When libcurl wants to be called. */
+static int set_timer(CURLM *multi, long timeout_ms, void *user) {
+  qhub_channel *channel = user;
+  (void)multi;
+  if (timeout_ms < 0) {
+    channel->timer = INFINITY;
+  } else if (timeout_ms == 0) {
+    channel->timer = channel->pool->engine->now;
+  } else {
+    channel->timer = qhub_monotonic() + (double)timeout_ms * 1e-3;
+  }
+  return 0;
+}
+
+CURLcode qhub_callbacks_install(qhub_handle *handle) {
+  CURL *easy = handle->easy;
+  CURLcode code = curl_easy_setopt(easy, CURLOPT_PRIVATE, (void *)handle);
+  if (code == CURLE_OK) code = curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, handle->error);
+  if (code == CURLE_OK) code = curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_body);
+  if (code == CURLE_OK) code = curl_easy_setopt(easy, CURLOPT_WRITEDATA, (void *)handle);
+  if (code == CURLE_OK) code = curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, take_header);
+  if (code == CURLE_OK) code = curl_easy_setopt(easy, CURLOPT_HEADERDATA, (void *)handle);
+  if (code == CURLE_OK) code = curl_easy_setopt(easy, CURLOPT_XFERINFOFUNCTION, note_progress);
+  if (code == CURLE_OK) code = curl_easy_setopt(easy, CURLOPT_XFERINFODATA, (void *)handle);
+  if (code == CURLE_OK) code = curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket);
+  if (code == CURLE_OK) code = curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, (void *)handle);
+  if (code == CURLE_OK) code = curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, close_socket);
+  if (code == CURLE_OK) {
+    code = curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, (void *)handle->pool);
+  }
+#if LIBCURL_VERSION_NUM >= 0x075000
+  /* The libcurl that is loaded may be older than the one that was compiled for. */
+  if (code == CURLE_OK &&
+      curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, about_to_send) == CURLE_OK &&
+      curl_easy_setopt(easy, CURLOPT_PREREQDATA, (void *)handle) == CURLE_OK) {
+    handle->counts_sends = true;
+  }
+#endif
+  return code;
+}
+
+CURLcode qhub_callbacks_watch_upload(qhub_handle *handle, bool on) {
+  on = on || !handle->counts_sends;
+  if (handle->progress == on) return CURLE_OK;
+  handle->progress = on;
+  return curl_easy_setopt(handle->easy, CURLOPT_NOPROGRESS, on ? 0L : 1L);
+}
+
+CURLMcode qhub_callbacks_install_multi(qhub_channel *channel) {
+  CURLM *multi = channel->multi;
+  CURLMcode code = curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, watch_socket);
+  if (code == CURLM_OK) code = curl_multi_setopt(multi, CURLMOPT_SOCKETDATA, (void *)channel);
+  if (code == CURLM_OK) code = curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, set_timer);
+  if (code == CURLM_OK) code = curl_multi_setopt(multi, CURLMOPT_TIMERDATA, (void *)channel);
+  return code;
+}

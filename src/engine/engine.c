@@ -1,0 +1,261 @@
+/*
+** The engine itself: its life, its step, and the list of news. See engine.h and engine_internal.h.
+*/
+#include "internal.h"
+
+#include <math.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+
+enum { BATCH = 64 };
+
+/* Seconds. Most answers come within it, and a wait that is no longer needs no care for signals. */
+static const double SHORT_WAIT = 0.05;
+
+static void initialize_curl(void) {
+  (void)curl_global_init(CURL_GLOBAL_DEFAULT);
+}
+
+/* libcurl's own initialization is safe in threads only since 7.84. This is the one mutable static
+** of the library: a lock can be nowhere else. libcurl is never cleaned up, since the host program
+** may use it too. */
+static void initialize_curl_once(void) {
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
+  (void)pthread_once(&once, initialize_curl);
+}
+
+/* What to ask for where any encoding will do. */
+static const char *known_encodings(int features) {
+  bool gzip = (features & CURL_VERSION_LIBZ) != 0;
+  bool brotli = (features & CURL_VERSION_BROTLI) != 0;
+  if (gzip) return brotli ? " gzip, br" : " gzip";
+  return brotli ? " br" : " identity";
+}
+
+qhub_engine *qhub_engine_new(const char **message) {
+  initialize_curl_once();
+  const curl_version_info_data *version = curl_version_info(CURLVERSION_NOW);
+  qhub_engine *engine = calloc(1, sizeof *engine);
+  if (engine == NULL) {
+    *message = "not enough memory";
+    return NULL;
+  }
+  qhub_poller_init(&engine->poller);
+  qhub_sockets_init(&engine->sockets);
+  qhub_timers_init(&engine->timers);
+  qhub_link_init(&engine->pools);
+  qhub_link_init(&engine->sessions);
+  qhub_link_init(&engine->ready);
+  /* Since 7.88 libcurl sends TLS records itself, with MSG_NOSIGNAL; before, OpenSSL wrote them. */
+  engine->guard_sigpipe = version->version_num < 0x075800;
+  engine->encodings = known_encodings(version->features);
+  engine->now = qhub_monotonic();
+  if (qhub_poller_open(&engine->poller) != 0) {
+    *message = "the system gives no descriptor to wait with";
+    free(engine);
+    return NULL;
+  }
+  return engine;
+}
+
+void qhub_engine_close(qhub_engine *engine) {
+  if (engine->closed) return;
+  engine->closed = true;
+  while (!qhub_link_is_single(&engine->sessions)) {
+    qhub_session_close(QHUB_OWNER(engine->sessions.next, qhub_session, link));
+  }
+  while (!qhub_link_is_single(&engine->ready)) {
+    qhub_engine_unnote(QHUB_OWNER(engine->ready.next, qhub_transfer, ready_link));
+  }
+  qhub_timers_free(&engine->timers);
+  qhub_sockets_free(&engine->sockets);
+  qhub_poller_close(&engine->poller);
+}
+
+void qhub_engine_free(qhub_engine *engine) {
+  qhub_engine_close(engine);
+  free(engine);
+}
+
+bool qhub_engine_is_closed(const qhub_engine *engine) {
+  return engine->closed;
+}
+
+size_t qhub_engine_active(const qhub_engine *engine) {
+  return engine->active_count;
+}
+
+void qhub_engine_note(qhub_engine *engine, qhub_transfer *transfer) {
+  if (transfer->ready_engine != NULL) return;
+  transfer->ready_engine = engine;
+  qhub_link_append(&engine->ready, &transfer->ready_link);
+  engine->ready_count++;
+}
+
+void qhub_engine_unnote(qhub_transfer *transfer) {
+  if (transfer->ready_engine == NULL) return;
+  transfer->ready_engine->ready_count--;
+  transfer->ready_engine = NULL;
+  qhub_link_remove(&transfer->ready_link);
+}
+
+qhub_transfer *qhub_engine_ready(qhub_engine *engine) {
+  if (qhub_link_is_single(&engine->ready)) return NULL;
+  qhub_transfer *transfer = QHUB_OWNER(engine->ready.next, qhub_transfer, ready_link);
+  qhub_engine_unnote(transfer);
+  return transfer;
+}
+
+void qhub_sigpipe_begin(const qhub_engine *engine, qhub_held_signal *held) {
+  held->held = false;
+  if (engine->guard_sigpipe) qhub_signal_hold(held, SIGPIPE);
+}
+
+void qhub_sigpipe_end(qhub_held_signal *held) {
+  qhub_signal_release(held);
+}
+
+/* Lets libcurl act on its timers that are due. */
+static void run_pool_timers(qhub_engine *engine) {
+  for (qhub_link *at = engine->pools.next; at != &engine->pools; at = at->next) {
+    qhub_pool *pool = QHUB_OWNER(at, qhub_pool, link);
+    for (int i = 0; i < QHUB_CHANNELS; i++) {
+      qhub_channel *channel = &pool->channels[i];
+      if (channel->timer > engine->now) continue;
+      channel->timer = INFINITY;
+      qhub_channel_act(channel, CURL_SOCKET_TIMEOUT, 0);
+    }
+  }
+}
+
+/* Lets libcurl act on descriptors that are ready. A record without a channel belongs to a
+** descriptor that was closed in this batch. */
+static void run_sockets(qhub_engine *engine, const qhub_readiness *ready, int count) {
+  for (int i = 0; i < count; i++) {
+    if ((size_t)ready[i].fd >= engine->sockets.capacity) continue;
+    const qhub_socket *socket = &engine->sockets.table[ready[i].fd];
+    if (socket->channel == NULL || socket->wanted == 0) continue;
+    int events = 0;
+    if ((ready[i].events & QHUB_READABLE) != 0) events |= CURL_CSELECT_IN;
+    if ((ready[i].events & QHUB_WRITABLE) != 0) events |= CURL_CSELECT_OUT;
+    /* What exactly is broken shows when libcurl reads or writes. */
+    if ((ready[i].events & QHUB_BROKEN) != 0) {
+      events |= CURL_CSELECT_ERR;
+      if ((socket->wanted & QHUB_READABLE) != 0) events |= CURL_CSELECT_IN;
+      if ((socket->wanted & QHUB_WRITABLE) != 0) events |= CURL_CSELECT_OUT;
+    }
+    qhub_channel_act(socket->channel, ready[i].fd, events);
+  }
+}
+
+/* Finishes what libcurl is through with and starts what waited for that. */
+static void collect(qhub_engine *engine) {
+  for (qhub_link *at = engine->pools.next; at != &engine->pools; at = at->next) {
+    qhub_pool_collect(QHUB_OWNER(at, qhub_pool, link));
+  }
+}
+
+/* Comes after the sockets: what waited in the kernel while the host program did something else is
+** no silence. */
+static void check_silence(qhub_engine *engine) {
+  for (;;) {
+    qhub_timer *timer = qhub_timers_first(&engine->timers);
+    if (timer == NULL || timer->deadline > engine->now) return;
+    qhub_transfer_check_silence(QHUB_OWNER(timer, qhub_transfer, timer));
+  }
+}
+
+/* When the first timer of any kind is due; INFINITY: none runs. */
+static double next_deadline(qhub_engine *engine) {
+  const qhub_timer *timer = qhub_timers_first(&engine->timers);
+  double deadline = timer != NULL ? timer->deadline : INFINITY;
+  for (qhub_link *at = engine->pools.next; at != &engine->pools; at = at->next) {
+    const qhub_pool *pool = QHUB_OWNER(at, qhub_pool, link);
+    for (int i = 0; i < QHUB_CHANNELS; i++) {
+      if (pool->channels[i].timer < deadline) deadline = pool->channels[i].timer;
+    }
+  }
+  return deadline;
+}
+
+/* Who asks whether the host program was interrupted. */
+typedef struct {
+  qhub_interrupted interrupted;
+  void *user;
+} qhub_witness;
+
+/* Waits for descriptors. Returns how many are ready, or -1 at a signal.
+**
+** A signal may come between the last look at what its handler leaves behind and the wait, which
+** would then last as if nothing had happened. So a long wait begins with signals held back: after
+** that look they can come only within the wait, and end it. */
+static int wait_for_sockets(qhub_engine *engine, double seconds, const qhub_witness *witness,
+                            qhub_readiness *ready) {
+  double first = seconds < SHORT_WAIT ? seconds : SHORT_WAIT;
+  int count = qhub_poller_wait(&engine->poller, first, NULL, ready, BATCH);
+  if (count != 0 || seconds <= first) return count;
+  sigset_t all, before;
+  (void)sigfillset(&all);
+  if (pthread_sigmask(SIG_SETMASK, &all, &before) != 0) return 0;
+  if (witness->interrupted(witness->user)) {
+    count = -1;
+  } else {
+    count = qhub_poller_wait(&engine->poller, seconds - first, &before, ready, BATCH);
+  }
+  (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+  return count;
+}
+
+/* One round: timers, wait, sockets. False when a signal ended the wait. */
+static bool turn(qhub_engine *engine, double until, const qhub_witness *witness) {
+  qhub_readiness ready[BATCH];
+  run_pool_timers(engine);
+  qhub_sockets_flush(engine);
+  collect(engine); /* also what cannot be watched */
+  double wait = 0;
+  if (engine->ready_count == 0) {
+    double deadline = next_deadline(engine);
+    wait = (deadline < until ? deadline : until) - engine->now;
+  }
+  int count = wait_for_sockets(engine, wait, witness, ready);
+  engine->now = qhub_monotonic();
+  if (count > 0) {
+    run_sockets(engine, ready, count);
+    collect(engine);
+  }
+  check_silence(engine);
+  return count >= 0;
+}
+
+size_t qhub_engine_step(qhub_engine *engine, double timeout, qhub_interrupted interrupted,
+                        void *user) {
+  const qhub_witness witness = {interrupted, user};
+  if (engine->closed) return 0;
+  engine->now = qhub_monotonic();
+  bool forever = timeout < 0;
+  if (forever && engine->active_count == 0) return engine->ready_count;
+  double until = forever ? INFINITY : engine->now + timeout;
+  qhub_held_signal held;
+  qhub_sigpipe_begin(engine, &held);
+  do {
+    if (!turn(engine, until, &witness)) break;
+  } while (engine->ready_count == 0 && engine->now < until && !interrupted(user));
+  qhub_sigpipe_end(&held);
+  return engine->ready_count;
+}
+
+int qhub_engine_pollfd(qhub_engine *engine) {
+  if (!engine->closed) qhub_sockets_flush(engine);
+  return engine->poller.fd;
+}
+
+double qhub_engine_timeout(qhub_engine *engine) {
+  if (engine->closed) return -1;
+  qhub_sockets_flush(engine);
+  if (engine->ready_count > 0) return 0;
+  double deadline = next_deadline(engine);
+  if (!(deadline < INFINITY)) return -1;
+  double seconds = deadline - qhub_monotonic();
+  return seconds > 0 ? seconds : 0;
+}

@@ -1,0 +1,178 @@
+/*
+** The HTTP engine: many requests at once from one thread, over libcurl's socket interface.
+**
+** An engine moves the transfers of its sessions while somebody calls `qhub_engine_step`; nothing
+** happens between the calls, and nothing calls back into the user. A session is the connection
+** settings of one client; sessions share kept connections. A transfer is one request on the wire
+** and its answer: never repeated, never redirected; what to do about a failure is decided above.
+**
+** One engine belongs to one thread at a time. Engine, sessions and transfers may be closed and
+** freed in any order: closing an engine closes its sessions, closing a session ends its
+** transfers, and what is left behind is inert. Times are seconds. Knows no Lua; this header knows
+** no curl.
+*/
+#ifndef QHUB_ENGINE_H
+#define QHUB_ENGINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "../text/headers.h"
+
+typedef struct qhub_engine qhub_engine;
+typedef struct qhub_session qhub_session;
+typedef struct qhub_transfer qhub_transfer;
+
+typedef enum {
+  QHUB_FAIL_NONE = 0,
+  QHUB_FAIL_TIMEOUT,   /* silence for too long; see `phase` */
+  QHUB_FAIL_NETWORK,   /* name, connection, TLS, protocol, broken or truncated answer */
+  QHUB_FAIL_TOO_LARGE, /* body or header block beyond its bound */
+  QHUB_FAIL_CANCELLED, /* closed while under way */
+  QHUB_FAIL_MEMORY
+} qhub_failure_kind;
+
+typedef enum { QHUB_PHASE_CONNECT = 0, QHUB_PHASE_READ } qhub_phase;
+
+enum { QHUB_MESSAGE_SIZE = 400 };
+
+typedef struct {
+  qhub_failure_kind kind;
+  qhub_phase phase; /* "connect" until the request went onto a connection, then "read" */
+  bool sent;        /* false: surely no byte of the request left */
+  bool stale;       /* a kept connection died before the first byte of the answer */
+  int code;         /* libcurl's, 0 when it was not libcurl that failed */
+  char message[QHUB_MESSAGE_SIZE]; /* one line without secrets */
+} qhub_failure;
+
+typedef enum {
+  QHUB_TRANSFER_IDLE = 0, /* not started */
+  QHUB_TRANSFER_QUEUED,   /* waits for its turn (max_connections) */
+  QHUB_TRANSFER_ACTIVE,
+  QHUB_TRANSFER_OPEN, /* streams only: the headers are in */
+  QHUB_TRANSFER_DONE  /* with or without a failure */
+} qhub_transfer_state;
+
+/* Strings may be NULL, and are copied. */
+typedef struct {
+  const char *proxy; /* NULL: as the environment says; "": none */
+  const char *ca_file;
+  const char *ca_path;
+  const char *client_cert;
+  const char *client_key;
+  bool verify;
+  int http_version; /* 11, 20, or 0: HTTP/2 where TLS offers it */
+  long max_connections;
+} qhub_session_config;
+
+typedef struct {
+  const char *method; /* copied */
+  const char *url;    /* copied; http or https, absolute */
+  const char *body;   /* borrowed until the transfer is done; NULL: none */
+  size_t body_length;
+  double timeout;         /* seconds of silence once connected (and while queued) */
+  double connect_timeout; /* seconds */
+  size_t max_bytes;       /* bound of a body that is kept whole, decoded; SIZE_MAX: none */
+  size_t stream;          /* 0: keep the body whole; else how many bytes are held before the network
+                             is paused */
+  bool once;              /* matters for libcurl before 7.80 only: see session.c */
+  bool decode;            /* ask for compression; what comes compressed is decoded anyway */
+} qhub_request;
+
+typedef struct {
+  int http_version; /* 10, 11, 20, 30; 0 before the status line */
+  bool reused;      /* went over a kept connection */
+  size_t bytes_received; /* of the body, decoded */
+  size_t bytes_sent;
+  const char *address; /* of the peer, "" when unknown; lives as long as the transfer */
+  int port;
+} qhub_transfer_info;
+
+/* ---- engine ---- */
+
+/* A new engine, or NULL with `*message` set to a literal. The caller frees it. */
+qhub_engine *qhub_engine_new(const char **message);
+
+/* Ends everything that is under way (transfers: cancelled) and lets go of all connections. The
+** struct stays readable until it is freed. Idempotent. */
+void qhub_engine_close(qhub_engine *engine);
+
+/* Closes and frees. Sessions and transfers that are still around become inert. */
+void qhub_engine_free(qhub_engine *engine);
+
+bool qhub_engine_is_closed(const qhub_engine *engine);
+
+/* Tells whether the host program was interrupted: whether a signal handler of its left a mark.
+** Asked with the thread's signals held back; must not wait, nor call the engine. */
+typedef bool (*qhub_interrupted)(void *user);
+
+/* Moves things for at most `timeout` seconds (negative: until something happens), but returns
+** early when there is news, at a signal, and when `interrupted(user)` says so, which makes sure
+** that a signal which comes just before a wait, or in a stream of traffic, is not sat out. Returns
+** how many transfers have news. */
+size_t qhub_engine_step(qhub_engine *engine, double timeout, qhub_interrupted interrupted,
+                        void *user);
+
+/* Takes the next transfer that has news, or NULL. */
+qhub_transfer *qhub_engine_ready(qhub_engine *engine);
+
+/* Becomes readable when `qhub_engine_step` has something to do; -1: there is no descriptor. */
+int qhub_engine_pollfd(qhub_engine *engine);
+
+/* Seconds until `qhub_engine_step` has something to do whatever the descriptor says; 0: now;
+** negative: no timer runs. Also brings the descriptor up to date: call it before every wait. */
+double qhub_engine_timeout(qhub_engine *engine);
+
+/* How many transfers are started and not done. */
+size_t qhub_engine_active(const qhub_engine *engine);
+
+/* ---- session ---- */
+
+/* A new session of an open engine, or NULL when memory is short. The caller frees it. */
+qhub_session *qhub_session_new(qhub_engine *engine, const qhub_session_config *config);
+
+/* Ends the session's transfers (cancelled, with news). Idempotent. */
+void qhub_session_close(qhub_session *session);
+
+void qhub_session_free(qhub_session *session);
+
+bool qhub_session_is_closed(const qhub_session *session);
+
+/* ---- transfer ---- */
+
+/* A transfer that is not started, with room for `header_count` header lines of `header_bytes` bytes
+** in all; NULL when memory is short. The caller frees it. */
+qhub_transfer *qhub_transfer_new(const qhub_request *request, size_t header_count,
+                                 size_t header_bytes);
+
+/* Adds a "Name: value" line, checked by the caller, who keeps within what it announced. "Name:"
+** alone stands for a header that is not to be sent, though it were by default. */
+void qhub_transfer_add_header(qhub_transfer *transfer, const char *line, size_t length);
+
+/* Starts or queues it. False when it cannot even start: the transfer is then done and its failure
+** tells why; there will be no news. */
+bool qhub_transfer_start(qhub_transfer *transfer, qhub_session *session);
+
+/* Aborts it if it is under way and frees what it holds. Idempotent, never blocks. */
+void qhub_transfer_close(qhub_transfer *transfer);
+
+/* Closes and frees. */
+void qhub_transfer_free(qhub_transfer *transfer);
+
+qhub_transfer_state qhub_transfer_get_state(const qhub_transfer *transfer);
+
+/* The header block so far (of the final answer: once open or done). */
+const qhub_headers *qhub_transfer_headers(const qhub_transfer *transfer);
+
+/* What is held of the body: all of it, or for a stream the bytes not taken yet. */
+const char *qhub_transfer_held(const qhub_transfer *transfer, size_t *length);
+
+/* Streams: removes the first `length` bytes held and lets the network go on if it was paused. */
+void qhub_transfer_take(qhub_transfer *transfer, size_t length);
+
+/* The failure of a transfer that is done, or NULL. */
+const qhub_failure *qhub_transfer_failure(const qhub_transfer *transfer);
+
+void qhub_transfer_get_info(const qhub_transfer *transfer, qhub_transfer_info *info);
+
+#endif

@@ -1,0 +1,159 @@
+/*
+** What went wrong, in one readable line: failure kinds, phases and messages. See engine_internal.h.
+**
+** Messages name the host, never path, query or header values. Text that may come from the other
+** side is stripped of control characters.
+*/
+#include "internal.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+static void __attribute__((format(printf, 2, 3))) say(qhub_failure *failure, const char *format,
+                                                      ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  (void)vsnprintf(failure->message, sizeof failure->message, format, arguments);
+  va_end(arguments);
+  for (char *at = failure->message; *at != '\0'; at++) {
+    if ((unsigned char)*at < ' ' || *at == 0x7f) *at = '?';
+  }
+}
+
+/* "host:port" as the URL has it, cut if it is absurdly long. */
+typedef struct {
+  int length;
+  const char *text;
+} place;
+
+static place where(const qhub_transfer *transfer) {
+  enum { LONGEST = 128 };
+  size_t length = transfer->authority_length < LONGEST ? transfer->authority_length : LONGEST;
+  return (place){(int)length, transfer->url + transfer->authority};
+}
+
+/* libcurl's own words for it. */
+static const char *words(const qhub_transfer *transfer, CURLcode code) {
+  const qhub_handle *handle = transfer->handle;
+  return handle != NULL && handle->error[0] != '\0' ? handle->error : curl_easy_strerror(code);
+}
+
+/* The system's word for a failed connect ("Connection refused"), else libcurl's. */
+static const char *connect_reason(const qhub_transfer *transfer, CURLcode code, char *space,
+                                  size_t size) {
+  long number = 0;
+  if (transfer->handle != NULL) {
+    (void)curl_easy_getinfo(transfer->handle->easy, CURLINFO_OS_ERRNO, &number);
+  }
+  if (number == 0 || strerror_r((int)number, space, size) != 0) return words(transfer, code);
+  return space;
+}
+
+static void explain_timeout(qhub_transfer *transfer) {
+  qhub_failure *failure = &transfer->failure;
+  place at = where(transfer);
+  if (transfer->state == QHUB_TRANSFER_QUEUED) {
+    say(failure, "no connection to %.*s became free within %g s (max_connections is %ld)",
+        at.length, at.text, transfer->timeout, transfer->lane->pool->max_connections);
+  } else if (failure->phase == QHUB_PHASE_CONNECT) {
+    say(failure, "no connection to %.*s within %g s", at.length, at.text,
+        transfer->connect_timeout);
+  } else {
+    say(failure, "nothing from %.*s for %g s", at.length, at.text, transfer->timeout);
+  }
+}
+
+/* Whether a kept connection died before the answer. A single stream of HTTP/2 that the other side
+** gave up is something else. */
+static bool was_stale(const qhub_transfer *transfer, CURLcode code) {
+  return transfer->sends > 0 && transfer->reused && !transfer->answered &&
+         code != CURLE_HTTP2_STREAM;
+}
+
+static void explain_network(qhub_transfer *transfer, CURLcode code) {
+  qhub_failure *failure = &transfer->failure;
+  place at = where(transfer);
+  char space[128];
+  if (was_stale(transfer, code)) {
+    say(failure, "the kept connection to %.*s was closed before an answer came", at.length,
+        at.text);
+    return;
+  }
+  switch (code) {
+    case CURLE_COULDNT_RESOLVE_HOST:
+      say(failure, "cannot find the host of %.*s", at.length, at.text);
+      break;
+    case CURLE_COULDNT_CONNECT:
+      say(failure, "cannot connect to %.*s: %s", at.length, at.text,
+          connect_reason(transfer, code, space, sizeof space));
+      break;
+    case CURLE_GOT_NOTHING:
+      say(failure, "%.*s closed the connection without an answer", at.length, at.text);
+      break;
+    case CURLE_PARTIAL_FILE:
+      say(failure, "the answer of %.*s broke off: %s", at.length, at.text, words(transfer, code));
+      break;
+    case CURLE_SEND_ERROR:
+    case CURLE_RECV_ERROR:
+      say(failure, "the connection to %.*s broke: %s", at.length, at.text, words(transfer, code));
+      break;
+    case CURLE_OK: /* libcurl 7.88 sees nothing wrong with half a header block */
+      say(failure, "%.*s closed the connection within the head of its answer", at.length, at.text);
+      break;
+    case CURLE_WRITE_ERROR:
+      say(failure, "the answer of %.*s is no proper HTTP", at.length, at.text);
+      break;
+    default:
+      say(failure, "%.*s: %s", at.length, at.text, words(transfer, code));
+  }
+}
+
+/* Why libcurl ended it; what a callback stopped it for goes first. */
+static qhub_failure_kind kind_of(const qhub_transfer *transfer, CURLcode code) {
+  if (transfer->verdict != QHUB_FAIL_NONE) return transfer->verdict;
+#if LIBCURL_VERSION_NUM >= 0x080600
+  if (code == CURLE_TOO_LARGE) return QHUB_FAIL_TOO_LARGE;
+#endif
+  /* So libcurl 7.88 calls it when a line of the head is longer than 100 kB (CURL_MAX_HTTP_HEADER):
+  ** far likelier there than that memory is short. */
+  if (code == CURLE_OUT_OF_MEMORY && transfer->answered && !transfer->headers.complete) {
+    return QHUB_FAIL_TOO_LARGE;
+  }
+  if (code == CURLE_OUT_OF_MEMORY) return QHUB_FAIL_MEMORY;
+  /* The only callback of ours that aborts refuses to send twice; but this is also how libcurl tells
+  ** that it had no memory for a descriptor. */
+  if (code == CURLE_ABORTED_BY_CALLBACK && !transfer->refused) return QHUB_FAIL_MEMORY;
+  if (code == CURLE_OPERATION_TIMEDOUT) return QHUB_FAIL_TIMEOUT;
+  return QHUB_FAIL_NETWORK;
+}
+
+/* Whether a byte of the request may have left. libcurl counts what the connection accepted, under
+** TLS too, and no byte leaves uncounted. HTTP/2 is the exception: a request without a body is whole
+** with its first frame, which may have left before the same call failed at another frame, and is
+** then not counted. A CONNECT to a proxy is counted too, but comes before `sends`. */
+static bool may_have_left(const qhub_transfer *transfer) {
+  const qhub_handle *handle = transfer->handle;
+  if (handle == NULL || transfer->sends == 0) return false;
+  bool whole_at_once = transfer->upload_length == 0 && handle->pipewait != 0; /* HTTP/2, maybe */
+  return transfer->sent_bytes > 0 || whole_at_once;
+}
+
+void qhub_failure_set(qhub_transfer *transfer, CURLcode code, qhub_failure_kind kind) {
+  qhub_failure *failure = &transfer->failure;
+  place at = where(transfer);
+  failure->kind = kind != QHUB_FAIL_NONE ? kind : kind_of(transfer, code);
+  failure->code = (int)code;
+  failure->sent = may_have_left(transfer);
+  failure->phase = transfer->sends > 0 ? QHUB_PHASE_READ : QHUB_PHASE_CONNECT;
+  failure->stale = failure->kind == QHUB_FAIL_NETWORK && was_stale(transfer, code);
+  switch (failure->kind) {
+    case QHUB_FAIL_TIMEOUT: explain_timeout(transfer); break;
+    case QHUB_FAIL_NETWORK: explain_network(transfer, code); break;
+    case QHUB_FAIL_TOO_LARGE:
+      say(failure, "the answer of %.*s is too large", at.length, at.text);
+      break;
+    case QHUB_FAIL_CANCELLED: say(failure, "cancelled"); break;
+    default: say(failure, "not enough memory");
+  }
+}

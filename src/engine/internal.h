@@ -1,0 +1,296 @@
+/*
+** What the files of the HTTP engine share: the structs behind engine.h. The one header that
+** includes curl.h.
+**
+**   engine.c            engine: life, step, news
+**   engine_sockets.c    descriptors that libcurl wants watched
+**   engine_pool.c       curl multi handles, lanes (one per origin) and their queues
+**   session.c           settings, easy handles
+**   transfer.c          one request: start, take, finish, close
+**   engine_callbacks.c  what libcurl calls
+**   engine_failure.c    failure kinds and messages
+**
+** Rules: libcurl's callbacks only note things down (and may pause); removing a handle, finishing a
+** transfer and everything else that frees happens after libcurl has returned.
+*/
+#ifndef QHUB_ENGINE_INTERNAL_H
+#define QHUB_ENGINE_INTERNAL_H
+
+#include <curl/curl.h>
+
+#include "engine.h"
+#include "list.h"
+#include "poller.h"
+#include "../fs/signals.h"
+#include "timers.h"
+
+enum {
+  QHUB_HEADER_LIMIT = 256 * 1024,  /* bytes of header fields in one answer */
+  QHUB_OVERRUN_LIMIT = 128 * 1024 * 1024, /* bytes that a paused stream may still be handed:
+                                             libcurl decodes what it has read already */
+  QHUB_ADDRESS_SIZE = 46           /* INET6_ADDRSTRLEN */
+};
+
+typedef struct qhub_pool qhub_pool;
+
+/* One multi handle. A pool has two of them, since libcurl 7.88 may put a request that could share
+** an HTTP/2 connection onto an HTTP/1.1 connection to the same host that is busy with another one
+** (ConnectionExists in its url.c). */
+typedef struct {
+  qhub_pool *pool;
+  CURLM *multi; /* NULL: to be made when needed */
+  double timer; /* when libcurl wants to be called; INFINITY: never */
+  bool broken;  /* a descriptor could not be watched: what is under way is given up */
+} qhub_channel;
+
+/* What is known about one descriptor. */
+typedef struct {
+  qhub_channel *channel; /* whose multi handle it belongs to */
+  unsigned wanted;     /* what libcurl wants it watched for */
+  unsigned registered; /* what the poller watches it for */
+  bool owned;          /* opened and closed by our own callbacks */
+  bool established;    /* was watched for reading: its end will be told */
+  bool dirty;          /* is in the list of changes */
+} qhub_socket;
+
+typedef struct {
+  qhub_socket *table; /* owned, indexed by descriptor */
+  int *dirty;         /* owned, as long as the table: descriptors to bring up to date */
+  size_t capacity;
+  size_t dirty_count;
+} qhub_sockets;
+
+struct qhub_engine {
+  bool closed;
+  bool guard_sigpipe;
+  const char *encodings; /* value of Accept-Encoding where answers may come encoded */
+  double now; /* read before and after each wait */
+  qhub_poller poller;
+  qhub_sockets sockets;
+  qhub_timers timers; /* one per transfer under way */
+  qhub_link pools;
+  qhub_link sessions;
+  qhub_link ready; /* transfers that have news */
+  size_t ready_count;
+  size_t active_count;
+};
+
+enum { QHUB_CHANNEL_PLAIN = 0, QHUB_CHANNEL_SHARED, QHUB_CHANNELS };
+
+/* The sessions with the same `max_connections` share one. */
+struct qhub_pool {
+  qhub_link link; /* in engine->pools */
+  qhub_engine *engine;
+  qhub_channel channels[QHUB_CHANNELS]; /* HTTP/1.1 only; HTTP/2 where it is offered */
+  long max_connections;
+  size_t sessions;
+  qhub_link lanes;
+  size_t lane_count;
+};
+
+/* One origin within a pool: at most `max_connections` transfers at a time, the rest in a queue. */
+typedef struct {
+  qhub_link link; /* in pool->lanes */
+  qhub_pool *pool;
+  long active;
+  double last_move; /* when a transfer of this lane last ended, or had something from the network */
+  qhub_link queue;
+  size_t origin_length;
+  char origin[];
+} qhub_lane;
+
+/* The ways in which libcurl sends requests; the method's name can be anything. */
+typedef enum {
+  QHUB_SHAPE_UNKNOWN = 0,
+  QHUB_SHAPE_GET,
+  QHUB_SHAPE_HEAD,
+  QHUB_SHAPE_POST
+} qhub_shape;
+
+/* An easy handle and what was set on it last: settings are made again only where they differ. */
+typedef struct qhub_handle {
+  struct qhub_handle *next; /* in session->idle */
+  CURL *easy;
+  CURLU *url;      /* the URL of the last request, taken apart */
+  char *url_text;  /* owned: the same as text; NULL: none yet */
+  qhub_pool *pool;
+  qhub_transfer *transfer; /* NULL while idle */
+  qhub_shape shape;
+  bool custom_method;
+  bool progress;
+  bool counts_sends; /* libcurl tells before each request that goes out */
+  long http_version;
+  long pipewait;
+  long connect_timeout_ms;
+  long buffer_size;
+  char error[CURL_ERROR_SIZE];
+} qhub_handle;
+
+struct qhub_session {
+  qhub_link link;      /* in engine->sessions */
+  qhub_engine *engine; /* NULL: closed */
+  qhub_pool *pool;
+  qhub_link transfers; /* queued and active ones */
+  qhub_handle *idle;
+  size_t idle_count;
+  bool direct; /* no proxy, whatever the host */
+  char *proxy, *ca_file, *ca_path, *client_cert, *client_key; /* owned */
+  bool verify;
+  int http_version;
+  long max_connections;
+};
+
+struct qhub_transfer {
+  qhub_session *session; /* these three: NULL unless queued or active */
+  qhub_lane *lane;
+  qhub_handle *handle; /* NULL unless active; then it is in the channel */
+  qhub_channel *channel;
+  qhub_link session_link;
+  qhub_link queue_link;
+  qhub_link ready_link;
+  qhub_engine *ready_engine; /* whose list `ready_link` is in */
+  qhub_timer timer;
+  qhub_transfer_state state;
+
+  /* the request; strings in the same block as the struct, `body` borrowed */
+  const char *method;
+  const char *url;
+  size_t url_length;
+  size_t authority, authority_length; /* "host:port" within the url */
+  const char *upload;
+  size_t upload_length;
+  double timeout;
+  double connect_timeout;
+  size_t max_bytes;
+  size_t stream;
+  bool once;
+  bool decode;
+  struct curl_slist *header_list;
+  size_t header_count;
+  char *header_text; /* where the next line goes */
+
+  /* progress, noted by the callbacks */
+  double last_activity;
+  unsigned sends;   /* how often the request went onto a connection */
+  bool refused;     /* libcurl wanted to send it again */
+  bool opened;      /* a connection was opened for it */
+  bool reused;      /* the first send went over a kept connection */
+  bool paused;
+  bool answered;    /* a byte of the answer came */
+  curl_off_t uploaded;
+  int upload_fd;    /* -1 until sending the body had to wait */
+  int unsent;       /* what of the body the system held back when last asked; 0: not asked */
+  qhub_failure_kind verdict; /* why a callback stopped the transfer */
+
+  /* the answer */
+  qhub_headers headers;
+  qhub_buffer body;
+  size_t body_start; /* streams: what is before it was taken */
+  size_t received;
+  size_t sent_bytes;
+  int port;
+  char address[QHUB_ADDRESS_SIZE];
+  qhub_failure failure;
+};
+
+/* ---- engine.c ---- */
+
+/* Puts the transfer on the list of news, if it is not there already. */
+void qhub_engine_note(qhub_engine *engine, qhub_transfer *transfer);
+
+/* Takes it off again. */
+void qhub_engine_unnote(qhub_transfer *transfer);
+
+/* Round every call into libcurl that may write: keeps a SIGPIPE from the host program where libcurl
+** does not. */
+void qhub_sigpipe_begin(const qhub_engine *engine, qhub_held_signal *held);
+void qhub_sigpipe_end(qhub_held_signal *held);
+
+/* ---- engine_sockets.c ---- */
+
+void qhub_sockets_init(qhub_sockets *sockets);
+void qhub_sockets_free(qhub_sockets *sockets);
+
+/* Makes room for descriptor `fd`; false when memory is short. */
+bool qhub_sockets_reserve(qhub_sockets *sockets, int fd);
+
+/* `fd` was opened just now by our callback: whatever the poller knew by that number is gone. */
+void qhub_sockets_opened(qhub_sockets *sockets, int fd);
+
+/* `fd` is about to be closed. */
+void qhub_sockets_closing(qhub_engine *engine, int fd);
+
+/* libcurl wants `fd` watched for `events`. Marks the channel as broken when memory is short. */
+void qhub_sockets_want(qhub_engine *engine, qhub_channel *channel, int fd, unsigned events);
+
+/* Tells the poller what changed. The channel of what cannot be watched becomes broken. */
+void qhub_sockets_flush(qhub_engine *engine);
+
+/* ---- engine_pool.c ---- */
+
+/* The engine's pool for `max_connections`, with one session more; NULL when memory is short. */
+qhub_pool *qhub_pool_acquire(qhub_engine *engine, long max_connections);
+
+/* One session less; the last one frees the pool and its connections. */
+void qhub_pool_release(qhub_pool *pool);
+
+/* Makes the multi handle if there is none; false when memory is short. */
+bool qhub_channel_open(qhub_channel *channel);
+
+/* Lets libcurl act on a descriptor (CURL_SOCKET_TIMEOUT: on its timers). */
+void qhub_channel_act(qhub_channel *channel, curl_socket_t fd, int events);
+
+/* The lane for an origin, made if need be; NULL when memory is short. */
+qhub_lane *qhub_pool_lane(qhub_pool *pool, const char *origin, size_t length);
+
+/* Starts what the lane has room for. */
+void qhub_lane_pump(qhub_lane *lane);
+
+/* Starts what any lane of the pool has room for. */
+void qhub_pool_pump(qhub_pool *pool);
+
+/* Finishes the transfers that libcurl is through with, and all of a broken channel; starts what
+** waited for that. */
+void qhub_pool_collect(qhub_pool *pool);
+
+/* ---- session.c ---- */
+
+/* An easy handle for the transfer, to be put into the channel: NULL when memory is short or libcurl
+** refuses a setting; the transfer's failure then says which. */
+qhub_handle *qhub_handle_take(qhub_session *session, qhub_transfer *transfer,
+                              const qhub_channel *channel);
+
+/* Gives it back (`clean`: it may be used again). It must not be in a multi handle. */
+void qhub_handle_give(qhub_session *session, qhub_handle *handle, bool clean);
+
+/* ---- transfer.c ---- */
+
+/* Hands a queued or new transfer to libcurl. False: it is not; `failure` is set. */
+bool qhub_transfer_activate(qhub_transfer *transfer);
+
+/* libcurl is through with it, or (code CURLE_OK and `kind` given) we are: takes it out of
+** everything, sets failure and state, gives news. Starts nothing else: the caller pumps the lane
+** afterwards. */
+void qhub_transfer_settle(qhub_transfer *transfer, CURLcode code, qhub_failure_kind kind);
+
+/* Its timer fired: ends the transfer if it was silent for too long, else sets the timer again. */
+void qhub_transfer_check_silence(qhub_transfer *transfer);
+
+/* ---- engine_callbacks.c ---- */
+
+/* Installs the callbacks that never change on a new easy handle. */
+CURLcode qhub_callbacks_install(qhub_handle *handle);
+
+/* The progress callback is wanted while there is a body to send only (`on`), since it costs time;
+** always where libcurl does not tell what it sends. */
+CURLcode qhub_callbacks_watch_upload(qhub_handle *handle, bool on);
+
+/* Multi handle callbacks. */
+CURLMcode qhub_callbacks_install_multi(qhub_channel *channel);
+
+/* ---- engine_failure.c ---- */
+
+/* Fills in `transfer->failure`; its handle is still there if libcurl failed. */
+void qhub_failure_set(qhub_transfer *transfer, CURLcode code, qhub_failure_kind kind);
+
+#endif

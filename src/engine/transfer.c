@@ -1,0 +1,376 @@
+/*
+** One request and its answer: from the copy of the request to the last byte taken. See engine.h and
+** engine_internal.h.
+*/
+#include "internal.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#ifdef __linux__
+#include <linux/sockios.h> /* SIOCOUTQ */
+#endif
+
+/* libcurl's own connect timeout comes first; this is for what it does not watch. */
+static const double CONNECT_GRACE = 1.0;
+
+/* Room for the lines that `complete_headers` may add. */
+enum { MOST_ADDED = 4, LONGEST_ADDED = sizeof "Accept-Encoding: identity" };
+
+/* Bytes of strings that a reader of streams may leave to the collector. */
+enum { STREAM_HEAP = 8 * 1024 * 1024 };
+
+/* Finds "host:port" within an absolute URL. */
+static void find_authority(qhub_transfer *transfer) {
+  const char *start = strstr(transfer->url, "://");
+  start = start != NULL ? start + 3 : transfer->url;
+  transfer->authority = (size_t)(start - transfer->url);
+  transfer->authority_length = strcspn(start, "/?#");
+}
+
+static size_t body_limit(const qhub_request *request) {
+  const size_t overrun = QHUB_OVERRUN_LIMIT;
+  if (request->stream == 0) return request->max_bytes;
+  return request->stream < SIZE_MAX - overrun ? request->stream + overrun : SIZE_MAX;
+}
+
+/* Lays the request out behind the struct: url, method, list nodes and lines are one block. */
+qhub_transfer *qhub_transfer_new(const qhub_request *request, size_t header_count,
+                                 size_t header_bytes) {
+  size_t nodes = header_count + MOST_ADDED;
+  size_t url_size = strlen(request->url) + 1;
+  size_t method_size = strlen(request->method) + 1;
+  size_t text_size = header_bytes + header_count + MOST_ADDED * (size_t)LONGEST_ADDED;
+  size_t list_size = nodes * sizeof(struct curl_slist);
+  qhub_transfer *transfer =
+    malloc(sizeof *transfer + list_size + url_size + method_size + text_size);
+  if (transfer == NULL) return NULL;
+  /* Everything but the failure and the peer's address, which are long and mostly never used. */
+  memset(transfer, 0, offsetof(qhub_transfer, address));
+  transfer->address[0] = '\0';
+  transfer->failure.kind = QHUB_FAIL_NONE;
+  transfer->upload_fd = -1;
+  qhub_link_init(&transfer->session_link);
+  qhub_link_init(&transfer->queue_link);
+  qhub_link_init(&transfer->ready_link);
+  transfer->header_list = (struct curl_slist *)(transfer + 1);
+  char *text = (char *)(transfer->header_list + nodes);
+  transfer->url = memcpy(text, request->url, url_size);
+  transfer->url_length = url_size - 1;
+  text += url_size;
+  transfer->method = memcpy(text, request->method, method_size);
+  transfer->header_text = text + method_size;
+  find_authority(transfer);
+  transfer->upload = request->body;
+  transfer->upload_length = request->body != NULL ? request->body_length : 0;
+  transfer->timeout = request->timeout;
+  transfer->connect_timeout = request->connect_timeout;
+  transfer->max_bytes = request->max_bytes;
+  transfer->stream = request->stream;
+  transfer->once = request->once;
+  transfer->decode = request->decode;
+  qhub_headers_init(&transfer->headers, QHUB_HEADER_LIMIT);
+  qhub_buffer_init(&transfer->body, body_limit(request));
+  return transfer;
+}
+
+/* Appends a node whose text is what was written at `header_text`, `length` bytes without its NUL.
+** */
+static void add_node(qhub_transfer *transfer, size_t length) {
+  struct curl_slist *node = &transfer->header_list[transfer->header_count];
+  node->data = transfer->header_text;
+  node->data[length] = '\0';
+  node->next = NULL;
+  if (transfer->header_count > 0) node[-1].next = node;
+  transfer->header_count++;
+  transfer->header_text += length + 1;
+}
+
+/* "Name:" makes libcurl leave the line out; it sends "Name;" as an empty header. */
+void qhub_transfer_add_header(qhub_transfer *transfer, const char *line, size_t length) {
+  size_t given = length;
+  while (length > 0 && (line[length - 1] == ' ' || line[length - 1] == '\t')) length--;
+  memcpy(transfer->header_text, line, length);
+  const char *colon = memchr(line, ':', length);
+  bool is_blank = length < given && colon != NULL && colon == line + length - 1;
+  if (is_blank) transfer->header_text[length - 1] = ';';
+  add_node(transfer, length);
+}
+
+/* Adds "Name:" and `value`, unless the caller gave a line of that name. */
+static void add_default(qhub_transfer *transfer, const char *name, const char *value) {
+  size_t length = strlen(name); /* with its colon */
+  for (size_t i = 0; i < transfer->header_count; i++) {
+    const char *line = transfer->header_list[i].data;
+    if (!curl_strnequal(line, name, length - 1)) continue;
+    if (line[length - 1] == ':' || line[length - 1] == ';') return;
+  }
+  size_t value_length = strlen(value);
+  memcpy(transfer->header_text, name, length);
+  memcpy(transfer->header_text + length, value, value_length);
+  add_node(transfer, length + value_length);
+}
+
+/* libcurl adds some lines unasked, and "Expect", which would only cost a round trip: a name without
+** a value tells it to leave the line out. Accept-Encoding is written here since libcurl's own is
+** slow to write (it formats byte by byte, twice); gzip and br are what servers know. */
+static void complete_headers(qhub_transfer *transfer, const char *encodings) {
+  add_default(transfer, "Accept:", "");
+  /* Also for a PUT without a body: libcurl would say that its nothing is a form. */
+  if (strcmp(transfer->method, "GET") != 0) {
+    add_default(transfer, "Content-Type:", "");
+    add_default(transfer, "Expect:", "");
+  }
+  add_default(transfer, "Accept-Encoding:", transfer->decode ? encodings : " identity");
+}
+
+/* Takes it out of everything that belongs to an engine, except the list of news. */
+static void detach(qhub_transfer *transfer, bool clean) {
+  qhub_session *session = transfer->session;
+  qhub_engine *engine = session->engine;
+  qhub_link_remove(&transfer->session_link);
+  qhub_link_remove(&transfer->queue_link);
+  qhub_timers_remove(&engine->timers, &transfer->timer);
+  qhub_timers_release(&engine->timers);
+  if (transfer->handle != NULL) {
+    qhub_held_signal held;
+    qhub_sigpipe_begin(engine, &held);
+    (void)curl_multi_remove_handle(transfer->channel->multi, transfer->handle->easy);
+    qhub_sigpipe_end(&held);
+    qhub_handle_give(session, transfer->handle, clean);
+    transfer->handle = NULL;
+    transfer->lane->active--;
+    transfer->lane->last_move = engine->now;
+  }
+  engine->active_count--;
+  transfer->lane = NULL;
+  transfer->session = NULL;
+}
+
+static void note_totals(qhub_transfer *transfer) {
+  long request_size = 0;
+  (void)curl_easy_getinfo(transfer->handle->easy, CURLINFO_REQUEST_SIZE, &request_size);
+  transfer->sent_bytes = request_size > 0 ? (size_t)request_size : 0;
+}
+
+void qhub_transfer_settle(qhub_transfer *transfer, CURLcode code, qhub_failure_kind kind) {
+  qhub_engine *engine = transfer->session->engine;
+  bool over = code == CURLE_OK && kind == QHUB_FAIL_NONE;
+  if (over && !transfer->headers.complete) kind = QHUB_FAIL_NETWORK;
+  bool failed = code != CURLE_OK || kind != QHUB_FAIL_NONE;
+  if (transfer->handle != NULL) note_totals(transfer);
+  if (failed && transfer->failure.kind == QHUB_FAIL_NONE) qhub_failure_set(transfer, code, kind);
+  detach(transfer, !failed);
+  transfer->state = QHUB_TRANSFER_DONE;
+  qhub_engine_note(engine, transfer);
+}
+
+/* Streams go over HTTP/1.1: there a paused transfer stops its own connection. Within an HTTP/2
+** connection libcurl 7.88 stops reading for all of its transfers when a paused one gets data
+** (on_data_chunk_recv in its http2.c). */
+static int choose_channel(const qhub_transfer *transfer) {
+  bool may_share = transfer->session->http_version != 11 && transfer->stream == 0 &&
+                   curl_strnequal(transfer->url, "https:", strlen("https:"));
+  return may_share ? QHUB_CHANNEL_SHARED : QHUB_CHANNEL_PLAIN;
+}
+
+bool qhub_transfer_activate(qhub_transfer *transfer) {
+  qhub_session *session = transfer->session;
+  qhub_engine *engine = session->engine;
+  qhub_channel *channel = &session->pool->channels[choose_channel(transfer)];
+  if (!qhub_channel_open(channel)) {
+    qhub_failure_set(transfer, CURLE_OUT_OF_MEMORY, QHUB_FAIL_NONE);
+    return false;
+  }
+  qhub_handle *handle = qhub_handle_take(session, transfer, channel);
+  if (handle == NULL) return false;
+  if (curl_multi_add_handle(channel->multi, handle->easy) != CURLM_OK) {
+    qhub_handle_give(session, handle, false);
+    qhub_failure_set(transfer, CURLE_OUT_OF_MEMORY, QHUB_FAIL_NONE);
+    return false;
+  }
+  transfer->handle = handle;
+  transfer->channel = channel;
+  transfer->lane->active++;
+  transfer->state = QHUB_TRANSFER_ACTIVE;
+  transfer->last_activity = engine->now;
+  double patience = transfer->connect_timeout + CONNECT_GRACE;
+  qhub_timers_set(&engine->timers, &transfer->timer, engine->now + patience);
+  return true;
+}
+
+/* The chunks of a stream become strings that live shortly. glibc returns what is free at the end of
+** the heap to the system when it is more than twice the largest block that had pages of its own and
+** was freed (M_MMAP_THRESHOLD in mallopt(3)); to get it back, page by page, then takes more time
+** than all the rest. A larger block, freed untouched, raises that bar, unless the host program has
+** set one. */
+static void keep_heap(void) {
+  void *volatile block = malloc(STREAM_HEAP / 2);
+  free(block);
+}
+
+bool qhub_transfer_start(qhub_transfer *transfer, qhub_session *session) {
+  if (transfer->state != QHUB_TRANSFER_IDLE || session->engine == NULL) {
+    qhub_failure_set(transfer, CURLE_OK, QHUB_FAIL_CANCELLED);
+    transfer->state = QHUB_TRANSFER_DONE;
+    return false;
+  }
+  qhub_engine *engine = session->engine;
+  if (transfer->stream > 0) keep_heap();
+  complete_headers(transfer, engine->encodings);
+  transfer->lane = qhub_pool_lane(session->pool, transfer->url,
+                                  transfer->authority + transfer->authority_length);
+  if (transfer->lane == NULL || !qhub_timers_reserve(&engine->timers)) {
+    transfer->lane = NULL;
+    qhub_failure_set(transfer, CURLE_OK, QHUB_FAIL_MEMORY);
+    transfer->state = QHUB_TRANSFER_DONE;
+    return false;
+  }
+  engine->now = qhub_monotonic();
+  engine->active_count++;
+  transfer->session = session;
+  qhub_link_append(&session->transfers, &transfer->session_link);
+  if (transfer->lane->active < session->pool->max_connections) {
+    if (qhub_transfer_activate(transfer)) return true;
+    detach(transfer, false);
+    transfer->state = QHUB_TRANSFER_DONE;
+    return false;
+  }
+  transfer->state = QHUB_TRANSFER_QUEUED;
+  transfer->last_activity = engine->now;
+  qhub_link_append(&transfer->lane->queue, &transfer->queue_link);
+  qhub_timers_set(&engine->timers, &transfer->timer, engine->now + transfer->timeout);
+  return true;
+}
+
+/* When the transfer has been silent for too long, by what is known now. */
+static double silence_ends(const qhub_transfer *transfer, double now) {
+  double since = transfer->last_activity;
+  if (transfer->state == QHUB_TRANSFER_QUEUED) {
+    /* The queue moves, or those before it do: no silence. */
+    if (transfer->lane->last_move > since) since = transfer->lane->last_move;
+    return since + transfer->timeout;
+  }
+  if (transfer->paused) return now + transfer->timeout; /* it is the reader who is silent */
+  if (transfer->sends > 0) return since + transfer->timeout;
+  return since + transfer->connect_timeout + CONNECT_GRACE;
+}
+
+/* What the system holds back for a slow peer; 0 if nothing, or if it does not tell. */
+static int unsent_bytes(int fd) {
+  int count = 0;
+#if defined(SIOCOUTQ)
+  if (ioctl(fd, SIOCOUTQ, &count) != 0) return 0;
+#elif defined(FIONWRITE)
+  if (ioctl(fd, FIONWRITE, &count) != 0) return 0;
+#else
+  (void)fd;
+#endif
+  return count;
+}
+
+/* Whether the end of a body is still on its way: libcurl is through with it as soon as the system
+** has taken it, and that may be megabytes on a slow line. */
+static bool upload_moves(qhub_transfer *transfer) {
+  if (transfer->upload_fd < 0 || transfer->answered) return false;
+  int unsent = unsent_bytes(transfer->upload_fd);
+  bool moves = unsent > 0 && (transfer->unsent == 0 || unsent < transfer->unsent);
+  transfer->unsent = unsent;
+  return moves;
+}
+
+void qhub_transfer_check_silence(qhub_transfer *transfer) {
+  qhub_engine *engine = transfer->session->engine;
+  double deadline = silence_ends(transfer, engine->now);
+  if (deadline <= engine->now && upload_moves(transfer)) {
+    transfer->last_activity = engine->now - transfer->timeout / 2; /* soon to be asked again */
+    deadline = transfer->last_activity + transfer->timeout;
+  }
+  if (deadline > engine->now) {
+    qhub_timers_set(&engine->timers, &transfer->timer, deadline);
+    return;
+  }
+  qhub_lane *lane = transfer->lane;
+  qhub_transfer_settle(transfer, CURLE_OK, QHUB_FAIL_TIMEOUT);
+  qhub_lane_pump(lane);
+}
+
+void qhub_transfer_close(qhub_transfer *transfer) {
+  qhub_engine_unnote(transfer);
+  if (transfer->session != NULL) {
+    qhub_engine *engine = transfer->session->engine;
+    qhub_lane *lane = transfer->lane;
+    qhub_transfer_settle(transfer, CURLE_OK, QHUB_FAIL_CANCELLED);
+    qhub_engine_unnote(transfer); /* who closes it needs no news of it */
+    engine->now = qhub_monotonic();
+    qhub_lane_pump(lane);
+  }
+  if (transfer->state != QHUB_TRANSFER_DONE) {
+    transfer->state = QHUB_TRANSFER_DONE;
+    qhub_failure_set(transfer, CURLE_OK, QHUB_FAIL_CANCELLED);
+  }
+  qhub_buffer_free(&transfer->body);
+  transfer->body_start = 0;
+  transfer->upload = NULL;
+}
+
+void qhub_transfer_free(qhub_transfer *transfer) {
+  qhub_transfer_close(transfer);
+  qhub_headers_free(&transfer->headers);
+  free(transfer);
+}
+
+qhub_transfer_state qhub_transfer_get_state(const qhub_transfer *transfer) {
+  return transfer->state;
+}
+
+const qhub_headers *qhub_transfer_headers(const qhub_transfer *transfer) {
+  return &transfer->headers;
+}
+
+const char *qhub_transfer_held(const qhub_transfer *transfer, size_t *length) {
+  *length = transfer->body.length - transfer->body_start;
+  return *length > 0 ? transfer->body.data + transfer->body_start : "";
+}
+
+/* Lets libcurl hand over more; it may do so at once, from within. */
+static void resume(qhub_transfer *transfer) {
+  qhub_engine *engine = transfer->session->engine;
+  engine->now = qhub_monotonic();
+  transfer->paused = false;
+  transfer->last_activity = engine->now;
+  qhub_held_signal held;
+  qhub_sigpipe_begin(engine, &held);
+  CURLcode code = curl_easy_pause(transfer->handle->easy, CURLPAUSE_CONT);
+  qhub_sigpipe_end(&held);
+  /* BAD_FUNCTION_ARGUMENT: it has no connection any more; how it ended will be told by a step. */
+  if (code != CURLE_OK && code != CURLE_BAD_FUNCTION_ARGUMENT) {
+    qhub_lane *lane = transfer->lane;
+    qhub_transfer_settle(transfer, code, QHUB_FAIL_NONE);
+    qhub_lane_pump(lane);
+  }
+}
+
+void qhub_transfer_take(qhub_transfer *transfer, size_t length) {
+  transfer->body_start += length;
+  if (transfer->body_start >= transfer->body.length) {
+    transfer->body.length = 0;
+    transfer->body_start = 0;
+  }
+  size_t held = transfer->body.length - transfer->body_start;
+  if (transfer->paused && transfer->handle != NULL && held < transfer->stream) resume(transfer);
+}
+
+const qhub_failure *qhub_transfer_failure(const qhub_transfer *transfer) {
+  return transfer->failure.kind != QHUB_FAIL_NONE ? &transfer->failure : NULL;
+}
+
+void qhub_transfer_get_info(const qhub_transfer *transfer, qhub_transfer_info *info) {
+  info->http_version = transfer->headers.version;
+  info->reused = transfer->reused;
+  info->bytes_received = transfer->received;
+  info->bytes_sent = transfer->sent_bytes;
+  info->address = transfer->address;
+  info->port = transfer->port;
+}
