@@ -110,6 +110,7 @@ function bench.run_script(text, signal)
     package.cpath = %q
     engine = require("qhub.core").engine()
     session = engine:session {}
+    server = %q
     function start(path, changes)
       local request = { method = "GET", url = path:find "://" and path or %q .. path,
         header_lines = {}, timeout = 9, connect_timeout = 9 }
@@ -119,7 +120,7 @@ function bench.run_script(text, signal)
       return assert(session:start(request))
     end
     print "READY"
-  ]]):format(package.cpath, bench.server.url),
+  ]]):format(package.cpath, bench.server.url, bench.server.url),
     text
   )
   file:flush()

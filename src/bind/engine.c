@@ -101,20 +101,45 @@ static void move_interrupt(lua_State *L, const hook_watch *watch) {
   lua_sethook(L, hook, mask, count);
 }
 
+/* Optional seconds at an argument; negative: none given.  [-0, +0] */
+static lua_Number check_timeout(lua_State *L, int argument) {
+  if (lua_isnoneornil(L, argument)) return -1;
+  lua_Number timeout = luaL_checknumber(L, argument);
+  luaL_argcheck(L, timeout >= 0, argument, "seconds, 0 or more, expected");
+  return timeout;
+}
+
+/* [-0, +0] */
+static hook_watch watch_hook(lua_State *L) {
+  lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
+  hook_watch watch = {lua_tothread(L, -1), NULL};
+  lua_pop(L, 1);
+  watch.known = lua_gethook(watch.main_thread);
+  return watch;
+}
+
 /* engine:step(timeout) -> number of transfers that have news   [-2, +1] */
 static int step(lua_State *L) {
   qhub_engine *engine = check_open(L);
-  lua_Number timeout = -1;
-  if (!lua_isnoneornil(L, 2)) {
-    timeout = luaL_checknumber(L, 2);
-    luaL_argcheck(L, timeout >= 0, 2, "seconds, 0 or more, expected");
-  }
-  lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
-  hook_watch watch = {lua_tothread(L, -1), NULL};
-  watch.known = lua_gethook(watch.main_thread);
+  lua_Number timeout = check_timeout(L, 2);
+  hook_watch watch = watch_hook(L);
   size_t news = qhub_engine_step(engine, timeout, was_interrupted, &watch);
   if (watch.main_thread != L && was_interrupted(&watch)) move_interrupt(L, &watch);
   lua_pushinteger(L, (lua_Integer)news);
+  return 1;
+}
+
+/* engine:wait(transfer, timeout) -> whether the transfer has news or is done   [-3, +1]
+** False: another one has news, the time is over, or a signal came. */
+static int wait_for(lua_State *L) {
+  qhub_engine *engine = check_open(L);
+  const qhub_transfer_box *box = luaL_checkudata(L, 2, QHUB_TRANSFER_TYPE);
+  lua_Number timeout = check_timeout(L, 3);
+  luaL_argcheck(L, box->transfer != NULL, 2, "the transfer is closed");
+  hook_watch watch = watch_hook(L);
+  bool ready = qhub_engine_wait(engine, box->transfer, timeout, was_interrupted, &watch);
+  if (watch.main_thread != L && was_interrupted(&watch)) move_interrupt(L, &watch);
+  lua_pushboolean(L, ready);
   return 1;
 }
 
@@ -198,7 +223,8 @@ static int describe(lua_State *L) {
 }
 
 static const luaL_Reg methods[] = {
-  {"step", step},       {"ready", ready},     {"session", qhub_bind_session},
+  {"step", step},       {"wait", wait_for}, {"ready", ready},
+  {"session", qhub_bind_session},
   {"pollfd", pollfd},   {"events", events},   {"timeout", timeout},
   {"active", active},   {"close", close_engine},
   {NULL, NULL},
@@ -215,6 +241,7 @@ static const luaL_Reg metamethods[] = {
 int qhub_open_engine(lua_State *L) {
   qhub_bind_type(L, QHUB_ENGINE_TYPE, methods, metamethods);
   qhub_bind_session_type(L);
+  qhub_bind_prepared_type(L);
   qhub_bind_transfer_type(L);
   lua_pushcfunction(L, new_engine);
   return 1;

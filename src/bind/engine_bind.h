@@ -15,6 +15,7 @@
 
 #define QHUB_ENGINE_TYPE "qhub.Engine"
 #define QHUB_SESSION_TYPE "qhub.Session"
+#define QHUB_PREPARED_TYPE "qhub.Prepared"
 #define QHUB_TRANSFER_TYPE "qhub.Transfer"
 
 typedef struct {
@@ -24,6 +25,10 @@ typedef struct {
 typedef struct {
   qhub_session *session;
 } qhub_session_box;
+
+typedef struct {
+  qhub_prepared *prepared;
+} qhub_prepared_box;
 
 typedef struct {
   qhub_transfer *transfer;
@@ -37,11 +42,16 @@ enum { QHUB_TRANSFER_SESSION = 1, QHUB_TRANSFER_BODY, QHUB_TRANSFER_VALUES = QHU
 /* engine:session(config) -> session   [-2, +1] */
 int qhub_bind_session(lua_State *L);
 
-/* session:start(request) -> transfer, or nil, kind, message   [-2, +1 or 3] */
+/* session:prepare { method =, header_lines =, timeout =, connect_timeout =, max_bytes =, stream =,
+** once =, decode = } -> prepared   [-2, +1] */
+int qhub_bind_prepare(lua_State *L);
+
+/* session:start(prepared, url, body) -> transfer, or nil, kind, message   [-4, +1 or 3] */
 int qhub_bind_start(lua_State *L);
 
 /* Make the metatables; nothing is left on the stack.  [-0, +0] */
 void qhub_bind_session_type(lua_State *L);
+void qhub_bind_prepared_type(lua_State *L);
 void qhub_bind_transfer_type(lua_State *L);
 
 /* Makes a metatable with `methods` as its __index; all functions have it as their only upvalue.

@@ -97,6 +97,7 @@ static int describe(lua_State *L) {
 }
 
 static const luaL_Reg methods[] = {
+  {"prepare", qhub_bind_prepare},
   {"start", qhub_bind_start},
   {"close", close_session},
   {NULL, NULL},

@@ -2,100 +2,9 @@
 ** core.engine: the transfer userdata. See core/engine.h for what a transfer is. Its user values
 ** keep the session alive, and the body, which libcurl reads where Lua has it.
 */
-#include <stdint.h>
 #include <string.h>
 
 #include "engine_bind.h"
-
-/* The longest that anything is waited for: beyond it timers need no precision. */
-static const double FOREVER = 1e9;
-
-/* ---- starting one ---- */
-
-/* Pushes a field of the request at argument 2: a string, or NULL when it is nil or false.
-** [-0, +1] */
-static const char *string_field(lua_State *L, const char *name, size_t *length) {
-  int type = lua_getfield(L, 2, name);
-  *length = 0;
-  if (!lua_toboolean(L, -1)) return NULL;
-  if (type != LUA_TSTRING) {
-    luaL_error(L, "field '%s': string expected, got %s", name, luaL_typename(L, -1));
-  }
-  return lua_tolstring(L, -1, length);
-}
-
-/* A string that must be there and have no NUL byte.  [-0, +1] */
-static const char *name_field(lua_State *L, const char *name) {
-  size_t length;
-  const char *text = string_field(L, name, &length);
-  if (text == NULL || length == 0 || strlen(text) != length) {
-    luaL_error(L, "field '%s': text expected", name);
-  }
-  return text;
-}
-
-/* [-0, +0] */
-static double seconds_field(lua_State *L, const char *name) {
-  int is_number;
-  lua_getfield(L, 2, name);
-  lua_Number seconds = lua_tonumberx(L, -1, &is_number);
-  if (!is_number || !(seconds >= 0)) luaL_error(L, "field '%s': seconds expected", name);
-  lua_pop(L, 1);
-  return seconds < FOREVER ? seconds : FOREVER;
-}
-
-/* A number of bytes, or `otherwise` when the field is nil or false.  [-0, +0] */
-static size_t bytes_field(lua_State *L, const char *name, size_t otherwise) {
-  lua_getfield(L, 2, name);
-  if (lua_toboolean(L, -1)) {
-    int is_integer;
-    lua_Integer bytes = lua_tointegerx(L, -1, &is_integer);
-    if (!is_integer || bytes < 0) luaL_error(L, "field '%s': number of bytes expected", name);
-    otherwise = (lua_Unsigned)bytes < SIZE_MAX ? (size_t)bytes : SIZE_MAX;
-  }
-  lua_pop(L, 1);
-  return otherwise;
-}
-
-/* [-0, +0] */
-static bool flag_field(lua_State *L, const char *name) {
-  lua_getfield(L, 2, name);
-  bool flag = lua_toboolean(L, -1);
-  lua_pop(L, 1);
-  return flag;
-}
-
-typedef struct {
-  size_t count;
-  size_t bytes;
-} header_size;
-
-/* Checks the array of header lines on top of the stack and adds up their lengths.  [-0, +0] */
-static header_size measure_headers(lua_State *L) {
-  header_size size = {0, 0};
-  if (!lua_istable(L, -1)) luaL_error(L, "field 'header_lines': table expected");
-  size.count = lua_rawlen(L, -1);
-  for (size_t i = 1; i <= size.count; i++) {
-    /* A number would be turned into a string of its own that nothing keeps. */
-    if (lua_rawgeti(L, -1, (lua_Integer)i) != LUA_TSTRING) {
-      luaL_error(L, "field 'header_lines': strings expected");
-    }
-    size.bytes += lua_rawlen(L, -1);
-    lua_pop(L, 1);
-  }
-  return size;
-}
-
-/* Copies the lines that `measure_headers` saw; nothing here can fail.  [-0, +0] */
-static void add_headers(lua_State *L, int index, qhub_transfer *transfer, size_t count) {
-  for (size_t i = 1; i <= count; i++) {
-    size_t length;
-    lua_rawgeti(L, index, (lua_Integer)i);
-    const char *line = lua_tolstring(L, -1, &length);
-    qhub_transfer_add_header(transfer, line, length);
-    lua_pop(L, 1);
-  }
-}
 
 /* Lets news find the userdata at `index`.  [-0, +0] */
 static void announce(lua_State *L, int index, const qhub_transfer *transfer) {
@@ -106,39 +15,59 @@ static void announce(lua_State *L, int index, const qhub_transfer *transfer) {
   lua_pop(L, 2);
 }
 
-int qhub_bind_start(lua_State *L) {
-  enum { METHOD = 3, URL, BODY, HEADERS, TRANSFER }; /* stack */
-  qhub_request request;
-  const qhub_session_box *session = qhub_bind_check(L, QHUB_SESSION_TYPE);
-  luaL_checktype(L, 2, LUA_TTABLE);
+/* [-0, +1] a string without NUL byte at an argument */
+static const char *check_text(lua_State *L, int argument) {
+  size_t length;
+  const char *text = luaL_checklstring(L, argument, &length);
+  luaL_argcheck(L, length > 0 && strlen(text) == length, argument, "text expected");
+  return text;
+}
+
+/* A table in place of a prepared request stands for one that is prepared for this start alone; it
+** has `url` and `body`, too.  [-0, +0] */
+static void expand_table(lua_State *L) {
   lua_settop(L, 2);
-  request.method = name_field(L, "method");
-  request.url = name_field(L, "url");
-  request.body = string_field(L, "body", &request.body_length);
-  lua_getfield(L, 2, "header_lines");
-  request.timeout = seconds_field(L, "timeout");
-  request.connect_timeout = seconds_field(L, "connect_timeout");
-  request.max_bytes = bytes_field(L, "max_bytes", SIZE_MAX);
-  request.stream = bytes_field(L, "stream", 0);
-  request.once = flag_field(L, "once");
-  request.decode = flag_field(L, "decode");
-  header_size headers = measure_headers(L);
+  lua_getfield(L, 2, "url");
+  if (lua_getfield(L, 2, "body") == LUA_TBOOLEAN) {
+    lua_pop(L, 1);
+    lua_pushnil(L);
+  }
+  lua_pushcfunction(L, qhub_bind_prepare);
+  lua_pushvalue(L, 1);
+  lua_pushvalue(L, 2);
+  lua_call(L, 2, 1);
+  lua_replace(L, 2);
+}
+
+int qhub_bind_start(lua_State *L) {
+  enum { PREPARED = 2, URL, BODY, TRANSFER }; /* stack */
+  const qhub_session_box *session = qhub_bind_check(L, QHUB_SESSION_TYPE);
+  if (lua_istable(L, PREPARED)) expand_table(L);
+  lua_settop(L, BODY);
+  const qhub_prepared_box *prepared = luaL_checkudata(L, PREPARED, QHUB_PREPARED_TYPE);
+  luaL_argcheck(L, prepared->prepared != NULL, PREPARED, "a prepared request expected");
+  const char *url = check_text(L, URL);
+  size_t length = 0;
+  const char *body = NULL;
+  if (!lua_isnil(L, BODY)) {
+    luaL_checktype(L, BODY, LUA_TSTRING); /* a number's text would be nobody's */
+    body = lua_tolstring(L, BODY, &length);
+  }
   qhub_transfer_box *box =
     qhub_bind_new(L, QHUB_TRANSFER_TYPE, sizeof *box, QHUB_TRANSFER_VALUES);
   lua_pushvalue(L, 1);
   lua_setiuservalue(L, TRANSFER, QHUB_TRANSFER_SESSION);
-  if (request.body != NULL) {
+  if (body != NULL) {
     lua_pushvalue(L, BODY);
     lua_setiuservalue(L, TRANSFER, QHUB_TRANSFER_BODY);
   }
-  box->transfer = qhub_transfer_new(&request, headers.count, headers.bytes);
+  box->transfer = qhub_transfer_new(prepared->prepared, url, body, length);
   if (box->transfer == NULL) {
     lua_pushnil(L);
     lua_pushstring(L, qhub_bind_kind_name(QHUB_FAIL_MEMORY));
     lua_pushliteral(L, "not enough memory");
     return 3;
   }
-  add_headers(L, HEADERS, box->transfer, headers.count);
   announce(L, TRANSFER, box->transfer);
   if (session->session != NULL && qhub_transfer_start(box->transfer, session->session)) return 1;
   const qhub_failure *failure = qhub_transfer_failure(box->transfer);
@@ -254,13 +183,8 @@ static int read_bytes(lua_State *L) {
   return 1;
 }
 
-/* transfer:failure() -> nil | kind, message, details   [-1, +1 or 3] */
-static int failure(lua_State *L) {
-  const qhub_failure *found = qhub_transfer_failure(check(L));
-  if (found == NULL) {
-    lua_pushnil(L);
-    return 1;
-  }
+/* Pushes kind, message and details.  [-0, +3] */
+static void push_failure(lua_State *L, const qhub_failure *found) {
   lua_pushstring(L, qhub_bind_kind_name(found->kind));
   lua_pushstring(L, found->message);
   lua_createtable(L, 0, 4);
@@ -272,7 +196,44 @@ static int failure(lua_State *L) {
   lua_setfield(L, -2, "stale");
   lua_pushinteger(L, found->code);
   lua_setfield(L, -2, "code");
+}
+
+/* transfer:failure() -> nil | kind, message, details   [-1, +1 or 3] */
+static int failure(lua_State *L) {
+  const qhub_failure *found = qhub_transfer_failure(check(L));
+  if (found == NULL) {
+    lua_pushnil(L);
+    return 1;
+  }
+  push_failure(L, found);
   return 3;
+}
+
+/* transfer:outcome() -> status_code, body; after a failure also kind, message, details
+** [-1, +0, 2 or 5]
+** Nothing while it is neither open nor done. `status_code` is nil when no answer came, `body` when
+** none came and for streams. */
+static int outcome(lua_State *L) {
+  const qhub_transfer *transfer = check(L);
+  qhub_transfer_state now = qhub_transfer_get_state(transfer);
+  if (now != QHUB_TRANSFER_OPEN && now != QHUB_TRANSFER_DONE) return 0;
+  const qhub_headers *fields = qhub_transfer_headers(transfer);
+  if (fields->complete) {
+    lua_pushinteger(L, fields->status);
+  } else {
+    lua_pushnil(L);
+  }
+  if (fields->complete && !qhub_transfer_is_stream(transfer)) {
+    size_t length;
+    const char *bytes = qhub_transfer_held(transfer, &length);
+    lua_pushlstring(L, bytes, length);
+  } else {
+    lua_pushnil(L);
+  }
+  const qhub_failure *found = qhub_transfer_failure(transfer);
+  if (found == NULL) return 2;
+  push_failure(L, found);
+  return 5;
 }
 
 /* Pushes "1.1" and the like, nil for none.  [-0, +1] */
@@ -338,7 +299,7 @@ static int describe(lua_State *L) {
 static const luaL_Reg methods[] = {
   {"state", state},   {"status", status}, {"headers", headers},
   {"header", header}, {"body", body},     {"read", read_bytes},
-  {"failure", failure}, {"info", info},   {"close", close_transfer},
+  {"failure", failure}, {"outcome", outcome}, {"info", info},   {"close", close_transfer},
   {NULL, NULL},
 };
 

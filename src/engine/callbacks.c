@@ -32,7 +32,7 @@ static size_t take_header(char *line, size_t size, size_t count, void *user) {
   switch (qhub_headers_add(&transfer->headers, line, length)) {
     case QHUB_HEADERS_MORE: return length;
     case QHUB_HEADERS_COMPLETE:
-      if (transfer->stream > 0) {
+      if (transfer->prepared->request.stream > 0) {
         transfer->state = QHUB_TRANSFER_OPEN;
         qhub_engine_note(transfer->session->engine, transfer);
       }
@@ -45,7 +45,7 @@ static size_t take_header(char *line, size_t size, size_t count, void *user) {
 
 /* Keeps a body whole; of one that is too large, what fits. */
 static size_t keep(qhub_transfer *transfer, const char *bytes, size_t length) {
-  size_t room = transfer->max_bytes - transfer->body.length;
+  size_t room = transfer->prepared->request.max_bytes - transfer->body.length;
   size_t fitting = length < room ? length : room;
   if (qhub_buffer_append(&transfer->body, bytes, fitting) != QHUB_BUFFER_OK) {
     return stop(transfer, QHUB_FAIL_MEMORY);
@@ -69,7 +69,7 @@ static size_t hold(qhub_transfer *transfer, const char *bytes, size_t length) {
     case QHUB_BUFFER_FULL: return stop(transfer, QHUB_FAIL_TOO_LARGE);
     default: return stop(transfer, QHUB_FAIL_MEMORY);
   }
-  if (!transfer->paused && body->length - transfer->body_start >= transfer->stream) {
+  if (!transfer->paused && body->length - transfer->body_start >= transfer->prepared->request.stream) {
     transfer->paused = true;
     if (curl_easy_pause(transfer->handle->easy, CURLPAUSE_RECV) != CURLE_OK) {
       return stop(transfer, QHUB_FAIL_NETWORK);
@@ -84,7 +84,7 @@ static size_t take_body(char *bytes, size_t size, size_t count, void *user) {
   touch(transfer);
   transfer->answered = true;
   transfer->received += length;
-  return transfer->stream > 0 ? hold(transfer, bytes, length) : keep(transfer, bytes, length);
+  return transfer->prepared->request.stream > 0 ? hold(transfer, bytes, length) : keep(transfer, bytes, length);
 }
 
 /* The request is going onto a connection: from here on silence counts. */
@@ -97,7 +97,7 @@ static void begin_reading(qhub_transfer *transfer, const char *address, int port
   memcpy(transfer->address, address, length);
   transfer->address[length] = '\0';
   touch(transfer);
-  double deadline = transfer->last_activity + transfer->timeout;
+  double deadline = transfer->last_activity + transfer->prepared->request.timeout;
   if (deadline < transfer->timer.deadline) {
     qhub_timers_set(&transfer->session->engine->timers, &transfer->timer, deadline);
   }

@@ -245,6 +245,16 @@ size_t qhub_engine_step(qhub_engine *engine, double timeout, qhub_interrupted in
   return engine->ready_count;
 }
 
+bool qhub_engine_wait(qhub_engine *engine, qhub_transfer *transfer, double timeout,
+                      qhub_interrupted interrupted, void *user) {
+  if (transfer->state != QHUB_TRANSFER_DONE && transfer->ready_engine == NULL) {
+    (void)qhub_engine_step(engine, timeout, interrupted, user);
+  }
+  bool ready = transfer->state == QHUB_TRANSFER_DONE || transfer->ready_engine != NULL;
+  if (ready) qhub_engine_unnote(transfer);
+  return ready;
+}
+
 int qhub_engine_pollfd(qhub_engine *engine) {
   if (!engine->closed) qhub_sockets_flush(engine);
   return engine->poller.fd;

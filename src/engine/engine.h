@@ -3,8 +3,9 @@
 **
 ** An engine moves the transfers of its sessions while somebody calls `qhub_engine_step`; nothing
 ** happens between the calls, and nothing calls back into the user. A session is the connection
-** settings of one client; sessions share kept connections. A transfer is one request on the wire
-** and its answer: never repeated, never redirected; what to do about a failure is decided above.
+** settings of one client; sessions share kept connections. A prepared request is what many requests
+** have in common: method, header lines, limits. A transfer is one request on the wire and its
+** answer: never repeated, never redirected; what to do about a failure is decided above.
 **
 ** One engine belongs to one thread at a time. Engine, sessions and transfers may be closed and
 ** freed in any order: closing an engine closes its sessions, closing a session ends its
@@ -21,6 +22,7 @@
 
 typedef struct qhub_engine qhub_engine;
 typedef struct qhub_session qhub_session;
+typedef struct qhub_prepared qhub_prepared;
 typedef struct qhub_transfer qhub_transfer;
 
 typedef enum {
@@ -66,10 +68,7 @@ typedef struct {
 } qhub_session_config;
 
 typedef struct {
-  const char *method; /* copied */
-  const char *url;    /* copied; http or https, absolute */
-  const char *body;   /* borrowed until the transfer is done; NULL: none */
-  size_t body_length;
+  const char *method;     /* copied */
   double timeout;         /* seconds of silence once connected (and while queued) */
   double connect_timeout; /* seconds */
   size_t max_bytes;       /* bound of a body that is kept whole, decoded; SIZE_MAX: none */
@@ -113,6 +112,11 @@ typedef bool (*qhub_interrupted)(void *user);
 size_t qhub_engine_step(qhub_engine *engine, double timeout, qhub_interrupted interrupted,
                         void *user);
 
+/* Steps as `qhub_engine_step` does until `transfer` has news or is done, and takes that news: true.
+** False when another transfer had news, at a signal, and after `timeout` seconds. */
+bool qhub_engine_wait(qhub_engine *engine, qhub_transfer *transfer, double timeout,
+                      qhub_interrupted interrupted, void *user);
+
 /* Takes the next transfer that has news, or NULL. */
 qhub_transfer *qhub_engine_ready(qhub_engine *engine);
 
@@ -138,16 +142,31 @@ void qhub_session_free(qhub_session *session);
 
 bool qhub_session_is_closed(const qhub_session *session);
 
-/* ---- transfer ---- */
+/* ---- prepared request ---- */
 
-/* A transfer that is not started, with room for `header_count` header lines of `header_bytes` bytes
-** in all; NULL when memory is short. The caller frees it. */
-qhub_transfer *qhub_transfer_new(const qhub_request *request, size_t header_count,
+/* A prepared request with room for `header_count` header lines of `header_bytes` bytes in all; NULL
+** when memory is short. The caller holds the first reference. */
+qhub_prepared *qhub_prepared_new(const qhub_request *request, size_t header_count,
                                  size_t header_bytes);
 
 /* Adds a "Name: value" line, checked by the caller, who keeps within what it announced. "Name:"
 ** alone stands for a header that is not to be sent, though it were by default. */
-void qhub_transfer_add_header(qhub_transfer *transfer, const char *line, size_t length);
+void qhub_prepared_add_header(qhub_prepared *prepared, const char *line, size_t length);
+
+/* Adds the lines that keep libcurl from adding its own. Once, before the first transfer. `session`
+** may be NULL or closed: nothing will start in it. */
+void qhub_prepared_complete(qhub_prepared *prepared, const qhub_session *session);
+
+/* Lets go of one reference. */
+void qhub_prepared_release(qhub_prepared *prepared);
+
+/* ---- transfer ---- */
+
+/* A transfer that is not started; it holds a reference to `prepared`. `url` (http or https,
+** absolute) is copied; `body` (NULL: none) is borrowed until the transfer is done. NULL when memory
+** is short. The caller frees it. */
+qhub_transfer *qhub_transfer_new(qhub_prepared *prepared, const char *url, const char *body,
+                                 size_t body_length);
 
 /* Starts or queues it. False when it cannot even start: the transfer is then done and its failure
 ** tells why; there will be no news. */
@@ -160,6 +179,9 @@ void qhub_transfer_close(qhub_transfer *transfer);
 void qhub_transfer_free(qhub_transfer *transfer);
 
 qhub_transfer_state qhub_transfer_get_state(const qhub_transfer *transfer);
+
+/* Whether its body is taken piece by piece. */
+bool qhub_transfer_is_stream(const qhub_transfer *transfer);
 
 /* The header block so far (of the final answer: once open or done). */
 const qhub_headers *qhub_transfer_headers(const qhub_transfer *transfer);

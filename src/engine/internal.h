@@ -6,6 +6,7 @@
 **   engine_sockets.c    descriptors that libcurl wants watched
 **   engine_pool.c       curl multi handles, lanes (one per origin) and their queues
 **   session.c           settings, easy handles
+**   prepared.c          what many requests have in common
 **   transfer.c          one request: start, take, finish, close
 **   engine_callbacks.c  what libcurl calls
 **   engine_failure.c    failure kinds and messages
@@ -140,6 +141,15 @@ struct qhub_session {
   long max_connections;
 };
 
+/* Immutable once it is complete; method and lines are in the same block. */
+struct qhub_prepared {
+  size_t references;
+  qhub_request request;
+  struct curl_slist *header_list;
+  size_t header_count;
+  char *header_text; /* where the next line goes */
+};
+
 struct qhub_transfer {
   qhub_session *session; /* these three: NULL unless queued or active */
   qhub_lane *lane;
@@ -152,22 +162,13 @@ struct qhub_transfer {
   qhub_timer timer;
   qhub_transfer_state state;
 
-  /* the request; strings in the same block as the struct, `body` borrowed */
-  const char *method;
+  /* the request; the URL is in the same block as the struct, `upload` is borrowed */
+  qhub_prepared *prepared; /* a reference */
   const char *url;
   size_t url_length;
   size_t authority, authority_length; /* "host:port" within the url */
   const char *upload;
   size_t upload_length;
-  double timeout;
-  double connect_timeout;
-  size_t max_bytes;
-  size_t stream;
-  bool once;
-  bool decode;
-  struct curl_slist *header_list;
-  size_t header_count;
-  char *header_text; /* where the next line goes */
 
   /* progress, noted by the callbacks */
   double last_activity;

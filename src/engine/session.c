@@ -203,7 +203,7 @@ static CURLcode make_handle(qhub_session *session, qhub_handle **made) {
 /* Method and body. A POST with a body of our own is how libcurl sends any method with a body. */
 static CURLcode set_method(qhub_handle *handle, const qhub_transfer *transfer) {
   CURL *easy = handle->easy;
-  const char *method = transfer->method;
+  const char *method = transfer->prepared->request.method;
   bool has_body = transfer->upload != NULL;
   qhub_shape shape = QHUB_SHAPE_GET;
   const char *plain = "GET";
@@ -269,8 +269,8 @@ static CURLcode set_version(qhub_handle *handle, const qhub_session *session, bo
 
 /* A stream reads about as much at a time as it may hold, since one read is never cut short. */
 static long buffer_size(const qhub_transfer *transfer) {
-  if (transfer->stream <= PLAIN_BUFFER) return PLAIN_BUFFER;
-  return transfer->stream < LARGEST_BUFFER ? (long)transfer->stream : LARGEST_BUFFER;
+  if (transfer->prepared->request.stream <= PLAIN_BUFFER) return PLAIN_BUFFER;
+  return transfer->prepared->request.stream < LARGEST_BUFFER ? (long)transfer->prepared->request.stream : LARGEST_BUFFER;
 }
 
 /* The URL as text and taken apart. With text alone libcurl would take it apart for each request and
@@ -293,19 +293,19 @@ static CURLcode set_request(qhub_handle *handle, const qhub_session *session,
                             const qhub_transfer *transfer, bool shared) {
   CURL *easy = handle->easy;
   CURLcode code = set_url(handle, transfer);
-  if (code == CURLE_OK) code = curl_easy_setopt(easy, CURLOPT_HTTPHEADER, transfer->header_list);
+  if (code == CURLE_OK) code = curl_easy_setopt(easy, CURLOPT_HTTPHEADER, transfer->prepared->header_list);
   if (code == CURLE_OK) code = set_method(handle, transfer);
   if (code == CURLE_OK) code = set_version(handle, session, shared);
   if (code == CURLE_OK) {
     code = set_long(easy, CURLOPT_CONNECTTIMEOUT_MS, &handle->connect_timeout_ms,
-                    milliseconds(transfer->connect_timeout));
+                    milliseconds(transfer->prepared->request.connect_timeout));
   }
   /* Refused while libcurl still has the buffer of the request before; the old size does as well. */
   (void)set_long(easy, CURLOPT_BUFFERSIZE, &handle->buffer_size, buffer_size(transfer));
   if (code == CURLE_OK) code = qhub_callbacks_watch_upload(handle, transfer->upload_length > 0);
   /* Where libcurl cannot tell that it repeats a request, it must have no reason to. */
   if (code == CURLE_OK && !handle->counts_sends) {
-    code = curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, transfer->once ? 1L : 0L);
+    code = curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, transfer->prepared->request.once ? 1L : 0L);
   }
   return code;
 }

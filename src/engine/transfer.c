@@ -15,9 +15,6 @@
 /* libcurl's own connect timeout comes first; this is for what it does not watch. */
 static const double CONNECT_GRACE = 1.0;
 
-/* Room for the lines that `complete_headers` may add. */
-enum { MOST_ADDED = 4, LONGEST_ADDED = sizeof "Accept-Encoding: identity" };
-
 /* Bytes of strings that a reader of streams may leave to the collector. */
 enum { STREAM_HEAP = 8 * 1024 * 1024 };
 
@@ -35,16 +32,11 @@ static size_t body_limit(const qhub_request *request) {
   return request->stream < SIZE_MAX - overrun ? request->stream + overrun : SIZE_MAX;
 }
 
-/* Lays the request out behind the struct: url, method, list nodes and lines are one block. */
-qhub_transfer *qhub_transfer_new(const qhub_request *request, size_t header_count,
-                                 size_t header_bytes) {
-  size_t nodes = header_count + MOST_ADDED;
-  size_t url_size = strlen(request->url) + 1;
-  size_t method_size = strlen(request->method) + 1;
-  size_t text_size = header_bytes + header_count + MOST_ADDED * (size_t)LONGEST_ADDED;
-  size_t list_size = nodes * sizeof(struct curl_slist);
-  qhub_transfer *transfer =
-    malloc(sizeof *transfer + list_size + url_size + method_size + text_size);
+/* The URL stands behind the struct: they are one block. */
+qhub_transfer *qhub_transfer_new(qhub_prepared *prepared, const char *url, const char *body,
+                                 size_t body_length) {
+  size_t url_size = strlen(url) + 1;
+  qhub_transfer *transfer = malloc(sizeof *transfer + url_size);
   if (transfer == NULL) return NULL;
   /* Everything but the failure and the peer's address, which are long and mostly never used. */
   memset(transfer, 0, offsetof(qhub_transfer, address));
@@ -54,75 +46,15 @@ qhub_transfer *qhub_transfer_new(const qhub_request *request, size_t header_coun
   qhub_link_init(&transfer->session_link);
   qhub_link_init(&transfer->queue_link);
   qhub_link_init(&transfer->ready_link);
-  transfer->header_list = (struct curl_slist *)(transfer + 1);
-  char *text = (char *)(transfer->header_list + nodes);
-  transfer->url = memcpy(text, request->url, url_size);
-  transfer->url_length = url_size - 1;
-  text += url_size;
-  transfer->method = memcpy(text, request->method, method_size);
-  transfer->header_text = text + method_size;
+  transfer->prepared = prepared;
+  prepared->references++;
+  transfer->url = memcpy(transfer + 1, url, url_size);
   find_authority(transfer);
-  transfer->upload = request->body;
-  transfer->upload_length = request->body != NULL ? request->body_length : 0;
-  transfer->timeout = request->timeout;
-  transfer->connect_timeout = request->connect_timeout;
-  transfer->max_bytes = request->max_bytes;
-  transfer->stream = request->stream;
-  transfer->once = request->once;
-  transfer->decode = request->decode;
+  transfer->upload = body;
+  transfer->upload_length = body != NULL ? body_length : 0;
   qhub_headers_init(&transfer->headers, QHUB_HEADER_LIMIT);
-  qhub_buffer_init(&transfer->body, body_limit(request));
+  qhub_buffer_init(&transfer->body, body_limit(&prepared->request));
   return transfer;
-}
-
-/* Appends a node whose text is what was written at `header_text`, `length` bytes without its NUL.
-** */
-static void add_node(qhub_transfer *transfer, size_t length) {
-  struct curl_slist *node = &transfer->header_list[transfer->header_count];
-  node->data = transfer->header_text;
-  node->data[length] = '\0';
-  node->next = NULL;
-  if (transfer->header_count > 0) node[-1].next = node;
-  transfer->header_count++;
-  transfer->header_text += length + 1;
-}
-
-/* "Name:" makes libcurl leave the line out; it sends "Name;" as an empty header. */
-void qhub_transfer_add_header(qhub_transfer *transfer, const char *line, size_t length) {
-  size_t given = length;
-  while (length > 0 && (line[length - 1] == ' ' || line[length - 1] == '\t')) length--;
-  memcpy(transfer->header_text, line, length);
-  const char *colon = memchr(line, ':', length);
-  bool is_blank = length < given && colon != NULL && colon == line + length - 1;
-  if (is_blank) transfer->header_text[length - 1] = ';';
-  add_node(transfer, length);
-}
-
-/* Adds "Name:" and `value`, unless the caller gave a line of that name. */
-static void add_default(qhub_transfer *transfer, const char *name, const char *value) {
-  size_t length = strlen(name); /* with its colon */
-  for (size_t i = 0; i < transfer->header_count; i++) {
-    const char *line = transfer->header_list[i].data;
-    if (!curl_strnequal(line, name, length - 1)) continue;
-    if (line[length - 1] == ':' || line[length - 1] == ';') return;
-  }
-  size_t value_length = strlen(value);
-  memcpy(transfer->header_text, name, length);
-  memcpy(transfer->header_text + length, value, value_length);
-  add_node(transfer, length + value_length);
-}
-
-/* libcurl adds some lines unasked, and "Expect", which would only cost a round trip: a name without
-** a value tells it to leave the line out. Accept-Encoding is written here since libcurl's own is
-** slow to write (it formats byte by byte, twice); gzip and br are what servers know. */
-static void complete_headers(qhub_transfer *transfer, const char *encodings) {
-  add_default(transfer, "Accept:", "");
-  /* Also for a PUT without a body: libcurl would say that its nothing is a form. */
-  if (strcmp(transfer->method, "GET") != 0) {
-    add_default(transfer, "Content-Type:", "");
-    add_default(transfer, "Expect:", "");
-  }
-  add_default(transfer, "Accept-Encoding:", transfer->decode ? encodings : " identity");
 }
 
 /* Takes it out of everything that belongs to an engine, except the list of news. */
@@ -170,7 +102,7 @@ void qhub_transfer_settle(qhub_transfer *transfer, CURLcode code, qhub_failure_k
 ** connection libcurl 7.88 stops reading for all of its transfers when a paused one gets data
 ** (on_data_chunk_recv in its http2.c). */
 static int choose_channel(const qhub_transfer *transfer) {
-  bool may_share = transfer->session->http_version != 11 && transfer->stream == 0 &&
+  bool may_share = transfer->session->http_version != 11 && transfer->prepared->request.stream == 0 &&
                    curl_strnequal(transfer->url, "https:", strlen("https:"));
   return may_share ? QHUB_CHANNEL_SHARED : QHUB_CHANNEL_PLAIN;
 }
@@ -195,7 +127,7 @@ bool qhub_transfer_activate(qhub_transfer *transfer) {
   transfer->lane->active++;
   transfer->state = QHUB_TRANSFER_ACTIVE;
   transfer->last_activity = engine->now;
-  double patience = transfer->connect_timeout + CONNECT_GRACE;
+  double patience = transfer->prepared->request.connect_timeout + CONNECT_GRACE;
   qhub_timers_set(&engine->timers, &transfer->timer, engine->now + patience);
   return true;
 }
@@ -217,8 +149,7 @@ bool qhub_transfer_start(qhub_transfer *transfer, qhub_session *session) {
     return false;
   }
   qhub_engine *engine = session->engine;
-  if (transfer->stream > 0) keep_heap();
-  complete_headers(transfer, engine->encodings);
+  if (transfer->prepared->request.stream > 0) keep_heap();
   transfer->lane = qhub_pool_lane(session->pool, transfer->url,
                                   transfer->authority + transfer->authority_length);
   if (transfer->lane == NULL || !qhub_timers_reserve(&engine->timers)) {
@@ -240,7 +171,7 @@ bool qhub_transfer_start(qhub_transfer *transfer, qhub_session *session) {
   transfer->state = QHUB_TRANSFER_QUEUED;
   transfer->last_activity = engine->now;
   qhub_link_append(&transfer->lane->queue, &transfer->queue_link);
-  qhub_timers_set(&engine->timers, &transfer->timer, engine->now + transfer->timeout);
+  qhub_timers_set(&engine->timers, &transfer->timer, engine->now + transfer->prepared->request.timeout);
   return true;
 }
 
@@ -250,11 +181,11 @@ static double silence_ends(const qhub_transfer *transfer, double now) {
   if (transfer->state == QHUB_TRANSFER_QUEUED) {
     /* The queue moves, or those before it do: no silence. */
     if (transfer->lane->last_move > since) since = transfer->lane->last_move;
-    return since + transfer->timeout;
+    return since + transfer->prepared->request.timeout;
   }
-  if (transfer->paused) return now + transfer->timeout; /* it is the reader who is silent */
-  if (transfer->sends > 0) return since + transfer->timeout;
-  return since + transfer->connect_timeout + CONNECT_GRACE;
+  if (transfer->paused) return now + transfer->prepared->request.timeout; /* it is the reader who is silent */
+  if (transfer->sends > 0) return since + transfer->prepared->request.timeout;
+  return since + transfer->prepared->request.connect_timeout + CONNECT_GRACE;
 }
 
 /* What the system holds back for a slow peer; 0 if nothing, or if it does not tell. */
@@ -284,8 +215,8 @@ void qhub_transfer_check_silence(qhub_transfer *transfer) {
   qhub_engine *engine = transfer->session->engine;
   double deadline = silence_ends(transfer, engine->now);
   if (deadline <= engine->now && upload_moves(transfer)) {
-    transfer->last_activity = engine->now - transfer->timeout / 2; /* soon to be asked again */
-    deadline = transfer->last_activity + transfer->timeout;
+    transfer->last_activity = engine->now - transfer->prepared->request.timeout / 2; /* soon to be asked again */
+    deadline = transfer->last_activity + transfer->prepared->request.timeout;
   }
   if (deadline > engine->now) {
     qhub_timers_set(&engine->timers, &transfer->timer, deadline);
@@ -318,11 +249,16 @@ void qhub_transfer_close(qhub_transfer *transfer) {
 void qhub_transfer_free(qhub_transfer *transfer) {
   qhub_transfer_close(transfer);
   qhub_headers_free(&transfer->headers);
+  qhub_prepared_release(transfer->prepared);
   free(transfer);
 }
 
 qhub_transfer_state qhub_transfer_get_state(const qhub_transfer *transfer) {
   return transfer->state;
+}
+
+bool qhub_transfer_is_stream(const qhub_transfer *transfer) {
+  return transfer->prepared->request.stream > 0;
 }
 
 const qhub_headers *qhub_transfer_headers(const qhub_transfer *transfer) {
@@ -359,7 +295,7 @@ void qhub_transfer_take(qhub_transfer *transfer, size_t length) {
     transfer->body_start = 0;
   }
   size_t held = transfer->body.length - transfer->body_start;
-  if (transfer->paused && transfer->handle != NULL && held < transfer->stream) resume(transfer);
+  if (transfer->paused && transfer->handle != NULL && held < transfer->prepared->request.stream) resume(transfer);
 }
 
 const qhub_failure *qhub_transfer_failure(const qhub_transfer *transfer) {
