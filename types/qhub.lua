@@ -542,9 +542,12 @@ local credentials = {}
 ---@return qhub.TokenFunction token
 function credentials.client_credentials(options) end
 
----The personal access token, in the reference SDK's order: the given value,
----`KQH_PERSONAL_ACCESS_TOKEN`, the file named by `KQH_CONFIG_FILE_PATH`, else `planqk/config.json`
----in `$XDG_CONFIG_HOME` or `~/.config`.
+---The access token of this machine, in the reference SDK's order: the given value, then the
+---variables `KQH_SERVICE_EXECUTION_TOKEN`, `KQH_PERSONAL_ACCESS_TOKEN`,
+---`PLANQK_SERVICE_EXECUTION_TOKEN`, `SERVICE_EXECUTION_TOKEN`, `PLANQK_PERSONAL_ACCESS_TOKEN`, then
+---the file named by `KQH_CONFIG_FILE_PATH`, else by `PLANQK_CONFIG_FILE_PATH`, else
+---`~/.config/qhubctl/config.json` (written by `qhubctl login`), then `~/.config/planqk/config.json`.
+---A file that is there and broken is an error; none is skipped for an older one.
 ---@param options? qhub.PersonalTokenOptions
 ---@return string? token
 ---@return qhub.Error? err kind `token`; names what was looked at, never a value

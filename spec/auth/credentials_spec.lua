@@ -667,7 +667,7 @@ describe("the default resolution", function()
     end
     folder = os.tmpname()
     os.remove(folder)
-    assert(os.execute(("mkdir -p %s/.config/planqk %s/xdg/planqk"):format(folder, folder)))
+    assert(os.execute(("mkdir -p %s/.config/planqk %s/.config/qhubctl"):format(folder, folder)))
   end)
 
   after_each(function()
@@ -698,45 +698,80 @@ describe("the default resolution", function()
     return tostring(err)
   end
 
-  it(
-    "takes the given one, the environment, the named file, the usual file, in this order",
-    function()
-      environment.HOME = folder
-      write(".config/planqk/config.json", config_of "from home")
-      assert.equal("from home", resolved())
-      environment.XDG_CONFIG_HOME = folder .. "/xdg"
-      write("xdg/planqk/config.json", config_of "from xdg")
-      assert.equal("from xdg", resolved())
-      environment.KQH_CONFIG_FILE_PATH = write("named.json", config_of "from named")
-      assert.equal("from named", resolved {})
-      environment.KQH_PERSONAL_ACCESS_TOKEN = "from environment"
-      assert.equal("from environment", resolved())
-      assert.equal("given", resolved { access_token = "given" })
-    end
-  )
+  local variables = {
+    "KQH_SERVICE_EXECUTION_TOKEN",
+    "KQH_PERSONAL_ACCESS_TOKEN",
+    "PLANQK_SERVICE_EXECUTION_TOKEN",
+    "SERVICE_EXECUTION_TOKEN",
+    "PLANQK_PERSONAL_ACCESS_TOKEN",
+  }
 
-  it("takes empty variables for variables that are not set, and no relative XDG folder", function()
+  it("prefers the given value, then five variables, then a file", function()
     environment.HOME = folder
-    environment.XDG_CONFIG_HOME = "xdg"
+    write(".config/qhubctl/config.json", config_of "from the file")
+    assert.equal("from the file", resolved())
+    for index = #variables, 1, -1 do
+      environment[variables[index]] = "from " .. variables[index]
+      assert.equal("from " .. variables[index], resolved {})
+    end
+    assert.equal("given", resolved { access_token = "given" })
+  end)
+
+  it("prefers the named file, then that of qhubctl, then the legacy one", function()
+    environment.HOME = folder
+    write(".config/planqk/config.json", config_of "legacy")
+    assert.equal("legacy", resolved())
+    write(".config/qhubctl/config.json", config_of "qhubctl")
+    assert.equal("qhubctl", resolved())
+    environment.PLANQK_CONFIG_FILE_PATH = write("old.json", config_of "named by PLANQK")
+    assert.equal("named by PLANQK", resolved())
+    environment.KQH_CONFIG_FILE_PATH = write("new.json", config_of "named by KQH")
+    assert.equal("named by KQH", resolved())
+  end)
+
+  it("reads the legacy file, not that of qhubctl, when the named file is missing", function()
+    environment.HOME = folder
+    write(".config/qhubctl/config.json", config_of "qhubctl")
+    write(".config/planqk/config.json", config_of "legacy")
+    environment.KQH_CONFIG_FILE_PATH = folder .. "/missing.json"
+    assert.equal("legacy", resolved())
+    environment.KQH_CONFIG_FILE_PATH = folder
+    assert.equal("legacy", resolved())
+  end)
+
+  it("takes empty variables for variables that are not set, and ignores XDG_CONFIG_HOME", function()
+    environment.HOME = folder
+    environment.XDG_CONFIG_HOME = folder .. "/xdg"
+    assert(os.execute(("mkdir -p %s/xdg/qhubctl %s/xdg/planqk"):format(folder, folder)))
+    write("xdg/qhubctl/config.json", config_of "xdg")
+    write("xdg/planqk/config.json", config_of "xdg")
     environment.KQH_CONFIG_FILE_PATH = ""
-    environment.KQH_PERSONAL_ACCESS_TOKEN = ""
-    write(".config/planqk/config.json", config_of "from home")
+    environment.PLANQK_CONFIG_FILE_PATH = ""
+    for _, name in ipairs(variables) do
+      environment[name] = ""
+    end
+    write(".config/qhubctl/config.json", config_of "from home")
     assert.equal("from home", resolved())
+  end)
+
+  it("reports a broken file instead of reading an older one", function()
+    environment.HOME = folder
+    local path = write(".config/qhubctl/config.json", "{")
+    write(".config/planqk/config.json", config_of "legacy")
+    assert.matches(path .. " (is no valid JSON", trouble(), 1, true)
   end)
 
   it("names everything it looked at when it finds nothing", function()
     local text = trouble()
-    for _, name in ipairs {
-      "access_token",
-      "KQH_PERSONAL_ACCESS_TOKEN",
-      "KQH_CONFIG_FILE_PATH",
-      "XDG_CONFIG_HOME",
-      "HOME",
-    } do
+    local names = { "access_token", "KQH_CONFIG_FILE_PATH", "PLANQK_CONFIG_FILE_PATH", "HOME" }
+    table.move(variables, 1, #variables, #names + 1, names)
+    for _, name in ipairs(names) do
       assert.matches(name, text, 1, true)
     end
     environment.HOME = folder
-    assert.matches(folder .. "/.config/planqk/config.json (does not exist)", trouble(), 1, true)
+    text = trouble()
+    assert.matches(folder .. "/.config/qhubctl/config.json (does not exist)", text, 1, true)
+    assert.matches(folder .. "/.config/planqk/config.json (does not exist)", text, 1, true)
     environment.KQH_CONFIG_FILE_PATH = "/nowhere/at all.json"
     assert.matches("/nowhere/at all.json (does not exist)", trouble(), 1, true)
   end)
@@ -771,7 +806,7 @@ describe("the default resolution", function()
       assert.is_nil(text:find("t0psecret", 1, true), text)
     end
     environment.KQH_CONFIG_FILE_PATH = folder
-    assert.matches(folder .. " (cannot be read", trouble(), 1, true)
+    assert.matches(folder .. " (is a directory)", trouble(), 1, true)
   end)
 
   it("refuses an environment token with control characters and does not show it", function()

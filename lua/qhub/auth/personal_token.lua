@@ -9,41 +9,56 @@ local show = require "qhub.text"
 local system, text = core.system, core.text
 
 local CONFIG_LIMIT = 1 << 20
-local TOKEN_VARIABLE, CONFIG_VARIABLE = "KQH_PERSONAL_ACCESS_TOKEN", "KQH_CONFIG_FILE_PATH"
+-- Both lists in the order of the reference tools: the first that is set and not empty counts.
+local TOKEN_VARIABLES = {
+  "KQH_SERVICE_EXECUTION_TOKEN",
+  "KQH_PERSONAL_ACCESS_TOKEN",
+  "PLANQK_SERVICE_EXECUTION_TOKEN",
+  "SERVICE_EXECUTION_TOKEN",
+  "PLANQK_PERSONAL_ACCESS_TOKEN",
+}
+local CONFIG_VARIABLES = { "KQH_CONFIG_FILE_PATH", "PLANQK_CONFIG_FILE_PATH" }
+-- Below HOME: what `qhubctl login` writes, and what its predecessor wrote.
+local CONFIG_FILE = "/.config/qhubctl/config.json"
+local LEGACY_CONFIG_FILE = "/.config/planqk/config.json"
+
+-- What makes a path one where no file is; anything else is a file that is there and broken.
+local NO_FILE = { ENOENT = "does not exist", ENOTDIR = "does not exist", EISDIR = "is a directory" }
 
 local DEFAULT = { access_token = options.check.secret }
 
-local function environment(name)
-  local value = system.getenv(name)
-  return value ~= "" and value or nil
-end
-
--- Where the reference tools keep their configuration, or nil and why there is no such place.
--- An XDG_CONFIG_HOME that is not absolute is to be ignored (XDG base directory specification).
-local function config_path()
-  local path = environment(CONFIG_VARIABLE)
-  if path then
-    return path
-  end
-  local directory = environment "XDG_CONFIG_HOME"
-  if not directory or directory:sub(1, 1) ~= "/" then
-    local home = environment "HOME"
-    if not home then
-      return nil, CONFIG_VARIABLE .. ", XDG_CONFIG_HOME and HOME (not set)"
+-- The value and the name of the first of these variables that is set and not empty.
+local function first_set(names)
+  for _, name in ipairs(names) do
+    local value = system.getenv(name)
+    if value and value ~= "" then
+      return value, name
     end
-    directory = home .. "/.config"
   end
-  return directory .. "/planqk/config.json"
 end
 
--- The token in the configuration file `path`; or nil and what is wrong with the file.
+-- The paths of the configuration files, the one that counts first. The legacy file is read even
+-- when a variable names another one, which is then not there.
+local function config_paths()
+  local paths = { (first_set(CONFIG_VARIABLES)) }
+  local home = system.getenv "HOME"
+  if home and home ~= "" then
+    home = home:gsub("/+$", "")
+    paths[1] = paths[1] or home .. CONFIG_FILE
+    if paths[1] ~= home .. LEGACY_CONFIG_FILE then
+      paths[2] = home .. LEGACY_CONFIG_FILE
+    end
+  end
+  return paths
+end
+
+-- The token in the configuration file `path`; or nil, what is wrong, and whether there is no such
+-- file, so that the next one may be tried.
 local function read_config(path)
   local content, message, code = system.read_file(path, CONFIG_LIMIT)
   if not content then
-    if code == "ENOENT" or code == "ENOTDIR" then
-      return nil, "does not exist"
-    end
-    return nil, "cannot be read: " .. show.line(message)
+    local absent = NO_FILE[code] ~= nil
+    return nil, absent and NO_FILE[code] or "cannot be read: " .. show.line(message), absent
   end
   local config, _, line, column = core.json.decode(content)
   if config == nil then
@@ -61,30 +76,57 @@ local function read_config(path)
   return value
 end
 
+-- The token of the environment, or nil and what was looked at, by name.
+local function from_environment()
+  local token, name = first_set(TOKEN_VARIABLES)
+  if not token then
+    return nil, table.concat(TOKEN_VARIABLES, ", ") .. " (not set)"
+  elseif text.has_control(token) then
+    return nil, name .. " (has control characters)", true
+  end
+  return token
+end
+
+-- The token of the first configuration file that is there, or nil and what was looked at.
+local function from_files()
+  local looked_at = {}
+  if not first_set(CONFIG_VARIABLES) then
+    looked_at[1] = table.concat(CONFIG_VARIABLES, ", ") .. " (not set)"
+  end
+  local paths = config_paths()
+  for _, path in ipairs(paths) do
+    local token, reason, absent = read_config(path)
+    if token then
+      return token
+    end
+    looked_at[#looked_at + 1] = ("%s (%s)"):format(show.line(path, 1000), reason)
+    if not absent then
+      break
+    end
+  end
+  if #paths == 0 then
+    looked_at[#looked_at + 1] = "HOME (not set)"
+  end
+  return nil, table.concat(looked_at, ", ")
+end
+
 --- The personal access token: the given one, else that of the environment, else that of the
---- configuration file; or nil and an error of kind "token" that names everything looked at.
+--- configuration file; or nil and an error of kind "token" that names everything looked at. What
+--- is set or there but cannot be used is an error by itself: the program meant that one.
 local function personal_token(given)
   local o = options.checked(given, DEFAULT, "credentials.default")
   if o.access_token then
     return o.access_token
   end
   local looked_at = { "the option access_token (not given)" }
-  local token = environment(TOKEN_VARIABLE)
-  if token and not text.has_control(token) then
-    return token
-  end
-  -- One that is there but broken is an error by itself: the program meant that one.
-  looked_at[2] = TOKEN_VARIABLE .. (token and " (has control characters)" or " (not set)")
-  if not token then
-    local path, reason = config_path()
-    if path then
-      token, reason = read_config(path)
-      if token then
-        return token
-      end
-      reason = show.line(path, 1000) .. " (" .. reason .. ")"
-    end
+  local token, reason, broken = from_environment()
+  looked_at[2] = reason
+  if not token and not broken then
+    token, reason = from_files()
     looked_at[3] = reason
+  end
+  if token then
+    return token
   end
   return nil,
     errors.new {
