@@ -93,6 +93,7 @@ build = {
     ["qhub.http.redact"] = "lua/qhub/http/redact.lua",
     ["qhub.http.redirect"] = "lua/qhub/http/redirect.lua",
     ["qhub.http.retry"] = "lua/qhub/http/retry.lua",
+    ["qhub.http.session"] = "lua/qhub/http/session.lua",
     ["qhub.http.transport"] = "lua/qhub/http/transport.lua",
     ["qhub.hub.client"] = "lua/qhub/hub/client.lua",
     ["qhub.hub.decode"] = "lua/qhub/hub/decode.lua",

@@ -282,7 +282,7 @@ describe("a reader", function()
     double = Double { answer(0, 40000), answer(40000) }
     local client = double:client()
     local file = assert(client:get_result_file("1", "f"))
-    client.budget_.tokens = 4
+    client.session.pacer.tokens = 4
     local text, err = drain(file)
     assert.equal(40000, #text)
     assert.equal("network", err.kind)

@@ -13,6 +13,7 @@ local loop = require "qhub.tasks.loop"
 local usage_error = require("qhub.error").usage
 local options = require "qhub.options"
 local problem = require "qhub.http.failure"
+local sessions = require "qhub.http.session"
 local show = require "qhub.text"
 local transport = require "qhub.http.transport"
 local version = require "qhub.version"
@@ -104,21 +105,19 @@ local function base64(bytes)
   return table.concat(pieces)
 end
 
--- What call.lua asks of a client; there is none here.
-local function pseudo_client(o)
-  local send
-  if o.transport then
-    send = transport.over_function(o.transport)
-  else
-    send = transport.over_engine(transport.session(o.http or {}))
-  end
-  return {
-    transport_ = send,
-    follow_redirects_ = true,
-    max_response_bytes_ = MAX_BYTES,
-    budget_ = budget.new(RETRIES),
-    closed_ = false,
-  }
+local function session_for(o)
+  local connections = not o.transport and transport.session(o.http or {})
+  return sessions.new({
+    timeout = o.timeout,
+    http = o.http,
+    max_retries = RETRIES,
+    max_response_bytes = MAX_BYTES,
+  }, {
+    connections = connections,
+    send = connections and transport.over_engine(connections)
+      or transport.over_function(o.transport),
+    pacer = budget.new(RETRIES),
+  })
 end
 
 local function suffices()
@@ -208,7 +207,7 @@ local PAUSE_AFTER_FAILURE = 10 -- seconds until a renewal that failed is tried a
 --- Makes a token function (see the API reference, sections 2 and 8). Nothing is sent yet.
 local function client_credentials(given)
   local o = required(given)
-  local client = pseudo_client(o)
+  local session = session_for(o)
   local endpoint = o.token_endpoint or DEFAULT_ENDPOINT
   local basic = base64(o.access_key_id .. ":" .. o.secret_access_key)
   local secrets = { basic, o.secret_access_key }
@@ -222,7 +221,7 @@ local function client_credentials(given)
   local function fetched()
     local asked_at = loop.now() -- the lifetime began after this, so it surely ends no earlier
     local plan = plan_of(endpoint, "Basic " .. basic, timeout, connect_timeout)
-    local response, err = call.exchange(client, plan)
+    local response, err = call.exchange(session, plan)
     local reason, attempts
     if response then
       local answer <close> = response

@@ -25,10 +25,10 @@ local function checked(value, reason)
   return value
 end
 
---- A token for `client`, a fresh one when `rejected` was refused. Returns it; or nil and why there
+--- A token for `session`, a fresh one when `rejected` was refused. Returns it; or nil and why there
 --- is none; or nil alone when the call was cancelled meanwhile. The function's errors propagate.
-function token.obtain(client, rejected)
-  local source = client.token_
+function token.obtain(session, rejected)
+  local source = session.token
   if type(source) == "string" then
     return source
   end
@@ -38,7 +38,7 @@ function token.obtain(client, rejected)
   if ok then
     usable, reason = checked(value, why)
   end
-  if not usable and (not ok or client.closed_ or loop.cancellations() > cancellations) then
+  if not usable and (not ok or session.is_closed or loop.cancellations() > cancellations) then
     return nil
   end
   return usable, reason

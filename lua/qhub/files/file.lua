@@ -157,9 +157,9 @@ File.__close = methods.close
 
 --- Opens the file `name` by `plan`. Returns the four values of a generic `for`: the file, nil, nil,
 --- and the file again, which is closed when the loop is left; or nil and an error.
-function file.open(client, plan, name)
+function file.open(session, plan, name)
   local chunk_size = plan.stream
-  local source, err = reader.new(client, plan)
+  local source, err = reader.new(session, plan)
   if not source then
     return nil, err
   end

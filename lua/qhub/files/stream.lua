@@ -21,7 +21,7 @@ local PROGRESS = 16 * 1024
 local LEAST_HELD, MOST_HELD = 16 * 1024, 1 << 20 -- bytes that the transport holds
 
 -- A reader has:
---   client, plan, exchange     see call.lua; own_fields, own_wire: the plan's before any Range
+--   session, plan, exchange     see call.lua; own_fields, own_wire: the plan's before any Range
 --   size, content_type, headers, received      what the file shows of itself
 --   version      what is being read (resume.lua)
 --   position     bytes of the file that are known: handed out, or in the part of a download
@@ -61,9 +61,9 @@ end
 
 -- The error object for a failure after which the file ends; told to the log.
 local function failed(self, failure, response)
-  local client, plan, exchange = self.client, self.plan, self.exchange
+  local session, plan, exchange = self.session, self.plan, self.exchange
   local err = problem.failure(call.context(plan, exchange), failure, response)
-  log.event(client.log_, "error", "failed", {
+  log.event(session.log, "error", "failed", {
     method = plan.method,
     url = plan.url,
     status = response and response.status_code,
@@ -119,7 +119,7 @@ local function ask(self)
   else
     plan.fields, plan.wire, plan.accepts = self.own_fields, self.own_wire, nil
   end
-  local response, exchange = call.exchange(self.client, plan, self.exchange)
+  local response, exchange = call.exchange(self.session, plan, self.exchange)
   if not response then
     return nil, exchange
   end
@@ -147,7 +147,7 @@ end
 
 -- Goes on after the present answer ended with `failure`. Returns true, or nil and an error.
 local function ask_again(self, failure)
-  local client, plan, exchange = self.client, self.plan, self.exchange
+  local session, plan, exchange = self.session, self.plan, self.exchange
   release(self)
   local position, brought = self.position, self.brought
   if brought > 0 then
@@ -159,7 +159,7 @@ local function ask_again(self, failure)
   if can_go_on and not failure.lasting then
     local outcome = { failure = failure, progressed = brought >= PROGRESS }
     outcome.offset = position > 0 and position or nil
-    again, err = call.try_again(client, plan, exchange, outcome)
+    again, err = call.try_again(session, plan, exchange, outcome)
   end
   if again then
     return ask(self)
@@ -236,7 +236,7 @@ local function read_on(self, n)
     local chunk, failure
     if self.closed then
       failure = cancelled "it"
-    elseif self.client.closed_ then
+    elseif self.session.is_closed then
       failure = cancelled "the client"
     elseif self.surplus then
       failure = overflow(self)
@@ -309,9 +309,9 @@ local reader = {}
 --- Opens the file of `plan`. Returns a reader, or nil and an error. `known` (version and position)
 --- is what an earlier call has of the file: the reader then begins at its `position`, which is 0
 --- when that is of no use any more.
-function reader.new(client, plan, known)
+function reader.new(session, plan, known)
   local self = setmetatable({
-    client = client,
+    session = session,
     plan = plan,
     own_fields = plan.fields,
     own_wire = plan.wire,

@@ -82,21 +82,21 @@ end
 
 -- Sends `request`, and what redirects make of it, until an answer that is none. Returns the
 -- response (which `state` holds), the failure and, for a redirect that is not followed, the reason.
-local function send(client, plan, state, request)
+local function send(session, plan, state, request)
   while true do
     state.request = request
-    local response, failure = client.transport_(request, state)
+    local response, failure = session.send(request, state)
     if failure or not redirect.is_redirect(response.status_code) then
       return response, failure
     end
-    if not client.follow_redirects_ then
+    if not session.follow_redirects then
       return response, nil, "follow_redirects is false"
     end
     local following, why = redirect.next(request, response.status_code, response.headers.location)
     if not following then
       return response, nil, why
     end
-    log.event(client.log_, "debug", "redirect", {
+    log.event(session.log, "debug", "redirect", {
       method = request.method,
       url = following.url,
       status = response.status_code,
@@ -121,11 +121,11 @@ end
 
 -- The text of an error answer: whole already, or read now from a stream, within the cap. An answer
 -- that breaks off has said enough with its status.
-local function error_text(client, response)
+local function error_text(session, response)
   if response.body then
     return response.body
   end
-  local cap = client.max_response_bytes_
+  local cap = session.max_response_bytes
   local pieces, size = {}, 0
   while size < cap do
     local chunk = response:read(math.min(65536, cap - size))
@@ -143,9 +143,9 @@ local function time_left(plan)
 end
 
 -- Tells the log and `on_response` how the call ended. Both are the program's and may raise.
-local function conclude(client, plan, state, response, err, started)
-  if client.log_ and (err or not plan.resumes) then
-    log.event(client.log_, err and "error" or "info", err and "failed" or "done", {
+local function conclude(session, plan, state, response, err, started)
+  if session.log and (err or not plan.resumes) then
+    log.event(session.log, err and "error" or "info", err and "failed" or "done", {
       method = plan.method,
       url = plan.url,
       status = response and response.status_code,
@@ -180,8 +180,8 @@ local function context_of(plan, state)
 end
 
 -- The call ends since its client was closed or its task cancelled.
-local function closed(client, plan, state)
-  local what = client.closed_ and "the client was closed" or "the task was cancelled"
+local function closed(session, plan, state)
+  local what = session.is_closed and "the client was closed" or "the task was cancelled"
   local message = what .. " while the call was under way"
   local failure = { kind = "cancelled", message = message, sent = state.attempts > 0 }
   return problem.failure(context_of(plan, state), failure)
@@ -190,7 +190,7 @@ end
 -- Decides on one more attempt after `outcome` (see retry.lua) and waits until it is due; what
 -- `state` holds is closed then. Returns true; or nil when the call ends here, with an error if that
 -- is its own.
-local function try_again(client, plan, state, outcome, requested)
+local function try_again(session, plan, state, outcome, requested)
   local failure = outcome.failure
   local delay = retry.delay(
     state.attempts - state.repeats,
@@ -204,11 +204,11 @@ local function try_again(client, plan, state, outcome, requested)
   if not delay then
     return nil
   end
-  state.withdrawn = client.budget_:withdraw(failure)
+  state.withdrawn = session.pacer:withdraw(failure)
   if not state.withdrawn then
     return nil
   end
-  log.event(client.log_, "warn", outcome.offset and "resume" or "retry", {
+  log.event(session.log, "warn", outcome.offset and "resume" or "retry", {
     method = plan.method,
     url = plan.url,
     status = outcome.status_code,
@@ -219,26 +219,26 @@ local function try_again(client, plan, state, outcome, requested)
     error = failure and failure.message,
   }, secrets.of(plan, state))
   state:drop() -- the connection is free for others during the wait
-  if delay > 0 and not loop.sleep_until(now() + delay, client) or client.closed_ then
-    return nil, closed(client, plan, state)
+  if delay > 0 and not loop.sleep_until(now() + delay, session) or session.is_closed then
+    return nil, closed(session, plan, state)
   end
   return true
 end
 
 -- One attempt and the verdict on it: "answer", "again" (the loop goes on at once) or "error" (with
 -- the error object). If there is an answer, good or bad, `state` holds it afterwards.
-local function attempt(client, plan, state)
+local function attempt(session, plan, state)
   local token
   if plan.authorize then
     if state.fresh_token then
       token, state.fresh_token = state.fresh_token, nil
     else
       local reason
-      token, reason = tokens.obtain(client)
+      token, reason = tokens.obtain(session)
       if reason then
         return "error", problem.token(context_of(plan, state), reason)
       elseif not token then
-        return "error", closed(client, plan, state)
+        return "error", closed(session, plan, state)
       end
     end
   end
@@ -257,14 +257,14 @@ local function attempt(client, plan, state)
   local started = now()
   local following = state.continue_at
   local request = following and continuation(following, token) or first_request(plan, token)
-  local response, failure, why = send(client, plan, state, request)
-  if client.closed_ then
+  local response, failure, why = send(session, plan, state, request)
+  if session.is_closed then
     state:drop()
-    return "error", closed(client, plan, state)
+    return "error", closed(session, plan, state)
   end
   local status_code = response and response.status_code
-  if client.log_ then
-    log.event(client.log_, "debug", "attempt", {
+  if session.log then
+    log.event(session.log, "debug", "attempt", {
       method = state.request.method,
       url = state.request.url,
       status = status_code,
@@ -286,12 +286,12 @@ local function attempt(client, plan, state)
   local carried_token = state.request.headers.authorization ~= nil
   if status_code == 401 and token and carried_token and not state.refreshed then
     state.refreshed = true
-    if type(client.token_) ~= "string" then
-      local another, reason = tokens.obtain(client, token)
+    if type(session.token) ~= "string" then
+      local another, reason = tokens.obtain(session, token)
       if not another and not reason then
-        return "error", closed(client, plan, state)
+        return "error", closed(session, plan, state)
       elseif not another then
-        local text_of_401 = error_text(client, response)
+        local text_of_401 = error_text(session, response)
         local cause = problem.status(context_of(plan, state), response, text_of_401)
         return "error", problem.token(context_of(plan, state), reason, cause)
       elseif another ~= token then
@@ -308,7 +308,7 @@ local function attempt(client, plan, state)
     requested = retry.requested_wait(response.headers, system.realtime())
   end
   local outcome = { status_code = status_code, failure = failure }
-  local again, cancelled = try_again(client, plan, state, outcome, requested)
+  local again, cancelled = try_again(session, plan, state, outcome, requested)
   if again then
     return "again"
   elseif cancelled then
@@ -317,14 +317,14 @@ local function attempt(client, plan, state)
   if failure then
     return "error", problem.failure(context_of(plan, state), failure, response)
   end
-  local said = error_text(client, response)
+  local said = error_text(session, response)
   return "error", problem.status(context_of(plan, state), response, said, requested, why)
 end
 
 -- What the answer that `state` holds means; or nil and an error.
-local function understand(client, plan, state)
+local function understand(session, plan, state)
   local response = state.response
-  local value, message, line, column = plan.answer(client, response, plan.argument)
+  local value, message, line, column = plan.answer(session.owner, response, plan.argument)
   if value == nil then
     local context = context_of(plan, state)
     return nil, problem.decode(context, response, response.body, message, line, column)
@@ -332,31 +332,31 @@ local function understand(client, plan, state)
   return value
 end
 
---- Carries out `plan` for `client`. Returns what the 2xx answer means; without `plan.answer` the
+--- Carries out `plan` for `session`. Returns what the 2xx answer means; without `plan.answer` the
 --- response (the caller closes it) and the call's state, for `call.context`. Or nil and an error
 --- object. With the `state` of an earlier exchange its count of attempts goes on.
-function call.exchange(client, plan, state)
+function call.exchange(session, plan, state)
   state = state or new_state()
   local _ <close> = state
   local started = now()
   state.started = started -- of this exchange
   local verdict, err
   repeat
-    verdict, err = attempt(client, plan, state)
+    verdict, err = attempt(session, plan, state)
   until verdict ~= "again"
   local response = state.response
   local value
   if not err then
-    client.budget_:deposit(state.withdrawn)
+    session.pacer:deposit(state.withdrawn)
     if plan.answer then
-      value, err = understand(client, plan, state)
+      value, err = understand(session, plan, state)
     end
   end
-  if state.token ~= client.noted_ or not plan.authorize then
-    client.noted_ = state.token
-    secrets.note(client, secrets.of(plan, state))
+  if state.token ~= session.last_token or not plan.authorize then
+    session.last_token = state.token
+    session:remember(secrets.of(plan, state))
   end
-  conclude(client, plan, state, response, err, started)
+  conclude(session, plan, state, response, err, started)
   if err then
     return nil, err
   elseif plan.answer then

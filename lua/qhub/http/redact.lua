@@ -3,7 +3,6 @@
 local secrets = {}
 
 local LEAST_CREDENTIAL = 8 -- bytes of a part of Authorization that is kept out of texts
-local MOST_REMEMBERED = 8
 
 -- The parts of a value of Authorization after its scheme: a token, or parameters.
 local function credentials_in(value)
@@ -26,22 +25,6 @@ function secrets.of(plan, state)
     return { state.token, state.rejected }
   end
   return state.token
-end
-
---- Notes `secret` (as `secrets.of` gives it) among the latest of `client`, in `client.secrets_`,
---- for texts that a later call brings.
-function secrets.note(client, secret)
-  local latest = client.secrets_
-  if type(secret) ~= "string" then
-    for _, one in ipairs(secret or {}) do
-      secrets.note(client, one)
-    end
-  elseif not latest then
-    client.secrets_ = { secret }
-  elseif latest[1] ~= secret then
-    table.insert(latest, 1, secret)
-    latest[MOST_REMEMBERED + 1] = nil
-  end
 end
 
 return secrets

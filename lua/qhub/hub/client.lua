@@ -16,6 +16,7 @@ local options = require "qhub.options"
 local run = require "qhub.polling.run"
 local show = require "qhub.text"
 local transport = require "qhub.http.transport"
+local sessions = require "qhub.http.session"
 local version = require "qhub.version"
 local wait_all = require "qhub.polling.wait_all"
 
@@ -23,7 +24,6 @@ local checked, text = options.checked, core.text
 local WHERE, CONCRETE_URL = client_options.WHERE, client_options.CONCRETE_URL
 
 local USER_AGENT = "qhub-lua/" .. version
-local DEFAULT_TIMEOUT, DEFAULT_RETRIES, DEFAULT_MAX_BYTES = 60, 2, 64 << 20
 
 local Client = { __name = "qhub.HubServiceClient" }
 
@@ -74,17 +74,18 @@ end
 -- What all plans of one operation have in common, as the metatable that a plan inherits it by. Made
 -- once for each client and operation, and anew for a request with `extra` headers.
 local function prototype_of(client, row, extra)
-  local known = client.prototypes_[row]
+  local known = client.prototypes[row]
   if known and not extra then
     return known
   end
+  local session = client.session
   local has_body = row.parameters[1] == "body"
   local defaults = {
     ["user-agent"] = USER_AGENT,
     accept = row.stream and "*/*" or "application/json, */*;q=0.5",
     ["content-type"] = has_body and "application/json" or nil,
   }
-  local fields = headers.merged(headers.merged(defaults, client.headers_), extra)
+  local fields = headers.merged(headers.merged(defaults, session.headers), extra)
   -- The token wins over the client's headers, the request's own headers win over both.
   local authorize = not (extra and extra.authorization ~= nil)
   if authorize then
@@ -98,17 +99,17 @@ local function prototype_of(client, row, extra)
       wire = {},
       authorize = authorize,
       hops = 0,
-      timeout = client.timeout_,
-      connect_timeout = client.connect_timeout_ or client.timeout_,
-      max_retries = client.max_retries_,
+      timeout = session.timeout,
+      connect_timeout = session.connect_timeout or session.timeout,
+      max_retries = session.max_retries,
       repeatable = row.repeatable,
       once = not row.repeatable,
       suffices = row.suffices,
       stream = row.stream and file.DEFAULT_CHUNK_SIZE or false,
-      max_bytes = client.max_response_bytes_,
+      max_bytes = session.max_response_bytes,
       decode = not row.stream,
       answer = row.answer or false,
-      on_response = client.on_response_,
+      on_response = session.on_response,
       -- Fields that a plan may lack: found here, so that looking for them goes no further.
       body = false,
       deadline = false,
@@ -117,7 +118,7 @@ local function prototype_of(client, row, extra)
     },
   }
   if not extra then
-    client.prototypes_[row] = prototype
+    client.prototypes[row] = prototype
   end
   return prototype
 end
@@ -132,7 +133,7 @@ end
 
 local function check_open(client, where)
   check_client(client, where)
-  if client.closed_ then
+  if client.session.is_closed then
     usage_error("%s: the client is closed", where)
   end
 end
@@ -152,20 +153,20 @@ local function plan_of(client, row, first, second, given)
     local segment = parameters[2] and check_segment(second, parameters[2], name)
     path = row.id_path_before .. id .. row.id_path_after .. (segment or "")
   end
-  local url = client.base_url_ .. path
+  local url = client.session.base_url .. path
   if request.query and request.query ~= "" then
     url = url .. "?" .. request.query
   end
   -- Room for call.lua's fields, too.
   local own = { url = url, body = body, argument = first, headers = nil, header_lines = nil }
   local plan = setmetatable(own, prototype_of(client, row, request.headers))
-  local total_timeout = request.total_timeout or client.total_timeout_
+  local total_timeout = request.total_timeout or client.session.total_timeout
   if total_timeout then
     plan.deadline = loop.now() + total_timeout
   end
   if request ~= NONE then
     plan.timeout = request.timeout
-    plan.connect_timeout = client.connect_timeout_ or request.timeout
+    plan.connect_timeout = client.session.connect_timeout or request.timeout
     plan.max_retries = request.max_retries
     plan.on_response = request.on_response
     plan.stream = request.chunk_size
@@ -179,9 +180,9 @@ end
 local function perform(client, row, first, second, given)
   local plan = plan_of(client, row, first, second, given)
   if row.stream then
-    return file.open(client, plan, second)
+    return file.open(client.session, plan, second)
   end
-  return call.exchange(client, plan)
+  return call.exchange(client.session, plan)
 end
 
 -- ── methods ─────────────────────────────────────────────────────────────────────────────────────
@@ -229,12 +230,8 @@ end
 --- Frees the connections; calls and files under way end with an error of kind "cancelled".
 function methods:close()
   check_client(self, "close")
-  if not self.closed_ then
-    self.closed_ = true
-    if self.session_ then
-      self.session_:close()
-    end
-    loop.wake_sleepers(self)
+  if self.session then -- a client may be collected before it has one
+    self.session:close()
   end
   return true
 end
@@ -242,7 +239,10 @@ end
 Client.__index = methods
 
 function Client:__tostring()
-  return Client.__name .. " " .. show.url(self.base_url_) .. (self.closed_ and " (closed)" or "")
+  return Client.__name
+    .. " "
+    .. show.url(self.session.base_url)
+    .. (self.session.is_closed and " (closed)" or "")
 end
 
 Client.__close = methods.close
@@ -270,32 +270,18 @@ local function new(given)
       CONCRETE_URL
     )
   end
-  local client = setmetatable({
-    token_ = o.token,
-    base_url_ = o.base_url or client_options.check_url(o.environment, "environment", WHERE),
-    headers_ = o.headers or {},
-    timeout_ = o.timeout or DEFAULT_TIMEOUT,
-    total_timeout_ = o.total_timeout or false,
-    max_retries_ = o.max_retries or DEFAULT_RETRIES,
-    follow_redirects_ = o.follow_redirects ~= false,
-    log_ = log.new(o.logging, WHERE .. ".logging") or false,
-    connect_timeout_ = o.http and o.http.connect_timeout or false,
-    max_response_bytes_ = o.max_response_bytes or DEFAULT_MAX_BYTES,
-    on_response_ = o.on_response or false,
-    budget_ = budget.new(o.max_retries or DEFAULT_RETRIES),
-    prototypes_ = {},
-    session_ = false,
-    secrets_ = false, -- what the last calls carried, for texts about what they answered
-    noted_ = false, -- the token that was noted last in it
-    closed_ = false,
-  }, Client)
+  local client = setmetatable({ prototypes = {}, session = false }, Client)
   client.service_api = client -- code written after the reference documentation works unchanged
-  if o.transport then
-    client.transport_ = transport.over_function(o.transport)
-  else
-    client.session_ = transport.session(o.http or {})
-    client.transport_ = transport.over_engine(client.session_)
-  end
+  local connections = not o.transport and transport.session(o.http or {})
+  client.session = sessions.new(o, {
+    connections = connections,
+    send = connections and transport.over_engine(connections)
+      or transport.over_function(o.transport),
+    log = log.new(o.logging, WHERE .. ".logging"),
+    pacer = budget.new(o.max_retries or 2),
+    base_url = o.base_url or client_options.check_url(o.environment, "environment", WHERE),
+    owner = client,
+  })
   return client
 end
 

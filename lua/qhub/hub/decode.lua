@@ -90,7 +90,7 @@ end
 function answer.started(client, response)
   local value, message, line, column = json(response.body)
   if not (is_object(value) and is_id(value.id)) then
-    local id = id_in(response.headers.location, client.base_url_)
+    local id = id_in(response.headers.location, client.session.base_url)
     if id then
       if not is_object(value) then
         value = {}

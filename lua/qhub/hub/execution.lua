@@ -79,7 +79,7 @@ function methods:result(given)
   end
   local function sleep(delay)
     local due = loop.now() + delay
-    local total_timeout = given and given.total_timeout or client.total_timeout_
+    local total_timeout = given and given.total_timeout or client.session.total_timeout
     if total_timeout and not deadline then
       deadline, request = started + total_timeout, {}
       for name, value in pairs(given or {}) do
@@ -89,7 +89,7 @@ function methods:result(given)
     if deadline and due >= deadline then
       return nil, "timeout"
     end
-    if not loop.sleep_until(due, client) or client.closed_ then
+    if not loop.sleep_until(due, client.session) or client.session.is_closed then
       return nil, "cancelled"
     end
     return true
@@ -140,7 +140,7 @@ function methods:download(name, path, given)
     where = DOWNLOAD.name,
     resource = plan.url,
     open = function(known)
-      return reader.new(client, plan, known)
+      return reader.new(client.session, plan, known)
     end,
   }, path, checked)
 end

@@ -69,13 +69,14 @@ local function unsuccessful(client, execution, pace, result)
     request.total_timeout = math.min(request.total_timeout or AFTERMATH, AFTERMATH)
     return request
   end
-  if result == nil and not client.closed_ then
+  if result == nil and not client.session.is_closed then
     result = client:get_result(execution.id, options_for_one())
   end
-  local logs = not client.closed_ and client:get_logs(execution.id, options_for_one()) or nil
-  local said = last_words(logs or {}, client.secrets_)
+  local logs = not client.session.is_closed and client:get_logs(execution.id, options_for_one())
+    or nil
+  local said = last_words(logs or {}, client.session.secrets)
   if said == "" then
-    said = reason_in(result, client.secrets_)
+    said = reason_in(result, client.session.secrets)
   end
   local status = execution.status
   local ending = status == "CANCELLED" and "was cancelled" or "ended as " .. status
@@ -85,7 +86,7 @@ local function unsuccessful(client, execution, pace, result)
   end
   return errors.new {
     kind = "execution",
-    message = show.without(message, client.secrets_),
+    message = show.without(message, client.session.secrets),
     execution = execution,
     result = result,
     logs = logs,
@@ -105,7 +106,7 @@ function run.run(client, body, given)
   local pace = polling.pace(client, o)
   local start = copy(o.start)
   if o.timeout then
-    local total_timeout = start.total_timeout or client.total_timeout_ or o.timeout
+    local total_timeout = start.total_timeout or client.session.total_timeout or o.timeout
     start.total_timeout = math.min(total_timeout, o.timeout)
   end
   local execution, err = client:start_execution(body, start)

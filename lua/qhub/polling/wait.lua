@@ -117,7 +117,7 @@ Pace.__index = Pace
 --- The pace of one call with the checked options `o` (interval, timeout, request, where). Its
 --- `timeout` runs from now.
 function polling.pace(client, o)
-  if client.closed_ then
+  if client.session.is_closed then
     usage_error("%s: the client is closed", o.where)
   end
   local now = loop.now()
@@ -134,7 +134,7 @@ function polling.pace(client, o)
     -- When the next look would be too late, the last one is made so long before the deadline.
     last_look = o.timeout and math.min(1, o.timeout / 10),
     options = request,
-    total_timeout = request.total_timeout or client.total_timeout_,
+    total_timeout = request.total_timeout or client.session.total_timeout,
     started = now,
     poll = 0,
     failures = 0,
@@ -165,12 +165,12 @@ local function sleep_until(self, due, tick)
     if due - now <= 1 then
       break
     end
-    if not loop.sleep_until(now + 1, client) or client.closed_ then
+    if not loop.sleep_until(now + 1, client.session) or client.session.is_closed then
       return nil, "cancelled"
     end
     tick()
   end
-  if not loop.sleep_until(due, client) or client.closed_ then
+  if not loop.sleep_until(due, client.session) or client.session.is_closed then
     return nil, "cancelled"
   end
   return true
@@ -189,7 +189,7 @@ function Pace:sleep(delay, is_asked, tick)
     end
   end
   if delay <= 0 then
-    if self.client.closed_ then
+    if self.client.session.is_closed then
       return nil, "cancelled"
     end
     return true
@@ -337,7 +337,7 @@ Teller.__close = Teller.close
 -- checked options. `pace` is one that runs already, or nil; `is_known`: the gateway has told of the
 -- execution, which is also concluded from its having a status.
 function polling.wait(client, execution, o, pace, is_known)
-  if client.closed_ then
+  if client.session.is_closed then
     usage_error("%s: the client is closed", o.where)
   end
   local teller <close> = polling.teller(o, execution)

@@ -41,7 +41,7 @@ local FAILURES_IN_A_ROW = 3
 local function check(client, executions)
   if type(executions) ~= "table" then
     usage_error("%s: a list of executions is needed, got %s", WHERE, show.value(executions))
-  elseif client.closed_ then
+  elseif client.session.is_closed then
     usage_error("%s: the client is closed", WHERE)
   end
   for index = 1, #executions do
@@ -126,7 +126,7 @@ end
 -- ── the list ────────────────────────────────────────────────────────────────────────────────────
 
 local function wants_list(state, count)
-  if loop.now() < math.max(state.no_list_until, state.client.no_list_until_ or 0) then
+  if loop.now() < math.max(state.no_list_until, state.client.session.no_list_until or 0) then
     return false
   end
   if state.only_list then
@@ -152,7 +152,7 @@ local function does_without(state, err)
     return true
   elseif err.kind == "decode" or (err.kind == "api" and err.status_code ~= 401) then
     -- So it will be for the other waits of this client.
-    state.client.no_list_until_ = loop.now() + LONGEST_REST
+    state.client.session.no_list_until = loop.now() + LONGEST_REST
     return true
   end
   return false
@@ -276,7 +276,7 @@ local function look_singly(state, slots)
   end, function(slot, latest, err)
     return take(state, round, slot, latest, err)
   end, function()
-    return pace:is_over() or client.closed_
+    return pace:is_over() or client.session.is_closed
   end)
   round.is_cancelled = not ok
   return round

@@ -224,7 +224,7 @@ function loop.release(transfer)
   end
 end
 
---- Sleeps until `deadline`. With an `owner` (a client) the sleep ends when that is closed.
+--- Sleeps until `deadline`. With an `owner` (a session) the sleep ends when that is closed.
 --- Returns true, or nil and "cancelled".
 function loop.sleep_until(deadline, owner)
   local task = loop.current()
@@ -238,7 +238,7 @@ function loop.sleep_until(deadline, owner)
     return true
   end
   loop.engine()
-  while not (owner and owner.closed_) do
+  while not (owner and owner.is_closed) do
     local left = deadline - monotonic()
     if left <= 0 then
       return true
