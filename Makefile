@@ -39,7 +39,7 @@ include mk/check.mk
 include mk/lint.mk
 export LUA SPEC SEED FILTER
 
-.PHONY: all demo example test bench docs install uninstall dist clean help
+.PHONY: all demo example gateway test bench docs install uninstall dist clean help
 
 all: build/qhub/core.so ## build the C module (the default)
 
@@ -50,6 +50,12 @@ demo: all ## start the bundled gateway simulator and run a whole execution again
 example: all ## run an example against the simulator: NAME=batch
 	@scripts/need.sh demo
 	@scripts/with_gateway.sh $(LUA) examples/$(NAME).lua $(ARGS)
+
+# A port that stays the same, so that the lines need not be pasted again after a restart.
+PORT ?= 8080
+gateway: ## run the simulator until Ctrl-C, for programs of your own: PORT=8080
+	@scripts/need.sh demo
+	@$(LUA) examples/gateway/main.lua --port $(PORT) --idle 0 --exports $(ARGS)
 
 test: all ## run the specs: SPEC=file, FILTER=pattern, SEED=number
 	@scripts/need.sh test

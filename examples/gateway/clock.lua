@@ -28,12 +28,13 @@ function Clock:date(time)
   return os.date("!%Y-%m-%d %H:%M:%S", math.floor(self.epoch + time))
 end
 
--- "2026-02-27T10:04:59.123Z", as log entries have it.
-function Clock:timestamp(time)
+-- "2026-02-27T10:04:59.123Z", or with another number of fractional digits, 1 to 9.
+function Clock:timestamp(time, digits)
+  digits = digits or 3
   local wall = self.epoch + time
   local seconds = math.floor(wall)
-  local thousandths = math.floor((wall - seconds) * 1000)
-  return os.date("!%Y-%m-%dT%H:%M:%S", seconds) .. string.format(".%03dZ", thousandths)
+  local fraction = math.floor((wall - seconds) * 10 ^ digits)
+  return os.date("!%Y-%m-%dT%H:%M:%S", seconds) .. (".%0" .. digits .. "dZ"):format(fraction)
 end
 
 -- The form of HTTP header fields (RFC 9110, 5.6.7); `wall` is in seconds since 1970.

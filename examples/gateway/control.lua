@@ -20,6 +20,8 @@ DELETE /_control/settings                        all defaults
 POST   /_control/clock {"advance": seconds}      moves time forward for runs, logs and tokens
 POST   /_control/executions {"create": n, "body": {...}}   starts n runs, answers {"ids": [...]}
 POST   /_control/executions {"id": "...", "status": "RUNNING"}   forces a status (no id: of all)
+GET    /_control/executions                      {"executions": [{"id","status","tags","secrets"
+                                                 (names),"parent" (token)}]}
 DELETE /_control/executions                      forgets all
 GET    /_control/file?id=&name=                  {"name","size","sha256","etag"}
 GET    /_control/tokens                          {"requests","granted","refused"}
@@ -169,6 +171,20 @@ handlers["POST executions"] = function(self, body)
     self.model:force(execution, body.status)
   end
   return { count = #chosen }
+end
+
+handlers["GET executions"] = function(self)
+  local list = json.array {}
+  for index, execution in ipairs(self.model.executions) do
+    list[index] = {
+      id = execution.id,
+      status = self.model:state(execution),
+      tags = execution.tags,
+      secrets = execution.secrets,
+      parent = execution.parent,
+    }
+  end
+  return { executions = list }
 end
 
 handlers["DELETE executions"] = function(self)

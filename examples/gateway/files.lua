@@ -60,10 +60,17 @@ end
 
 local defaults = { "hello.txt", "plot.svg", "result.bin", "SHA256SUMS" }
 
--- The names of an execution's files, sorted.
+-- The names of an execution's files: those that the run asked for, sorted, or the usual ones. A
+-- run that did not succeed has at most the file of its problem document.
 function Files:names(execution)
-  if not execution.files then
-    return defaults
+  local model = self.model
+  local _, output = model:output(execution)
+  if model:state(execution) ~= "SUCCEEDED" then
+    return { output }
+  elseif not execution.files then
+    local names = table.move(defaults, 1, #defaults, 1, {})
+    names[#names + 1] = output
+    return names
   end
   local names = {}
   for name in pairs(execution.files) do
@@ -94,6 +101,12 @@ natural["SHA256SUMS"] = function(self, execution)
   return table.concat(lines)
 end
 
+natural["output.json"] = function(self, execution)
+  return (self.model:output(execution))
+end
+
+natural["output.txt"] = natural["output.json"]
+
 -- Makes the file another one from now on: other bytes, another validator.
 function Files:change(execution, name)
   local key = execution.id .. "/" .. name
@@ -106,8 +119,8 @@ end
 function Files:get(execution, name)
   local wanted = (execution.files or {})[name]
   if wanted == nil then
-    for _, default in ipairs(not execution.files and defaults or {}) do
-      wanted = wanted or default == name
+    for _, other in ipairs(self:names(execution)) do
+      wanted = wanted or other == name
     end
     if not wanted then
       return nil

@@ -127,8 +127,11 @@ local function read_unicode(text, position)
   return utf8.char(code), position
 end
 
+-- What ends a run of plain characters. DEL, unlike %c, is legal as it is (RFC 8259, 7).
+local SPECIAL = '["\\\0-\31]'
+
 local function read_string(text, position)
-  local stop = text:find('["\\%c]', position)
+  local stop = text:find(SPECIAL, position)
   if stop and text:byte(stop) == 34 then
     return text:sub(position, stop - 1), stop + 1
   end
@@ -148,7 +151,7 @@ local function read_string(text, position)
       parts[#parts + 1] = unescapes[letter] or bad(stop, "bad escape")
       position = stop + 2
     end
-    stop = text:find('["\\%c]', position)
+    stop = text:find(SPECIAL, position)
   end
   bad(position, "unfinished string")
 end

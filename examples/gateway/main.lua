@@ -9,6 +9,8 @@ package.path = here .. "/?.lua;" .. package.path
 
 local cqueues = require "cqueues"
 local cqueues_socket = require "cqueues.socket"
+local errno = require "cqueues.errno"
+local signal = require "cqueues.signal"
 
 local clock = require "clock"
 local control = require "control"
@@ -92,7 +94,12 @@ end
 
 local function listen(port)
   local socket = cqueues_socket.listen { host = "127.0.0.1", port = port, reuseaddr = true }
-  assert(socket:listen())
+  local ok, message, code = pcall(socket.listen, socket)
+  if not ok or not message then
+    local reason = errno.strerror(ok and code or errno.EADDRINUSE)
+    io.stderr:write(("gateway: cannot listen on 127.0.0.1:%d: %s\n"):format(port, reason))
+    os.exit(1)
+  end
   socket:onerror(function(_, _, why)
     return why
   end)
@@ -121,6 +128,16 @@ local function watch_idle(queue, server, seconds, stop)
       cqueues.sleep(math.max(rest, 0.05))
       rest = server.activity + seconds - cqueues.monotime()
     until rest <= 0
+    stop()
+  end)
+end
+
+-- Calls `stop` at Ctrl-C, which stock Lua would answer with a traceback.
+local function watch_interrupt(queue, stop)
+  signal.block(signal.SIGINT)
+  local interrupts = signal.listen(signal.SIGINT)
+  queue:wrap(function()
+    interrupts:wait()
     stop()
   end)
 end
@@ -165,7 +182,10 @@ local function main()
   -- Requests leave little garbage; memory is cheaper here than time.
   collectgarbage("setpause", 400)
   local queue = cqueues.new()
-  local function stop()
+  local function stop(reason)
+    if reason then
+      io.stderr:write("gateway: ", reason, "\n")
+    end
     for _, path in pairs(credentials) do
       os.remove(path)
     end
@@ -176,8 +196,11 @@ local function main()
     accept(queue, parts, control_listener)
   end
   if chosen.idle > 0 then
-    watch_idle(queue, parts.server, chosen.idle, stop)
+    watch_idle(queue, parts.server, chosen.idle, function()
+      stop(("ended, since nothing happened for %g s"):format(chosen.idle))
+    end)
   end
+  watch_interrupt(queue, stop)
   if chosen.stdin then
     watch_stdin(queue, stop)
   end
@@ -186,6 +209,10 @@ local function main()
     words[#words + 1] = credentials[what] and what .. "=" .. credentials[what]
   end
   words[#words + 1] = "control=http://127.0.0.1:" .. control_port
+  if chosen.exports then
+    local form = "export QHUB_BASE_URL=%s\nexport QHUB_TOKEN=%s"
+    words = { form:format(origin .. chosen.base_path, chosen.settings.token) }
+  end
   io.stdout:write(table.concat(words, " "), "\n")
   io.stdout:flush()
   while true do

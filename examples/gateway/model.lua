@@ -40,8 +40,31 @@ end
 
 local outcomes = { SUCCEEDED = true, FAILED = true, CANCELLED = true }
 
--- Starts an execution from a decoded request body; `text` is the body as it came.
-function Model:start(body, text)
+-- The names of the secrets of a request body, sorted; their values are kept nowhere.
+local function secret_names(secrets)
+  local names = json.array {}
+  for name in pairs(type(secrets) == "table" and secrets or {}) do
+    names[#names + 1] = tostring(name)
+  end
+  table.sort(names)
+  return names
+end
+
+-- The body to be echoed: as it came, but without its secrets.
+local function echoed(body, text)
+  if body["$secrets"] == nil then
+    return text
+  end
+  local shown = {}
+  for name, value in pairs(body) do
+    shown[name] = name ~= "$secrets" and value or nil
+  end
+  return json.encode(shown)
+end
+
+-- Starts an execution from a decoded request body; `text` is the body as it came, `parent` the
+-- token of the run that asked for it, if any.
+function Model:start(body, text, parent)
   local simulate = type(body.simulate) == "table" and body.simulate or {}
   local settings = self.settings
   local running = milliseconds(simulate.running_ms, settings.running_ms)
@@ -59,8 +82,11 @@ function Model:start(body, text)
       { __index = settings }
     ),
     result = simulate.result,
-    echo = simulate.echo == true and text or nil,
-    tags = type(body.tags) == "table" and body.tags or nil,
+    fails_with = simulate.problem,
+    echo = simulate.echo == true and echoed(body, text) or nil,
+    tags = type(body["$tags"]) == "table" and body["$tags"] or nil,
+    secrets = secret_names(body["$secrets"]),
+    parent = parent,
     input = body.input or body.data or body,
   }
   self.executions[#self.executions + 1] = execution
@@ -132,6 +158,43 @@ end
 function Model:problem(execution)
   execution.problem = execution.problem or chemistry.problem(execution.input)
   return execution.problem
+end
+
+-- The problem document (RFC 7807) of a failed run, or nil when runs of this kind write none.
+function Model:problem_document(execution)
+  local wanted = execution.fails_with
+  if wanted == nil then
+    wanted = self.settings.problem
+  end
+  if not wanted or self:state(execution) ~= "FAILED" then
+    return nil
+  end
+  local document = {
+    type = "about:blank",
+    status = 500,
+    title = "BackendError",
+    detail = "backend rejected the job: calibration in progress",
+  }
+  for name, value in pairs(type(wanted) == "table" and wanted or {}) do
+    document[name] = value
+  end
+  return document
+end
+
+-- What the service returned, as the runtime writes it: text, and the name of the file that holds
+-- it. A table becomes output.json, anything else output.txt; nil when there is no output.
+function Model:output(execution)
+  local document = self:problem_document(execution)
+  if document then
+    return json.encode(document), "output.json"
+  elseif self:state(execution) ~= "SUCCEEDED" then
+    return nil
+  end
+  local value = execution.result
+  if value == nil then
+    value = chemistry.output(self:problem(execution))
+  end
+  return json.encode(value), type(value) == "table" and "output.json" or "output.txt"
 end
 
 -- The entries logged so far, oldest first, with `at` in the clock's time.

@@ -12,6 +12,7 @@ usage: lua5.4 examples/gateway/main.lua [options]
   --port N             port to listen on; 0, the default, takes a free one
   --seed N             makes ids, files and random faults repeat (default 1)
   --idle SECONDS       ends when nothing happens for so long (default 60; 0: never)
+  --exports            prints two lines for a shell, `export NAME=VALUE`, in place of the READY line
   --stdin              ends when standard input, a pipe, is closed
   --token TEXT         the fixed bearer token (default demo-token)
   --base-path PATH     default /acme/vqe/v1
@@ -34,6 +35,9 @@ Prints one line when it can be used:
 Settings (--set, POST /_control/settings, and those marked * also as "shape" of one run):
   pending_ms, running_ms, result_delay_ms     schedule of runs (1000, 3000, 0)
   outcome              SUCCEEDED, FAILED or CANCELLED
+  problem              true: the result of a failed run is a problem document (RFC 7807)
+  errors               "wso2" or "fastapi": whose words errors have; with "fastapi" a bad body is a 422
+  required             names, separated by commas, of the members that a request body must have
   latency_ms           added to every answer
   token, access_key_id, secret_access_key, expires_in
                        (demo-token, demo-key, demo-secret, 3600 seconds)
@@ -53,8 +57,12 @@ A request body may steer its run:
   {"simulate": {"id", "pending_ms", "running_ms", "outcome", "result_delay_ms", "logs": n,
                 "files": {name: size | "content" | true | {"size","content","type","chunked",
                           "etag": false, "weak": true, "last_modified": false}},
-                "result": {output members}, "echo": true, "shape": {settings}}}
-"echo" puts the request body, byte for byte, into the result's member "echo".
+                "result": {output members} or a value, which goes to output.txt,
+                "problem": true | {members of the problem document},
+                "echo": true, "shape": {settings}}}
+"echo" puts the request body, byte for byte, into the result's member "echo"; secrets are left out.
+"$tags" are the tags of the run; of "$secrets" only the names are kept, and those, like the header
+X-Parent-Execution-Token, are shown by GET /_control/executions alone.
 Faults are added over HTTP: see GET /_control/help.
 ]]
 
@@ -63,6 +71,9 @@ local settings = {
   running_ms = 3000,
   result_delay_ms = 0,
   outcome = "SUCCEEDED",
+  problem = false,
+  errors = false,
+  required = false,
   latency_ms = 0,
   token = "demo-token",
   access_key_id = "demo-key",
@@ -94,7 +105,7 @@ local function fail(message)
   os.exit(2)
 end
 
-local flags = { tls = true, expired = true, stdin = true, client_cert = true }
+local flags = { tls = true, expired = true, stdin = true, client_cert = true, exports = true }
 
 local function set(values, text)
   local name, value = (text or ""):match("^([%w_]+)=(.*)$")

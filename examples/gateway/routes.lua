@@ -29,10 +29,29 @@ local function answer(status, text)
   return { status = status, body = text, headers = JSON_HEADERS }
 end
 
+-- The words of WSO2's API manager for what it refuses itself.
+local WSO2 = {
+  [401] = { "900901", "Invalid Credentials" },
+  [403] = { "900908", "Resource forbidden" },
+  [404] = { "404", "Not Found" },
+  [405] = { "405", "Method Not Allowed" },
+}
+
+-- The body of an error, in the words of whoever stands for the gateway.
+local function error_body(style, status, message, description)
+  if style == "fastapi" then
+    return { detail = description or message }
+  elseif style == "wso2" and WSO2[status] then
+    local code, text = table.unpack(WSO2[status])
+    return { code = code, message = text, description = description or text }
+  end
+  return { code = tostring(900000 + status), message = message, description = description }
+end
+
 -- An error as the gateway words them.
 function Routes:fail(status, message, description, headers)
   self.failures = self.failures + 1
-  local body = { code = tostring(900000 + status), message = message, description = description }
+  local body = error_body(self.settings.errors, status, message, description)
   local fields = { ["Content-Type"] = "application/json" }
   fields["X-Request-Id"] = "request-" .. self.failures
   for name, value in pairs(headers or {}) do
@@ -108,18 +127,36 @@ end
 
 -- A body of more than a megabyte is decoded only when it steers the simulation.
 local function decode_body(text)
-  if #text > 1048576 and text:find("^%s*{") and not text:find('"simulate"', 1, true) then
+  local steers = text:find('"simulate"', 1, true) or text:find('"$', 1, true)
+  if #text > 1048576 and text:find("^%s*{") and not steers then
     return {}
   end
   return json.decode(text)
 end
 
+-- The answer to a body that the service does not take: FastAPI's list of what is wrong where, or a
+-- plain 400. `place` is a list of names.
+function Routes:refuse_body(place, what, message)
+  if self.settings.errors ~= "fastapi" then
+    return self:fail(400, "Bad Request", message)
+  end
+  local where = json.array { "body", table.unpack(place) }
+  local detail = json.array { { loc = where, msg = message, type = what } }
+  return answer(422, json.encode { detail = detail })
+end
+
 function operations.start_execution(self, request)
   local body, message = decode_body(request.body)
   if type(body) ~= "table" or not request.body:find("^%s*{") then
-    return self:fail(400, "Bad Request", message or "the body is no JSON object")
+    return self:refuse_body({}, "json_invalid", message or "the body is no JSON object")
   end
-  local execution = self.model:start(body, request.body)
+  for name in tostring(self.settings.required or ""):gmatch "[^,]+" do
+    if body[name] == nil then
+      return self:refuse_body({ name }, "missing", "Field required")
+    end
+  end
+  local parent = request.headers["x-parent-execution-token"]
+  local execution = self.model:start(body, request.body, parent)
   local start = execution.shape.start
   local headers = { Location = self.base_url .. "/" .. execution.id }
   if start == "location" then

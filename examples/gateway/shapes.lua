@@ -3,7 +3,6 @@
 -- Responsible for: JSON texts from states of the model. Every oddity is a setting (see settings in
 -- main.lua's --help and `shape` of one run): gateways differ, and clients have to live with it.
 
-local chemistry = require "chemistry"
 local json = require "json"
 
 local shapes = {}
@@ -132,13 +131,11 @@ function shapes.result(model, execution, base, names)
   end
   local status = model:state(execution)
   local parts = {}
+  local output, file = model:output(execution)
+  if file == "output.json" and output ~= "{}" then
+    parts[1] = output:sub(2, -2)
+  end
   if status == "SUCCEEDED" then
-    local output = execution.result
-    if type(output) ~= "table" then
-      output = chemistry.output(model:problem(execution))
-    end
-    local text = json.encode(output)
-    parts[1] = text ~= "{}" and text:sub(2, -2) or nil
     parts[#parts + 1] = execution.echo and '"echo":' .. execution.echo
   end
   if shape.embedded ~= "missing" then
@@ -147,8 +144,7 @@ function shapes.result(model, execution, base, names)
   if shape.links == "null" then
     parts[#parts + 1] = '"_links":null'
   elseif shape.links ~= "missing" then
-    local shown = status == "SUCCEEDED" and names or {}
-    parts[#parts + 1] = '"_links":' .. links(execution, base, shown)
+    parts[#parts + 1] = '"_links":' .. links(execution, base, names)
   end
   return "{" .. table.concat(parts, ",") .. "}"
 end
@@ -162,7 +158,7 @@ function shapes.log(model, execution)
       parts[index] = quote(entry.message)
     else
       local form = '{"timestamp":%s,"severity":%s,"message":%s}'
-      local timestamp = quote(model.clock:timestamp(entry.at))
+      local timestamp = quote(model.clock:timestamp(entry.at, 9))
       parts[index] = form:format(timestamp, quote(entry.severity), quote(entry.message))
     end
   end

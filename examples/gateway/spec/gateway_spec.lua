@@ -6,6 +6,7 @@
 local digest = require "openssl.digest"
 local gateway = require "spec.support.gateway"
 local json = dofile "examples/gateway/json.lua"
+local process = require "spec.support.process"
 local wire = require "spec.support.wire"
 
 local done = { pending_ms = 0, running_ms = 0 }
@@ -46,7 +47,7 @@ describe("the gateway simulator", function()
 
   describe("as the contract has it", function()
     it("answers a start with 201, the execution and its Location", function()
-      local id, answer = start { simulate = { pending_ms = 60000 }, tags = json.array { "a" } }
+      local id, answer = start { simulate = { pending_ms = 60000 }, ["$tags"] = json.array { "a" } }
       assert.equal(g.url .. "/" .. id, answer.headers.location)
       local execution = json.decode(answer.body)
       assert.equal("PENDING", execution.status)
@@ -104,6 +105,70 @@ describe("the gateway simulator", function()
       assert.equal(200, ask("GET", "/" .. id .. "/result").status)
     end)
 
+    it("takes tags from $tags alone", function()
+      local _, answer = start { tags = json.array { "a parameter" } }
+      assert.is_nil(json.decode(answer.body).tags)
+    end)
+
+    it("keeps the names of secrets and shows their values nowhere", function()
+      local secrets = { API_KEY = "s3cr3t-value", OTHER = "s3cr3t-too" }
+      local id = start { ["$secrets"] = secrets, n = 1, simulate = { echo = true } }
+      local listed
+      for _, one in ipairs(g:call("GET", "executions").executions) do
+        listed = one.id == id and one or listed
+      end
+      assert.same({ "API_KEY", "OTHER" }, listed.secrets)
+      for _, path in ipairs { "", "/result", "/log", "/result/output.json" } do
+        assert.is_nil(ask("GET", "/" .. id .. path).body:find("s3cr3t", 1, true))
+      end
+      assert.equal(1, json.decode(ask("GET", "/" .. id .. "/result").body).echo.n)
+    end)
+
+    it("keeps the token of the run that a run was started by", function()
+      local headers = { ["X-Parent-Execution-Token"] = "token-of-parent" }
+      g:forget()
+      assert.equal(201, ask("POST", "/", { body = "{}", headers = headers }).status)
+      assert.equal("token-of-parent", g:call("GET", "executions").executions[1].parent)
+    end)
+
+    it("takes a raw DEL in a string, and no other control character", function()
+      assert.equal(201, ask("POST", "/", { body = '{"a":"\127"}' }).status)
+      for _, byte in ipairs { "\0", "\1", "\n", "\31" } do
+        assert.equal(400, ask("POST", "/", { body = '{"a":"' .. byte .. '"}' }).status)
+      end
+    end)
+
+    it("has the output of the service in output.json, other values in output.txt", function()
+      local id = start { simulate = { result = { sum = 3 } } }
+      assert.equal('{"sum":3}', ask("GET", "/" .. id .. "/result/output.json").body)
+      local links = json.decode(ask("GET", "/" .. id .. "/result").body)._links
+      assert.truthy(links["output.json"].href)
+      id = start { simulate = { result = "plain" } }
+      assert.equal('"plain"', ask("GET", "/" .. id .. "/result/output.txt").body)
+      assert.equal(404, ask("GET", "/" .. id .. "/result/output.json").status)
+      local result = json.decode(ask("GET", "/" .. id .. "/result").body)
+      assert.truthy(result._links["output.txt"])
+      assert.is_nil(result._links["output.json"])
+      assert.is_nil(result.energy)
+    end)
+
+    it("answers a problem document for FAILED when asked to", function()
+      local problem = { title = "InputError", detail = "no such basis", hint = "sto-3g" }
+      local id = start { simulate = { outcome = "FAILED", problem = problem } }
+      local result = json.decode(ask("GET", "/" .. id .. "/result").body)
+      assert.same(
+        { "about:blank", 500, "InputError", "no such basis", "sto-3g" },
+        { result.type, result.status, result.title, result.detail, result.hint }
+      )
+      local file = json.decode(ask("GET", "/" .. id .. "/result/output.json").body)
+      assert.equal("no such basis", file.detail)
+      g:settings { problem = true }
+      id = start { simulate = { outcome = "FAILED" } }
+      result = json.decode(ask("GET", "/" .. id .. "/result").body)
+      assert.equal("BackendError", result.title)
+      assert.equal("FAILED", result._embedded.status.status)
+    end)
+
     it("answers a result for FAILED too, without output", function()
       local id = start { simulate = { outcome = "FAILED", pending_ms = 0, running_ms = 0 } }
       local result = json.decode(ask("GET", "/" .. id .. "/result").body)
@@ -117,7 +182,7 @@ describe("the gateway simulator", function()
       g:advance(51)
       local logs = json.decode(ask("GET", "/" .. id .. "/log").body)
       assert.equal(6, #logs)
-      assert.truthy(logs[6].timestamp:match("^%d+%-%d%d%-%d%dT%d%d:%d%d:%d%d%.%d%d%dZ$"))
+      assert.truthy(logs[6].timestamp:match("^%d+%-%d%d%-%d%dT%d%d:%d%d:%d%d%.%d%d%d%d%d%d%d%d%dZ$"))
       g:advance(1000)
       assert.equal(10, #json.decode(ask("GET", "/" .. id .. "/log").body))
     end)
@@ -284,6 +349,25 @@ describe("the gateway simulator", function()
       assert.equal(5, execution.priority)
     end)
 
+    it("words errors as FastAPI does", function()
+      g:settings { errors = "fastapi", required = "values,shots" }
+      assert.equal('{"detail":"no such execution"}', ask("GET", "/nothing").body)
+      local answer = ask("POST", "/", { body = '{"values":[2]}' })
+      assert.equal(422, answer.status)
+      local entry = json.decode(answer.body).detail[1]
+      assert.same({ "body", "shots" }, entry.loc)
+      assert.equal("Field required", entry.msg)
+      assert.equal(422, ask("POST", "/", { body = "{" }).status)
+    end)
+
+    it("words errors as WSO2's API manager does", function()
+      g:settings { errors = "wso2" }
+      local answer = ask("GET", "/", { token = "wrong" })
+      assert.equal(401, answer.status)
+      assert.equal("900901", json.decode(answer.body).code)
+      assert.equal("Invalid Credentials", json.decode(answer.body).message)
+    end)
+
     it("answers the health check of old gateways in place of the list", function()
       g:settings { health = true }
       assert.same({ status = "Service is up and running" }, json.decode(ask("GET", "/").body))
@@ -332,5 +416,33 @@ describe("the gateway simulator", function()
       result = json.decode(ask("GET", "/" .. id .. "/result").body)
       assert.truthy(result._links["hello.txt"][1].href)
     end)
+  end)
+end)
+
+describe("the command of the simulator", function()
+  local function output_of(words)
+    local command = ("%s examples/gateway/main.lua %s 2>&1"):format(process.SERVER_LUA, words)
+    local pipe <close> = assert(io.popen(command))
+    return pipe:read "a"
+  end
+
+  it("says in one line that it ended because nothing happened", function()
+    local text = output_of "--idle 0.1 --exports --token t"
+    local lines = {}
+    for line in text:gmatch "[^\n]+" do
+      lines[#lines + 1] = line
+    end
+    assert.equal(3, #lines)
+    assert.matches("^export QHUB_BASE_URL=http://127.0.0.1:%d+/acme/vqe/v1$", lines[1])
+    assert.equal("export QHUB_TOKEN=t", lines[2])
+    assert.equal("gateway: ended, since nothing happened for 0.1 s", lines[3])
+  end)
+
+  it("says in one line that its port is taken", function()
+    local g = gateway.start()
+    local text = output_of("--port " .. g.port)
+    g:stop()
+    local form = "gateway: cannot listen on 127.0.0.1:%d: Address already in use\n"
+    assert.equal(form:format(g.port), text)
   end)
 end)
