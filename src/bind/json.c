@@ -1,8 +1,9 @@
 /*
-** core.json: puts encode, decode and the marks together.
+** core.json: puts encode, decode, document and the marks together.
 **
 ** A mark is a metatable that says whether a table is written as [...] or as {...}; an empty table
-** without one is {}. Decides nothing about texts: see json_encode.c and json_decode.c.
+** without one is {}. Decides nothing about texts: see json_encode.c, json_decode.c and
+** json_document.c.
 */
 #include "json.h"
 
@@ -62,7 +63,7 @@ static void set_marker(lua_State *L, const char *name, lua_CFunction function, i
   lua_setfield(L, -2, name);
 }
 
-/* Likewise for encode and decode, whose box metatable is on top.  [-1, +0] */
+/* Likewise for a converter, whose box metatable or nil is on top.  [-1, +0] */
 static void set_converter(lua_State *L, const char *name, lua_CFunction function, int array_mark,
                           int object_mark) {
   lua_pushvalue(L, array_mark);
@@ -77,7 +78,7 @@ int qhub_open_json(lua_State *L) {
   int array_mark = lua_gettop(L);
   push_mark(L, "qhub.json.object");
   int object_mark = lua_gettop(L);
-  lua_createtable(L, 0, 6);
+  lua_createtable(L, 0, 7);
   lua_pushlightuserdata(L, NULL);
   lua_setfield(L, -2, "null");
   set_marker(L, "array", mark_table, array_mark, object_mark);
@@ -85,8 +86,10 @@ int qhub_open_json(lua_State *L) {
   set_marker(L, "is_array", is_array, array_mark, object_mark);
   qhub_json_push_encode_box(L);
   set_converter(L, "encode", qhub_json_encode, array_mark, object_mark);
-  qhub_json_push_decode_box(L);
+  lua_pushnil(L);
   set_converter(L, "decode", qhub_json_decode, array_mark, object_mark);
+  qhub_json_push_document_box(L);
+  set_converter(L, "document", qhub_json_document, array_mark, object_mark);
   lua_replace(L, array_mark);
   lua_settop(L, array_mark);
   return 1;

@@ -196,12 +196,12 @@ static void write_table(encoder *e, int index, const qhub_json_step *outer);
 static void write_number(encoder *e, int index, const qhub_json_step *step) {
   char *out = reserve(e, QHUB_NUMBER_SIZE);
   if (lua_isinteger(e->L, index)) {
-    e->text->length += qhub_integer_write(lua_tointeger(e->L, index), out);
+    e->text->length += qhub_number_write_integer(lua_tointeger(e->L, index), out);
     return;
   }
   double value = lua_tonumber(e->L, index);
   if (!isfinite(value)) refuse_number(e, step, value);
-  e->text->length += qhub_double_write(value, out);
+  e->text->length += qhub_number_write(value, out);
 }
 
 /* Writes the value at `index` (absolute), which is the item that `step` stands at.  [-0, +0] */

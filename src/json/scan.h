@@ -1,78 +1,75 @@
 /*
-** A strict scanner of JSON texts (RFC 8259): says whether a text is valid, and if not, what is
-** wrong and where. It builds nothing and allocates nothing. Stricter than the RFC asks in three
-** points: nesting is limited, numbers beyond a double are refused, and so are lone surrogates.
-**
-** It can be stopped on its way, so that a long text is decoded in slices while it is scanned: the
-** owner watches one open container and is told when more than `window` bytes of it lie behind the
-** mark, and when it closes. See `qhub_json_event`.
+** A strict scanner of JSON texts (RFC 8259): each call yields the next token. It builds nothing and
+** allocates nothing. Stricter than the RFC asks in four points: nesting and the number of values
+** are limited, numbers beyond a double are refused, and so are lone surrogates.
 **
 ** Assumes that text[length] may be read and is NUL, as Lua's strings have it. Knows no Lua.
 */
 #ifndef QHUB_JSON_SCAN_H
 #define QHUB_JSON_SCAN_H
 
+#include "../text/number.h"
+
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
-enum { QHUB_JSON_MAX_DEPTH = 1000 };
+enum {
+  QHUB_JSON_MAX_DEPTH = 1000,
+  /* So that a hostile text does not take gigabytes as a tree: 64 MiB of ordinary JSON have fewer.
+  ** An array or object takes as much memory as several numbers, and counts as that many. */
+  QHUB_JSON_MAX_VALUES = 16 * 1024 * 1024,
+  QHUB_JSON_CONTAINER_WEIGHT = 4
+};
 
 typedef enum {
-  QHUB_JSON_END,     /* the whole text is one valid value */
-  QHUB_JSON_ERROR,   /* see `problem` */
-  QHUB_JSON_LARGE,   /* just behind a comma, more than `window` bytes behind `mark` */
-  QHUB_JSON_CLOSED   /* just behind the bracket that closed the container at depth `watched` */
-} qhub_json_event;
-
-typedef struct {
-  const char *open;          /* its bracket */
-  const char *comma;         /* the last comma between its items so far; NULL: none yet */
-  size_t taken;              /* for the owner: items that it took out of it */
-  bool is_object;
-} qhub_json_level;
+  QHUB_JSON_ERROR,           /* see `problem` */
+  QHUB_JSON_END,             /* the whole text was one valid value */
+  QHUB_JSON_OPEN_ARRAY,
+  QHUB_JSON_OPEN_OBJECT,
+  QHUB_JSON_CLOSE,           /* of the innermost container */
+  QHUB_JSON_NAME,            /* of a member, and its colon: see `start`, `stop`, `escaped` */
+  QHUB_JSON_STRING,          /* likewise */
+  QHUB_JSON_NUMBER,          /* see `number` */
+  QHUB_JSON_TRUE,
+  QHUB_JSON_FALSE,
+  QHUB_JSON_NULL
+} qhub_json_token;
 
 typedef struct {
   const char *text;
   const char *end;
-  const char *position;      /* the next byte; after an error, where it is */
-  const char *problem;       /* what is wrong there */
+  const char *position;      /* after the token; after an error, where it is */
+  const char *start;         /* of a string or name, inside its quotes */
+  const char *stop;
+  bool escaped;              /* it has an escape: see qhub_json_unescape */
+  qhub_number number;
+  bool accept_nan;           /* set by the owner: NaN, Infinity and -Infinity are numbers, too */
   bool unexpected;           /* `problem` says what was expected instead of what is there */
+  const char *problem;
   int next;                  /* private: what the grammar wants next */
-  size_t depth;              /* open containers; the innermost is levels[depth] */
-  const char *mark;          /* set by the owner */
-  size_t window;             /* set by the owner */
-  size_t watched;            /* set by the owner; 0: none, then QHUB_JSON_CLOSED never comes */
-  qhub_json_level levels[QHUB_JSON_MAX_DEPTH + 1];
+  int depth;                 /* open containers */
+  int values_left;           /* private: of QHUB_JSON_MAX_VALUES */
+  uint64_t objects[QHUB_JSON_MAX_DEPTH / 64 + 1]; /* private: a bit for each open container */
 } qhub_json_scanner;
 
-/* Starts at the first byte, with nothing watched, the mark there and `window` as given. */
-void qhub_json_scan_begin(qhub_json_scanner *scanner, const char *text, size_t length,
-                          size_t window);
+/* Starts at the first byte. */
+void qhub_json_begin(qhub_json_scanner *scanner, const char *text, size_t length, bool accept_nan);
 
-/* Goes on to the next event. To be called again only after QHUB_JSON_LARGE and _CLOSED. */
-qhub_json_event qhub_json_scan(qhub_json_scanner *scanner);
+/* The next token. Not to be called again after QHUB_JSON_END and QHUB_JSON_ERROR. */
+qhub_json_token qhub_json_next(qhub_json_scanner *scanner);
 
 /* Line and column of the scanner's position, from 1. Lines end with LF; columns count characters,
 ** not bytes. */
-void qhub_json_scan_where(const qhub_json_scanner *scanner, size_t *line, size_t *column);
+void qhub_json_where(const qhub_json_scanner *scanner, size_t *line, size_t *column);
+
+/* Writes what the inside of a valid string, from `start` to `stop`, stands for, as UTF-8. `out` has
+** room for stop - start bytes: no character is longer than its escape. Returns how many were
+** written. */
+size_t qhub_json_unescape(const char *start, const char *stop, char *out);
 
 /* How many bytes at the start of `text` stand for themselves inside a JSON string: ASCII without
 ** control characters, quote and backslash. */
 size_t qhub_json_plain_run(const char *text, size_t length);
-
-/* Value of a hexadecimal digit, or -1. */
-int qhub_json_hex_digit(char digit);
-
-/* Where a run of decimal digits ends; `end` is that of the text. */
-const char *qhub_json_digits_end(const char *text, const char *end);
-
-/* True for the four bytes that JSON takes as white space. */
-static inline bool qhub_json_is_blank(char byte) {
-  return byte == ' ' || byte == '\n' || byte == '\r' || byte == '\t';
-}
-
-static inline bool qhub_json_is_digit(char byte) {
-  return byte >= '0' && byte <= '9';
-}
 
 #endif

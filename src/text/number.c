@@ -1,5 +1,5 @@
 /*
-** Numbers as text: see double.h.
+** Numbers as text: see number.h.
 **
 ** The digits come from the algorithm in Raffaello Giulietti, "The Schubfach way to render doubles"
 ** (2020), restated here in its terms. A double v = c * 2^q owns the interval of decimals that round
@@ -12,6 +12,7 @@
 */
 #include "number.h"
 
+#include "ascii.h"
 #include "number_powers.h"
 
 #include <assert.h>
@@ -133,7 +134,7 @@ static char *write_digits_before(uint64_t value, char *end) {
   return end;
 }
 
-size_t qhub_integer_write(int64_t value, char *out) {
+size_t qhub_number_write_integer(int64_t value, char *out) {
   char scratch[QHUB_NUMBER_SIZE];
   char *end = scratch + sizeof scratch;
   uint64_t magnitude = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
@@ -146,7 +147,7 @@ size_t qhub_integer_write(int64_t value, char *out) {
 static char *write_exponent(int exponent, char *out) {
   *out++ = 'e';
   *out++ = exponent < 0 ? '-' : '+';
-  return out + qhub_integer_write(exponent < 0 ? -exponent : exponent, out);
+  return out + qhub_number_write_integer(exponent < 0 ? -exponent : exponent, out);
 }
 
 /* Lays out `count` digits; the value is 0.DIGITS * 10^point. */
@@ -180,7 +181,7 @@ static char *write_layout(const char *digits, int count, int point, char *out) {
   return out + count + 1;
 }
 
-size_t qhub_double_write(double value, char *out) {
+size_t qhub_number_write(double value, char *out) {
   char *start = out;
   uint64_t bits;
   memcpy(&bits, &value, sizeof bits);
@@ -212,25 +213,31 @@ typedef struct {
   int64_t exponent;          /* the value is mantissa * 10^exponent */
   bool negative;
   bool is_integer;           /* neither fraction nor exponent */
+  bool malformed;            /* at `end` */
 } literal_parts;
 
+/* At least one digit is wanted. */
 static const char *read_digits(const char *text, literal_parts *parts) {
   const char *start = text;
-  for (; *text >= '0' && *text <= '9'; text++) {
-    parts->mantissa = parts->mantissa * 10 + (uint64_t)(*text - '0');
-  }
+  uint64_t mantissa = parts->mantissa;
+  for (; qhub_is_digit(*text); text++) mantissa = mantissa * 10 + (uint64_t)(*text - '0');
+  parts->mantissa = mantissa;
   parts->count += text - start;
+  parts->malformed = text == start;
   return text;
 }
 
 /* Saturates far beyond what the length of a text in memory can make up for. */
-static const char *read_exponent(const char *text, int64_t *exponent) {
+static const char *read_exponent(const char *text, literal_parts *parts) {
+  int64_t exponent = 0;
   bool negative = *text == '-';
   if (*text == '-' || *text == '+') text++;
-  for (*exponent = 0; *text >= '0' && *text <= '9'; text++) {
-    if (*exponent < INT64_C(100000000000000000)) *exponent = *exponent * 10 + (*text - '0');
+  const char *start = text;
+  for (; qhub_is_digit(*text); text++) {
+    if (exponent < INT64_C(100000000000000000)) exponent = exponent * 10 + (*text - '0');
   }
-  if (negative) *exponent = -*exponent;
+  parts->malformed = text == start;
+  parts->exponent += negative ? -exponent : exponent;
   return text;
 }
 
@@ -238,16 +245,18 @@ static literal_parts take_apart(const char *literal) {
   literal_parts parts = {.negative = *literal == '-', .is_integer = true};
   parts.digits = literal + parts.negative;
   const char *text = read_digits(parts.digits, &parts);
-  if (*text == '.') {
+  if (*parts.digits == '0' && parts.count > 1) {
+    parts.malformed = true;
+    text = parts.digits + 1;
+  }
+  if (!parts.malformed && *text == '.') {
     ptrdiff_t integer_digits = parts.count;
     text = read_digits(text + 1, &parts);
     parts.exponent = integer_digits - parts.count;
     parts.is_integer = false;
   }
-  if (*text == 'e' || *text == 'E') {
-    int64_t exponent;
-    text = read_exponent(text + 1, &exponent);
-    parts.exponent += exponent;
+  if (!parts.malformed && (*text == 'e' || *text == 'E')) {
+    text = read_exponent(text + 1, &parts);
     parts.is_integer = false;
   }
   parts.end = text;
@@ -340,10 +349,14 @@ static double convert(const literal_parts *parts) {
 
 const char *qhub_number_read(const char *literal, qhub_number *number) {
   literal_parts parts = take_apart(literal);
+  if (parts.malformed) {
+    number->kind = QHUB_NUMBER_MALFORMED;
+    return parts.end;
+  }
   uint64_t limit = (uint64_t)INT64_MAX + parts.negative;
-  number->is_integer = parts.is_integer && parts.count <= 19 && parts.mantissa <= limit &&
-                       !(parts.negative && parts.mantissa == 0);
-  if (number->is_integer) {
+  if (parts.is_integer && parts.count <= 19 && parts.mantissa <= limit &&
+      !(parts.negative && parts.mantissa == 0)) {
+    number->kind = QHUB_NUMBER_INTEGER;
     number->integer = (int64_t)(parts.negative ? 0 - parts.mantissa : parts.mantissa);
     return parts.end;
   }
@@ -352,6 +365,7 @@ const char *qhub_number_read(const char *literal, qhub_number *number) {
       !multiply_out(parts.mantissa, parts.exponent, &magnitude)) {
     magnitude = convert(&parts);
   }
+  number->kind = isinf(magnitude) ? QHUB_NUMBER_TOO_LARGE : QHUB_NUMBER_REAL;
   number->real = parts.negative ? -magnitude : magnitude;
   return parts.end;
 }

@@ -1,5 +1,5 @@
 /*
-** Powers of ten for double.c: for each k from -292 to 324 the smallest 128-bit integer g with
+** Powers of ten for number.c: for each k from -292 to 324 the smallest 128-bit integer g with
 ** g >= 10^k * 2^(127 - floor(log2(10^k))), high half first. Generated, with exact integers, by
 **
 **   for k in range(-292, 325):
@@ -10,10 +10,10 @@
 **       g = -((-(n << max(s, 0))) // (d << max(-s, 0)))
 **       print("{0x%016x, 0x%016x}," % (g >> 64, g & (2**64 - 1)))
 **
-** (Python; two entries to a line). spec/json_powers_spec.lua checks each entry.
+** (Python; two entries to a line). spec/core/json_powers_spec.lua checks each entry.
 */
-#ifndef QHUB_DOUBLE_POWERS_H
-#define QHUB_DOUBLE_POWERS_H
+#ifndef QHUB_NUMBER_POWERS_H
+#define QHUB_NUMBER_POWERS_H
 
 #include <stdint.h>
 

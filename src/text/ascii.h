@@ -1,0 +1,22 @@
+/*
+** Classes of ASCII characters, whatever the locale of the host program. Bytes above 0x7F belong to
+** none of them.
+*/
+#ifndef QHUB_ASCII_H
+#define QHUB_ASCII_H
+
+#include <stdbool.h>
+
+static inline bool qhub_is_digit(char byte) {
+  return byte >= '0' && byte <= '9';
+}
+
+/* Value of a hexadecimal digit, or -1. */
+static inline int qhub_hex_digit(char digit) {
+  if (qhub_is_digit(digit)) return digit - '0';
+  if (digit >= 'a' && digit <= 'f') return digit - 'a' + 10;
+  if (digit >= 'A' && digit <= 'F') return digit - 'A' + 10;
+  return -1;
+}
+
+#endif
