@@ -1,16 +1,19 @@
 /*
-** core.json.decode against itself and against cJSON.
+** core.json.decode against itself, against a second grammar and against cJSON.
 **
-** The input is a text. What is accepted must survive encoding and decoding to the last bit, must be
-** accepted by cJSON as well, with the same structure, strings and (as doubles) numbers, and must
-** decode to the same when blanks behind its commas make it so long that it is taken in slices.
+** The input is a text. It must be accepted exactly when the small recursive grammar below accepts
+** it. What is accepted must survive encoding and decoding to the last bit; core.json.document must
+** read it to the same value; and cJSON must accept it as well, with the same structure, strings and
+** (as doubles) numbers.
 ** `make fuzz` builds and runs it; see fuzz/README.md.
 */
 #include "json_fuzz.h"
 
 #include <cjson/cJSON.h>
+#include <ctype.h>
+#include <math.h>
 
-enum { CJSON_LONGEST_NUMBER = 63, MOST_COMMAS = 40, BLANKS = 5000 };
+enum { CJSON_LONGEST_NUMBER = 63 };
 
 /* The longest run of bytes that numbers consist of. */
 static size_t longest_number(const char *text, size_t length) {
@@ -73,58 +76,140 @@ static void compare(lua_State *L, const cJSON *node) {
   }
 }
 
-/* The value on top of the stack was read from `text`. */
-static void compare_with_cjson(lua_State *L, const char *text, size_t length) {
+/* The value at `index` was read from `text`. */
+static void compare_with_cjson(lua_State *L, int index, const char *text, size_t length) {
   if (longest_number(text, length) > CJSON_LONGEST_NUMBER) return;
   const char *end = NULL;
   cJSON *tree = cJSON_ParseWithLengthOpts(text, length + 1, &end, 1);
   if (tree == NULL || end != text + length) fail("cJSON refuses", text);
   /* its strings end at a NUL */
-  if (strstr(text, "\\u0000") == NULL) compare(L, tree);
+  if (strstr(text, "\\u0000") == NULL) {
+    lua_pushvalue(L, index);
+    compare(L, tree);
+    lua_settop(L, index);
+  }
   cJSON_Delete(tree);
 }
 
-/* Writes `text` with blanks behind its commas; returns false when it has too few or too many. */
-static bool push_stretched(lua_State *L, const char *text, size_t length) {
-  static const char blanks[BLANKS + 1] = {0};
-  char line[sizeof blanks];
-  int commas = 0;
-  bool inside = false;
-  luaL_Buffer stretched;
-  memset(line, ' ', sizeof line);
-  luaL_buffinit(L, &stretched);
-  for (size_t i = 0; i < length; i++) {
-    luaL_addchar(&stretched, text[i]);
-    if (inside && text[i] == '\\') {
-      i++;
-      luaL_addchar(&stretched, text[i]);
-    } else if (text[i] == '"') {
-      inside = !inside;
-    } else if (!inside && text[i] == ',' && ++commas <= MOST_COMMAS) {
-      luaL_addlstring(&stretched, line, BLANKS);
-    }
-  }
-  luaL_pushresult(&stretched);
-  return commas > 1 && commas <= MOST_COMMAS;
+/* ---- a second grammar, written after RFC 8259 and RFC 3629 alone -------------------------- */
+
+static const char *skip(const char *at) {
+  return at + strspn(at, " \t\n\r");
 }
+
+static long hex4(const char *at) {
+  char digits[5] = {0};
+  for (int i = 0; i < 4; i++) {
+    if (!isxdigit((unsigned char)at[i])) return -1;
+    digits[i] = at[i];
+  }
+  return strtol(digits, NULL, 16);
+}
+
+/* One character of a string; NULL: none. Each code point is decoded and its length checked. */
+static const char *character(const char *at) {
+  unsigned char byte = (unsigned char)*at;
+  if (byte < 0x20 || byte == '"') return NULL;
+  if (byte == '\\') {
+    if (at[1] != 'u') return at[1] != 0 && strchr("\"\\/bfnrt", at[1]) != NULL ? at + 2 : NULL;
+    long code = hex4(at + 2);
+    if (code < 0 || (code >= 0xDC00 && code <= 0xDFFF)) return NULL;
+    if (code < 0xD800 || code > 0xDFFF) return at + 6;
+    if (at[6] != '\\' || at[7] != 'u') return NULL;
+    code = hex4(at + 8);
+    return code >= 0xDC00 && code <= 0xDFFF ? at + 12 : NULL;
+  }
+  if (byte < 0x80) return at + 1;
+  int more = byte >= 0xF8 ? -1 : byte >= 0xF0 ? 3 : byte >= 0xE0 ? 2 : byte >= 0xC0 ? 1 : -1;
+  if (more < 0) return NULL;
+  static const unsigned long least[] = {0, 0x80, 0x800, 0x10000};
+  unsigned long code = byte & (0x3Fu >> more);
+  for (int i = 1; i <= more; i++) {
+    if (((unsigned char)at[i] & 0xC0u) != 0x80u) return NULL;
+    code = code << 6 | ((unsigned char)at[i] & 0x3Fu);
+  }
+  if (code < least[more] || code > 0x10FFFF || (code >= 0xD800 && code <= 0xDFFF)) return NULL;
+  return at + more + 1;
+}
+
+static const char *string(const char *at) {
+  if (*at++ != '"') return NULL;
+  while (at != NULL && *at != '"') at = character(at);
+  return at != NULL ? at + 1 : NULL;
+}
+
+static const char *number(const char *at) {
+  static const char digits[] = "0123456789";
+  const char *start = at;
+  if (*at == '-') at++;
+  size_t count = strspn(at, digits);
+  if (count == 0 || (*at == '0' && count > 1)) return NULL;
+  at += count;
+  if (*at == '.') {
+    count = strspn(++at, digits);
+    if (count == 0) return NULL;
+    at += count;
+  }
+  if (*at == 'e' || *at == 'E') {
+    at++;
+    if (*at == '+' || *at == '-') at++;
+    count = strspn(at, digits);
+    if (count == 0) return NULL;
+    at += count;
+  }
+  return isinf(strtod(start, NULL)) ? NULL : at;
+}
+
+static const char *value(const char *at, int depth) {
+  if (*at == '"') return string(at);
+  if (strncmp(at, "true", 4) == 0 || strncmp(at, "null", 4) == 0) return at + 4;
+  if (strncmp(at, "false", 5) == 0) return at + 5;
+  if (*at != '[' && *at != '{') return number(at);
+  if (depth == 1000) return NULL;
+  char close = *at == '[' ? ']' : '}';
+  at = skip(at + 1);
+  if (*at == close) return at + 1;
+  for (;;) {
+    if (close == '}') {
+      at = string(at);
+      if (at == NULL) return NULL;
+      at = skip(at);
+      if (*at++ != ':') return NULL;
+    }
+    at = value(skip(at), depth + 1);
+    if (at == NULL) return NULL;
+    at = skip(at);
+    if (*at == close) return at + 1;
+    if (*at++ != ',') return NULL;
+    at = skip(at);
+  }
+}
+
+/* `text` has a NUL after it. */
+static bool is_json(const char *text, size_t length) {
+  const char *end = value(skip(text), 0);
+  return end != NULL && skip(end) == text + length;
+}
+
+/* ------------------------------------------------------------------------------------------ */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   lua_State *L = fresh_state();
   const char *text = lua_pushlstring(L, (const char *)data, size);
-  if (!decode(L, text, size)) return 0;
-  int value = lua_gettop(L);
-  compare_with_cjson(L, text, size);
+  bool accepted = convert(L, "decode", text, size);
+  int decoded = lua_gettop(L);
+  if (accepted != is_json(text, size)) fail("the grammars differ", text);
+  if (convert(L, "document", text, size) != accepted) fail("document and decode differ", text);
+  if (!same(L, decoded, lua_gettop(L))) fail("document reads another value", text);
+  if (!accepted) return 0;
+  compare_with_cjson(L, decoded, text, size);
 
-  if (!encode(L, value)) fail("what was decoded is not encoded", lua_tostring(L, -1));
+  if (!encode(L, decoded)) fail("what was decoded is not encoded", lua_tostring(L, -1));
   size_t length;
   const char *again = lua_tolstring(L, -1, &length);
   if (!decode(L, again, length)) fail("what was encoded is not decoded", again);
-  if (!same(L, value, lua_gettop(L))) fail("changed on the way", again);
-
-  if (push_stretched(L, text, size)) {
-    const char *stretched = lua_tolstring(L, -1, &length);
-    if (!decode(L, stretched, length)) fail("refused in slices", text);
-    if (!same(L, value, lua_gettop(L))) fail("changed in slices", text);
-  }
+  if (!same(L, decoded, lua_gettop(L))) fail("changed on the way", again);
+  if (!encode(L, lua_gettop(L))) fail("what was read again is not encoded", again);
+  if (strcmp(lua_tostring(L, -1), again) != 0) fail("the same value, another text", again);
   return 0;
 }

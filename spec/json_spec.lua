@@ -373,17 +373,56 @@ describe("json tables", function()
       assert.equal(text(1000, table.unpack(form)), again)
       local none, message = json.decode(text(1001, table.unpack(form)))
       assert.is_nil(none)
-      assert.matches("more than 1000", message)
+      assert.matches("more than 1000 deep", message)
       assert.error_matches(function()
         json.encode { value }
-      end, "more than 1000")
+      end, "more than 1000 deep")
     end
     -- The same when the text is long enough to be cut, at every depth.
     local padding = ("0,"):rep(10000)
     local deep = assert(json.decode(text(1000, "[" .. ("0,"):rep(20), padding .. "0", "]")))
     assert.error_matches(function()
       json.encode { deep }
-    end, "more than 1000")
+    end, "more than 1000 deep")
     assert.is_nil((json.decode(text(1001, "[" .. ("0,"):rep(20), padding .. "0", "]"))))
+  end)
+end)
+
+describe("qhub.json", function()
+  local public = require "qhub.json"
+
+  it("decodes NaN and infinities with { nan = true } only", function()
+    local value = assert(public.decode('{"x":NaN,"y":-Infinity}', { nan = true }))
+    assert.is_true(value.x ~= value.x)
+    assert.equal(-1 / 0, value.y)
+    for _, options in ipairs { false, {}, { nan = false } } do
+      local none, err = public.decode("[NaN]", options or nil)
+      assert.is_nil(none)
+      assert.equal("decode", err.kind)
+      assert.same({ 1, 2 }, { err.line, err.column })
+    end
+  end)
+
+  it("encodes with an indent", function()
+    assert.equal('{\n  "a": 1\n}', public.encode({ a = 1 }, { indent = 2 }))
+    assert.equal('{"a":1}', public.encode({ a = 1 }, {}))
+  end)
+
+  it("raises for options that it does not know, or of the wrong type", function()
+    for message, call in pairs {
+      ['unknown option "nam"'] = { public.decode, "1", { nam = true } },
+      ["nan must be a boolean"] = { public.decode, "1", { nan = 1 } },
+      ["options must be a table, got true"] = { public.decode, "1", true },
+      ['unknown option "nan"'] = { public.encode, 1, { nan = true } },
+      ["indent must be a number"] = { public.encode, 1, { indent = "2" } },
+      ["indent must be an integer from 0 to 16"] = { public.encode, 1, { indent = 17 } },
+    } do
+      local ok, err = pcall(table.unpack(call))
+      assert.is_false(ok)
+      assert.is_truthy(tostring(err):find(message, 1, true), tostring(err))
+    end
+    assert.error_matches(function()
+      public.encode(1, { indent = 1.5 })
+    end, "integer from 0 to 16")
   end)
 end)

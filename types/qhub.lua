@@ -446,16 +446,26 @@ local Error = {}
 ---@field null userdata JSON's null: the NULL light userdata, equal to `cjson.null`
 local json = {}
 
----Raises for what JSON cannot hold, naming the path (`input.coefficients[3]: NaN …`).
----@param value any
----@return string text
-function json.encode(value) end
+---@class qhub.EncodeOptions
+---@field indent? integer spaces for each level of a text in lines, 0 to 16 (default: one line)
 
----Reads one JSON text, strictly by RFC 8259.
+---Raises for what JSON cannot hold, naming the path (`input.coefficients[3]: NaN …`). Members are
+---written in the order of their names: the same table gives the same text in every run.
+---@param value any
+---@param options? qhub.EncodeOptions
+---@return string text
+function json.encode(value, options) end
+
+---@class qhub.DecodeOptions
+---@field nan? boolean accept `NaN`, `Infinity` and `-Infinity` as numbers (default: false)
+
+---Reads one JSON text, strictly by RFC 8259. A text holds at most 16,777,216 values, of which an
+---array or object counts as 4, nested up to 1000 deep.
 ---@param text string
+---@param options? qhub.DecodeOptions
 ---@return any value `qhub.json.null` for null
 ---@return qhub.Error? err kind `decode`, with line and column
-function json.decode(text) end
+function json.decode(text, options) end
 
 ---Marks a table in place as an array, so that `{}` becomes `[]`.
 ---@generic T : table

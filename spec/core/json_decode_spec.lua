@@ -1,5 +1,6 @@
 -- core.json.decode: which texts it takes, which ones it refuses, and where it says they go wrong.
 local json = require("qhub.core").json
+local values = require "spec.support.json_values"
 
 -- Valid by RFC 8259, each with what it becomes when it is written again.
 local valid = {
@@ -35,19 +36,19 @@ local invalid = {
   { " \n ", 2, 2, "empty or blank" },
   { "\u{FEFF}{}", 1, 1, "byte order mark" },
   { "nul", 1, 1, "expected a value, found 'n'" },
-  { "nulll", 1, 5, "found 'l'" },
+  { "nulll", 1, 5, "unexpected text after" },
   { "True", 1, 1, "expected a value" },
   { "NaN", 1, 1, "expected a value" },
   { "-Infinity", 1, 2, "expected a digit, found 'I'" },
   { "undefined", 1, 1, "expected a value" },
   { "'a'", 1, 1, "expected a value" },
   { "// c\n1", 1, 1, "expected a value, found '/'" },
-  { "[1] 2", 1, 5, "nothing more behind the value" },
-  { "1 2", 1, 3, "nothing more" },
-  { "[1]\0", 1, 4, "found byte 0x00" },
-  { "[1]]", 1, 4, "nothing more" },
+  { "[1] 2", 1, 5, "unexpected text after the value" },
+  { "1 2", 1, 3, "unexpected text after" },
+  { "[1]\0", 1, 4, "unexpected text after" },
+  { "[1]]", 1, 4, "unexpected text after" },
   { "\0", 1, 1, "byte 0x00" },
-  { "1\v", 1, 2, "byte 0x0B" },
+  { "1\v", 1, 2, "unexpected text after" },
   { "\u{A0}1", 1, 1, "expected a value" },
   -- arrays and objects
   { "[", 1, 2, "expected a value, found the end of the text" },
@@ -60,27 +61,27 @@ local invalid = {
   { "[1 2]", 1, 4, "expected ',' or ']'" },
   { "[1}", 1, 3, "expected ',' or ']', found '}'" },
   { "[1:2]", 1, 3, "expected ',' or ']'" },
-  { "{", 1, 2, "name of a member" },
-  { "{]", 1, 2, "name of a member" },
+  { "{", 1, 2, "member's name" },
+  { "{]", 1, 2, "member's name" },
   { '{"a"', 1, 5, "':'" },
   { '{"a":', 1, 6, "expected a value" },
   { '{"a":1', 1, 7, "',' or '}'" },
-  { '{"a":1,', 1, 8, "name of a member" },
-  { '{"a":1,}', 1, 8, "name of a member" },
+  { '{"a":1,', 1, 8, "member's name" },
+  { '{"a":1,}', 1, 8, "member's name" },
   { '{"a":1]', 1, 7, "',' or '}'" },
   { '{"a" 1}', 1, 6, "':'" },
   { '{"a",1}', 1, 5, "':'" },
   { '{"a"::1}', 1, 6, "expected a value" },
-  { "{a:1}", 1, 2, "name of a member in quotes, found 'a'" },
-  { "{1:1}", 1, 2, "name of a member" },
-  { "{null:1}", 1, 2, "name of a member" },
-  { "{,}", 1, 2, "name of a member" },
+  { "{a:1}", 1, 2, "name in double quotes, found 'a'" },
+  { "{1:1}", 1, 2, "member's name" },
+  { "{null:1}", 1, 2, "member's name" },
+  { "{,}", 1, 2, "member's name" },
   -- numbers
-  { "01", 1, 1, "superfluous 0" },
-  { "-01", 1, 2, "superfluous 0" },
-  { "00", 1, 1, "superfluous 0" },
-  { "1.", 1, 3, "behind the decimal point" },
-  { "1.e1", 1, 3, "behind the decimal point" },
+  { "01", 1, 1, "leading zeros" },
+  { "-01", 1, 2, "leading zeros" },
+  { "00", 1, 1, "leading zeros" },
+  { "1.", 1, 3, "after the decimal point" },
+  { "1.e1", 1, 3, "after the decimal point" },
   { ".5", 1, 1, "expected a value" },
   { "+1", 1, 1, "expected a value" },
   { "-", 1, 2, "expected a digit" },
@@ -88,11 +89,11 @@ local invalid = {
   { "-a", 1, 2, "expected a digit" },
   { "1e", 1, 3, "digit of the exponent" },
   { "1e+", 1, 4, "digit of the exponent" },
-  { "1e1.5", 1, 4, "nothing more" },
-  { "1.2.3", 1, 4, "nothing more" },
-  { "0x10", 1, 2, "nothing more" },
-  { "1,5", 1, 2, "nothing more" },
-  { "1_000", 1, 2, "nothing more" },
+  { "1e1.5", 1, 4, "unexpected text after" },
+  { "1.2.3", 1, 4, "unexpected text after" },
+  { "0x10", 1, 2, "unexpected text after" },
+  { "1,5", 1, 2, "unexpected text after" },
+  { "1_000", 1, 2, "unexpected text after" },
   { "[1e999]", 1, 2, "too large for a double" },
   { "-1e309", 1, 1, "too large" },
   { "1.7976931348623159e308", 1, 1, "too large" },
@@ -100,9 +101,9 @@ local invalid = {
   { ("9"):rep(290) .. "e20", 1, 1, "too large" },
   { "1e99999999999999999999", 1, 1, "too large" },
   -- strings
-  { '"', 1, 2, "ends within a string" },
-  { '"abc', 1, 5, "ends within a string" },
-  { '"\\"', 1, 4, "ends within a string" },
+  { '"', 1, 2, "ends inside a string" },
+  { '"abc', 1, 5, "ends inside a string" },
+  { '"\\"', 1, 4, "ends inside a string" },
   { '["\n"]', 1, 3, "control character" },
   { '"\t"', 1, 2, "control character" },
   { '"a\0b"', 1, 3, "control character" },
@@ -138,7 +139,7 @@ local invalid = {
   { "[\xFF]", 1, 2, "expected a value, found byte 0xFF" },
   -- places
   { "[\n  1,\n  2\n  3]", 4, 3, "expected ',' or ']'" },
-  { "{\r\n  \"a\": 1,\r\n  'b': 2\r\n}", 3, 3, "name of a member" },
+  { "{\r\n  \"a\": 1,\r\n  'b': 2\r\n}", 3, 3, "member's name" },
   { '["äöü😀", x]', 1, 10, "expected a value, found 'x'" },
   { "[ü]", 1, 2, "expected a value, found 'ü'" },
 }
@@ -164,11 +165,13 @@ describe("json.decode", function()
     end
   end)
 
-  it("refuses the same inside of long texts that are taken in slices", function()
+  it("refuses the same in a long text", function()
     local before = "[" .. ('[1,2.5,"three"],\n'):rep(5000)
     for _, case in ipairs(invalid) do
       -- What is wrong about a text as a whole is another matter in the midst of one.
-      local whole = case[4]:find "nothing more" or case[4]:find "empty" or case[4]:find "mark"
+      local whole = case[4]:find "unexpected text after"
+        or case[4]:find "empty"
+        or case[4]:find "mark"
       local ended = case[4]:find "end of the text" or case[4]:find "ends within"
       if not whole and not ended and case[2] == 1 and case[1] ~= "]" then
         local value, message, line = json.decode(before .. case[1] .. "]")
@@ -200,7 +203,7 @@ describe("json.decode", function()
     end
   end)
 
-  it("reads texts with NUL behind the value as too long, not as ended", function()
+  it("refuses a NUL after the value", function()
     assert.is_nil((json.decode "1\0"))
     assert.is_nil((json.decode '{"a":1}\0{"b":2}'))
   end)
@@ -214,5 +217,66 @@ describe("json.decode", function()
     assert.error_matches(function()
       json.decode()
     end, "string expected, got no value")
+  end)
+
+  it("accepts NaN and infinities only where they are asked for", function()
+    local text = "[NaN, Infinity, -Infinity, 1]"
+    assert.is_nil((json.decode(text)))
+    local list = json.decode(text, true)
+    assert.is_true(list[1] ~= list[1])
+    assert.same({ 1 / 0, -1 / 0, 1 }, { list[2], list[3], list[4] })
+    for _, wrong in ipairs { "nan", "inf", "-NaN", "+Infinity", "NaN1", "-", "- 1", "-Inf" } do
+      assert.is_nil((json.decode(wrong, true)), wrong)
+    end
+    assert.is_nil((json.decode("[1e999]", true)))
+  end)
+
+  it(
+    "refuses a text with more values than are read, and takes one that has as many #large",
+    function()
+      local most = 1 << 24
+      local function ones(count)
+        return "[" .. ("1,"):rep(count - 1) .. "1]"
+      end
+      assert.equal(most - 4, #json.decode(ones(most - 4)))
+      for _, text in ipairs { ones(most - 3), "[" .. ("[],"):rep(most // 4 - 1) .. "0]" } do
+        local value, message, line, column = json.decode(text)
+        assert.is_nil(value)
+        assert.matches("more than 16777216 values", message)
+        assert.same({ 1, #text - 1 }, { line, column })
+      end
+    end
+  )
+end)
+
+describe("json.document", function()
+  it("takes and refuses what json.decode does, and reads it to the same values", function()
+    for _, case in ipairs(valid) do
+      assert.is_true(values.same(json.decode(case[1]), json.document(case[1])), case[1])
+    end
+    for _, case in ipairs(invalid) do
+      assert.same(table.pack(json.decode(case[1])), table.pack(json.document(case[1])))
+    end
+    for seed = 1, 100 do
+      local random = values.new(seed)
+      local text = random:text(random:value(6, 6))
+      assert.is_true(values.same(json.decode(text), json.document(text)), text)
+    end
+  end)
+
+  it("keeps what cJSON would change", function()
+    for _, text in ipairs {
+      "9007199254740993",
+      "1000000001",
+      "-1000000001",
+      "1.0",
+      "-0",
+      "1e2",
+      '["a\\u0000b"]',
+      ("["):rep(1000) .. ("]"):rep(1000),
+    } do
+      assert.is_true(values.same(json.decode(text), json.document(text)), text)
+    end
+    assert.equal(1 / 0, json.document("[Infinity]", true)[1])
   end)
 end)

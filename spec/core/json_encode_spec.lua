@@ -57,9 +57,9 @@ describe("json.encode", function()
     assert_refused({ [2] = "b" }, "value", "item 1 is missing")
     assert_refused({ [0] = "a", "b" }, "value", "key 0")
     assert_refused({ [-1] = "a" }, "value", "key -1")
-    assert_refused({ [1.5] = 1 }, "value", "the key 1.5 is no string")
-    assert_refused({ [true] = 1 }, "value", "the key (a boolean) is no string")
-    assert_refused({ a = { [{}] = 1 } }, "a", "the key (a table) is no string")
+    assert_refused({ [1.5] = 1 }, "value", "the key 1.5 is not a string")
+    assert_refused({ [true] = 1 }, "value", "the key (a boolean) is not a string")
+    assert_refused({ a = { [{}] = 1 } }, "a", "the key (a table) is not a string")
     assert_refused({ [1] = 1, [2 ^ 53] = 2 }, "value", "item 2 is missing")
   end)
 
@@ -204,5 +204,44 @@ describe("json.encode", function()
       end
     end
     assert.equal(#numbers, #back)
+  end)
+
+  it("writes members in the order of their names, byte by byte", function()
+    local names =
+      { "", "A", "a", "a\0", "aa", "ab", "abcdefgh", "abcdefgh!", "abcdefghi", "b", "é" }
+    local expected = {}
+    for i, name in ipairs(names) do
+      expected[i] = json.encode(name) .. ":" .. i
+    end
+    for shift = 1, #names do
+      local members = {}
+      for i = 1, #names do
+        local place = (i + shift) % #names + 1
+        members[names[place]] = place
+      end
+      assert.equal("{" .. table.concat(expected, ",") .. "}", json.encode(members))
+    end
+  end)
+
+  it("orders large objects, and objects within them", function()
+    local members, expected = {}, {}
+    for i = 1000, 1, -1 do
+      members[("name%04d"):format(i)] = { y = { d = i, c = 1 }, x = 2 }
+    end
+    for i = 1, 1000 do
+      expected[i] = ('"name%04d":{"x":2,"y":{"c":1,"d":%d}}'):format(i, i)
+    end
+    assert.equal("{" .. table.concat(expected, ",") .. "}", json.encode(members))
+  end)
+
+  it("writes lines with an indent", function()
+    local value = { b = { 1, { c = "x" }, {} }, a = json.array {}, d = {} }
+    assert.equal(
+      '{\n  "a": [],\n  "b": [\n    1,\n    {\n      "c": "x"\n    },\n    {}\n  ],\n  "d": {}\n}',
+      json.encode(value, 2)
+    )
+    assert.equal("[\n 1,\n 2\n]", json.encode({ 1, 2 }, 1))
+    assert.equal("1", json.encode(1, 4))
+    assert.equal(json.encode(value), json.encode(value, 0))
   end)
 end)

@@ -457,7 +457,7 @@ describe("an error", function()
 
   it("of JSON names line and column", function()
     local _, err = qhub.json.decode '{\n  "a": 01}'
-    has_parts(tostring(err), { "line 2, column 8", "superfluous 0" })
+    has_parts(tostring(err), { "line 2, column 8", "leading zeros" })
   end)
 end)
 

@@ -1,6 +1,7 @@
 /*
-** What the files of core.json share: their functions and the upvalues that these expect. The marks are metatables; they live in upvalues, so that neither the
-** registry nor the environment is asked for them.
+** What the files of core.json share: their functions and the upvalues that these expect. The marks
+** are metatables; they live in upvalues, so that neither the registry nor the environment is asked
+** for them.
 */
 #ifndef QHUB_JSON_H
 #define QHUB_JSON_H
@@ -17,6 +18,8 @@ enum {
   QHUB_JSON_UPVALUES = QHUB_JSON_BOX
 };
 
+enum { QHUB_JSON_MAX_INDENT = 16 };
+
 /* encode(value, indent) -> text. A positive `indent` is the number of spaces for each level of a
 ** text in lines. Raises "PATH: reason" for what JSON cannot hold.  [-0, +1] */
 int qhub_json_encode(lua_State *L);
@@ -24,7 +27,8 @@ int qhub_json_encode(lua_State *L);
 /* decode(text, accept_nan) -> value; or nil, message, line, column.  [-0, +1 or +4] */
 int qhub_json_decode(lua_State *L);
 
-/* document(text) -> the same for small documents: see json_document.c.  [-0, +1 or +4] */
+/* document(text, accept_nan) -> the same, for small documents: see json_document.c.
+** [-0, +1 or +4] */
 int qhub_json_document(lua_State *L);
 
 /* Pushes nil, message, line and column after an error of the scanner; returns 4.  [-0, +4] */

@@ -76,8 +76,8 @@ int qhub_json_document(lua_State *L) {
   size_t length;
   luaL_checktype(L, 1, LUA_TSTRING);
   const char *text = lua_tolstring(L, 1, &length);
-  lua_settop(L, 1);
-  qhub_json_begin(&scanner, text, length, false);
+  lua_settop(L, 2);
+  qhub_json_begin(&scanner, text, length, lua_toboolean(L, 2));
   if (!is_plain(&scanner, text, length)) return qhub_json_decode(L);
   if (scanner.problem != NULL) return qhub_json_push_failure(L, &scanner);
 

@@ -5,18 +5,20 @@
 ** decide for empty tables and make the encoder check the rest. Tables are read raw: no metamethod
 ** runs, so nothing changes under the encoder. What JSON cannot hold is refused with its path.
 **
-** The text grows in a buffer in C memory that a box on the stack owns, because Lua may raise in the
-** midst of it. Knows nothing of decoding.
+** Members are written in the order of their names (by bytes), so that the same table gives the same
+** text in every run. The text, and the names while they are sorted, are in C memory that a box on
+** the stack owns, because Lua may raise at any point. Knows nothing of decoding.
 */
 #include "json.h"
 
 #include "../text/buffer.h"
 #include "../text/number.h"
+#include "../json/names.h"
 #include "../json/scan.h"
 #include "../text/printable.h"
 #include "../text/utf8.h"
 #include "execution.h"
-#include "json_path.h"
+#include "json_refuse.h"
 
 #include <assert.h>
 #include <float.h>
@@ -29,26 +31,36 @@
 static_assert(sizeof(lua_Integer) == sizeof(int64_t) && sizeof(lua_Number) == sizeof(double),
               "Lua's numbers must be 64-bit integers and doubles");
 
+/* What must be freed; a userdata. */
+typedef struct {
+  qhub_buffer text;
+  qhub_json_names names;     /* of the objects that are being written */
+} encode_box;
+
+enum { KEPT_NAMES = 24 }; /* of an object, on the Lua stack while it is written */
+
 typedef struct {
   lua_State *L;
-  qhub_buffer *text;         /* owned by the box */
+  encode_box *box;
+  qhub_buffer *text;         /* of the box */
   const void *array_mark;    /* identities of the metatables that are marks */
   const void *object_mark;
+  int indent;                /* spaces for each level; 0: all in one line */
 } encoder;
 
-typedef enum { UNMARKED, ARRAY, OBJECT } mark;
-
 /* ---- output ------------------------------------------------------------------------------ */
+
+static void raise_memory(encoder *e) {
+  lua_pushliteral(e->L, "not enough memory");
+  lua_error(e->L);
+}
 
 /* Room for `extra` more bytes of text. The caller adds what it wrote to the buffer's length. */
 static char *reserve(encoder *e, size_t extra) {
   qhub_buffer *text = e->text;
   char *room;
   if (text->capacity - text->length >= extra) return text->data + text->length;
-  if (qhub_buffer_reserve(text, extra, &room) != QHUB_BUFFER_OK) {
-    lua_pushliteral(e->L, "not enough memory");
-    lua_error(e->L);
-  }
+  if (qhub_buffer_reserve(text, extra, &room) != QHUB_BUFFER_OK) raise_memory(e);
   return room;
 }
 
@@ -62,79 +74,13 @@ static void write_bytes(encoder *e, const char *bytes, size_t length) {
   e->text->length += length;
 }
 
-/* ---- refusals ---------------------------------------------------------------------------- */
-
-/* Pushes how a key is shown in a message: "name" in quotes, or the number as it is.  [-0, +1] */
-static void push_shown_key(lua_State *L, int index) {
-  if (lua_type(L, index) == LUA_TSTRING) {
-    char shown[QHUB_PRINTABLE_SIZE];
-    size_t length;
-    const char *name = lua_tolstring(L, index, &length);
-    qhub_printable(name, length, shown);
-    lua_pushfstring(L, "\"%s\"", shown);
-  } else if (lua_isinteger(L, index)) {
-    lua_pushfstring(L, "%I", (LUAI_UACINT)lua_tointeger(L, index));
-  } else if (lua_type(L, index) == LUA_TNUMBER) {
-    lua_pushfstring(L, "%f", (LUAI_UACNUMBER)lua_tonumber(L, index));
-  } else {
-    lua_pushfstring(L, "(a %s)", luaL_typename(L, index));
-  }
-}
-
-/* The key on top of the stack does not belong into the table that `step` stands at. */
-static int refuse_key(encoder *e, const qhub_json_step *step, mark kind) {
-  lua_State *L = e->L;
-  int key = lua_gettop(L);
-  bool is_name = lua_type(L, key) == LUA_TSTRING;
-  bool is_index = lua_isinteger(L, key);
-  push_shown_key(L, key);
-  const char *shown = lua_tostring(L, -1);
-  if (kind == ARRAY && (is_name || is_index)) {
-    lua_pushfstring(L, "the table is marked as an array but has the key %s; an array has the keys "
-                       "1 to n only", shown);
-  } else if (kind == OBJECT && is_index) {
-    lua_pushfstring(L, "the table is marked as an object but has the key %s, which is no string; "
-                       "use tostring(key), or mark it as an array", shown);
-  } else if (is_name || is_index) {
-    lua_pushfstring(L, "the table has array items and named members (key %s) at once; JSON has "
-                       "arrays and objects only, so put one of them into a table of its own",
-                    shown);
-  } else {
-    lua_pushfstring(L, "the key %s is no string; JSON has names only, so use tostring(key) or "
-                       "leave it out", shown);
-  }
-  return qhub_json_raise_at(L, step);
-}
-
-/* The value at the index cannot be written at all. */
-static int refuse_type(encoder *e, const qhub_json_step *step, int index) {
-  lua_State *L = e->L;
-  const char *name = luaL_typename(L, index);
-  if (lua_isnil(L, index)) {
-    lua_pushliteral(L, "nil cannot be written as JSON; use qhub.json.null for a null");
-  } else if (luaL_getmetafield(L, index, "__name") == LUA_TSTRING) {
-    lua_pushfstring(L, "a %s (%s) cannot be written as JSON; write what it stands for", name,
-                    lua_tostring(L, -1));
-  } else {
-    lua_pushfstring(L, "a %s cannot be written as JSON; remove it or write what it stands for",
-                    name);
-  }
-  return qhub_json_raise_at(L, step);
-}
-
-static int refuse_number(encoder *e, const qhub_json_step *step, double value) {
-  lua_pushfstring(e->L, "%s cannot be written as JSON, which has finite numbers only; use "
-                        "qhub.json.null or a string",
-                  isnan(value) ? "NaN" : value > 0 ? "infinity" : "-infinity");
-  return qhub_json_raise_at(e->L, step);
-}
-
-/* `step` stands at a table that is one of the tables around it. */
-static int refuse_cycle(encoder *e, const qhub_json_step *step, const qhub_json_step *same) {
-  qhub_json_push_path(e->L, same->outer);
-  lua_pushfstring(e->L, "the table contains itself (it is %s as well); JSON has no references, so "
-                        "remove it or write a copy without it", lua_tostring(e->L, -1));
-  return qhub_json_raise_at(e->L, step);
+/* Begins a line for an item at `depth`, unless all goes into one line. */
+static void write_line(encoder *e, int depth) {
+  if (e->indent == 0) return;
+  size_t width = (size_t)depth * (size_t)e->indent;
+  write_char(e, '\n');
+  memset(reserve(e, width), ' ', width);
+  e->text->length += width;
 }
 
 /* ---- strings ----------------------------------------------------------------------------- */
@@ -170,11 +116,8 @@ static size_t verbatim_run(const char *text, size_t length) {
   return run;
 }
 
-/* Writes the string at `index` (of type string) in quotes. Returns 0, or the place (from 1) of the
-** byte that is no UTF-8. */
-static size_t write_string(encoder *e, int index) {
-  size_t length;
-  const char *text = lua_tolstring(e->L, index, &length);
+/* Writes a string in quotes. Returns 0, or the place (from 1) of the byte that is no UTF-8. */
+static size_t write_string(encoder *e, const char *text, size_t length) {
   size_t done = 0;
   write_char(e, '"');
   for (;;) {
@@ -200,7 +143,7 @@ static void write_number(encoder *e, int index, const qhub_json_step *step) {
     return;
   }
   double value = lua_tonumber(e->L, index);
-  if (!isfinite(value)) refuse_number(e, step, value);
+  if (!isfinite(value)) qhub_json_refuse_number(e->L, step, value);
   e->text->length += qhub_number_write(value, out);
 }
 
@@ -212,7 +155,9 @@ static void write_value(encoder *e, int index, const qhub_json_step *step) {
       write_number(e, index, step);
       break;
     case LUA_TSTRING: {
-      size_t wrong = write_string(e, index);
+      size_t length;
+      const char *text = lua_tolstring(L, index, &length);
+      size_t wrong = write_string(e, text, length);
       if (wrong > 0) {
         lua_pushfstring(L, "the string is not valid UTF-8 (byte %I); encode binary data as text, "
                            "for example as base64", (LUAI_UACINT)wrong);
@@ -231,38 +176,40 @@ static void write_value(encoder *e, int index, const qhub_json_step *step) {
       write_table(e, index, step);
       break;
     case LUA_TLIGHTUSERDATA:
-      if (lua_touserdata(L, index) != NULL) refuse_type(e, step, index);
+      if (lua_touserdata(L, index) != NULL) qhub_json_refuse_type(e->L, step, index);
       write_bytes(e, "null", 4);
       break;
     case LUA_TUSERDATA:
-      if (!qhub_execution_push_raw(L, index)) refuse_type(e, step, index);
+      if (!qhub_execution_push_raw(L, index)) qhub_json_refuse_type(e->L, step, index);
       write_value(e, lua_gettop(L), step);
       lua_pop(L, 1);
       break;
     default:
-      refuse_type(e, step, index);
+      qhub_json_refuse_type(e->L, step, index);
   }
 }
 
 /* ---- tables ------------------------------------------------------------------------------ */
 
-static mark mark_of(const encoder *e, int index) {
-  if (!lua_getmetatable(e->L, index)) return UNMARKED;
+static qhub_json_mark mark_of(const encoder *e, int index) {
+  if (!lua_getmetatable(e->L, index)) return QHUB_JSON_UNMARKED;
   const void *metatable = lua_topointer(e->L, -1);
   lua_pop(e->L, 1);
-  if (metatable == e->array_mark) return ARRAY;
-  return metatable == e->object_mark ? OBJECT : UNMARKED;
+  if (metatable == e->array_mark) return QHUB_JSON_ARRAY;
+  return metatable == e->object_mark ? QHUB_JSON_OBJECT : QHUB_JSON_UNMARKED;
 }
 
 /* Looks at all keys of a table that must be an array; returns its length.  [-0, +0] */
-static lua_Integer check_array(encoder *e, int index, qhub_json_step *step, mark kind) {
+static lua_Integer check_array(encoder *e, int index, qhub_json_step *step, qhub_json_mark kind) {
   lua_State *L = e->L;
   lua_Integer count = 0;
   lua_Integer highest = 0;
   lua_pushnil(L);
   while (lua_next(L, index)) {
     lua_pop(L, 1);
-    if (!lua_isinteger(L, -1) || lua_tointeger(L, -1) < 1) refuse_key(e, step->outer, kind);
+    if (!lua_isinteger(L, -1) || lua_tointeger(L, -1) < 1) {
+      qhub_json_refuse_key(L, step->outer, kind);
+    }
     if (lua_tointeger(L, -1) > highest) highest = lua_tointeger(L, -1);
     count++;
   }
@@ -284,6 +231,7 @@ static lua_Integer check_array(encoder *e, int index, qhub_json_step *step, mark
 static void write_items(encoder *e, int index, qhub_json_step *step, lua_Integer length) {
   for (; step->item <= length; step->item++) {
     if (step->item > 1) write_char(e, ',');
+    write_line(e, step->depth);
     lua_rawgeti(e->L, index, step->item);
     write_value(e, lua_gettop(e->L), step);
     lua_pop(e->L, 1);
@@ -293,7 +241,7 @@ static void write_items(encoder *e, int index, qhub_json_step *step, lua_Integer
 /* The first key and value of the table are on the stack. As long as the keys come in order, items
 ** are written as they come. A key out of order, or a table as an item, makes it look at all keys
 ** first: thereby no item is ever written twice but numbers and strings.  [-2, +0] */
-static void write_array(encoder *e, int index, qhub_json_step *step, mark kind) {
+static void write_array(encoder *e, int index, qhub_json_step *step, qhub_json_mark kind) {
   lua_State *L = e->L;
   int key = lua_gettop(L) - 1;
   write_char(e, '[');
@@ -312,32 +260,71 @@ static void write_array(encoder *e, int index, qhub_json_step *step, mark kind) 
       break;
     }
     if (step->item > 1) write_char(e, ',');
+    write_line(e, step->depth);
     write_value(e, key + 1, step);
     lua_pop(L, 1);
   } while (lua_next(L, index));
+  write_line(e, step->depth - 1);
   write_char(e, ']');
 }
 
-/* The first key and value of the table are on the stack.  [-2, +0] */
-static void write_object(encoder *e, int index, qhub_json_step *step, mark kind) {
+/* Pushes the names of a table, of which the first key and value are on the stack, and adds them to
+** the list; of a large table, to the list alone.  [-2, +0 to KEPT_NAMES] */
+static void collect_names(encoder *e, int index, const qhub_json_step *step,
+                          qhub_json_mark kind) {
   lua_State *L = e->L;
-  char before = '{';
-  step->name = lua_gettop(L) - 1;
+  int kept = KEPT_NAMES;
   do {
-    if (lua_type(L, step->name) != LUA_TSTRING) {
-      lua_pop(L, 1);
-      refuse_key(e, step->outer, kind);
-    }
-    write_char(e, before);
-    before = ',';
-    if (write_string(e, step->name) > 0) {
-      lua_pushliteral(L, "the name of the member is not valid UTF-8");
-      qhub_json_raise_at(L, step);
-    }
-    write_char(e, ':');
-    write_value(e, step->name + 1, step);
+    int key = lua_gettop(L) - 1;
     lua_pop(L, 1);
+    if (lua_type(L, key) != LUA_TSTRING) qhub_json_refuse_key(L, step->outer, kind);
+    size_t length;
+    const char *bytes = lua_tolstring(L, key, &length);
+    bool keep = kept-- > 0;
+    if (!qhub_json_names_add(&e->box->names, bytes, length, keep ? key : 0)) raise_memory(e);
+    if (keep) lua_pushvalue(L, key);
   } while (lua_next(L, index));
+}
+
+/* Writes the member whose name is at step->name.  [-0, +0] */
+static void write_member(encoder *e, int index, const qhub_json_step *step,
+                         const qhub_json_name *name) {
+  lua_State *L = e->L;
+  write_line(e, step->depth);
+  if (write_string(e, name->bytes, name->length) > 0) {
+    lua_pushliteral(L, "the name of the member is not valid UTF-8");
+    qhub_json_raise_at(L, step);
+  }
+  write_char(e, ':');
+  if (e->indent > 0) write_char(e, ' ');
+  lua_pushvalue(L, step->name);
+  lua_rawget(L, index);
+  write_value(e, lua_gettop(L), step); /* `name` may have moved now */
+  lua_pop(L, 1);
+}
+
+/* The first key and value of the table are on the stack.  [-2, +0] */
+static void write_object(encoder *e, int index, qhub_json_step *step, qhub_json_mark kind) {
+  lua_State *L = e->L;
+  qhub_json_names *names = &e->box->names;
+  int base = lua_gettop(L) - 2;
+  size_t first = names->count;
+  luaL_checkstack(L, KEPT_NAMES + 8, "not enough memory for nested JSON");
+  collect_names(e, index, step, kind);
+  size_t last = names->count;
+  qhub_json_names_sort(names, first);
+  for (size_t i = first; i < last; i++) {
+    const qhub_json_name *name = &names->items[i];
+    int top = lua_gettop(L);
+    if (name->slot == 0) lua_pushlstring(L, name->bytes, name->length);
+    step->name = name->slot != 0 ? name->slot : top + 1;
+    write_char(e, i == first ? '{' : ',');
+    write_member(e, index, step, name);
+    lua_settop(L, top);
+  }
+  names->count = first;
+  lua_settop(L, base);
+  write_line(e, step->depth - 1);
   write_char(e, '}');
 }
 
@@ -347,18 +334,18 @@ static void write_table(encoder *e, int index, const qhub_json_step *outer) {
   int depth = outer != NULL ? outer->depth + 1 : 1;
   qhub_json_step step = {outer, lua_topointer(L, index), 0, 0, depth};
   for (const qhub_json_step *same = outer; same != NULL; same = same->outer) {
-    if (same->table == step.table) refuse_cycle(e, outer, same);
+    if (same->table == step.table) qhub_json_refuse_cycle(e->L, outer, same);
   }
   if (depth > QHUB_JSON_MAX_DEPTH) {
-    lua_pushfstring(L, "more than %d tables within each other", QHUB_JSON_MAX_DEPTH);
+    lua_pushfstring(L, "tables are nested more than %d deep", QHUB_JSON_MAX_DEPTH);
     qhub_json_raise_at(L, outer);
   }
   luaL_checkstack(L, 12, "not enough memory for nested JSON");
-  mark kind = mark_of(e, index);
+  qhub_json_mark kind = mark_of(e, index);
   lua_pushnil(L);
   if (!lua_next(L, index)) {
-    write_bytes(e, kind == ARRAY ? "[]" : "{}", 2);
-  } else if (kind == ARRAY || (kind == UNMARKED && lua_isinteger(L, -2))) {
+    write_bytes(e, kind == QHUB_JSON_ARRAY ? "[]" : "{}", 2);
+  } else if (kind == QHUB_JSON_ARRAY || (kind == QHUB_JSON_UNMARKED && lua_isinteger(L, -2))) {
     write_array(e, index, &step, kind);
   } else {
     write_object(e, index, &step, kind);
@@ -368,9 +355,14 @@ static void write_table(encoder *e, int index, const qhub_json_step *outer) {
 int qhub_json_encode(lua_State *L) {
   encoder e;
   luaL_checkany(L, 1);
+  lua_Integer indent = luaL_optinteger(L, 2, 0);
+  luaL_argcheck(L, indent >= 0 && indent <= QHUB_JSON_MAX_INDENT, 2, "0 to 16 expected");
   lua_settop(L, 1);
   e.L = L;
-  e.text = lua_newuserdatauv(L, sizeof *e.text, 0);
+  e.indent = (int)indent;
+  e.box = lua_newuserdatauv(L, sizeof *e.box, 0);
+  *e.box = (encode_box){.names = {NULL, 0, 0}};
+  e.text = &e.box->text;
   qhub_buffer_init(e.text, PTRDIFF_MAX);
   lua_pushvalue(L, lua_upvalueindex(QHUB_JSON_BOX));
   lua_setmetatable(L, -2);
@@ -384,7 +376,9 @@ int qhub_json_encode(lua_State *L) {
 
 /* __close, __gc: idempotent */
 static int close_box(lua_State *L) {
-  qhub_buffer_free(lua_touserdata(L, 1));
+  encode_box *box = lua_touserdata(L, 1);
+  qhub_buffer_free(&box->text);
+  qhub_json_names_free(&box->names);
   return 0;
 }
 

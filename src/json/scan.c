@@ -190,7 +190,9 @@ static qhub_json_token scan_number(qhub_json_scanner *scanner, const char *text)
 
 /* What is no value: says so. */
 static qhub_json_token fail_value(qhub_json_scanner *scanner, const char *text) {
-  if (text == scanner->end && scanner->depth == 0) return fail(scanner, text, "the text is empty or blank");
+  if (text == scanner->end && scanner->depth == 0) {
+    return fail(scanner, text, "the text is empty or blank");
+  }
   if (text == scanner->text && strncmp(text, "\xEF\xBB\xBF", 3) == 0) {
     return fail(scanner, text, "JSON must not start with a byte order mark");
   }

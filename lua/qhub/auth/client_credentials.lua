@@ -184,7 +184,7 @@ end
 
 -- The token and its lifetime in a 2xx answer; or nil and what is wrong with it.
 local function read_answer(body, secrets)
-  local answer = core.json.decode(body)
+  local answer = core.json.document(body)
   if type(answer) ~= "table" then
     return nil, "the answer of the token endpoint is no JSON object"
   end

@@ -55,7 +55,7 @@ function problem.body(text)
   if not text or text == "" then
     return nil
   end
-  local value = core.json.decode(text)
+  local value = core.json.document(text, true)
   if value == nil then
     return text
   end
