@@ -58,7 +58,7 @@ describe("a hostile answer", function()
       '{"id":"\\ud800"}',
       "[01]",
       "[1e999]",
-      "[NaN]",
+      "[nan]",
       "\xef\xbb\xbf{}",
       "\0",
     } do
