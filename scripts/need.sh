@@ -127,6 +127,7 @@ probe_check() {
   wants valgrind has valgrind
   likes libclang-rt-dev fuzzer
   likes locales test -f /usr/share/i18n/locales/de_DE
+  likes python3-venv python3 -c 'import ensurepip'
 }
 # Those that cannot be had are left out of the tables, and the benchmarks say so.
 probe_bench() {

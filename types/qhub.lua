@@ -556,7 +556,8 @@ function credentials.client_credentials(options) end
 ---variables `KQH_SERVICE_EXECUTION_TOKEN`, `KQH_PERSONAL_ACCESS_TOKEN`,
 ---`PLANQK_SERVICE_EXECUTION_TOKEN`, `SERVICE_EXECUTION_TOKEN`, `PLANQK_PERSONAL_ACCESS_TOKEN`, then
 ---the file named by `KQH_CONFIG_FILE_PATH`, else by `PLANQK_CONFIG_FILE_PATH`, else
----`~/.config/qhubctl/config.json` (written by `qhubctl login`), then `~/.config/planqk/config.json`.
+---`~/.config/qhubctl/config.json` (written by `qhubctl login`), then
+---`~/.config/planqk/config.json`.
 ---A file that is there and broken is an error; none is skipped for an older one.
 ---@param options? qhub.PersonalTokenOptions
 ---@return string? token

@@ -36,7 +36,8 @@ Settings (--set, POST /_control/settings, and those marked * also as "shape" of 
   pending_ms, running_ms, result_delay_ms     schedule of runs (1000, 3000, 0)
   outcome              SUCCEEDED, FAILED or CANCELLED
   problem              true: the result of a failed run is a problem document (RFC 7807)
-  errors               "wso2" or "fastapi": whose words errors have; with "fastapi" a bad body is a 422
+  errors               "wso2" or "fastapi": whose words errors have; "fastapi" answers 422 to a
+                       body that is not taken
   required             names, separated by commas, of the members that a request body must have
   latency_ms           added to every answer
   token, access_key_id, secret_access_key, expires_in
