@@ -33,7 +33,6 @@ build = {
       sources = {
         -- <sources>
         "src/bind/engine.c",
-        "src/bind/execution.c",
         "src/bind/files.c",
         "src/bind/json.c",
         "src/bind/json_decode.c",
@@ -48,6 +47,7 @@ build = {
         "src/bind/system.c",
         "src/bind/text.c",
         "src/bind/transfer.c",
+        "src/bind/userdata.c",
         "src/engine/callbacks.c",
         "src/engine/engine.c",
         "src/engine/failure.c",
@@ -81,6 +81,7 @@ build = {
     ["qhub.auth.personal_token"] = "lua/qhub/auth/personal_token.lua",
     ["qhub.auth.token"] = "lua/qhub/auth/token.lua",
     ["qhub.error"] = "lua/qhub/error.lua",
+    ["qhub.execution"] = "lua/qhub/execution.lua",
     ["qhub.files.download"] = "lua/qhub/files/download.lua",
     ["qhub.files.file"] = "lua/qhub/files/file.lua",
     ["qhub.files.filename"] = "lua/qhub/files/filename.lua",

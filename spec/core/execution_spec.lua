@@ -1,11 +1,10 @@
--- The execution userdata and objects whose class is written in Lua: qhub.core.execution and
--- qhub.core.object.
+-- The class of executions, and the objects that carry it: qhub.execution and qhub.core.object.
 local core = require("qhub.core")
+local execution = require("qhub.execution")
 
 local null = core.json.null
 
 describe("an execution", function()
-  local execution = core.execution
   local methods = {}
 
   before_each(function()
@@ -122,6 +121,25 @@ describe("an execution", function()
     assert.error_matches(function()
       execution.update(run, "text")
     end, "table expected")
+  end)
+
+  it("takes in the members of another response, but no null for what it knows", function()
+    local run = execution.new({ id = "x", status = "PENDING", tags = null, startedAt = "then" })
+    local raw = run.raw
+    assert.equal(run, execution.merge(run, { status = "RUNNING", startedAt = null, tags = null }))
+    assert.equal("RUNNING", run.status)
+    assert.equal("then", run.started_at)
+    assert.equal(null, run.raw.tags)
+    assert.equal("PENDING", raw.status)
+  end)
+
+  it("knows which statuses are terminal", function()
+    for _, status in ipairs(execution.STATUSES) do
+      local ended = status == "SUCCEEDED" or status == "FAILED" or status == "CANCELLED"
+      assert.equal(ended, execution.is_terminal(status))
+    end
+    assert.is_false(execution.is_terminal(nil))
+    assert.is_false(execution.is_terminal("PAUSED"))
   end)
 
   it("remembers its owner, which need not be anything", function()

@@ -1,6 +1,6 @@
 -- The client as programs see it: construction, misuse, requests, answers. Over a transport double.
 
-local core = require "qhub.core"
+local executions = require "qhub.execution"
 local qhub = require "qhub"
 local Double = require "spec.support.double"
 
@@ -609,7 +609,7 @@ describe("a closed client", function()
     local client = build {}
     local execution = client:execution "1"
     local ended = client:execution "1"
-    core.execution.update(ended, { id = "1", status = "SUCCEEDED" })
+    executions.update(ended, { id = "1", status = "SUCCEEDED" })
     assert.is_true(client:close())
     assert.is_true(client:close())
     assert.matches("closed", misuse(ended.wait, ended))

@@ -2,6 +2,7 @@
 -- usable list, and what the executions show.
 
 local core = require "qhub.core"
+local executions = require "qhub.execution"
 local loop = require "qhub.tasks.loop"
 local qhub = require "qhub"
 local Double = require "spec.support.double"
@@ -416,7 +417,7 @@ local function playing(lists, statuses)
   for index, id in ipairs { "a", "b", "c" } do
     list[index] = client:execution(id)
     local known = { id = id, status = "PENDING", createdAt = "then", tags = core.json.array { id } }
-    core.execution.update(list[index], known)
+    executions.update(list[index], known)
   end
   return client, list, counts
 end

@@ -2,6 +2,7 @@
 -- transport double where the gateway's answers matter, over the simulator where the network does.
 
 local core = require "qhub.core"
+local executions = require "qhub.execution"
 local loop = require "qhub.tasks.loop"
 local polling = require "qhub.polling.wait"
 local qhub = require "qhub"
@@ -27,10 +28,7 @@ local function playing(answers, known, options)
   local client = double:client(options)
   local execution = client:execution "e1"
   if known then
-    core.execution.update(
-      execution,
-      { id = "e1", status = known, createdAt = "2026-02-27 10:04:50" }
-    )
+    executions.update(execution, { id = "e1", status = known, createdAt = "2026-02-27 10:04:50" })
   end
   return execution, double, client
 end

@@ -89,20 +89,20 @@ describe("types/qhub.lua", function()
   end)
 
   it("has the methods and the fields of an execution", function()
-    local core = require "qhub.core"
-    assert.same(keys_of(core.execution.methods), functions_of "qhub.Execution")
+    local executions = require "qhub.execution"
+    assert.same(keys_of(executions.methods), functions_of "qhub.Execution")
     local raw = {}
     for _, name in ipairs(fields_of "qhub.Execution") do
       raw[name] = "x"
     end
     local present = { "raw" }
-    for name in pairs(core.execution.new(raw, client)) do
+    for name in pairs(executions.new(raw, client)) do
       present[#present + 1] = name
     end
     table.sort(present)
     assert.same(present, fields_of "qhub.Execution")
-    local source = plain_assert(io.open "src/bind/execution.c"):read "a"
-    local _, count = source:match("field fields%[%] = {(.-)\n};"):gsub('{"', "")
+    local source = plain_assert(io.open "lua/qhub/execution.lua"):read "a"
+    local _, count = source:match("local FIELDS = {(.-)\n}"):gsub('{ "', "")
     assert.equal(count + 1, #present) -- and raw
   end)
 

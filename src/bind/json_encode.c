@@ -17,8 +17,8 @@
 #include "../json/scan.h"
 #include "../text/printable.h"
 #include "../text/utf8.h"
-#include "execution.h"
 #include "json_refuse.h"
+#include "object.h"
 
 #include <assert.h>
 #include <float.h>
@@ -180,7 +180,7 @@ static void write_value(encoder *e, int index, const qhub_json_step *step) {
       write_bytes(e, "null", 4);
       break;
     case LUA_TUSERDATA:
-      if (!qhub_execution_push_raw(L, index)) qhub_json_refuse_type(e->L, step, index);
+      if (!qhub_object_push_encoded(L, index)) qhub_json_refuse_type(e->L, step, index);
       write_value(e, lua_gettop(L), step);
       lua_pop(L, 1);
       break;

@@ -16,7 +16,6 @@ LUAMOD_API __attribute__((visibility("default"))) int luaopen_qhub_core(lua_Stat
 static const luaL_Reg tables[] = {
   {"engine", qhub_open_engine},
   {"json", qhub_open_json},
-  {"execution", qhub_open_execution},
   {"object", qhub_open_object},
   {"text", qhub_open_text},
   {"system", qhub_open_system},

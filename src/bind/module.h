@@ -9,7 +9,6 @@
 
 int qhub_open_engine(lua_State *L);    /* core.engine: function that makes an engine */
 int qhub_open_json(lua_State *L);      /* core.json */
-int qhub_open_execution(lua_State *L); /* core.execution */
 int qhub_open_object(lua_State *L);    /* core.object */
 int qhub_open_text(lua_State *L);      /* core.text */
 int qhub_open_system(lua_State *L);    /* core.system */

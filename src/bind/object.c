@@ -3,8 +3,11 @@
 **
 ** A userdata, unlike a table, cannot be taken apart or forged with `rawset` and `setmetatable`, and
 ** its state is out of the user's reach. All of its behaviour is in the metatable that Lua gives;
-** this file only ties the two together and checks that a method is called on the right thing.
+** this file only ties the two together and checks that a method is called on the right thing. One
+** metamethod is its own: `__encoded(object)` returns the value that JSON shows for the object.
 */
+#include "object.h"
+
 #include "module.h"
 
 #include <lauxlib.h>
@@ -52,6 +55,13 @@ static int get_state(lua_State *L) {
   if (!same) return raise_wrong_type(L);
   lua_getiuservalue(L, 1, STATE);
   return 1;
+}
+
+bool qhub_object_push_encoded(lua_State *L, int index) {
+  if (luaL_getmetafield(L, index, "__encoded") == LUA_TNIL) return false;
+  lua_pushvalue(L, index);
+  lua_call(L, 1, 1);
+  return true;
 }
 
 static const luaL_Reg functions[] = {

@@ -7,6 +7,7 @@
 */
 #include "files.h"
 #include "module.h"
+#include "userdata.h"
 
 #include "../fs/file.h"
 #include "../fs/partfile.h"
@@ -18,18 +19,38 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static const char TYPE_NAME[] = "qhub.PartFile";
-
 typedef qhub_file_outcome (*opener)(qhub_partfile *part, const char *target);
 
+typedef struct {
+  bool is_made; /* false in a zeroed object, whose part would claim descriptor 0 */
+  qhub_partfile part;
+} part_box;
+
+static bool is_open(const void *object) {
+  const part_box *box = object;
+  return box->is_made && box->part.fd >= 0;
+}
+
+/* Discards, unless the part was kept. */
+static void release(void *object) {
+  part_box *box = object;
+  if (box->is_made) qhub_partfile_close(&box->part);
+}
+
+static const qhub_userdata_type type = {
+  .name = "qhub.PartFile",
+  .label = "part file",
+  .size = sizeof(part_box),
+  .is_open = is_open,
+  .close = release,
+};
+
 static qhub_partfile *check_part(lua_State *L) {
-  return luaL_checkudata(L, 1, TYPE_NAME);
+  return &((part_box *)qhub_userdata_check(L, &type))->part;
 }
 
 static qhub_partfile *check_open(lua_State *L) {
-  qhub_partfile *part = check_part(L);
-  if (part->fd < 0) luaL_error(L, "attempt to use a closed part file");
-  return part;
+  return &((part_box *)qhub_userdata_check_open(L, &type))->part;
 }
 
 /* true, or nil, message, errno name  [+1 or +3] */
@@ -43,10 +64,10 @@ static int push_outcome(lua_State *L, const char *path, qhub_file_outcome outcom
 static int open_part(lua_State *L, opener open) {
   const char *target = qhub_check_path(L, 1);
   if (target == NULL) return 3;
-  qhub_partfile *part = lua_newuserdatauv(L, sizeof *part, 0);
-  qhub_partfile_init(part);
-  luaL_setmetatable(L, TYPE_NAME);
-  qhub_file_outcome outcome = open(part, target);
+  part_box *box = qhub_userdata_new(L, &type);
+  qhub_partfile_init(&box->part);
+  box->is_made = true;
+  qhub_file_outcome outcome = open(&box->part, target);
   return outcome.number == 0 ? 1 : push_outcome(L, target, outcome);
 }
 
@@ -186,18 +207,12 @@ static int discard(lua_State *L) {
   return 0;
 }
 
-/* __gc and __close: discards, unless the part was kept  [+0] */
-static int release(lua_State *L) {
-  qhub_partfile_close(check_part(L));
-  return 0;
-}
-
 /* [+1] */
 static int to_string(lua_State *L) {
   const qhub_partfile *part = check_part(L);
   char path[QHUB_PRINTABLE_SIZE] = "closed";
   if (part->fd >= 0) qhub_printable(part->path, strlen(part->path), path);
-  lua_pushfstring(L, "%s (%s, %I bytes)", TYPE_NAME, path, (LUAI_UACINT)part->size);
+  lua_pushfstring(L, "%s (%s, %I bytes)", type.name, path, (LUAI_UACINT)part->size);
   return 1;
 }
 
@@ -228,20 +243,12 @@ static const luaL_Reg methods[] = {
 };
 
 static const luaL_Reg metamethods[] = {
-  {"__index", NULL}, /* the methods, set below */
-  {"__gc", release},
-  {"__close", release},
   {"__tostring", to_string},
   {NULL, NULL},
 };
 
 int qhub_open_partfile(lua_State *L) {
-  if (luaL_newmetatable(L, TYPE_NAME)) {
-    luaL_setfuncs(L, metamethods, 0);
-    luaL_newlib(L, methods);
-    lua_setfield(L, -2, "__index");
-  }
-  lua_pop(L, 1);
+  qhub_userdata_register(L, &type, methods, metamethods);
   luaL_newlib(L, functions);
   return 1;
 }

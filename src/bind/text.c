@@ -205,6 +205,16 @@ static int is_utf8(lua_State *L) {
   return 1;
 }
 
+/* printable(text) -> text as printable ASCII of at most QHUB_PRINTABLE_SIZE - 1 bytes  [+1] */
+static int get_printable(lua_State *L) {
+  size_t length;
+  char shown[QHUB_PRINTABLE_SIZE];
+  const char *text = luaL_checklstring(L, 1, &length);
+  qhub_printable(text, length, shown);
+  lua_pushstring(L, shown);
+  return 1;
+}
+
 static const luaL_Reg functions[] = {
   {"encode_segment", encode_segment},
   {"parse_url", parse_url},
@@ -216,6 +226,7 @@ static const luaL_Reg functions[] = {
   {"is_field_value", is_field_value},
   {"has_control", has_control},
   {"is_utf8", is_utf8},
+  {"printable", get_printable},
   {NULL, NULL},
 };
 

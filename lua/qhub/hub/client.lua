@@ -5,6 +5,7 @@ local budget = require "qhub.http.budget"
 local call = require "qhub.http.attempts"
 local client_options = require "qhub.options.client"
 local core = require "qhub.core"
+local executions = require "qhub.execution"
 local file = require "qhub.files.file"
 local headers = require "qhub.http.headers"
 local json = require "qhub.json"
@@ -212,7 +213,7 @@ end
 function methods:execution(id)
   check_open(self, "execution")
   check_segment(id, "id", "execution")
-  return core.execution.new({ id = id }, self)
+  return executions.new({ id = id }, self)
 end
 
 --- Starts a run, waits for its end and returns its result; see run.lua.

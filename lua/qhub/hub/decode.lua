@@ -6,11 +6,12 @@
 -- Liberal in what is inferred of the wire, strict in what a program counts on.
 
 local core = require "qhub.core"
+local executions = require "qhub.execution"
 local result = require "qhub.hub.result"
 local show = require "qhub.text"
 
 local decode, is_array, null = core.json.decode, core.json.is_array, core.json.null
-local new_execution = core.execution.new
+local new_execution = executions.new
 
 local answer = {}
 

@@ -2,6 +2,8 @@
 -- later pass through unchanged wherever they appear.
 -- Source: the reference documentation, section "Enums".
 
+local executions = require "qhub.execution"
+
 local function enumeration(...)
   local names = {}
   for _, name in ipairs { ... } do
@@ -11,14 +13,7 @@ local function enumeration(...)
 end
 
 return {
-  ServiceExecutionStatus = enumeration(
-    "UNKNOWN",
-    "PENDING",
-    "RUNNING",
-    "SUCCEEDED",
-    "CANCELLED",
-    "FAILED"
-  ),
+  ServiceExecutionStatus = enumeration(table.unpack(executions.STATUSES)),
   ServiceExecutionType = enumeration("MANAGED", "WORKFLOW"),
   LogEntrySeverity = enumeration("DEBUG", "NOTICE", "INFO", "WARNING", "ERROR"),
   HubServiceClientEnvironment = {

@@ -1,10 +1,11 @@
--- The methods of executions. The userdata itself (fields, pairs, ==, tostring) is C; what a method
--- does is decided here, by way of the client that the execution came from.
+-- The methods of executions. The class itself (fields, pairs, ==, tostring) is in qhub.execution;
+-- what a method does is decided here, by way of the client that the execution came from.
 
 local client_module = require "qhub.hub.client"
 local core = require "qhub.core"
 local download = require "qhub.files.download"
 local errors = require "qhub.error"
+local executions = require "qhub.execution"
 local follow = require "qhub.polling.follow_logs"
 local loop = require "qhub.tasks.loop"
 local usage_error = require("qhub.error").usage
@@ -15,14 +16,10 @@ local reader = require "qhub.files.stream"
 local result = require "qhub.hub.result"
 local show = require "qhub.text"
 
-local owner_of = core.execution.owner
-
-local methods = core.execution.methods
-
-local TERMINAL = { SUCCEEDED = true, FAILED = true, CANCELLED = true }
+local methods, owner_of = executions.methods, executions.owner
 
 local function check_execution(value, method)
-  if not core.execution.is(value) then
+  if not executions.is(value) then
     usage_error(
       "execution:%s: call it with a colon, on an execution, not on %s",
       method,
@@ -48,14 +45,14 @@ function methods:refresh(given)
   if not latest then
     return nil, err
   end
-  core.execution.update(self, latest.raw)
+  executions.update(self, latest.raw)
   return self
 end
 
 --- True for SUCCEEDED, FAILED and CANCELLED.
 function methods:is_terminal()
   check_execution(self, "is_terminal")
-  return TERMINAL[self.status] == true
+  return executions.is_terminal(self.status)
 end
 
 --- Polls until the execution is terminal; returns it whatever its end, or nil and an error.

@@ -2,6 +2,7 @@
 -- execution and `embedded` and `links` are aliases.
 
 local core = require "qhub.core"
+local executions = require "qhub.execution"
 
 local result = {}
 
@@ -25,7 +26,7 @@ function result.of(envelope, client)
   local embedded = envelope._embedded
   local status = type(embedded) == "table" and embedded.status
   if type(status) == "table" and not core.json.is_array(status) then
-    embedded.status = core.execution.new(status, client)
+    embedded.status = executions.new(status, client)
   end
   return setmetatable(envelope, Envelope)
 end

@@ -5,7 +5,7 @@
 -- of kind "execution" that brings along what can be had of its result and its log; trouble in
 -- fetching these never hides how the run ended.
 
-local core = require "qhub.core"
+local executions = require "qhub.execution"
 local errors = require "qhub.error"
 local operations = require "qhub.hub.operations"
 local options = require "qhub.options"
@@ -97,7 +97,7 @@ end
 local function embedded_execution(result)
   local embedded = type(result) == "table" and rawget(result, "_embedded")
   local status = type(embedded) == "table" and embedded.status
-  return core.execution.is(status) and status or nil
+  return executions.is(status) and status or nil
 end
 
 --- Starts a run with `body`, waits for its end and returns its result; or nil and an error.

@@ -11,6 +11,7 @@
 -- follow.lua.
 
 local core = require "qhub.core"
+local executions = require "qhub.execution"
 local errors = require "qhub.error"
 local loop = require "qhub.tasks.loop"
 local usage_error = require("qhub.error").usage
@@ -255,31 +256,21 @@ end
 
 -- ── what is known of an execution ───────────────────────────────────────────────────────────────
 
-local FINAL = { SUCCEEDED = true, FAILED = true, CANCELLED = true }
-
 --- Takes over the answer `raw`, a status or (`is_sparse`) an item of the list, which may leave out
 --- what the status has. An answer from before the execution's end, as a cache may give it, does not
 --- undo the end.
 function polling.absorb(execution, raw, is_sparse)
-  if execution:is_terminal() and not FINAL[raw.status] then
+  if execution:is_terminal() and not executions.is_terminal(raw.status) then
     return
   end
   if raw.id == nil or raw.id == null then
     raw.id = execution.id
   end
   if is_sparse then
-    local merged = {}
-    for name, value in pairs(execution.raw) do
-      merged[name] = value
-    end
-    for name, value in pairs(raw) do
-      if value ~= null or merged[name] == nil then
-        merged[name] = value
-      end
-    end
-    raw = merged
+    executions.merge(execution, raw)
+  else
+    executions.update(execution, raw)
   end
-  core.execution.update(execution, raw)
 end
 
 --- "its id" is still PENDING, for messages.
@@ -319,7 +310,7 @@ function Teller:tell()
     end
   end
   self.reporter:update(execution)
-  if FINAL[status] then
+  if executions.is_terminal(status) then
     self.is_done = true
     self.reporter:finish(true)
   end

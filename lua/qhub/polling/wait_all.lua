@@ -12,7 +12,7 @@
 -- What is fatal to one is fatal to all: a program learns of it now and not hours later, and what
 -- was seen stays in the executions, so that waiting for the rest is another call.
 
-local core = require "qhub.core"
+local execution_class = require "qhub.execution"
 local loop = require "qhub.tasks.loop"
 local usage_error = require("qhub.error").usage
 local polling = require "qhub.polling.wait"
@@ -46,9 +46,9 @@ local function check(client, executions)
   end
   for index = 1, #executions do
     local execution = executions[index]
-    if not core.execution.is(execution) then
+    if not execution_class.is(execution) then
       usage_error("%s: item %d is %s, not an execution", WHERE, index, show.value(execution))
-    elseif core.execution.owner(execution) ~= client then
+    elseif execution_class.owner(execution) ~= client then
       usage_error("%s: item %d is an execution of another client", WHERE, index)
     elseif type(execution.id) ~= "string" then
       usage_error("%s: the gateway gave item %d no id", WHERE, index)

@@ -7,6 +7,7 @@
 -- of them has it, and the others are counted at its end; each leaves a line when it is complete.
 
 local core = require "qhub.core"
+local executions = require "qhub.execution"
 local line = require "qhub.progress.line"
 local loop = require "qhub.tasks.loop"
 local usage_error = require("qhub.error").usage
@@ -207,7 +208,7 @@ local called = {} -- kind -> the reporter of direct calls
 --- Called as the functions that may stand in its place, so that a program's own function can pass
 --- on what it is told: `qhub.progress(received, size)` or `qhub.progress(execution)`.
 function Display.__call(_, first, size)
-  local kind = math.type(first) and "file" or core.execution.is(first) and "wait"
+  local kind = math.type(first) and "file" or executions.is(first) and "wait"
   if not kind then
     usage_error("progress: bytes received or an execution is needed, got %s", show.value(first))
   end

@@ -1,0 +1,81 @@
+/* Userdata: see userdata.h. */
+#include "userdata.h"
+
+#include <string.h>
+
+enum { METATABLE = 1, TYPE = 2 }; /* upvalues; only the functions of this file have the second */
+
+void *qhub_userdata_new(lua_State *L, const qhub_userdata_type *type) {
+  void *object = lua_newuserdatauv(L, type->size, type->values);
+  memset(object, 0, type->size);
+  luaL_setmetatable(L, type->name);
+  return object;
+}
+
+void *qhub_userdata_check(lua_State *L, const qhub_userdata_type *type) {
+  if (lua_type(L, 1) == LUA_TUSERDATA && lua_getmetatable(L, 1)) {
+    bool same = lua_rawequal(L, -1, lua_upvalueindex(METATABLE));
+    lua_pop(L, 1);
+    if (same) return lua_touserdata(L, 1);
+  }
+  return luaL_checkudata(L, 1, type->name);
+}
+
+void *qhub_userdata_check_open(lua_State *L, const qhub_userdata_type *type) {
+  void *object = qhub_userdata_check(L, type);
+  if (!type->is_open(object)) luaL_error(L, "attempt to use a closed %s", type->label);
+  return object;
+}
+
+static const qhub_userdata_type *get_type(lua_State *L) {
+  const qhub_userdata_type *const *type = lua_touserdata(L, lua_upvalueindex(TYPE));
+  return *type;
+}
+
+/* __gc  [+0] */
+static int collect(lua_State *L) {
+  const qhub_userdata_type *type = get_type(L);
+  void *object = qhub_userdata_check(L, type);
+  (type->collect != NULL ? type->collect : type->close)(object);
+  return 0;
+}
+
+/* __close  [+0] */
+static int close_object(lua_State *L) {
+  const qhub_userdata_type *type = get_type(L);
+  type->close(qhub_userdata_check(L, type));
+  return 0;
+}
+
+/* __tostring  [+1] */
+static int describe(lua_State *L) {
+  const qhub_userdata_type *type = get_type(L);
+  const char *state = type->is_open(qhub_userdata_check(L, type)) ? "" : " (closed)";
+  lua_pushfstring(L, "%s%s", type->name, state);
+  return 1;
+}
+
+static const luaL_Reg defaults[] = {
+  {"__gc", collect},
+  {"__close", close_object},
+  {"__tostring", describe},
+  {NULL, NULL},
+};
+
+void qhub_userdata_register(lua_State *L, const qhub_userdata_type *type, const luaL_Reg *methods,
+                            const luaL_Reg *metamethods) {
+  (void)luaL_newmetatable(L, type->name); /* or that of an earlier load, which is filled anew */
+  lua_pushvalue(L, -1);
+  const qhub_userdata_type **slot = lua_newuserdatauv(L, sizeof *slot, 0);
+  *slot = type;
+  luaL_setfuncs(L, defaults, 2);
+  if (metamethods != NULL) {
+    lua_pushvalue(L, -1);
+    luaL_setfuncs(L, metamethods, 1);
+  }
+  lua_newtable(L);
+  lua_pushvalue(L, -2);
+  luaL_setfuncs(L, methods, 1);
+  lua_setfield(L, -2, "__index");
+  lua_pop(L, 1);
+}

@@ -1,0 +1,43 @@
+/*
+** The one way in which this module makes userdata.
+**
+** A type has a name, a size, an `is_open` and a `close`. An object starts as zeroed memory, which
+** both functions must take for a closed object: it is valid before it acquires anything. The
+** method `close`, if there is one, __close and __gc all end in the type's `close`, which is
+** idempotent. Lua values of an object live in its user values.
+*/
+#ifndef QHUB_USERDATA_H
+#define QHUB_USERDATA_H
+
+#include <lauxlib.h>
+#include <lua.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+typedef struct {
+  const char *name;                    /* "qhub.Thing", also the key in the registry */
+  const char *label;                   /* "part file", for the error about a closed one */
+  size_t size;                         /* bytes */
+  int values;                          /* number of user values */
+  bool (*is_open)(const void *object);
+  void (*close)(void *object);         /* idempotent */
+  void (*collect)(void *object);       /* for __gc, where that frees more; NULL: `close` */
+} qhub_userdata_type;
+
+/* Makes the metatable: `methods` as __index; __gc, __close and __tostring unless `metamethods` (or
+** NULL) has its own. Every function has the metatable as its first upvalue. `type` must outlive
+** the Lua state.  [-0, +0] */
+void qhub_userdata_register(lua_State *L, const qhub_userdata_type *type, const luaL_Reg *methods,
+                            const luaL_Reg *metamethods);
+
+/* A new object, zeroed, with its user values nil.  [-0, +1] */
+void *qhub_userdata_new(lua_State *L, const qhub_userdata_type *type);
+
+/* Argument 1 of a method or metamethod; raises unless it is of the type. Compares with the
+** function's upvalue first: the registry is asked only to word the error.  [-0, +0] */
+void *qhub_userdata_check(lua_State *L, const qhub_userdata_type *type);
+
+/* The same; raises "attempt to use a closed LABEL" unless the object is open.  [-0, +0] */
+void *qhub_userdata_check_open(lua_State *L, const qhub_userdata_type *type);
+
+#endif
