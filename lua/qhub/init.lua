@@ -1,5 +1,10 @@
 -- `require "qhub"`: the public face. Nothing happens here but putting names together.
 
+-- Older versions can read this file, but not those that it requires.
+if _VERSION == "Lua 5.1" or _VERSION == "Lua 5.2" or _VERSION == "Lua 5.3" then
+  error("qhub needs Lua 5.4, this is " .. _VERSION, 0)
+end
+
 local client = require "qhub.hub.client"
 local credentials = require "qhub.auth"
 local enums = require "qhub.hub.enums"

@@ -56,6 +56,22 @@ after_each(function()
   shell(("rm -rf '%s'"):format(directory))
 end)
 
+describe("a part that replaces a file", function()
+  it("has the permissions of that file, while it grows and afterwards", function()
+    for _, open in ipairs({ partfile.create, partfile.resume }) do
+      local target = write("private", "old")
+      shell(("chmod 600 '%s'"):format(target))
+      local part = assert(open(target))
+      local modes = ("stat -c %%a '%s' '%s'"):format(part:path(), target)
+      assert.equal("600\n600\n", shell(modes))
+      assert(part:append("new"))
+      assert(part:commit())
+      assert.equal("600\n", shell(("stat -c %%a '%s'"):format(target)))
+      assert.equal("new", read("private"))
+    end
+  end)
+end)
+
 describe("a new part", function()
   it("grows beside its target under another name", function()
     local part = assert(partfile.create(directory .. "result.bin"))

@@ -124,7 +124,7 @@ local function playing(logs, statuses, known)
   local client = double:client { max_retries = 0 }
   local execution = client:execution "e1"
   if known then
-    require("qhub.core").execution.update(execution, { id = "e1", status = known })
+    require("qhub.execution").update(execution, { id = "e1", status = known })
   end
   return execution, counts, client
 end

@@ -13,7 +13,6 @@
 
 #include <lauxlib.h>
 #include <string.h>
-#include <time.h>
 
 /* nil and `reason`  [+2] */
 static int push_failure(lua_State *L, const char *reason) {
@@ -33,17 +32,6 @@ static int encode_segment(lua_State *L) {
   return 1;
 }
 
-/* Lower-case letters, whatever the locale; a span of a parsed URL is short.  [+1] */
-static void push_lower(lua_State *L, qhub_span span) {
-  luaL_Buffer out;
-  char *room = luaL_buffinitsize(L, &out, span.length);
-  for (size_t i = 0; i < span.length; i++) {
-    char c = span.text[i];
-    room[i] = (char)(c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c);
-  }
-  luaL_pushresultsize(&out, span.length);
-}
-
 /* Sets table[name], unless the component is absent; the table is on top.  [-0, +0] */
 static void set_span(lua_State *L, const char *name, qhub_span span) {
   if (span.text == NULL) return;
@@ -51,29 +39,63 @@ static void set_span(lua_State *L, const char *name, qhub_span span) {
   lua_setfield(L, -2, name);
 }
 
+/* { scheme, host, port, path, query, fragment, userinfo }  [+1] */
+static void push_url(lua_State *L, const qhub_url *url) {
+  lua_createtable(L, 0, 7);
+  lua_pushstring(L, url->scheme);
+  lua_setfield(L, -2, "scheme");
+  lua_pushstring(L, url->host);
+  lua_setfield(L, -2, "host");
+  if (url->port != 0) {
+    lua_pushinteger(L, (lua_Integer)url->port);
+    lua_setfield(L, -2, "port");
+  }
+  set_span(L, "userinfo", url->userinfo);
+  set_span(L, "path", url->path);
+  set_span(L, "query", url->query);
+  set_span(L, "fragment", url->fragment);
+}
+
 /* parse_url(text) -> { scheme, host, port, path, query, fragment, userinfo }, or nil, reason.
 ** Scheme and host in lower case; an IPv6 host keeps its brackets; port is nil only where neither
-** the URL nor the scheme has one.  [+1 or +2] */
+** the URL nor libcurl has one for the scheme. The reason quotes nothing of the text.  [+1 or +2] */
 static int parse_url(lua_State *L) {
   size_t length;
   const char *text = luaL_checklstring(L, 1, &length);
   qhub_url url;
   const char *reason = qhub_url_parse(text, length, &url);
   if (reason != NULL) return push_failure(L, reason);
-  lua_createtable(L, 0, 7);
-  push_lower(L, url.scheme);
-  lua_setfield(L, -2, "scheme");
-  push_lower(L, url.host);
-  lua_setfield(L, -2, "host");
-  if (url.port != 0) {
-    lua_pushinteger(L, (lua_Integer)url.port);
-    lua_setfield(L, -2, "port");
-  }
-  set_span(L, "userinfo", url.userinfo);
-  set_span(L, "path", url.path);
-  set_span(L, "query", url.query);
-  set_span(L, "fragment", url.fragment);
+  push_url(L, &url);
   return 1;
+}
+
+/* parse_proxy(text) -> as parse_url, or nil, reason. The scheme may be left out and is then http; a
+** proxy has no path, query or fragment. The reason quotes nothing of the text.  [+1 or +2] */
+static int parse_proxy(lua_State *L) {
+  static const char *const schemes[] = {"http", "https", "socks4", "socks4a", "socks5", "socks5h"};
+  size_t length;
+  const char *text = luaL_checklstring(L, 1, &length);
+  lua_settop(L, 1);
+  if (strstr(text, "://") == NULL) {
+    lua_pushliteral(L, "http://");
+    lua_insert(L, 1);
+    lua_concat(L, 2);
+  }
+  text = lua_tolstring(L, 1, &length);
+  qhub_url url;
+  const char *reason = qhub_url_parse(text, length, &url);
+  if (reason != NULL) return push_failure(L, reason);
+  bool has_path = url.path.length > 1 || (url.path.length == 1 && url.path.text[0] != '/');
+  if (has_path || url.query.text != NULL || url.fragment.text != NULL) {
+    return push_failure(L, "has more after its host and port; percent-encode / ? # in a password");
+  }
+  for (size_t i = 0; i < sizeof schemes / sizeof schemes[0]; i++) {
+    if (strcmp(url.scheme, schemes[i]) == 0) {
+      push_url(L, &url);
+      return 1;
+    }
+  }
+  return push_failure(L, "has a scheme that is not http, https, socks4, socks4a, socks5, socks5h");
 }
 
 /* resolve_url(base, reference) -> absolute URL, or nil, reason.  [+1 or +2] */
@@ -104,11 +126,7 @@ static int get_origin(lua_State *L) {
     luaL_pushfail(L);
     return 1;
   }
-  push_lower(L, url.scheme);
-  lua_pushliteral(L, "://");
-  push_lower(L, url.host);
-  lua_pushfstring(L, ":%d", (int)url.port);
-  lua_concat(L, 4);
+  lua_pushfstring(L, "%s://%s:%d", url.scheme, url.host, (int)url.port);
   return 1;
 }
 
@@ -117,32 +135,10 @@ static int parse_http_date(lua_State *L) {
   size_t length;
   int64_t seconds;
   const char *text = luaL_checklstring(L, 1, &length);
-  if (qhub_date_parse_http(text, length, (int64_t)time(NULL), &seconds)) {
+  if (qhub_date_parse_http(text, length, &seconds)) {
     lua_pushinteger(L, (lua_Integer)seconds);
   } else {
     luaL_pushfail(L);
-  }
-  return 1;
-}
-
-/* parse_timestamp(text) -> seconds since the epoch (a float when the text has a fraction), or
-** nil, message.  [+1 or +2] */
-static int parse_timestamp(lua_State *L) {
-  size_t length;
-  qhub_timestamp timestamp;
-  const char *text = luaL_checklstring(L, 1, &length);
-  const char *reason = qhub_date_parse_timestamp(text, length, &timestamp);
-  if (reason != NULL) {
-    char shown[QHUB_PRINTABLE_SIZE];
-    qhub_printable(text, length, shown);
-    luaL_pushfail(L);
-    lua_pushfstring(L, "timestamp \"%s\" %s", shown, reason);
-    return 2;
-  }
-  if (timestamp.has_fraction) {
-    lua_pushnumber(L, (lua_Number)timestamp.with_fraction);
-  } else {
-    lua_pushinteger(L, (lua_Integer)timestamp.seconds);
   }
   return 1;
 }
@@ -218,10 +214,10 @@ static int get_printable(lua_State *L) {
 static const luaL_Reg functions[] = {
   {"encode_segment", encode_segment},
   {"parse_url", parse_url},
+  {"parse_proxy", parse_proxy},
   {"resolve_url", resolve_url},
   {"origin", get_origin},
   {"parse_http_date", parse_http_date},
-  {"parse_timestamp", parse_timestamp},
   {"is_token", is_token},
   {"is_field_value", is_field_value},
   {"has_control", has_control},

@@ -117,13 +117,22 @@ static qhub_file_outcome prepare(qhub_partfile *part, const char *target) {
   return outcome_of(part->target == NULL ? ENOMEM : 0);
 }
 
+/* The permissions of the file that the part is to replace, at least those that writing it takes; or
+** those of any new file. */
+static mode_t mode_for(const char *target) {
+  struct stat status;
+  if (lstat(target, &status) != 0 || !S_ISREG(status.st_mode)) return 0666;
+  return (status.st_mode & 0777) | S_IRUSR | S_IWUSR;
+}
+
 static int create_once(qhub_partfile *part) {
   struct stat status;
   free(part->path);
   part->path = NULL;
   int error = make_part_path(part->target, true, &part->path);
   if (error != 0) return error;
-  part->fd = open(part->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0666);
+  const int flags = O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW;
+  part->fd = open(part->path, flags, mode_for(part->target));
   return part->fd < 0 ? errno : identify(part, &status);
 }
 
@@ -152,7 +161,7 @@ static qhub_file_outcome resume_once(qhub_partfile *part, bool *again) {
   const int flags = O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
   struct stat status;
   *again = false;
-  part->fd = open(part->path, flags, 0666);
+  part->fd = open(part->path, flags, mode_for(part->target));
   if (part->fd < 0) {
     return failure(errno, errno == ELOOP ? "is a symbolic link, and none is followed" : NULL);
   }
@@ -237,10 +246,18 @@ static qhub_file_outcome move_to_free_name(const char *from, const char *to) {
   return failure(ENOTSUP, "the file system has no way to leave an existing file alone");
 }
 
+/* A file that is replaced keeps its permissions, as far as the file system has any. */
+static void keep_mode(const qhub_partfile *part) {
+  struct stat status;
+  if (lstat(part->target, &status) != 0 || !S_ISREG(status.st_mode)) return;
+  (void)fchmod(part->fd, status.st_mode & 0777);
+}
+
 qhub_file_outcome qhub_partfile_commit(qhub_partfile *part, bool overwrite) {
   if (!has_its_name(part)) return failure(ESTALE, "its part was moved or removed by somebody else");
   qhub_file_outcome outcome = qhub_partfile_sync(part);
   if (outcome.number != 0) return outcome;
+  keep_mode(part);
   if (!overwrite) {
     outcome = move_to_free_name(part->path, part->target);
   } else if (rename(part->path, part->target) != 0) {

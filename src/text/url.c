@@ -1,20 +1,18 @@
 /* URLs: see url.h. Section numbers are those of RFC 3986. */
 #include "url.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
+#include <curl/curl.h>
+#include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
-enum { LONGEST_HOST = 255, HIGHEST_PORT = 65535, LONGEST_IPV6 = 45 };
+enum { HIGHEST_PORT = 65535 };
 
-static const char TOO_LONG[] = "is too long";
-static const char BAD_ESCAPE[] = "has a % that is not followed by two hexadecimal digits";
+/* Unknown schemes are read, too: which ones are welcome is not decided here. */
+enum { FLAGS = CURLU_NON_SUPPORT_SCHEME };
 
-/* What may stand in a component beside unreserved characters and escapes (section 3). */
-static const char IN_USERINFO[] = "!$&'()*+,;=:";
-static const char IN_PATH[] = "!$&'()*+,;=:@/";
-static const char IN_QUERY[] = "!$&'()*+,;=:@/?";
+/* What may stand in a URL beside unreserved characters and escapes (section 2.2, but [ and ],
+** which only a host has). */
+static const char RESERVED[] = "!$&'()*+,;=:@/?#";
 
 /* The ctype functions follow the host program's locale; these do not. */
 static bool is_alpha(char c) {
@@ -37,165 +35,157 @@ static bool is_unreserved(char c) {
   return is_alpha(c) || is_digit(c) || is_one_of(c, "-._~");
 }
 
-static bool is_control(char c) {
-  return (unsigned char)c < 0x20 || c == 0x7f;
-}
-
-static qhub_span make_span(const char *from, const char *to) {
-  return (qhub_span){from, (size_t)(to - from)};
-}
-
-/* First of `set` in [at, end), or `end`. */
-static const char *find_one_of(const char *at, const char *end, const char *set) {
-  while (at < end && !is_one_of(*at, set)) at++;
-  return at;
-}
-
-/* Appendix B: never fails, and leaves the inside of the authority alone. */
-static void split(const char *at, size_t length, qhub_url *url) {
-  const char *end = at + length;
-  memset(url, 0, sizeof *url);
-  const char *colon = at;
-  while (colon < end && (is_alpha(*colon) || is_digit(*colon) || is_one_of(*colon, "+-."))) colon++;
-  if (colon > at && colon < end && *colon == ':' && is_alpha(*at)) {
-    url->scheme = make_span(at, colon);
-    at = colon + 1;
-  }
-  if (end - at >= 2 && at[0] == '/' && at[1] == '/') {
-    const char *stop = find_one_of(at + 2, end, "/?#");
-    url->authority = make_span(at + 2, stop);
-    at = stop;
-  }
-  const char *stop = find_one_of(at, end, "?#");
-  url->path = make_span(at, stop);
-  at = stop;
-  if (at < end && *at == '?') {
-    stop = find_one_of(at, end, "#");
-    url->query = make_span(at + 1, stop);
-    at = stop;
-  }
-  if (at < end) url->fragment = make_span(at + 1, end);
-}
-
 /* What no URL and no reference may hold, and no repair is made for: a control character could
 ** split a header, and a backslash is a slash to some programs and none to others. */
 static const char *check_bytes(const char *text, size_t length) {
+  if (length > QHUB_URL_LONGEST) return "is too long";
   for (size_t i = 0; i < length; i++) {
-    if (is_control(text[i])) return "has a control character in it";
+    if ((unsigned char)text[i] < 0x20 || text[i] == 0x7f) return "has a control character in it";
     if (text[i] == '\\') return "has a backslash in it";
     if (text[i] == '%' && !(length - i > 2 && is_hex(text[i + 1]) && is_hex(text[i + 2]))) {
-      return BAD_ESCAPE;
+      return "has a % that is not followed by two hexadecimal digits";
     }
   }
   return NULL;
 }
 
-static const char *check_component(qhub_span span, const char *allowed) {
-  for (size_t i = 0; i < span.length; i++) {
-    char c = span.text[i];
-    if (c == ' ') return "has a space in it";
-    if ((unsigned char)c >= 0x80) return "has a character outside ASCII, to be percent-encoded";
-    if (!is_unreserved(c) && c != '%' && !is_one_of(c, allowed)) {
+static const char *check_component(const char *at, size_t length) {
+  for (const char *end = at + length; at < end; at++) {
+    if (*at == ' ') return "has a space in it";
+    if ((unsigned char)*at >= 0x80) return "has a character outside ASCII, to be percent-encoded";
+    if (!is_unreserved(*at) && *at != '%' && !is_one_of(*at, RESERVED)) {
       return "has a character that must be percent-encoded, such as < > { } [ ] | ^ or a quote";
     }
   }
   return NULL;
 }
 
-static const char *check_ipv6(qhub_span host) {
-  static const char bad[] = "has a malformed IPv6 address as its host";
-  char text[LONGEST_IPV6 + 1];
-  struct in6_addr address;
-  if (host.length < 2 || host.length - 2 > LONGEST_IPV6) return bad;
-  memcpy(text, host.text + 1, host.length - 2);
-  text[host.length - 2] = '\0';
-  return inet_pton(AF_INET6, text, &address) == 1 ? NULL : bad;
-}
-
 /* Narrower than section 3.2.2: escapes and punctuation never name a host on the internet, but make
 ** two readers of one URL see two hosts. */
-static const char *check_host(qhub_span host) {
-  if (host.length == 0) return "has no host";
-  if (host.length > LONGEST_HOST) return "has too long a host name";
-  if (host.text[0] == '[') return check_ipv6(host);
-  for (size_t i = 0; i < host.length; i++) {
-    if (host.text[i] == ' ') return "has a space in it";
-    if (!is_unreserved(host.text[i])) {
-      return "has a character in its host that no host name has";
+static const char *check_host(const char *at, size_t length) {
+  if (length == 0) return "has no host";
+  if (length > QHUB_URL_LONGEST_HOST) return "has too long a host name";
+  bool is_address = at[0] == '[';
+  for (size_t i = 0; i < length; i++) {
+    if (at[i] == ' ') return "has a space in it";
+    if (!is_unreserved(at[i]) && !(is_address && is_one_of(at[i], "[:]"))) {
+      return is_address ? "has a malformed IPv6 address in the [ ] of its host"
+                        : "has a character in its host that no host name has";
     }
   }
   return NULL;
 }
 
-/* `port` is what stands after the colon; empty means the default, like none (section 3.2.3). */
-static const char *read_port(qhub_span port, unsigned *number) {
-  static const char bad[] = "has a port that is no number from 1 to 65535";
-  unsigned value = 0;
-  for (size_t i = 0; i < port.length; i++) {
-    if (!is_digit(port.text[i])) return bad;
-    value = value * 10 + (unsigned)(port.text[i] - '0');
-    if (value > HIGHEST_PORT) return bad;
+/* Length of the scheme at the start of the text when "://" follows it, else 0. */
+static size_t scheme_length(const char *text) {
+  size_t length = 0;
+  if (!is_alpha(text[0])) return 0;
+  while (is_alpha(text[length]) || is_digit(text[length]) || is_one_of(text[length], "+-.")) {
+    length++;
   }
-  if (port.length > 0 && value == 0) return bad;
-  *number = value;
-  return NULL;
+  return strncmp(text + length, "://", 3) == 0 ? length : 0;
 }
 
-static bool same_scheme(qhub_span scheme, const char *name) {
-  if (scheme.length != strlen(name)) return false;
-  for (size_t i = 0; i < scheme.length; i++) {
-    if ((scheme.text[i] | 0x20) != name[i]) return false;
+/* Splits at the characters at which every reader splits (appendix B), and applies the rules. */
+static const char *check_text(const char *text, qhub_url *url) {
+  size_t scheme = scheme_length(text);
+  if (scheme == 0) {
+    size_t name = strcspn(text, ":/?#");
+    bool has_scheme = is_alpha(text[0]) && text[name] == ':' && !is_digit(text[name + 1]);
+    return has_scheme ? "has no // after its scheme" : "has no scheme, such as https://";
   }
-  return true;
-}
-
-static unsigned default_port(qhub_span scheme) {
-  if (same_scheme(scheme, "https")) return 443;
-  if (same_scheme(scheme, "http")) return 80;
-  return 0;
-}
-
-/* Fills userinfo, host and port from the authority. */
-static const char *read_authority(qhub_url *url) {
-  const char *at = url->authority.text;
-  const char *end = at + url->authority.length;
-  const char *sign = find_one_of(at, end, "@");
-  if (sign < end) {
-    url->userinfo = make_span(at, sign);
-    at = sign + 1;
-    if (find_one_of(at, end, "@") < end) return "has more than one @ before its path";
-    const char *reason = check_component(url->userinfo, IN_USERINFO);
+  const char *at = text + scheme + 3;
+  const char *end = at + strcspn(at, "/?#");
+  const char *sign = memchr(at, '@', (size_t)(end - at));
+  if (sign != NULL) {
+    if (memchr(sign + 1, '@', (size_t)(end - sign - 1)) != NULL) {
+      return "has more than one @ before its path";
+    }
+    url->userinfo = (qhub_span){at, (size_t)(sign - at)};
+    const char *reason = check_component(at, url->userinfo.length);
     if (reason != NULL) return reason;
+    for (; at < sign; at++) {
+      if (at[0] == '%' && at[1] == '0' && at[2] == '0') return "has an encoded zero byte in it";
+    }
+    at = sign + 1;
   }
-  const char *colon;
-  if (at < end && *at == '[') {
-    colon = find_one_of(at, end, "]");
-    if (colon == end) return "has a [ without a ] in its host";
-    colon++;
-    if (colon < end && *colon != ':') return "has text between the ] of its host and the port";
-  } else {
-    colon = find_one_of(at, end, ":");
+  const char *bracket = *at == '[' ? memchr(at, ']', (size_t)(end - at)) : NULL;
+  if (*at == '[' && bracket == NULL) return "has a [ without a ] in its host";
+  const char *host_end = bracket != NULL ? bracket + 1 : at + strcspn(at, ":/?#");
+  const char *reason = check_host(at, (size_t)(host_end - at));
+  if (reason != NULL) return reason;
+  if (host_end < end && *host_end != ':') return "has text between the ] of its host and the port";
+
+  url->path = (qhub_span){end, strcspn(end, "?#")};
+  at = end + url->path.length;
+  if (*at == '?') {
+    url->query = (qhub_span){at + 1, strcspn(at + 1, "#")};
+    at = url->query.text + url->query.length;
   }
-  url->host = make_span(at, colon);
-  const char *reason = check_host(url->host);
-  if (reason == NULL && colon < end) reason = read_port(make_span(colon + 1, end), &url->port);
-  if (url->port == 0) url->port = default_port(url->scheme);
-  return reason;
+  if (*at == '#') {
+    url->fragment = (qhub_span){at + 1, strlen(at + 1)};
+    if (memchr(at + 1, '#', url->fragment.length) != NULL) {
+      return "has a second #, which must be percent-encoded";
+    }
+  }
+  return check_component(end, strlen(end));
+}
+
+static const char *reason_of(CURLUcode code) {
+  switch (code) {
+    case CURLUE_OK: return NULL;
+    case CURLUE_BAD_PORT_NUMBER: return "has a port that is no number from 1 to 65535";
+    case CURLUE_NO_HOST: return "has no host";
+    case CURLUE_NO_SCHEME: return "has no scheme, such as https://";
+    case CURLUE_OUT_OF_MEMORY: return "cannot be read: not enough memory";
+    default: return "has a malformed host, such as an IPv6 address, or a malformed port";
+  }
+}
+
+/* Copies a part of the URL in lower case to `out`. */
+static CURLUcode copy_part(CURLU *handle, CURLUPart part, char *out, size_t size) {
+  char *text;
+  CURLUcode code = curl_url_get(handle, part, &text, 0);
+  if (code != CURLUE_OK) return code;
+  size_t length = strlen(text);
+  if (length >= size) code = CURLUE_MALFORMED_INPUT;
+  for (size_t i = 0; code == CURLUE_OK && i <= length; i++) {
+    out[i] = (char)(text[i] >= 'A' && text[i] <= 'Z' ? text[i] + ('a' - 'A') : text[i]);
+  }
+  curl_free(text);
+  return code;
+}
+
+/* A port is absent where none is written and libcurl knows none for the scheme. */
+static CURLUcode read_port(CURLU *handle, unsigned *port) {
+  char *text;
+  *port = 0;
+  CURLUcode code = curl_url_get(handle, CURLUPART_PORT, &text, CURLU_DEFAULT_PORT);
+  if (code == CURLUE_NO_PORT) return CURLUE_OK;
+  if (code != CURLUE_OK) return code;
+  unsigned long value = strtoul(text, NULL, 10);
+  curl_free(text);
+  if (value == 0 || value > HIGHEST_PORT) return CURLUE_BAD_PORT_NUMBER;
+  *port = (unsigned)value;
+  return CURLUE_OK;
 }
 
 const char *qhub_url_parse(const char *text, size_t length, qhub_url *url) {
   if (length == 0) return "is empty";
-  if (length > QHUB_URL_LONGEST) return TOO_LONG;
+  memset(url, 0, sizeof *url);
   const char *reason = check_bytes(text, length);
+  if (reason == NULL) reason = check_text(text, url);
   if (reason != NULL) return reason;
-  split(text, length, url);
-  if (url->scheme.text == NULL) return "has no scheme, such as https://";
-  if (url->authority.text == NULL) return "has no // after its scheme";
-  reason = read_authority(url);
-  if (reason == NULL) reason = check_component(url->path, IN_PATH);
-  if (reason == NULL) reason = check_component(url->query, IN_QUERY);
-  if (reason == NULL) reason = check_component(url->fragment, IN_QUERY);
-  return reason;
+  CURLU *handle = curl_url();
+  if (handle == NULL) return reason_of(CURLUE_OUT_OF_MEMORY);
+  CURLUcode code = curl_url_set(handle, CURLUPART_URL, text, FLAGS);
+  if (code == CURLUE_OK) {
+    code = copy_part(handle, CURLUPART_SCHEME, url->scheme, sizeof url->scheme);
+  }
+  if (code == CURLUE_OK) code = copy_part(handle, CURLUPART_HOST, url->host, sizeof url->host);
+  if (code == CURLUE_OK) code = read_port(handle, &url->port);
+  curl_url_cleanup(handle);
+  return reason_of(code);
 }
 
 static char *put_escaped(char *at, char c) {
@@ -218,138 +208,63 @@ size_t qhub_url_encode_segment(const char *text, size_t length, char *out) {
   return (size_t)(at - out);
 }
 
-static char *put_span(char *at, qhub_span span) {
-  if (span.length > 0) memcpy(at, span.text, span.length);
-  return at + span.length;
+/* Where the path of a reference starts. */
+static size_t authority_end(const char *reference) {
+  size_t scheme = scheme_length(reference);
+  if (scheme > 0) scheme++;
+  if (strncmp(reference + scheme, "//", 2) != 0) return 0;
+  return scheme + 2 + strcspn(reference + scheme + 2, "/?#");
 }
 
-/* Copies a component and encodes what should have been encoded; escapes stay as they are. */
-static char *put_repaired(char *at, qhub_span span, const char *allowed) {
-  for (size_t i = 0; i < span.length; i++) {
-    char c = span.text[i];
-    if (is_unreserved(c) || c == '%' || is_one_of(c, allowed)) {
+/* Copies a reference without its fragment and with escapes where they are missing. */
+static void repair(const char *reference, char *out) {
+  size_t length = strcspn(reference, "#");
+  size_t start = authority_end(reference);
+  memcpy(out, reference, start);
+  char *at = out + start;
+  for (size_t i = start; i < length; i++) {
+    char c = reference[i];
+    if (is_unreserved(c) || c == '%' || is_one_of(c, RESERVED)) {
       *at++ = c;
     } else {
       at = put_escaped(at, c);
     }
   }
-  return at;
+  *at = '\0';
 }
 
-static bool starts(qhub_span rest, const char *with) {
-  size_t length = strlen(with);
-  return rest.length >= length && memcmp(rest.text, with, length) == 0;
-}
-
-static bool equals(qhub_span rest, const char *text) {
-  return rest.length == strlen(text) && starts(rest, text);
-}
-
-/* The last segment and the slash before it go. */
-static size_t drop_segment(const char *path, size_t length) {
-  while (length > 0) {
-    length--;
-    if (path[length] == '/') break;
-  }
-  return length;
-}
-
-/* Section 5.2.4, in place: what is written never passes what is read. Returns the new length. */
-static size_t remove_dot_segments(char *path, size_t length) {
-  size_t in = 0;
-  size_t out = 0;
-  while (in < length) {
-    qhub_span rest = {path + in, length - in};
-    if (starts(rest, "../")) {
-      in += 3;
-    } else if (starts(rest, "./") || starts(rest, "/./")) {
-      in += 2;
-    } else if (equals(rest, "/.")) {
-      path[++in] = '/';
-    } else if (starts(rest, "/../")) {
-      in += 3;
-      out = drop_segment(path, out);
-    } else if (equals(rest, "/..")) {
-      in += 2;
-      path[in] = '/';
-      out = drop_segment(path, out);
-    } else if (equals(rest, ".") || equals(rest, "..")) {
-      in = length;
-    } else {
-      do path[out++] = path[in++];
-      while (in < length && path[in] != '/');
-    }
-  }
-  return out;
-}
-
-static const char *read_reference(const char *text, size_t length, qhub_url *url) {
-  if (length > QHUB_URL_LONGEST) return TOO_LONG;
-  const char *reason = check_bytes(text, length);
-  if (reason != NULL) return reason;
-  split(text, length, url);
-  return url->authority.text != NULL ? read_authority(url) : NULL;
-}
-
+/* The rest is for what libcurl adds: a slash, an address written out. */
 size_t qhub_url_resolve_bound(size_t base_length, size_t reference_length) {
-  return base_length + 3 * reference_length + sizeof ":///?#";
+  return base_length + 3 * reference_length + 64;
 }
 
-/* Section 5.2.3: the base's path up to its last slash goes before the reference. A base with an
-** authority and no path counts as "/". */
-static char *put_merged_path(char *at, qhub_span base, qhub_span reference) {
-  size_t kept = base.length;
-  while (kept > 0 && base.text[kept - 1] != '/') kept--;
-  if (kept == 0) *at++ = '/';
-  at = put_span(at, (qhub_span){base.text, kept});
-  return put_repaired(at, reference, IN_PATH);
+/* `out` holds the repaired reference, and the URL afterwards. */
+static CURLUcode resolve(const char *base, char *out, size_t size) {
+  char *text;
+  CURLU *handle = curl_url();
+  if (handle == NULL) return CURLUE_OUT_OF_MEMORY;
+  CURLUcode code = curl_url_set(handle, CURLUPART_URL, base, FLAGS);
+  if (code == CURLUE_OK) code = curl_url_set(handle, CURLUPART_FRAGMENT, NULL, 0);
+  if (code == CURLUE_OK && out[0] != '\0') code = curl_url_set(handle, CURLUPART_URL, out, FLAGS);
+  if (code == CURLUE_OK) code = curl_url_get(handle, CURLUPART_URL, &text, 0);
+  curl_url_cleanup(handle);
+  if (code != CURLUE_OK) return code;
+  size_t length = strlen(text);
+  if (length < size) memcpy(out, text, length + 1);
+  curl_free(text);
+  return length < size ? CURLUE_OK : CURLUE_MALFORMED_INPUT;
 }
 
-const char *qhub_url_resolve(const char *base_text, size_t base_length, const char *reference_text,
+const char *qhub_url_resolve(const char *base, size_t base_length, const char *reference,
                              size_t reference_length, char *out, size_t *out_length) {
-  qhub_url base;
-  qhub_url reference;
-  const char *reason = qhub_url_parse(base_text, base_length, &base);
-  if (reason == NULL) reason = read_reference(reference_text, reference_length, &reference);
+  qhub_url url;
+  const char *reason = qhub_url_parse(base, base_length, &url);
+  if (reason == NULL) reason = check_bytes(reference, reference_length);
   if (reason != NULL) return reason;
-
-  bool own_scheme = reference.scheme.text != NULL;
-  bool own_authority = own_scheme || reference.authority.text != NULL;
-  char *at = put_span(out, own_scheme ? reference.scheme : base.scheme);
-  *at++ = ':';
-  qhub_span authority = own_authority ? reference.authority : base.authority;
-  if (authority.text != NULL) {
-    *at++ = '/';
-    *at++ = '/';
-    at = put_span(at, authority);
-  }
-
-  char *path = at;
-  qhub_span query = reference.query;
-  if (!own_authority && reference.path.length == 0) {
-    at = put_span(at, base.path);
-    if (query.text == NULL) query = base.query;
-  } else {
-    bool rooted = reference.path.length > 0 && reference.path.text[0] == '/';
-    if (own_authority || rooted) {
-      at = put_repaired(at, reference.path, IN_PATH);
-    } else {
-      at = put_merged_path(at, base.path, reference.path);
-    }
-    at = path + remove_dot_segments(path, (size_t)(at - path));
-  }
-  /* Written out, such a path would be read as an authority (section 3.3). */
-  if (authority.text == NULL && at - path >= 2 && path[0] == '/' && path[1] == '/') {
-    return "has a path that starts with // but no host";
-  }
-  if (query.text != NULL) {
-    *at++ = '?';
-    at = put_repaired(at, query, IN_QUERY);
-  }
-  if (reference.fragment.text != NULL) {
-    *at++ = '#';
-    at = put_repaired(at, reference.fragment, IN_QUERY);
-  }
-  *out_length = (size_t)(at - out);
-  return NULL;
+  repair(reference, out);
+  size_t size = qhub_url_resolve_bound(base_length, reference_length);
+  reason = reason_of(resolve(base, out, size));
+  if (reason != NULL) return reason;
+  *out_length = strlen(out);
+  return qhub_url_parse(out, *out_length, &url);
 }

@@ -1,10 +1,10 @@
 /*
-** URLs: taking one apart, resolving a reference against one, percent-encoding a path segment.
+** URLs: our rules on top of libcurl's parser, and percent-encoding of a path segment.
 **
-** Strict where a person wrote the URL (`qhub_url_parse`: RFC 3986 with an authority, each fault
-** told as a reason), liberal where a server did (`qhub_url_resolve` percent-encodes what servers
-** forget to encode). Which schemes, user infos or origins are welcome is not decided here. Nothing
-** is copied or allocated: spans point into the caller's text. Knows neither Lua nor curl.
+** libcurl takes a URL apart and resolves a reference: what is checked here is what a transfer
+** connects to. The rules refuse texts that two readers could read differently, each with a reason
+** that reads on after "the URL". Which schemes, user infos or origins are welcome is decided in
+** Lua. Texts end in a NUL after their `length` bytes. Keeps nothing; knows no Lua.
 */
 #ifndef QHUB_URL_H
 #define QHUB_URL_H
@@ -12,34 +12,37 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { QHUB_URL_LONGEST = 1024 * 1024 }; /* bytes; a longer text is refused unread */
+enum {
+  QHUB_URL_LONGEST = 1024 * 1024, /* bytes; a longer text is refused unread */
+  QHUB_URL_LONGEST_SCHEME = 40,
+  QHUB_URL_LONGEST_HOST = 255,
+};
 
 typedef struct {
-  const char *text;   /* NULL when the component is absent; not NUL-terminated */
+  const char *text;   /* into the caller's text; NULL when the component is absent */
   size_t length;
 } qhub_span;
 
 typedef struct {
-  qhub_span scheme;
-  qhub_span authority;
+  char scheme[QHUB_URL_LONGEST_SCHEME + 1]; /* lower case */
+  char host[QHUB_URL_LONGEST_HOST + 1];     /* lower case, an IPv6 address in brackets */
+  unsigned port;      /* 0: none written, and libcurl knows none for the scheme */
   qhub_span userinfo;
-  qhub_span host;     /* with the brackets of an IPv6 address; in the case it was written in */
-  unsigned port;      /* 0: none written and none known for the scheme */
   qhub_span path;     /* never absent, perhaps empty */
   qhub_span query;    /* without the `?` */
   qhub_span fragment; /* without the `#` */
 } qhub_url;
 
-/* Takes `scheme://authority...` apart. Returns NULL, or a static reason that reads on after "the
-** URL" ("has a space in it"); `*url` is then unspecified. */
+/* Takes `scheme://authority...` apart. Returns NULL, or a static reason ("has a space in it");
+** `*url` is then unspecified. */
 const char *qhub_url_parse(const char *text, size_t length, qhub_url *url);
 
-/* The most bytes that `qhub_url_resolve` writes. Both lengths at most QHUB_URL_LONGEST. */
+/* The size of the memory that `qhub_url_resolve` writes to. */
 size_t qhub_url_resolve_bound(size_t base_length, size_t reference_length);
 
-/* RFC 3986 section 5.2 (strict): writes the absolute URL that `reference` means on a page at `base`
-** to `out` and its length to `*out_length`. Returns NULL or a static reason. The result may have
-** any scheme: whoever follows it parses it first. */
+/* Writes the absolute URL that `reference` means on a page at `base`, and a NUL, to `out`, and its
+** length to `*out_length`. What servers forget to percent-encode is encoded; a fragment is dropped,
+** for it is never sent. Returns NULL or a static reason. The result can be parsed. */
 const char *qhub_url_resolve(const char *base, size_t base_length, const char *reference,
                              size_t reference_length, char *out, size_t *out_length);
 

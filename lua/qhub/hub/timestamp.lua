@@ -4,12 +4,90 @@ local core = require "qhub.core"
 local usage_error = require("qhub.error").usage
 local show = require "qhub.text"
 
---- Seconds since the epoch (a number; UTC where `text` names no zone), or nil and a message.
+local FORM = "^(%d%d%d%d)%-(%d%d)%-(%d%d)[Tt ](%d%d):(%d%d):(%d%d)(.*)$"
+
+local MALFORMED = "is not of the form 2026-02-27 10:04:50 or 2026-02-27T10:04:50Z"
+local MOST_DIGITS = 9 -- of a fraction; more are read and not counted
+
+-- Days from 1970-01-01 in the Gregorian calendar. Years are counted from March, which puts the leap
+-- day at the end and makes the lengths of months a linear formula.
+local function days_from_civil(year, month, day)
+  if month <= 2 then
+    year, month = year - 1, month + 12
+  end
+  local leap_days = year // 4 - year // 100 + year // 400
+  return 365 * year + leap_days + (153 * (month - 3) + 2) // 5 + day - 719469
+end
+
+local function days_of_month(year, month)
+  local next_year, next_month = year + month // 12, month % 12 + 1
+  return days_from_civil(next_year, next_month, 1) - days_from_civil(year, month, 1)
+end
+
+-- Seconds east of UTC of "Z", "+hh", "+hhmm", "+hh:mm" or nothing; or nil and a reason.
+local function offset_of(zone)
+  if zone == "" or zone == "Z" or zone == "z" then
+    return 0
+  end
+  local sign, hours, minutes, rest = zone:match "^([+-])(%d%d):?(%d%d)(.*)$"
+  if not sign then
+    sign, hours, rest = zone:match "^([+-])(%d%d)(.*)$"
+    minutes = "0"
+  end
+  if zone:find "^[Zz]" or sign and rest ~= "" and not rest:find "^:" then
+    return nil, "has text after the timestamp"
+  elseif not sign or rest ~= "" or tonumber(hours) > 23 or tonumber(minutes) > 59 then
+    return nil, "has a zone that is neither Z nor of the form +01:00"
+  end
+  local seconds = tonumber(hours) * 3600 + tonumber(minutes) * 60
+  return sign == "-" and -seconds or seconds
+end
+
+-- A leap second is counted as the first second of the next minute, as POSIX time does.
+local function seconds_of(text)
+  local year, month, day, hour, minute, second, rest = text:match(FORM)
+  if not year then
+    return nil, MALFORMED
+  end
+  year, month, day = tonumber(year), tonumber(month), tonumber(day)
+  hour, minute, second = tonumber(hour), tonumber(minute), tonumber(second)
+  local fraction, zone = rest:match "^[.,](%d+)(.*)$"
+  if not fraction and rest:find "^[.,]" then
+    return nil, MALFORMED
+  end
+  local offset, reason = offset_of(zone or rest)
+  if not offset then
+    return nil, reason
+  elseif month < 1 or month > 12 then
+    return nil, "has a month that is not from 01 to 12"
+  elseif day < 1 or day > days_of_month(year, month) then
+    return nil, "has a day that its month does not have"
+  elseif hour > 23 or minute > 59 or second > 60 then
+    return nil, "has no such time of day"
+  end
+  local days = days_from_civil(year, month, day)
+  local seconds = days * 86400 + hour * 3600 + minute * 60 + second - offset
+  if not fraction then
+    return seconds
+  end
+  fraction = fraction:sub(1, MOST_DIGITS)
+  if seconds < 0 then
+    return seconds + tonumber("0." .. fraction)
+  end
+  return tonumber(seconds .. "." .. fraction) -- rounds once
+end
+
+--- Seconds since the epoch (a float when `text` has a fraction; UTC where it names no zone), or nil
+--- and a message.
 local function parse_timestamp(text)
   if type(text) ~= "string" then
     usage_error("parse_timestamp: the timestamp must be a string, got %s", show.value(text))
   end
-  return core.text.parse_timestamp(text)
+  local seconds, reason = seconds_of(text)
+  if not seconds then
+    return nil, ('timestamp "%s" %s'):format(core.text.printable(text), reason)
+  end
+  return seconds
 end
 
 return parse_timestamp
