@@ -228,6 +228,8 @@ describe("resolve_url", function()
       { base, "//h:x/", "port" },
       { base, "//a b/", "malformed" },
       { base, "//", "no host" },
+      { base, "///x", "no host" },
+      { base, "http:///x", "no host" },
       { base, "g:h", "malformed" },
       { base, "http:g", "malformed" },
       { "a/b", "c", "no scheme" },

@@ -261,6 +261,8 @@ const char *qhub_url_resolve(const char *base, size_t base_length, const char *r
   const char *reason = qhub_url_parse(base, base_length, &url);
   if (reason == NULL) reason = check_bytes(reference, reference_length);
   if (reason != NULL) return reason;
+  size_t start = authority_end(reference);
+  if (start > 0 && reference[start - 1] == '/') return "has no host"; /* libcurl skips a slash */
   repair(reference, out);
   size_t size = qhub_url_resolve_bound(base_length, reference_length);
   reason = reason_of(resolve(base, out, size));
