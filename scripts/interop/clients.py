@@ -15,7 +15,8 @@ SECRETS, TAGS = {"API_KEY": "interop-secret"}, ["demo", "ü"]
 
 def body(**members):
     simulate = {**DONE, "id": ID, "files": {FILE: "content"}}
-    return {"values": [1, 2.5, None], "deep": {"list": [], "text": "a\x7fü"}, **members, "simulate": simulate}
+    values = {"values": [1, 2.5, None], "deep": {"list": [], "text": "a\x7fü"}}
+    return {**values, **members, "simulate": simulate}
 
 
 def low_level(base, token):

@@ -29,7 +29,11 @@ class Server:
         self.path = pathlib.Path(log)
         with open(log, "wb") as out:
             self.child = subprocess.Popen(
-                command, stdout=out, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, start_new_session=True
+                command,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
             )
         deadline = time.monotonic() + 30
         while not (found := re.search(pattern, self.text())):
@@ -67,7 +71,8 @@ def emulation(folder):
     shutil.copy(HERE / "program.py", workspace / "src")
     command = [str(pathlib.Path(sys.executable).parent / "qhub-serve"), "--port", "0"]
     command += ["--workspace", str(workspace)]
-    server = Server(command, folder / "serve.log", r"(?s)running on (http://[0-9.]+:\d+).*startup complete")
+    ready = r"(?s)running on (http://[0-9.]+:\d+).*startup complete"
+    server = Server(command, folder / "serve.log", ready)
     base = server.found[1]
     try:
         run_lua(HERE / "emulation.lua", base, folder)
@@ -78,7 +83,7 @@ def emulation(folder):
         posts = server.text().count('"POST / HTTP') - before
     finally:
         server.stop()
-    print(f"   starts of {STARTS}: {failed[0]} failed after a 500, {failed[1]} after an idle connection")
+    print(f"   starts of {STARTS} that failed: after a 500 {failed[0]}, after 5 s idle {failed[1]}")
     print(f"   the server saw {posts} POSTs of {2 * STARTS + 1}")
     wrong = [f"{sum(failed)} starts failed"] if any(failed) else []
     if posts != 2 * STARTS + 1:
@@ -99,10 +104,12 @@ def against_simulator(folder):
     try:
         clients.high_level(base, control, folder)
         print("   qhub-service: run, wait, result, files, logs, list, cancel: as it expects")
-        wrong, table = clients.compare(base, control, "demo-token", LUA, str(HERE / "operations.lua"))
+        script = str(HERE / "operations.lua")
+        wrong, table = clients.compare(base, control, "demo-token", LUA, script)
         print("   qhub-api: each operation: as it expects; requests beside those of qhub:")
         for (name, theirs, ours), operations in sorted(table.items()):
-            print(f"     {name:18} {theirs:36} {ours:36} {len(operations):2}  {clients.INTENDED[name]}")
+            print(f"     {name:16} {theirs:28} {ours:28} {len(operations):2}", end="  ")
+            print(clients.INTENDED[name])
         found, checked = contract.check(base, control, "demo-token")
         print(f"   {checked} answers of the simulator held against the vendor's OpenAPI document")
     finally:
