@@ -34,5 +34,4 @@ if [ ! -f "$venv/complete" ] || [ "$(cat "$venv/complete")" != "$packages" ]; th
   } >build/interop.log 2>&1 || skip "the packages cannot be installed (see build/interop.log)"
   echo "$packages" >"$venv/complete"
 fi
-# The packages warn of their own dependencies.
-PYTHONWARNINGS=ignore exec "$venv/bin/python" -W ignore scripts/interop/main.py
+exec "$venv/bin/python" scripts/interop/main.py

@@ -10,10 +10,12 @@ import subprocess
 import sys
 import tempfile
 import time
+import warnings
 
-import clients
-import contract
-import credentials
+with warnings.catch_warnings(record=True):  # the packages warn of one another when loaded
+    import clients
+    import contract
+    import credentials
 
 HERE = pathlib.Path(__file__).resolve().parent
 TOP = HERE.parent.parent
