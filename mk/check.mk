@@ -1,7 +1,7 @@
 # `make check`: the specs and small hosts under sanitizers, valgrind, a busy collector, the portable
 # poller, a failing allocator and several threads; and the fuzz targets for a few seconds each.
 
-CHECKS := asan valgrind gc poll fuzz alloc threads states embed
+CHECKS := asan valgrind gc poll fuzz alloc threads states embed conformance
 CHECK_TARGETS := $(CHECKS:%=check-%)
 FUZZ_NAMES := $(patsubst fuzz/%.c,%,$(wildcard fuzz/*.c))
 .PHONY: check check-long check-tools fuzz coverage $(CHECK_TARGETS)
@@ -12,7 +12,7 @@ check: $(CHECK_TARGETS) ## all of the check-* targets (a few minutes)
 check-long: ## the same with every spec under valgrind and ten minutes for each fuzz target
 	@$(MAKE) --no-print-directory check VALGRIND_SPEC=spec VALGRIND_ARGS= FUZZ_SECONDS=600 \
 	  GC_MODES="step generational full" alloc_ARGS=-a \
-	  threads_ARGS="-d 60" states_ARGS="-n 10000"
+	  threads_ARGS="-d 60" states_ARGS="-n 10000" JSON_VALUES=2000000
 
 # All that the checks run, so that `make -j` may compile it; the checks themselves take turns.
 .PHONY: check-builds
@@ -122,6 +122,13 @@ check-embed-example: check-tools
 	  PACKAGE_CFLAGS="$(LUA_CFLAGS) $(CURL_CFLAGS) $(CJSON_CFLAGS)" \
 	  PACKAGE_LIBS="$(LUA_LIBS) $(CURL_LIBS) $(CJSON_LIBS) $(SYSTEM_LIBS)"
 	@scripts/with_gateway.sh build/embed/host examples/embed/program.lua
+
+# Held against what others wrote: suites, parsers, servers, hosts. Needs npm, node and python3.
+JSON_VALUES ?= 200000
+.PHONY: check-conformance
+check-conformance: all check-tools ## JSONTestSuite, Python's json, the URL standard
+	@scripts/conformance/json.sh $(JSON_VALUES)
+	@scripts/with_build.sh build $(LUA) scripts/conformance/redirects.lua
 
 coverage: build/coverage/qhub/core.so ## lines of C and Lua that the specs run, for each file
 	@scripts/need.sh test
