@@ -3,8 +3,8 @@
     python3 scripts/conformance/json_random.py COUNT COMMAND...
 
 COMMAND runs json_echo.lua. Doubles are random bits of all exponents, short decimals, and the
-neighbours of powers of ten and two; integers are of all sizes up to 64 bits; strings hold characters
-of all planes, control characters, NUL and quotes. Sent compact, indented and escaped to ASCII.
+neighbours of powers of ten and two; integers are of all sizes up to 64 bits; strings are of
+characters of all planes, control characters, NUL and quotes. Sent compact, indented and escaped to ASCII.
 """
 
 import json

@@ -9,17 +9,97 @@ local lfs = require "lfs"
 local qhub = require "qhub"
 
 local names = {
-  "../escape", "../../escape", "/etc/escape", "//escape", "a/../../escape", "..\\escape", "\\escape",
-  "C:\\escape", "C:escape", "\\\\host\\share\\escape", "..%2fescape", "%2e%2e%2fescape", "..;/escape",
-  "./escape", ".//escape", "escape/", "escape/.", "escape/..", "...", "....//escape", ". ./escape",
-  ".. /escape", " ../escape", "..\u{2215}escape", "..\u{FF0F}escape", "\u{FF0E}\u{FF0E}/escape",
-  "..\xC0\xAFescape", "\xff\xfe/escape", "a\0/../escape", "\0", "a\0b", "a\nb", "a\rb", "\27[2Jescape",
-  "\u{202E}gpj.exe", "\u{200B}", "\u{FEFF}a", " ", "  a", "a ", "a.", "a..", ".hidden", ".bashrc", ".ssh",
-  ".git", "-rf", "--help", "~", "~root", "~/escape", "$HOME", "`id`", "$(id)", "a;b", "a|b", "a&b", "a'b",
-  "a\"b", "a*b", "a?b", "a<b", "a>b", "a:b", "a::$DATA", "CON", "con.txt", "NUL", "nul.tar.gz", "COM1",
-  "LPT9.x", "AUX", "desktop.ini", "Thumbs.db", ("x"):rep(255), ("x"):rep(256), ("x"):rep(5000),
-  ("ä"):rep(200), ("/x"):rep(200), ("../"):rep(200) .. "escape", "plots/e.png", "plots_e.png", "e.png",
-  "E.png", "é", "e\u{301}", "result.bin.part", ".result.bin.part", "planted", "planted.txt", "folder",
+  "../escape",
+  "../../escape",
+  "/etc/escape",
+  "//escape",
+  "a/../../escape",
+  "..\\escape",
+  "\\escape",
+  "C:\\escape",
+  "C:escape",
+  "\\\\host\\share\\escape",
+  "..%2fescape",
+  "%2e%2e%2fescape",
+  "..;/escape",
+  "./escape",
+  ".//escape",
+  "escape/",
+  "escape/.",
+  "escape/..",
+  "...",
+  "....//escape",
+  ". ./escape",
+  ".. /escape",
+  " ../escape",
+  "..\u{2215}escape",
+  "..\u{FF0F}escape",
+  "\u{FF0E}\u{FF0E}/escape",
+  "..\xC0\xAFescape",
+  "\xff\xfe/escape",
+  "a\0/../escape",
+  "\0",
+  "a\0b",
+  "a\nb",
+  "a\rb",
+  "\27[2Jescape",
+  "\u{202E}gpj.exe",
+  "\u{200B}",
+  "\u{FEFF}a",
+  " ",
+  "  a",
+  "a ",
+  "a.",
+  "a..",
+  ".hidden",
+  ".bashrc",
+  ".ssh",
+  ".git",
+  "-rf",
+  "--help",
+  "~",
+  "~root",
+  "~/escape",
+  "$HOME",
+  "`id`",
+  "$(id)",
+  "a;b",
+  "a|b",
+  "a&b",
+  "a'b",
+  'a"b',
+  "a*b",
+  "a?b",
+  "a<b",
+  "a>b",
+  "a:b",
+  "a::$DATA",
+  "CON",
+  "con.txt",
+  "NUL",
+  "nul.tar.gz",
+  "COM1",
+  "LPT9.x",
+  "AUX",
+  "desktop.ini",
+  "Thumbs.db",
+  ("x"):rep(255),
+  ("x"):rep(256),
+  ("x"):rep(5000),
+  ("ä"):rep(200),
+  ("/x"):rep(200),
+  ("../"):rep(200) .. "escape",
+  "plots/e.png",
+  "plots_e.png",
+  "e.png",
+  "E.png",
+  "é",
+  "e\u{301}",
+  "result.bin.part",
+  ".result.bin.part",
+  "planted",
+  "planted.txt",
+  "folder",
 } -- stylua: ignore
 
 local top = os.tmpname()
@@ -67,7 +147,10 @@ local execution = client:execution "e1"
 local failures = {}
 local function check(condition, name, ...)
   if not condition then
-    failures[#failures + 1] = ("FAILED %q: %.200s"):format(name:sub(1, 50), table.concat({ ... }, " "))
+    failures[#failures + 1] = ("FAILED %q: %.200s"):format(
+      name:sub(1, 50),
+      table.concat({ ... }, " ")
+    )
   end
 end
 
@@ -132,7 +215,12 @@ for _, name in ipairs(names) do
   check(read(outside .. "/victim") == "untouched", name, "wrote through a link")
 end
 
-check(#entries(outside) == 1, "all", "something was made outside:", table.concat(entries(outside), " "))
+check(
+  #entries(outside) == 1,
+  "all",
+  "something was made outside:",
+  table.concat(entries(outside), " ")
+)
 check(#entries(top) == 2, "all", "something was made beside the folder")
 for path, name in pairs(saved) do
   check(read(path) == "body of " .. name, name, "was changed later")

@@ -4,8 +4,8 @@
 --
 -- A transport stands for the remote. It answers in every way in which a call fails, with the token,
 -- a secret header and a run's secret in the words of its answer, changed as proxies, frameworks and
--- attackers change texts. What is shown is compared after decoding and folding it in the ways that a
--- reader could: so a disguise that this file does not know fails, too, where its letters remain.
+-- attackers change texts. What is shown is compared after decoding and folding it in the ways that
+-- a reader could: a disguise that this file does not know fails, too, where its letters remain.
 
 local qhub = require "qhub"
 
@@ -45,30 +45,130 @@ local function percent(text)
 end
 
 local disguises = {
-  { "as it is", function(s) return s end },
+  {
+    "as it is",
+    function(s)
+      return s
+    end,
+  },
   { "upper case", string.upper },
   { "lower case", string.lower },
-  { "mixed case", function(s) return s:sub(1, 5):upper() .. s:sub(6):lower() end },
+  {
+    "mixed case",
+    function(s)
+      return s:sub(1, 5):upper() .. s:sub(6):lower()
+    end,
+  },
   { "percent-encoded", percent },
-  { "percent-encoded in lower case", function(s) return percent(s):lower() end },
-  { "half percent-encoded", function(s) return s:sub(1, 6) .. percent(s:sub(7)) end },
+  {
+    "percent-encoded in lower case",
+    function(s)
+      return percent(s):lower()
+    end,
+  },
+  {
+    "half percent-encoded",
+    function(s)
+      return s:sub(1, 6) .. percent(s:sub(7))
+    end,
+  },
   { "base64", base64 },
-  { "base64 of Basic", function(s) return base64("user:" .. s) end },
-  { "base64 of a whole header", function(s) return base64("Authorization: Bearer " .. s) end },
-  { "base64 within 2 bytes", function(s) return base64("ab" .. s .. "c") end },
-  { "split by blanks", function(s) return spread(s, " ") end },
-  { "split by a line break", function(s) return s:sub(1, 7) .. "\r\n  " .. s:sub(8) end },
-  { "split by a tab", function(s) return s:sub(1, 7) .. "\t" .. s:sub(8) end },
-  { "zero-width spaces", function(s) return spread(s, "\u{200B}") end },
-  { "zero-width joiner", function(s) return s:sub(1, 4) .. "\u{200D}" .. s:sub(5) end },
-  { "soft hyphen", function(s) return s:sub(1, 4) .. "\u{AD}" .. s:sub(5) end },
-  { "byte order mark", function(s) return s:sub(1, 9) .. "\u{FEFF}" .. s:sub(10) end },
-  { "a control character", function(s) return s:sub(1, 9) .. "\x01" .. s:sub(10) end },
-  { "DEL", function(s) return s:sub(1, 9) .. "\x7f" .. s:sub(10) end },
-  { "right to left", function(s) return "\u{202E}" .. s:sub(1, 5) .. "\u{202C}" .. s:sub(6) end },
-  { "between letters", function(s) return "Bearer" .. s .. "expired" end },
-  { "twice", function(s) return s .. s end },
-  { "at a cut", function(s) return ("x"):rep(180) .. s .. s .. s .. s .. ("x"):rep(400) end },
+  {
+    "base64 of Basic",
+    function(s)
+      return base64("user:" .. s)
+    end,
+  },
+  {
+    "base64 of a whole header",
+    function(s)
+      return base64("Authorization: Bearer " .. s)
+    end,
+  },
+  {
+    "base64 within 2 bytes",
+    function(s)
+      return base64("ab" .. s .. "c")
+    end,
+  },
+  {
+    "split by blanks",
+    function(s)
+      return spread(s, " ")
+    end,
+  },
+  {
+    "split by a line break",
+    function(s)
+      return s:sub(1, 7) .. "\r\n  " .. s:sub(8)
+    end,
+  },
+  {
+    "split by a tab",
+    function(s)
+      return s:sub(1, 7) .. "\t" .. s:sub(8)
+    end,
+  },
+  {
+    "zero-width spaces",
+    function(s)
+      return spread(s, "\u{200B}")
+    end,
+  },
+  {
+    "zero-width joiner",
+    function(s)
+      return s:sub(1, 4) .. "\u{200D}" .. s:sub(5)
+    end,
+  },
+  {
+    "soft hyphen",
+    function(s)
+      return s:sub(1, 4) .. "\u{AD}" .. s:sub(5)
+    end,
+  },
+  {
+    "byte order mark",
+    function(s)
+      return s:sub(1, 9) .. "\u{FEFF}" .. s:sub(10)
+    end,
+  },
+  {
+    "a control character",
+    function(s)
+      return s:sub(1, 9) .. "\x01" .. s:sub(10)
+    end,
+  },
+  {
+    "DEL",
+    function(s)
+      return s:sub(1, 9) .. "\x7f" .. s:sub(10)
+    end,
+  },
+  {
+    "right to left",
+    function(s)
+      return "\u{202E}" .. s:sub(1, 5) .. "\u{202C}" .. s:sub(6)
+    end,
+  },
+  {
+    "between letters",
+    function(s)
+      return "Bearer" .. s .. "expired"
+    end,
+  },
+  {
+    "twice",
+    function(s)
+      return s .. s
+    end,
+  },
+  {
+    "at a cut",
+    function(s)
+      return ("x"):rep(180) .. s .. s .. s .. s .. ("x"):rep(400)
+    end,
+  },
 } -- stylua: ignore
 
 -- ── What must not show ──────────────────────────────────────────────────────────────────────────
@@ -130,7 +230,11 @@ local answers = {
     return { status_code = 502, headers = { ["content-type"] = "text/html" }, body = page }
   end,
   ["200 of HTML"] = function(s)
-    return { status_code = 200, headers = { ["content-type"] = s:gsub("%c", "") }, body = "<p>" .. s }
+    return {
+      status_code = 200,
+      headers = { ["content-type"] = s:gsub("%c", "") },
+      body = "<p>" .. s,
+    }
   end,
   ["broken JSON"] = function(s)
     return { status_code = 200, headers = json, body = '{"id":"' .. s .. '" x' }
@@ -155,19 +259,41 @@ local answers = {
     return nil, "cannot connect: " .. s
   end,
   ["a message that is raised by reading"] = function(s)
-    return { status_code = 200, headers = json, body = function() return nil, s end } -- stylua: ignore
+    return {
+      status_code = 200,
+      headers = json,
+      body = function()
+        return nil, s
+      end,
+    } -- stylua: ignore
   end,
 }
 
 local calls = {
-  start = function(c) return c:start_execution({ x = 1 }, { secrets = { KEY = RUN } }) end,
-  status = function(c) return c:get_status "e1" end,
-  result = function(c) return c:get_result "e1" end,
-  logs = function(c) return c:get_logs "e1" end,
-  list = function(c) return c:get_service_executions() end,
-  cancel = function(c) return c:cancel_execution "e1" end,
-  file = function(c) return c:get_result_file("e1", "f.bin") end,
-  run = function(c) return c:run({ x = 1 }, { interval = 0.01, start = { secrets = { KEY = RUN } } }) end,
+  start = function(c)
+    return c:start_execution({ x = 1 }, { secrets = { KEY = RUN } })
+  end,
+  status = function(c)
+    return c:get_status "e1"
+  end,
+  result = function(c)
+    return c:get_result "e1"
+  end,
+  logs = function(c)
+    return c:get_logs "e1"
+  end,
+  list = function(c)
+    return c:get_service_executions()
+  end,
+  cancel = function(c)
+    return c:cancel_execution "e1"
+  end,
+  file = function(c)
+    return c:get_result_file("e1", "f.bin")
+  end,
+  run = function(c)
+    return c:run({ x = 1 }, { interval = 0.01, start = { secrets = { KEY = RUN } } })
+  end,
 } -- stylua: ignore
 
 local checked, failed = 0, 0

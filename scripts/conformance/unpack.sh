@@ -30,5 +30,7 @@ if [ -n "$wanted" ]; then
   for package in $wanted; do : >"$root/.$package"; done
 fi
 libraries=$(find "$root/usr/lib" "$root/lib" -name '*.so*' -printf '%h\n' 2>/dev/null |
-  grep -v '/\(apache2\|lighttpd\|nginx\|prosody\|lua\|security\|engines-\|ossl-modules\)' | sort -u | tr '\n' ':')
-echo "export DEBIAN_ROOT='$root' PATH='$root/usr/sbin:$root/usr/bin:$PATH' LD_LIBRARY_PATH='$libraries'"
+  grep -v '/\(apache2\|lighttpd\|nginx\|lua\|security\|engines-\|ossl-modules\)' |
+  sort -u | tr '\n' ':')
+echo "export DEBIAN_ROOT='$root' LD_LIBRARY_PATH='$libraries'" \
+  "PATH='$root/usr/sbin:$root/usr/bin:$PATH'"
