@@ -147,10 +147,8 @@ local execution = client:execution "e1"
 local failures = {}
 local function check(condition, name, ...)
   if not condition then
-    failures[#failures + 1] = ("FAILED %q: %.200s"):format(
-      name:sub(1, 50),
-      table.concat({ ... }, " ")
-    )
+    local what = table.concat({ ... }, " "):sub(1, 200)
+    failures[#failures + 1] = ("FAILED %q: %s"):format(name:sub(1, 50), what)
   end
 end
 

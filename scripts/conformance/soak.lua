@@ -88,9 +88,11 @@ local function start()
 end
 
 local function sha256(text)
-  return (digest.new("sha256"):final(text):gsub(".", function(c)
-    return ("%02x"):format(c:byte())
-  end))
+  return (
+    digest.new("sha256"):final(text):gsub(".", function(c)
+      return ("%02x"):format(c:byte())
+    end)
+  )
 end
 
 local actions = {

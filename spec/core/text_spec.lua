@@ -230,8 +230,9 @@ describe("resolve_url", function()
       { base, "//", "no host" },
       { base, "///x", "no host" },
       { base, "http:///x", "no host" },
-      { base, "g:h", "malformed" },
-      { base, "http:g", "malformed" },
+      { base, "g:h", "no // after its scheme" },
+      { base, "http:g", "no // after its scheme" },
+      { base, "http:/h/x", "no // after its scheme" },
       { "a/b", "c", "no scheme" },
       { base, ("x"):rep(1024 * 1024 + 1), "long" },
     }

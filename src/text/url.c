@@ -262,7 +262,11 @@ const char *qhub_url_resolve(const char *base, size_t base_length, const char *r
   if (reason == NULL) reason = check_bytes(reference, reference_length);
   if (reason != NULL) return reason;
   size_t start = authority_end(reference);
-  if (start > 0 && reference[start - 1] == '/') return "has no host"; /* libcurl skips a slash */
+  /* libcurl makes do with one slash, and with three. */
+  if (start > 0 && reference[start - 1] == '/') return "has no host";
+  if (start == 0 && is_alpha(reference[0]) && reference[strcspn(reference, ":/?#")] == ':') {
+    return "has no // after its scheme";
+  }
   repair(reference, out);
   size_t size = qhub_url_resolve_bound(base_length, reference_length);
   reason = reason_of(resolve(base, out, size));
