@@ -1,4 +1,5 @@
--- `require "qhub"`: the public face. Nothing happens here but putting names together.
+-- `require "qhub"`: the public names. What a status call does not need is loaded when it is first
+-- used; to programs all names look like plain values.
 
 -- Older versions can read this file, but not those that it requires.
 if _VERSION == "Lua 5.1" or _VERSION == "Lua 5.2" or _VERSION == "Lua 5.3" then
@@ -6,27 +7,52 @@ if _VERSION == "Lua 5.1" or _VERSION == "Lua 5.2" or _VERSION == "Lua 5.3" then
 end
 
 local client = require "qhub.hub.client"
-local credentials = require "qhub.auth"
-local enums = require "qhub.hub.enums"
-local errors = require "qhub.error"
-local json = require "qhub.json"
-local parse_timestamp = require "qhub.hub.timestamp"
-local progress = require "qhub.progress"
-local tasks = require "qhub.tasks"
 local version = require "qhub.version"
 require "qhub.hub.execution"
 
-return {
+local qhub = {
   _VERSION = version,
   HubServiceClient = client.new,
-  HubServiceClientEnvironment = enums.HubServiceClientEnvironment,
-  ServiceExecutionStatus = enums.ServiceExecutionStatus,
-  ServiceExecutionType = enums.ServiceExecutionType,
-  LogEntrySeverity = enums.LogEntrySeverity,
-  credentials = credentials,
-  is_error = errors.is_error,
-  json = json,
-  parse_timestamp = parse_timestamp,
-  progress = progress.display,
-  tasks = tasks,
 }
+
+local function member(module, name)
+  return function()
+    return require(module)[name]
+  end
+end
+
+local function whole(module)
+  return function()
+    return require(module)
+  end
+end
+
+local LATER = {
+  HubServiceClientEnvironment = member("qhub.hub.enums", "HubServiceClientEnvironment"),
+  ServiceExecutionStatus = member("qhub.hub.enums", "ServiceExecutionStatus"),
+  ServiceExecutionType = member("qhub.hub.enums", "ServiceExecutionType"),
+  LogEntrySeverity = member("qhub.hub.enums", "LogEntrySeverity"),
+  credentials = whole "qhub.auth",
+  is_error = member("qhub.error", "is_error"),
+  json = whole "qhub.json",
+  parse_timestamp = whole "qhub.hub.timestamp",
+  progress = member("qhub.progress", "display"),
+  tasks = whole "qhub.tasks",
+}
+
+return setmetatable(qhub, {
+  __index = function(_, name)
+    local load = LATER[name]
+    if load then
+      local value = load()
+      qhub[name] = value
+      return value
+    end
+  end,
+  __pairs = function()
+    for name in pairs(LATER) do
+      qhub[name] = qhub[name] -- loads it
+    end
+    return next, qhub, nil
+  end,
+})

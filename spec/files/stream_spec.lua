@@ -278,18 +278,7 @@ describe("a reader", function()
     assert.equal("cancelled", err.kind)
   end)
 
-  it("does not resume when the budget of retries is spent", function()
-    double = Double { answer(0, 40000), answer(40000) }
-    local client = double:client()
-    local file = assert(client:get_result_file("1", "f"))
-    client.session.pacer.tokens = 4
-    local text, err = drain(file)
-    assert.equal(40000, #text)
-    assert.equal("network", err.kind)
-    assert.equal(1, #double.requests)
-  end)
-
-  it("gives back what a resume took of that budget, so that many breaks are no trouble", function()
+  it("resumes after many breaks in a row", function()
     local answers = { answer(0, 1) }
     for position = 1, 299 do
       answers[position + 1] = answer(position, position + 1)

@@ -1,21 +1,22 @@
 -- `qhub.credentials.client_credentials`: a token function over the OAuth2 client credentials grant
 -- (RFC 6749, 4.4).
 --
--- It keeps the token, renews it before it expires, and fetches it once however many callers wait.
--- The request goes the same way as every other call (call.lua), by connection settings of its own.
+-- It keeps the token and renews it before it expires; single_flight.lua fetches it once however
+-- many callers wait.
+-- The request goes the same way as every other call (attempts.lua), by connection settings of its own.
 -- What is secret (the secret, the Basic credentials, tokens) is never in a reason or message.
 
-local budget = require "qhub.http.budget"
-local call = require "qhub.http.attempts"
+local attempts = require "qhub.http.attempts"
 local client_options = require "qhub.options.client"
 local core = require "qhub.core"
 local loop = require "qhub.tasks.loop"
 local usage_error = require("qhub.error").usage
 local options = require "qhub.options"
-local problem = require "qhub.http.failure"
+local failures = require "qhub.http.failure"
+local new_request = require("qhub.http.request").new
 local sessions = require "qhub.http.session"
+local single_flight = require "qhub.auth.single_flight"
 local show = require "qhub.text"
-local transport = require "qhub.http.transport"
 local version = require "qhub.version"
 
 local check, text = options.check, core.text
@@ -106,31 +107,23 @@ local function base64(bytes)
 end
 
 local function session_for(o)
-  local connections = not o.transport and transport.session(o.http or {})
   return sessions.new({
-    timeout = o.timeout,
+    timeout = o.timeout or DEFAULT_TIMEOUT,
     http = o.http,
+    transport = o.transport,
     max_retries = RETRIES,
     max_response_bytes = MAX_BYTES,
-  }, {
-    connections = connections,
-    send = connections and transport.over_engine(connections)
-      or transport.over_function(o.transport),
-    pacer = budget.new(RETRIES),
-  })
+  }, {})
 end
 
-local function suffices()
-  return false -- a token from a broken answer may be half a token
+local function itself(_, response)
+  return response.body
 end
 
-local function plan_of(endpoint, authorization, timeout, connect_timeout)
-  return {
+local function request_of(session, authorization)
+  return new_request {
     name = WHERE,
     method = "POST",
-    url = endpoint,
-    wire = {},
-    hops = 0,
     fields = {
       authorization = authorization,
       accept = "application/json",
@@ -138,14 +131,13 @@ local function plan_of(endpoint, authorization, timeout, connect_timeout)
       ["user-agent"] = "qhub-lua/" .. version,
     },
     authorize = false,
-    body = "grant_type=client_credentials",
-    timeout = timeout,
-    connect_timeout = connect_timeout,
+    timeout = session.timeout,
+    connect_timeout = session.connect_timeout,
     max_retries = RETRIES,
     repeatable = true, -- a second token does no harm
     max_bytes = MAX_BYTES,
-    decode = true,
-    suffices = suffices,
+    compressed = true,
+    decode = itself,
   }
 end
 
@@ -156,7 +148,7 @@ local function trouble(err, secrets)
   end
   local status_code = err.status_code
   local parts = { tostring(status_code) }
-  local said = problem.explanation(err.body)
+  local said = failures.explanation(err.body)
   if said then
     parts[2] = show.remote(said, secrets)
   elseif status_code >= 300 and status_code < 400 then
@@ -190,7 +182,7 @@ local function read_answer(body, secrets)
   end
   local token = answer.access_token
   if type(token) ~= "string" or token == "" then
-    local said = problem.explanation(answer)
+    local said = failures.explanation(answer)
     local message = "the answer of the token endpoint has no access_token"
     return nil, said and message .. ": " .. show.remote(said, secrets) or message
   elseif text.has_control(token) then
@@ -211,21 +203,17 @@ local function client_credentials(given)
   local endpoint = o.token_endpoint or DEFAULT_ENDPOINT
   local basic = base64(o.access_key_id .. ":" .. o.secret_access_key)
   local secrets = { basic, o.secret_access_key }
-  local timeout = o.timeout or DEFAULT_TIMEOUT
-  local connect_timeout = o.http and o.http.connect_timeout or timeout
+  local request = request_of(session, "Basic " .. basic)
   local held -- the latest token: { token, renew_at, expires_at } on the monotonic clock
-  local fetch -- the fetch that a task has under way: { task, waiters (a set), done, token, reason }
 
   -- Fetches a token and keeps it. Returns it; or nil, a reason, and whether the caller's wait was
   -- ended from outside, which says nothing about the endpoint.
   local function fetched()
     local asked_at = loop.now() -- the lifetime began after this, so it surely ends no earlier
-    local plan = plan_of(endpoint, "Basic " .. basic, timeout, connect_timeout)
-    local response, err = call.exchange(session, plan)
-    local reason, attempts
-    if response then
-      local answer <close> = response
-      local token, lifetime = read_answer(answer.body, secrets)
+    local body, err = attempts.perform(session, request, endpoint, "grant_type=client_credentials")
+    local reason, count
+    if body then
+      local token, lifetime = read_answer(body, secrets)
       if token then
         held = {
           token = token,
@@ -238,9 +226,9 @@ local function client_credentials(given)
     elseif err.kind == "cancelled" then
       return nil, CANCELLED, true
     else
-      reason, attempts = trouble(err, secrets), err.attempts
+      reason, count = trouble(err, secrets), err.attempts
     end
-    local times = attempts and attempts > 1 and ", " .. attempts .. " attempts" or ""
+    local times = count and count > 1 and ", " .. count .. " attempts" or ""
     return nil, reason .. " (POST " .. show.remote(show.url(endpoint), secrets) .. times .. ")"
   end
 
@@ -257,24 +245,7 @@ local function client_credentials(given)
     return token, reason, was_cancelled
   end
 
-  -- However a fetch ends, also by an error or by the end of its task, those who wait go on: with
-  -- its outcome, or, without one, by fetching themselves.
-  local Fetch = {
-    __close = function(self)
-      fetch = nil
-      for task in pairs(self.waiters) do
-        loop.wake(task)
-      end
-    end,
-  }
-
-  local function fetch_for_all(task)
-    local mine <close> = setmetatable({ task = task, waiters = {} }, Fetch)
-    fetch = mine
-    local token, reason, was_cancelled = renewed()
-    mine.done, mine.token, mine.reason = not was_cancelled, token, reason
-    return token, reason
-  end
+  local flight = single_flight(renewed)
 
   local function obtain(rejected)
     if held and held.token == rejected then
@@ -284,25 +255,16 @@ local function client_credentials(given)
       local now = loop.now()
       if held and now < held.renew_at then
         return held.token
-      end
-      local task = loop.current()
-      if not task or (fetch and fetch.task == task) then
-        -- Whoever cannot yield cannot wait for a task; nor can a task for itself, when its own
-        -- transport function asks for a token.
-        return renewed()
-      elseif not fetch then
-        return fetch_for_all(task)
+      elseif flight:is_free() then
+        return flight:run()
       elseif held and now < held.expires_at then
         return held.token -- good for a while yet; its renewal is under way
       end
-      local joined = fetch
-      joined.waiters[task] = true
-      local ok = loop.park(task)
-      joined.waiters[task] = nil
+      local ok, token, reason = flight:join()
       if not ok then
         return nil, CANCELLED
-      elseif joined.done then
-        return joined.token, joined.reason
+      elseif token or reason then
+        return token, reason
       end
     end
   end

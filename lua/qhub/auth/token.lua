@@ -1,12 +1,10 @@
--- The token of one attempt: the client's string, or what the program's function gives.
+-- The source of tokens over the program's function: a usable token for one attempt, or why not.
 --
--- Knows nothing of how tokens are had; see credentials.lua for functions that do.
+-- Knows nothing of how tokens are had; see client_credentials.lua for a function that does.
 
 local core = require "qhub.core"
 local loop = require "qhub.tasks.loop"
 local program = require "qhub.tasks.program"
-
-local token = {}
 
 -- A usable token, or nil and why not (a text that never holds the token).
 local function checked(value, reason)
@@ -25,23 +23,20 @@ local function checked(value, reason)
   return value
 end
 
---- A token for `session`, a fresh one when `rejected` was refused. Returns it; or nil and why there
---- is none; or nil alone when the call was cancelled meanwhile. The function's errors propagate.
-function token.obtain(session, rejected)
-  local source = session.token
-  if type(source) == "string" then
-    return source
+--- The source of tokens (see session.lua) over `fn`, whose own errors propagate.
+local function source_over(fn)
+  return function(session, rejected)
+    local cancellations = loop.cancellations()
+    local usable, reason
+    local ok, value, why = program.call(fn, rejected)
+    if ok then
+      usable, reason = checked(value, why)
+    end
+    if not usable and (not ok or session.is_closed or loop.cancellations() > cancellations) then
+      return nil
+    end
+    return usable, reason
   end
-  local cancellations = loop.cancellations()
-  local usable, reason
-  local ok, value, why = program.call(source, rejected)
-  if ok then
-    usable, reason = checked(value, why)
-  end
-  if not usable and (not ok or session.is_closed or loop.cancellations() > cancellations) then
-    return nil
-  end
-  return usable, reason
 end
 
-return token
+return { source_over = source_over }

@@ -236,7 +236,7 @@ function download.save(source, path, o)
   reporter:update(part:size(), reader.size)
   while true do
     local chunk
-    chunk, err = reader:read(reader.plan.stream)
+    chunk, err = reader:read(reader.chunk_size)
     if err then
       return nil, err
     elseif not chunk then

@@ -2,17 +2,16 @@
 --
 -- Memory stays constant: the transport holds at most about one chunk, and a consumer that pauses
 -- stops the network. Opened when the headers are in, so that a 404 is an error at once. Where the
--- bytes come from, and how they are resumed, is reader.lua's.
+-- bytes come from, and how they are resumed, is stream.lua's.
 
 local core = require "qhub.core"
-local download = require "qhub.files.download"
 local usage_error = require("qhub.error").usage
-local reader = require "qhub.files.stream"
+local streams = require "qhub.files.stream"
 local show = require "qhub.text"
 
 local object = core.object
 
-local file = { DEFAULT_CHUNK_SIZE = 256 * 1024 }
+local file = {}
 
 local File = { __name = "qhub.File" }
 
@@ -71,6 +70,7 @@ function methods:save(path, given)
   local state = object.state(self, File)
   check_open(state, "save")
   local source = state.reader
+  local download = require "qhub.files.download"
   local checked = download.checked(path, given, "file:save")
   if source.received > 0 or source.busy then
     usage_error(
@@ -81,7 +81,7 @@ function methods:save(path, given)
   local saved, err = download.save({
     name = state.name,
     where = "file:save",
-    resource = source.plan.url,
+    resource = source.resource,
     open = function(known)
       if known and not source.err then
         local ok, err = source:move_to(known)
@@ -155,11 +155,11 @@ end
 File.__gc = methods.close
 File.__close = methods.close
 
---- Opens the file `name` by `plan`. Returns the four values of a generic `for`: the file, nil, nil,
+--- Opens the file `name` at `url` by `request`. Returns the four values of a generic `for`: the file, nil, nil,
 --- and the file again, which is closed when the loop is left; or nil and an error.
-function file.open(session, plan, name)
-  local chunk_size = plan.stream
-  local source, err = reader.new(session, plan)
+function file.open(session, request, url, name)
+  local chunk_size = request.stream
+  local source, err = streams.open(session, request, url)
   if not source then
     return nil, err
   end

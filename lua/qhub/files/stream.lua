@@ -1,18 +1,13 @@
 -- The bytes of a result file, in their order and each once, whatever breaks on the way.
 --
--- A connection that breaks is replaced by another one that goes on where the first ended
--- (resume.lua says when that is safe), always by way of the gateway's own address and with the
+-- A connection that breaks is replaced by another one that continues where the first ended
+-- (validators.lua says when that is safe), always by way of the gateway's own address and with the
 -- token of that time. Holds at most what the transport does. Knows nothing of the userdata that
--- programs see.
+-- programs see, and nothing of retries: those are the Attempts'.
 
-local call = require "qhub.http.attempts"
-local headers = require "qhub.http.headers"
-local log = require "qhub.http.log"
-local loop = require "qhub.tasks.loop"
+local attempts = require "qhub.http.attempts"
 local usage_error = require("qhub.error").usage
-local problem = require "qhub.http.failure"
-local resume = require "qhub.files.validators"
-local secrets = require "qhub.http.redact"
+local validators = require "qhub.files.validators"
 
 -- A connection that brought so many bytes before it broke is followed by the next one at once: the
 -- gateway is not in such trouble that waiting would help it. Otherwise the usual delays apply.
@@ -21,15 +16,18 @@ local PROGRESS = 16 * 1024
 local LEAST_HELD, MOST_HELD = 16 * 1024, 1 << 20 -- bytes that the transport holds
 
 -- A reader has:
---   session, plan, exchange     see call.lua; own_fields, own_wire: the plan's before any Range
+--   call         the Attempts of the whole file
+--   resource     its URL; chunk_size: bytes that the transport holds
 --   size, content_type, headers, received      what the file shows of itself
---   version      what is being read (resume.lua)
+--   version      what is being read (validators.lua)
 --   position     bytes of the file that are known: handed out, or in the part of a download
---   response     the present answer; nil when there is none
+--   response     the present response; nil when there is none
 --   skip         bytes that it still has to bring before `position`
 --   limit        where in the file it ends, or nil; surplus: it goes on beyond that
 --   brought      bytes beyond `position` that it brought
---   may_begin_anew, is_fixed (a range that the program chose: not resumed)
+--   may_begin_anew    what is known comes from an earlier call: if it cannot be continued, the file
+--                     is read from its beginning
+--   is_fixed     a range that the program chose: not resumed
 --   busy, finished, closed, err
 -- It is a to-be-closed variable while it is used: left by an error of the program's own functions,
 -- or by the end of its task, it is closed.
@@ -52,36 +50,20 @@ function Reader.__close(self)
   end
 end
 
--- ── asking ──────────────────────────────────────────────────────────────────────────────────────
+-- ── opening, at the beginning and in the middle ─────────────────────────────────────────────────
 
 -- A failure that another attempt would meet again.
 local function lasting(message)
   return { kind = "network", message = message, sent = true, lasting = true }
 end
 
--- The error object for a failure after which the file ends; told to the log.
-local function failed(self, failure, response)
-  local session, plan, exchange = self.session, self.plan, self.exchange
-  local err = problem.failure(call.context(plan, exchange), failure, response)
-  log.event(session.log, "error", "failed", {
-    method = plan.method,
-    url = plan.url,
-    status = response and response.status_code,
-    attempt = exchange.attempts,
-    seconds = loop.now() - exchange.started,
-    offset = self.position,
-    error = err.kind .. ": " .. err.message,
-  }, secrets.of(plan, exchange))
-  return err
-end
-
--- Takes the answer to a request for the file from its start. Returns true, or nil and why not.
-local function begin(self, response)
+-- Takes the response to a request for the whole file. Returns true, or nil and why not.
+local function take_whole(self, response)
   local fields = response.headers
-  local version = resume.version(fields)
+  local version = validators.version(fields)
   self.version, self.position, self.skip, self.limit = version, 0, 0, version.size
   if response.status_code == 206 and not self.is_fixed then
-    local verdict, size, limit = resume.judge({}, 0, 206, fields)
+    local verdict, size, limit = validators.judge({}, 0, 206, fields)
     if not verdict then
       return nil, size
     end
@@ -91,10 +73,10 @@ local function begin(self, response)
   return true
 end
 
--- Takes the answer to a request for what follows `position`. Returns true, or nil and why not.
-local function go_on(self, response)
+-- Takes the response to a request for what follows `position`. Returns true, or nil and why not.
+local function take_rest(self, response)
   local version, position, fields = self.version, self.position, response.headers
-  local verdict, size, limit = resume.judge(version, position, response.status_code, fields)
+  local verdict, size, limit = validators.judge(version, position, response.status_code, fields)
   if not verdict then
     return nil, size
   end
@@ -108,70 +90,76 @@ local function go_on(self, response)
   return true
 end
 
--- Sends a request for the file from `position` on. Returns true, or nil and an error.
-local function ask(self)
-  local plan = self.plan
-  local is_rest = self.position > 0
-  if is_rest then
-    local range = resume.request_headers(self.version, self.position)
-    plan.fields, plan.wire = headers.merged(self.own_fields, range), {}
-    plan.accepts = resume.UNSATISFIABLE
-  else
-    plan.fields, plan.wire, plan.accepts = self.own_fields, self.own_wire, nil
-  end
-  local response, exchange = call.exchange(self.session, plan, self.exchange)
+-- Opens the file at `position`; everything that begins in the middle of a file begins here. Returns
+-- true, or nil and an error.
+local function open(self)
+  local position = self.position
+  local range = position > 0 and validators.request_headers(self.version, position) or nil
+  local response, err = self.call:open(range)
   if not response then
-    return nil, exchange
+    return nil, err
   end
-  self.response = response
-  self.exchange, self.brought = exchange, 0
-  plan.on_response, plan.resumes = false, true -- told once for each file
-  local ok, why = (is_rest and go_on or begin)(self, response)
-  if not ok and is_rest and self.may_begin_anew then
-    -- The part of an earlier call is of no use now: begin anew, with this answer if it can be.
+  self.response, self.brought = response, 0
+  local ok, why = (range and take_rest or take_whole)(self, response)
+  if not ok and range and self.may_begin_anew then
     self.position = 0
     if response.status_code ~= 200 then
       release(self)
-      return ask(self)
+      return open(self)
     end
-    ok, why = begin(self, response)
+    ok, why = take_whole(self, response)
   end
   if not ok then
     release(self)
-    return nil, failed(self, lasting(why), response)
+    return nil, self.call:fail(lasting(why), response, self.position)
   elseif self.finished then
     release(self)
   end
   return true
 end
 
--- Goes on after the present answer ended with `failure`. Returns true, or nil and an error.
-local function ask_again(self, failure)
-  local session, plan, exchange = self.session, self.plan, self.exchange
+-- Opens the file where `known` (version and position), of an earlier call, ends. Returns as `open`.
+local function open_after(self, known)
+  self.version, self.position, self.may_begin_anew = known.version, known.position, true
+  local ok, err = open(self)
+  self.may_begin_anew = false
+  return ok, err
+end
+
+-- Why the file cannot be opened in the middle, or nil.
+local function obstacle(self)
+  if self.position == 0 then
+    return nil
+  elseif self.is_fixed then
+    return "a range of the program's own"
+  elseif not self.version.validator then
+    return "neither a strong ETag nor Last-Modified names its version"
+  end
+end
+
+-- Continues after the present response ended with `failure`. Returns true, or nil and an error.
+local function resume(self, failure)
   release(self)
-  local position, brought = self.position, self.brought
+  local call, position, brought = self.call, self.position, self.brought
   if brought > 0 then
-    -- Each break has its own retries, and its own chance of a fresh token.
-    exchange.repeats, exchange.refreshed = exchange.attempts - 1, nil
+    call:count_anew()
   end
-  local again, err
-  local can_go_on = position == 0 or (self.version.validator and not self.is_fixed)
-  if can_go_on and not failure.lasting then
-    local outcome = { failure = failure, progressed = brought >= PROGRESS }
-    outcome.offset = position > 0 and position or nil
-    again, err = call.try_again(session, plan, exchange, outcome)
-  end
-  if again then
-    return ask(self)
-  elseif not err then
-    if not can_go_on and not failure.lasting and failure.kind ~= "cancelled" then
-      local why = self.is_fixed and "a range of the program's own"
-        or "neither a strong ETag nor Last-Modified names its version"
-      failure.message = failure.message .. "; the file cannot be resumed: " .. why
+  local reason = obstacle(self)
+  if not reason and not failure.lasting then
+    local again, err = call:retry {
+      failure = failure,
+      progressed = brought >= PROGRESS,
+      offset = position > 0 and position or nil,
+    }
+    if again then
+      return open(self)
+    elseif err then
+      return nil, err
     end
-    err = failed(self, failure)
+  elseif reason and not failure.lasting and failure.kind ~= "cancelled" then
+    failure.message = failure.message .. "; the file cannot be resumed: " .. reason
   end
-  return nil, err
+  return nil, call:fail(failure, nil, position)
 end
 
 -- ── reading ─────────────────────────────────────────────────────────────────────────────────────
@@ -181,7 +169,7 @@ local function cancelled(what)
   return { kind = "cancelled", message = message, sent = true }
 end
 
--- What is wrong with the end of an answer at `position`; nil when it is the file's end.
+-- What is wrong with the end of a response at `position`; nil when it is the file's end.
 local function early_end(self)
   if self.skip > 0 then
     return lasting "the file changed on the gateway while it was read: it is shorter than before"
@@ -197,14 +185,15 @@ end
 
 -- `total_timeout` is for what comes before the first byte.
 local function has_begun(self)
-  self.plan.deadline, self.response.deadline = nil, nil
+  self.call:lift_deadline()
+  self.response.deadline = nil
 end
 
--- The next bytes of the present answer: a chunk; or nil at the file's end; or nil and a failure.
+-- The next bytes of the present response: a chunk; or nil at the file's end; or nil and a failure.
 local function receive(self, n)
   local response = self.response
   while self.skip > 0 do
-    local known, failure = response:read(math.min(self.skip, self.plan.stream))
+    local known, failure = response:read(math.min(self.skip, self.chunk_size))
     if not known then
       return nil, failure or early_end(self)
     end
@@ -236,7 +225,7 @@ local function read_on(self, n)
     local chunk, failure
     if self.closed then
       failure = cancelled "it"
-    elseif self.session.is_closed then
+    elseif self.call.session.is_closed then
       failure = cancelled "the client"
     elseif self.surplus then
       failure = overflow(self)
@@ -255,7 +244,7 @@ local function read_on(self, n)
       self.finished = true
       break
     end
-    local ok, err = ask_again(self, failure)
+    local ok, err = resume(self, failure)
     if not ok then
       self.err = err
       return nil, err
@@ -282,7 +271,7 @@ function Reader:read(n)
 end
 
 --- Lets the file, of which nothing was read, begin after what an earlier call knows of it (see
---- `reader.new`), if that is of the same version. Returns true, or nil and an error.
+--- `stream.open`), if that is of the same version. Returns true, or nil and an error.
 function Reader:move_to(known)
   local version = known.version
   local is_same = version.validator == self.version.validator and version.size == self.version.size
@@ -290,11 +279,10 @@ function Reader:move_to(known)
     return true
   end
   release(self)
-  self.version, self.position, self.may_begin_anew = version, known.position, true
   self.busy = true
   local held <close> = self
-  local ok, err = ask(held)
-  self.busy, self.may_begin_anew, self.err = false, false, err
+  local ok, err = open_after(held, known)
+  self.busy, self.err = false, err
   return ok, err
 end
 
@@ -304,33 +292,37 @@ function Reader:close()
   release(self)
 end
 
-local reader = {}
+local stream = {}
 
---- Opens the file of `plan`. Returns a reader, or nil and an error. `known` (version and position)
---- is what an earlier call has of the file: the reader then begins at its `position`, which is 0
---- when that is of no use any more.
-function reader.new(session, plan, known)
+--- Opens the file at `url` by `request`. Returns a reader, or nil and an error. `known` (version and
+--- position) is what an earlier call has of the file: the reader then begins at its `position`,
+--- which is 0 when that is of no use any more.
+function stream.open(session, request, url, known)
+  local chunk_size = math.max(LEAST_HELD, math.min(request.stream, MOST_HELD))
+  if chunk_size ~= request.stream then
+    request = request:with { stream = chunk_size }
+  end
   local self = setmetatable({
-    session = session,
-    plan = plan,
-    own_fields = plan.fields,
-    own_wire = plan.wire,
-    is_fixed = plan.fields.range ~= nil,
+    call = attempts.stream(session, request, url),
+    resource = url,
+    chunk_size = chunk_size,
+    is_fixed = request.fields.range ~= nil,
+    may_begin_anew = false,
     received = 0,
     position = 0,
     skip = 0,
     brought = 0,
   }, Reader)
-  plan.stream = math.max(LEAST_HELD, math.min(plan.stream, MOST_HELD))
+  local ok, err
   if known and not self.is_fixed then
-    self.version, self.position, self.may_begin_anew = known.version, known.position, true
+    ok, err = open_after(self, known)
+  else
+    ok, err = open(self)
   end
-  local ok, err = ask(self)
   if not ok then
     return nil, err
   end
-  self.may_begin_anew = false
   return self
 end
 
-return reader
+return stream

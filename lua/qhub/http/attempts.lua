@@ -1,372 +1,407 @@
--- The one path of a call: token -> attempt -> redirects -> retry, until an answer or an error.
+-- The loop of a call: token, send, redirects, 401, retries, until a response or an error.
 --
+-- Calls and streams take the same path. A call whose first attempt succeeds, and that nobody
+-- watches, needs no state: `perform` decodes the response and returns. All else is an Attempts,
+-- which takes over with what the first attempt brought.
 -- Runs in ordinary Lua, so that token functions, loggers, `on_response` and a `transport` function
--- may yield, raise or use this library. Whatever is held when they raise is closed by to-be-closed
--- variables. Knows no operation: what is sent and what the answer means is the client's.
---
--- A plan (made by client.lua) is the request of its first hop (see transport.lua) and has: name,
--- fields (headers without the token), wire (how these were last written out), authorize (false when
--- the program gives or removes Authorization itself), max_retries, repeatable (false: a second copy
--- could start a second run), on_response, suffices(response): true when a 2xx answer is enough
--- although its body broke off, accepts (one status beside 2xx that is an answer), resumes (true for
--- the rest of a file whose opening was told to the log), answer and argument (what a whole answer
--- means, see answer.lua; false: the response itself is what is wanted).
+-- may yield, raise or use this library. What is held when they raise is closed by to-be-closed
+-- variables. Knows no operation: what is sent and what the response means is in the request.
 
 local core = require "qhub.core"
-local headers = require "qhub.http.headers"
-local log = require "qhub.http.log"
 local loop = require "qhub.tasks.loop"
-local problem = require "qhub.http.failure"
-local redirect = require "qhub.http.redirect"
-local retry = require "qhub.http.retry"
-local secrets = require "qhub.http.redact"
-local tokens = require "qhub.auth.token"
 
-local system = core.system
-local now = loop.now
+local system, now = core.system, loop.now
 
-local call = {}
-
--- Makes `plan` the request of one attempt by giving it headers. The common case, a fixed set of
--- fields and an unchanged token, costs nothing: the lines are kept with the plan's `wire`, which
--- all calls of that shape share.
-local function first_request(plan, token)
-  local wire = plan.wire
-  if wire.token ~= token or not wire.headers then
-    local fields = headers.merged(plan.fields)
-    if token then
-      fields.authorization = "Bearer " .. token
-    end
-    wire.headers = nil -- until all three belong together: memory may give out in between
-    wire.token, wire.header_lines = token, headers.lines(fields)
-    wire.headers = fields
-  end
-  plan.headers, plan.header_lines = wire.headers, wire.header_lines
-  return plan
+-- What only some calls need is loaded when the first of them needs it.
+local function failures()
+  return require "qhub.http.failure"
 end
 
--- The request of one more attempt at what the gateway pointed to: with the token of that attempt
--- where the first one went with a token.
-local function continuation(request, token)
-  if token and request.headers.authorization then
-    request.headers.authorization = "Bearer " .. token
-    request.header_lines = nil
-  end
-  return request
+-- The status of a redirect, whether it is followed or not.
+local REDIRECTS = { [301] = true, [302] = true, [303] = true, [307] = true, [308] = true }
+
+-- A server that surely never acted on a request (HTTP/2) gets it again so often beside max_retries.
+local MOST_UNPROCESSED = 10
+
+-- The state of a call:
+--   session, request, url, body, id     what is asked; `id` is for the decoder
+--   start, start_url, start_body, hops  where an attempt begins: the above, or, after a 303, what
+--                                       that pointed to
+--   sent, sent_url                      what was sent last, redirects included
+--   token, rejected, next_token         of the last attempt; refused by a 401; for the next attempt
+--   response                            of the last attempt; held, and so closed with the call
+--   count, extra                        attempts so far; those of them that max_retries leaves out
+--   started, attempt_started            on the monotonic clock
+local Attempts = {}
+Attempts.__index = Attempts
+
+local function new(session, request, url, body, id, started)
+  local total_timeout = request.total_timeout
+  return setmetatable({
+    session = session,
+    request = request,
+    url = url,
+    body = body,
+    id = id,
+    start = request,
+    start_url = url,
+    start_body = body,
+    hops = 0,
+    sent = request,
+    sent_url = url,
+    token = false,
+    rejected = false,
+    next_token = nil,
+    is_refreshed = false, -- a 401 was answered by a fresh token
+    response = false,
+    count = 0,
+    extra = 0,
+    unprocessed = 0,
+    started = started,
+    attempt_started = started,
+    deadline = total_timeout and started + total_timeout,
+    is_reported = false, -- a stream: its first response was reported
+  }, Attempts)
 end
 
--- What a redirect does not change of a request.
-local CONSTANT =
-  { "timeout", "connect_timeout", "deadline", "stream", "max_bytes", "decode", "once" }
-
--- The state of one call. It holds the response of the attempt under way, and closes it when the
--- call is left, however that happens, unless it has been handed on.
-local State = {}
-State.__index = State
-
-function State:drop()
+--- Closes the response that is held.
+function Attempts:drop()
   local response = self.response
   if response then
-    self.response = nil
+    self.response = false
     response:close()
   end
 end
 
-State.__close = State.drop
+Attempts.__close = Attempts.drop
 
--- Has room for the fields that every call needs, for a table grows at a price.
-local function new_state()
-  local fields = { attempts = 0, repeats = 0, token = nil, request = nil, response = nil }
-  return setmetatable(fields, State)
-end
-
--- Sends `request`, and what redirects make of it, until an answer that is none. Returns the
--- response (which `state` holds), the failure and, for a redirect that is not followed, the reason.
-local function send(session, plan, state, request)
-  while true do
-    state.request = request
-    local response, failure = session.send(request, state)
-    if failure or not redirect.is_redirect(response.status_code) then
-      return response, failure
-    end
-    if not session.follow_redirects then
-      return response, nil, "follow_redirects is false"
-    end
-    local following, why = redirect.next(request, response.status_code, response.headers.location)
-    if not following then
-      return response, nil, why
-    end
-    log.event(session.log, "debug", "redirect", {
-      method = request.method,
-      url = following.url,
-      status = response.status_code,
-      attempt = state.attempts,
-    }, secrets.of(plan, state))
-    if request.method ~= "GET" and following.method == "GET" then
-      -- The gateway took the request and says where its answer is: from here on only that answer
-      -- is asked for, never the request again.
-      state.continue_at = following
-    end
-    for _, name in ipairs(CONSTANT) do
-      following[name] = plan[name]
-    end
-    state:drop()
-    request = following
-  end
-end
+-- How it is told: report.lua, at the first use of one of its methods.
+setmetatable(Attempts, {
+  __index = function(_, name)
+    return require("qhub.http.report")[name]
+  end,
+})
 
 local function is_success(status_code)
   return status_code >= 200 and status_code < 300
 end
 
--- The text of an error answer: whole already, or read now from a stream, within the cap. An answer
--- that breaks off has said enough with its status.
-local function error_text(session, response)
-  if response.body then
-    return response.body
-  end
-  local cap = session.max_response_bytes
-  local pieces, size = {}, 0
-  while size < cap do
-    local chunk = response:read(math.min(65536, cap - size))
-    if not chunk then
-      break
+-- ── redirects ───────────────────────────────────────────────────────────────────────────────────
+
+-- Follows redirects from `response` until a response that is none. Returns that (which is held),
+-- the failure and, for a redirect that is not followed, the reason.
+function Attempts:follow(response, failure)
+  local hop
+  while response and not failure and REDIRECTS[response.status_code] do
+    if not self.session.follow_redirects then
+      return response, nil, "follow_redirects is false"
     end
-    size = size + #chunk
-    pieces[#pieces + 1] = chunk
+    hop = hop
+      or {
+        method = self.start.method,
+        url = self.start_url,
+        headers = self.start:prepared(self.token or nil).headers,
+        body = self.start_body,
+        hops = self.hops,
+        stream = self.start.stream,
+      }
+    local following, why =
+      require("qhub.http.redirect").next(hop, response.status_code, response.headers.location)
+    if not following then
+      return response, nil, why
+    end
+    self:log(
+      "debug",
+      "redirect",
+      { method = hop.method, url = following.url, status = response.status_code }
+    )
+    response, failure = self:go_to(hop, following)
+    hop = following
+    hop.stream = self.start.stream
   end
-  return table.concat(pieces)
+  return response, failure
 end
 
-local function time_left(plan)
-  return plan.deadline and plan.deadline - now()
+-- Sends what `following` makes of the request.
+function Attempts:go_to(hop, following)
+  local request = self.sent:redirected(following)
+  if hop.method ~= "GET" and following.method == "GET" then
+    -- The gateway took the request and says where its result is: from here on only that is asked
+    -- for, never the request again.
+    request = request:with { repeatable = true }
+    self.start, self.start_url, self.start_body = request, following.url, nil
+    self.hops = following.hops
+  end
+  self.sent, self.sent_url = request, following.url
+  self:drop()
+  local token = self.token or nil
+  local response, failure =
+    self.session:transfer(request, token, following.url, following.body, self.deadline)
+  self.response = response or false
+  return response, failure
 end
 
--- Tells the log and `on_response` how the call ended. Both are the program's and may raise.
-local function conclude(session, plan, state, response, err, started)
-  if session.log and (err or not plan.resumes) then
-    log.event(session.log, err and "error" or "info", err and "failed" or "done", {
-      method = plan.method,
-      url = plan.url,
-      status = response and response.status_code,
-      attempt = state.attempts,
-      seconds = now() - started,
-      error = err and err.kind .. ": " .. err.message,
-    }, secrets.of(plan, state))
+-- ── after an attempt ────────────────────────────────────────────────────────────────────────────
+
+-- A token may have expired since it was obtained: after a 401, once for each call, another is asked
+-- for. Returns true when the request is to be repeated with it; or false and an error, or false.
+function Attempts:refresh_token()
+  local token, session = self.token, self.session
+  if not token or not self.sent.authorize or self.is_refreshed then
+    return false
   end
-  if response and response.status_code and plan.on_response then
-    plan.on_response {
-      status_code = response.status_code,
-      headers = response.headers,
-      method = state.request.method,
-      url = state.request.url,
-      attempts = state.attempts,
-      seconds = now() - started,
-    }
+  self.is_refreshed = true
+  if session.token then
+    return false -- the program has no other
   end
+  local another, reason = session:obtain_token(token)
+  if not another and not reason then
+    return false, self:cancelled()
+  elseif not another then
+    local cause = failures().status(self:context(), self.response, self:error_text())
+    return false, failures().token(self:context(), reason, cause)
+  elseif another == token then
+    return false
+  end
+  self:drop()
+  self.next_token, self.rejected = another, token
+  self.extra = self.extra + 1
+  return true
 end
 
-local function context_of(plan, state)
-  local asked = state.token and state.request and state.request.headers
-  return {
-    name = plan.name,
-    method = plan.method,
-    url = plan.url,
-    attempts = state.attempts,
-    secret = secrets.of(plan, state),
-    is_token_sent = asked and asked.authorization ~= nil,
-    unrepeatable = not plan.repeatable,
-  }
-end
-
--- The call ends since its client was closed or its task cancelled.
-local function closed(session, plan, state)
-  local what = session.is_closed and "the client was closed" or "the task was cancelled"
-  local message = what .. " while the call was under way"
-  local failure = { kind = "cancelled", message = message, sent = state.attempts > 0 }
-  return problem.failure(context_of(plan, state), failure)
-end
-
--- Decides on one more attempt after `outcome` (see retry.lua) and waits until it is due; what
--- `state` holds is closed then. Returns true; or nil when the call ends here, with an error if that
--- is its own.
-local function try_again(session, plan, state, outcome, requested)
-  local failure = outcome.failure
-  local delay = retry.delay(
-    state.attempts - state.repeats,
-    plan.max_retries,
-    outcome,
-    plan.repeatable or state.continue_at ~= nil,
-    requested,
-    time_left(plan),
-    system.random()
-  )
-  if not delay then
-    return nil
+-- Waits for a retry that is due in `delay` seconds. Returns false when the wait was ended early.
+function Attempts:sleep(delay, is_named)
+  local session, pacer = self.session, self.session.pacer
+  if is_named then
+    delay = pacer:spread(delay)
+    local _ <close> = pacer:place "patient"
+    return (loop.sleep_until(loop.now() + delay, session))
   end
-  state.withdrawn = session.pacer:withdraw(failure)
-  if not state.withdrawn then
-    return nil
+  if delay > 0 and not loop.sleep_until(loop.now() + delay, session) then
+    return false
   end
-  log.event(session.log, "warn", outcome.offset and "resume" or "retry", {
-    method = plan.method,
-    url = plan.url,
-    status = outcome.status_code,
-    attempt = state.attempts,
-    seconds = now() - state.started,
-    delay = delay,
-    offset = outcome.offset,
-    error = failure and failure.message,
-  }, secrets.of(plan, state))
-  state:drop() -- the connection is free for others during the wait
-  if delay > 0 and not loop.sleep_until(now() + delay, session) or session.is_closed then
-    return nil, closed(session, plan, state)
+  local seconds = pacer:take()
+  if seconds then
+    local _ <close> = pacer:place "waiting"
+    repeat
+      if not loop.sleep_until(loop.now() + seconds, session) then
+        return false
+      end
+      seconds = pacer:take()
+    until not seconds
   end
   return true
 end
 
--- One attempt and the verdict on it: "answer", "again" (the loop goes on at once) or "error" (with
--- the error object). If there is an answer, good or bad, `state` holds it afterwards.
-local function attempt(session, plan, state)
-  local token
-  if plan.authorize then
-    if state.fresh_token then
-      token, state.fresh_token = state.fresh_token, nil
-    else
-      local reason
-      token, reason = tokens.obtain(session)
-      if reason then
-        return "error", problem.token(context_of(plan, state), reason)
-      elseif not token then
-        return "error", closed(session, plan, state)
+--- Decides on one more attempt after `outcome` (see retry.lua) and waits until it is due; what is
+--- held is closed then. Returns true; or false when the call ends here, with an error if that is
+--- its own. `named` is the wait in seconds that the gateway asks for, or nil.
+function Attempts:retry(outcome, named)
+  local failure, session = outcome.failure, self.session
+  local left = self.deadline and self.deadline - now()
+  local delay
+  if failure and failure.unprocessed and self.unprocessed < MOST_UNPROCESSED then
+    self.unprocessed, self.extra = self.unprocessed + 1, self.extra + 1
+    delay = 0
+  else
+    delay = require("qhub.http.retry").delay(
+      self.count - self.extra,
+      self.request.max_retries,
+      outcome,
+      self.start.repeatable,
+      named,
+      left,
+      system.random()
+    )
+    if delay and not named then
+      local backlog = session.pacer:backlog()
+      if left and delay + backlog >= left then
+        delay = nil -- its turn would come too late
       end
     end
   end
-  state.token = token
-  local left = time_left(plan)
-  if left and left <= 0 then
-    local failure = {
-      kind = "timeout",
-      phase = "total",
-      message = "total_timeout passed",
-      sent = state.attempts > 0,
-    }
-    return "error", problem.failure(context_of(plan, state), failure)
+  if not delay then
+    return false
   end
-  state.attempts = state.attempts + 1
-  local started = now()
-  local following = state.continue_at
-  local request = following and continuation(following, token) or first_request(plan, token)
-  local response, failure, why = send(session, plan, state, request)
-  if session.is_closed then
-    state:drop()
-    return "error", closed(session, plan, state)
+  self:log("warn", outcome.offset and "resume" or "retry", {
+    status = outcome.status_code,
+    seconds = now() - self.started,
+    delay = delay,
+    offset = outcome.offset,
+    error = failure and failure.message,
+  })
+  self:drop() -- the connection is free for others during the wait
+  local is_free = failure and failure.unprocessed
+  if session.is_closed or not (is_free or self:sleep(delay, named ~= nil)) or session.is_closed then
+    return false, self:cancelled()
   end
-  local status_code = response and response.status_code
-  if session.log then
-    log.event(session.log, "debug", "attempt", {
-      method = state.request.method,
-      url = state.request.url,
-      status = status_code,
-      attempt = state.attempts,
-      seconds = now() - started,
-      error = failure and failure.message,
-      headers = response and response.headers,
-    }, secrets.of(plan, state))
-  end
-  local accepted = response and (is_success(status_code) or status_code == plan.accepts)
-  if accepted and (not failure or plan.suffices(response)) then
-    return "answer"
-  end
-  if failure and response and not is_success(status_code) then
-    failure = nil -- the status says more than how its body ended
-  end
-
-  -- The token may have expired since it was asked for: once per call, ask for another.
-  local carried_token = state.request.headers.authorization ~= nil
-  if status_code == 401 and token and carried_token and not state.refreshed then
-    state.refreshed = true
-    if type(session.token) ~= "string" then
-      local another, reason = tokens.obtain(session, token)
-      if not another and not reason then
-        return "error", closed(session, plan, state)
-      elseif not another then
-        local text_of_401 = error_text(session, response)
-        local cause = problem.status(context_of(plan, state), response, text_of_401)
-        return "error", problem.token(context_of(plan, state), reason, cause)
-      elseif another ~= token then
-        state:drop()
-        state.fresh_token, state.rejected = another, token
-        state.repeats = state.repeats + 1
-        return "again"
-      end
-    end
-  end
-
-  local requested
-  if response and not failure then -- a good answer that broke off does not ask for patience
-    requested = retry.requested_wait(response.headers, system.realtime())
-  end
-  local outcome = { status_code = status_code, failure = failure }
-  local again, cancelled = try_again(session, plan, state, outcome, requested)
-  if again then
-    return "again"
-  elseif cancelled then
-    return "error", cancelled
-  end
-  if failure then
-    return "error", problem.failure(context_of(plan, state), failure, response)
-  end
-  local said = error_text(session, response)
-  return "error", problem.status(context_of(plan, state), response, said, requested, why)
+  return true
 end
 
--- What the answer that `state` holds means; or nil and an error.
-local function understand(session, plan, state)
-  local response = state.response
-  local value, message, line, column = plan.answer(session.owner, response, plan.argument)
-  if value == nil then
-    local context = context_of(plan, state)
-    return nil, problem.decode(context, response, response.body, message, line, column)
+-- Judges one attempt, whose response is held. Returns true when another one follows; or false, and
+-- the error unless the response is what was wanted.
+function Attempts:judge(response, failure, why)
+  local status_code = response and response.status_code
+  if failure and failure.not_attempted then
+    return false, self:not_attempted(failure)
+  end
+  if self.session.is_closed then
+    self:drop()
+    return false, self:cancelled()
+  end
+  self:log("debug", "attempt", {
+    method = self.sent.method,
+    url = self.sent_url,
+    status = status_code,
+    seconds = now() - self.attempt_started,
+    error = failure and failure.message,
+    headers = self.session.log and response and response.headers,
+  })
+  local request = self.request
+  if response and (is_success(status_code) or status_code == self.start.also_ok_status) then
+    local truncated_is_ok = request.accept_truncated
+    if not failure or truncated_is_ok and truncated_is_ok(response) then
+      return false
+    end
+  elseif response then
+    failure = nil -- the status says more than how the body ended
+  end
+  if status_code == 401 then
+    local again, err = self:refresh_token()
+    if again or err then
+      return again, err
+    end
+  end
+  local named
+  if response and not failure then -- a good response that broke off does not ask for patience
+    named = require("qhub.http.retry").requested_wait(response.headers, system.realtime())
+  end
+  local again, err = self:retry({ status_code = status_code, failure = failure }, named)
+  if again or err then
+    return again, err
+  elseif failure then
+    return false, failures().failure(self:context(), failure, response)
+  end
+  return false, failures().status(self:context(), response, self:error_text(), named, why)
+end
+
+-- Goes on from what the first attempt brought until the call has a response, which is held then.
+-- Returns nil, or the error.
+function Attempts:settle(response, failure, token)
+  while true do
+    self.response, self.token = response or false, token or false
+    self.sent, self.sent_url, self.next_token = self.start, self.start_url, nil
+    if not (failure and failure.not_attempted) then
+      self.count = self.count + 1
+    end
+    local why
+    response, failure, why = self:follow(response, failure)
+    local again, err = self:judge(response, failure, why)
+    if not again then
+      if not err then
+        self.session.pacer:succeeded()
+      end
+      return err
+    end
+    self.attempt_started = now()
+    response, failure, token = self.session:attempt(
+      self.start,
+      self.start_url,
+      self.start_body,
+      self.deadline,
+      self.next_token
+    )
+  end
+end
+
+-- ── calls ───────────────────────────────────────────────────────────────────────────────────────
+
+-- The value of the call after the first attempt brought `response`, `failure` and `token`.
+local function finish(call, response, failure, token)
+  local held <close> = call
+  local err = held:settle(response, failure, token)
+  local value, message, line, column
+  if not err then
+    local decode = held.request.decode
+    value, message, line, column = decode(held.session.owner, held.response, held.id)
+    if value == nil then
+      err = held:undecodable(message, line, column)
+    end
+  end
+  held:report(err)
+  if err then
+    return nil, err
   end
   return value
 end
 
---- Carries out `plan` for `session`. Returns what the 2xx answer means; without `plan.answer` the
---- response (the caller closes it) and the call's state, for `call.context`. Or nil and an error
---- object. With the `state` of an earlier exchange its count of attempts goes on.
-function call.exchange(session, plan, state)
-  state = state or new_state()
-  local _ <close> = state
+local attempts = {}
+
+--- Carries out `request` (see request.lua) with `url` and `body` (or nil). Returns what the 2xx
+--- response means to `request.decode`, which gets `id`, too; or nil and an error object.
+function attempts.perform(session, request, url, body, id)
   local started = now()
-  state.started = started -- of this exchange
-  local verdict, err
-  repeat
-    verdict, err = attempt(session, plan, state)
-  until verdict ~= "again"
-  local response = state.response
-  local value
-  if not err then
-    session.pacer:deposit(state.withdrawn)
-    if plan.answer then
-      value, err = understand(session, plan, state)
+  local total_timeout = request.total_timeout
+  local response, failure, token =
+    session:attempt(request, url, body, total_timeout and started + total_timeout)
+  if
+    not failure
+    and is_success(response.status_code)
+    and request.authorize
+    and not (session.log or request.on_response or session.is_closed)
+  then
+    if token ~= session.last_token then
+      session:remember_token(token)
     end
+    local value, message, line, column = request.decode(session.owner, response, id)
+    response:close()
+    if value ~= nil then
+      session.pacer:succeeded()
+      return value
+    end
+    local call = new(session, request, url, body, id, started)
+    call.response, call.token, call.count = response, token, 1
+    return nil, call:undecodable(message, line, column)
   end
-  if state.token ~= session.last_token or not plan.authorize then
-    session.last_token = state.token
-    session:remember(secrets.of(plan, state))
-  end
-  conclude(session, plan, state, response, err, started)
-  if err then
-    return nil, err
-  elseif plan.answer then
-    return value
-  end
-  state.response = nil -- now the caller's
-  return response, state
+  return finish(new(session, request, url, body, id, started), response, failure, token)
 end
 
-call.context = context_of
-call.try_again = try_again
+--- The attempts at a stream, whose responses are handed to the caller. Nothing is sent yet.
+function attempts.stream(session, request, url)
+  return new(session, request, url, nil, nil, now())
+end
 
-return call
+--- Opens the stream: with the header fields `range` (and status 416 as an answer to them), or from
+--- its beginning. Returns the response, which the caller closes; or nil and an error object.
+function Attempts:open(range)
+  local held <close> = self
+  local request = held.request
+  if range then
+    local fields = require("qhub.http.headers").merged(request.fields, range)
+    request = request:with { fields = fields, also_ok_status = 416 }
+  end
+  held.start, held.started = request, now()
+  held.attempt_started = held.started
+  local err = held:settle(held.session:attempt(request, held.url, nil, held.deadline))
+  held:report(err)
+  if err then
+    return nil, err
+  end
+  held.is_reported = true
+  local response = held.response
+  held.response = false
+  return response
+end
+
+--- A stream made progress before it broke: the break has retries of its own, and its own chance of
+--- a fresh token.
+function Attempts:count_anew()
+  self.extra, self.is_refreshed = self.count - 1, false
+end
+
+--- `total_timeout` does not hold any longer.
+function Attempts:lift_deadline()
+  self.deadline = nil
+end
+
+return attempts

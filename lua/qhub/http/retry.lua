@@ -1,12 +1,20 @@
--- When to try again, and after how long: pure functions of an attempt and its failure.
+-- When to try again, and after how long: pure functions of an attempt and its failure, and the
+-- pacer of a client.
 --
 -- Rules (API reference, "Retries"): transient are connection failures, broken answers, timeouts,
 -- 408, 429 and every 5xx. The delay is 1 s doubling to 60 s with +-25 % jitter; `Retry-After`, then
 -- `X-RateLimit-Reset`, win. A wait beyond 60 s, or beyond the time left, is not begun.
 -- A request that must not be repeated (it could start a second paid run) is repeated only after an
 -- answer, or when it surely never left.
+-- The pacer spaces the retries of all calls over time, so that a gateway in trouble is not stormed.
+-- It is a token bucket that delays and never refuses: how often a call is tried is for its
+-- `max_retries` to say, how many retries a second go out is said here. The first ones go at once;
+-- when they keep failing, RATE a second are let through, however many calls wait. A success pays
+-- for further retries, so that a gateway that is back is used at its own speed. A retry whose time
+-- the gateway itself has named draws on nothing: it is only spread a little.
 
 local core = require "qhub.core"
+local loop = require "qhub.tasks.loop"
 
 local text = core.text
 
@@ -83,6 +91,76 @@ function retry.delay(attempt, max_retries, outcome, repeatable, requested, left,
     return nil
   end
   return delay
+end
+
+-- ── the pacer ───────────────────────────────────────────────────────────────────────────────────
+
+local Pacer = {}
+Pacer.__index = Pacer
+
+local CAPACITY = 100 -- retries that go at once
+local RATE = 50 -- retries a second after these
+local PER_SUCCESS = 2 -- retries that a success pays for
+local LONGEST_SLEEP = 0.5 -- seconds after which a waiting retry looks again
+local SPREAD = 0.2 -- of a wait that the gateway named
+
+--- A pacer with a full bucket.
+function retry.pacer()
+  return setmetatable({ tokens = CAPACITY, filled_at = 0, waiting = 0, patient = 0 }, Pacer)
+end
+
+local function fill(self)
+  local now = loop.now()
+  self.tokens = math.min(CAPACITY, self.tokens + RATE * math.max(0, now - self.filled_at))
+  self.filled_at = now
+end
+
+--- A call succeeded.
+function Pacer:succeeded()
+  if self.tokens < CAPACITY then
+    self.tokens = math.min(CAPACITY, self.tokens + PER_SUCCESS)
+  end
+end
+
+--- About how many seconds a retry that is due now would be held back.
+function Pacer:backlog()
+  fill(self)
+  return math.max(0, self.waiting + 1 - self.tokens) / RATE
+end
+
+--- Takes what one retry costs and returns nil; or returns the seconds until it is worth another
+--- look.
+function Pacer:take()
+  fill(self)
+  if self.tokens >= 1 then
+    self.tokens = self.tokens - 1
+    return nil
+  end
+  local seconds = (self.waiting + 1 - self.tokens) / RATE
+  return math.min(seconds, LONGEST_SLEEP) * (0.75 + 0.5 * core.system.random())
+end
+
+local Place = {
+  __close = function(place)
+    local pacer, name = place.pacer, place.name
+    pacer[name] = pacer[name] - 1
+  end,
+}
+
+--- Counts one more retry: `waiting` for its turn, or `patient`, asleep until the time that the
+--- gateway named. The value is to be held in a to-be-closed variable.
+function Pacer:place(name)
+  self[name] = self[name] + 1
+  return setmetatable({ pacer = self, name = name }, Place)
+end
+
+--- A wait of `seconds` that the gateway named, spread when other calls wait likewise, so that they
+--- do not all come back in the same instant.
+function Pacer:spread(seconds)
+  if self.patient == 0 then
+    return seconds
+  end
+  return seconds * (1 + SPREAD * core.system.random())
 end
 
 return retry

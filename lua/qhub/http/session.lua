@@ -4,14 +4,15 @@
 -- above and set here only, `is_closed` by `close`:
 --
 --   send                 the transport (see transport_curl.lua)
---   token                the string, or the program's function; nil when requests carry their own
+--   token                the client's string, or false
+--   token_source         function(session, rejected) -> token, when there is no string (auth/token)
 --   owner                what values made from responses belong to; opaque here
 --   base_url             without a slash at its end
 --   headers              sent with every request: lower-case names; false removes
 --   log                  see log.lua, or false
---   pacer                spaces the retries of all calls (see pacer.lua)
+--   pacer                spaces the retries of all calls (see retry.lua)
 --   timeout              seconds without progress
---   connect_timeout      seconds
+--   connect_timeout      seconds; is_connect_timeout_given: they are not those of `timeout`
 --   total_timeout        seconds for a whole call, or false
 --   max_retries          extra attempts for transient failures
 --   max_response_bytes   cap of a body in memory
@@ -22,6 +23,9 @@
 --   last_token           the token that was remembered last in it
 
 local loop = require "qhub.tasks.loop"
+local retry = require "qhub.http.retry"
+
+local now = loop.now
 
 local Session = { __name = "qhub.Session" }
 Session.__index = Session
@@ -44,6 +48,56 @@ function Session:remember(secret)
   end
 end
 
+--- Remembers the token of the last attempt.
+function Session:remember_token(token)
+  self.last_token = token
+  self:remember(token)
+end
+
+--- A token, a fresh one when `rejected` was refused. Returns it; or nil and why there is none; or
+--- nil alone when the call was cancelled meanwhile. The program's errors propagate.
+function Session:obtain_token(rejected)
+  return self.token_source(self, rejected)
+end
+
+--- The failure of a call whose session was closed, or whose task was cancelled.
+function Session:closed_failure()
+  local what = self.is_closed and "the client was closed" or "the task was cancelled"
+  local message = what .. " while the call was under way"
+  return { kind = "cancelled", message = message, not_attempted = true }
+end
+
+--- Sends `request` (see request.lua) with `token`. Returns as the transport does; a failure that has
+--- `not_attempted` came before anything was sent.
+function Session:transfer(request, token, url, body, deadline)
+  if self.is_closed then
+    return nil, self:closed_failure()
+  elseif deadline and deadline <= now() then
+    local message = "total_timeout passed"
+    return nil, { kind = "timeout", phase = "total", message = message, not_attempted = true }
+  end
+  return self.send(request, token, url, body, deadline)
+end
+
+--- One attempt, with `token` or one that is obtained for it. Returns the response, the failure (one
+--- of them, or both when the body broke off) and the token.
+function Session:attempt(request, url, body, deadline, token)
+  if request.authorize and not token then
+    token = self.token
+    if not token then
+      local reason
+      token, reason = self:obtain_token()
+      if reason then
+        return nil, { kind = "token", message = reason, not_attempted = true }
+      elseif not token then
+        return nil, self:closed_failure()
+      end
+    end
+  end
+  local response, failure = self:transfer(request, token, url, body, deadline)
+  return response, failure, token
+end
+
 --- Closes the connections and ends the sleeps of its calls. Idempotent.
 function Session:close()
   if not self.is_closed then
@@ -58,21 +112,34 @@ end
 
 local session = {}
 
---- A session with the checked options `o` of a client (see options/client.lua) and `fields`: send,
---- connections (what is closed with it, or false), log, pacer, base_url, owner.
+-- The transport of the checked options `o`, and the connections to be closed with the session.
+local function transport_of(o)
+  if o.transport then
+    return require("qhub.http.transport_function").over(o.transport), false
+  end
+  local transport = require "qhub.http.transport_curl"
+  local connections = transport.connections(o.http or {})
+  return transport.over(connections), connections
+end
+
+--- A session with the checked options `o` of a client (see options/client.lua) and `fields`:
+--- token_source, log, base_url, owner.
 function session.new(o, fields)
+  local send, connections = transport_of(o)
   local timeout = o.timeout or DEFAULT_TIMEOUT
   return setmetatable({
-    send = fields.send,
-    connections = fields.connections or false,
-    token = o.token or false,
+    send = send,
+    connections = connections,
+    token = type(o.token) == "string" and o.token,
+    token_source = fields.token_source or false,
     owner = fields.owner or false,
     base_url = fields.base_url or false,
     headers = o.headers or {},
     log = fields.log or false,
-    pacer = fields.pacer,
+    pacer = retry.pacer(),
     timeout = timeout,
-    connect_timeout = o.http and o.http.connect_timeout or false,
+    connect_timeout = o.http and o.http.connect_timeout or timeout,
+    is_connect_timeout_given = o.http ~= nil and o.http.connect_timeout ~= nil,
     total_timeout = o.total_timeout or false,
     max_retries = o.max_retries or DEFAULT_RETRIES,
     max_response_bytes = o.max_response_bytes or DEFAULT_MAX_BYTES,

@@ -1,25 +1,22 @@
--- The client: makes a plan of an operation's row and the program's arguments, has it carried out
--- (call.lua), and hands back what the answer means. Building a client does no I/O.
+-- The client: makes a request of an operation's row and the program's arguments, has it carried out
+-- (attempts.lua) and returns what the response means. Building a client does no I/O.
+--
+-- A client has `session` (see session.lua), which other modules may read, and `requests`, the
+-- request of each operation that was used.
 
-local budget = require "qhub.http.budget"
-local call = require "qhub.http.attempts"
+local attempts = require "qhub.http.attempts"
 local client_options = require "qhub.options.client"
 local core = require "qhub.core"
 local executions = require "qhub.execution"
-local file = require "qhub.files.file"
 local headers = require "qhub.http.headers"
 local json = require "qhub.json"
-local log = require "qhub.http.log"
-local loop = require "qhub.tasks.loop"
 local usage_error = require("qhub.error").usage
 local operations = require "qhub.hub.operations"
 local options = require "qhub.options"
-local run = require "qhub.polling.run"
 local show = require "qhub.text"
-local transport = require "qhub.http.transport"
+local requests = require "qhub.http.request"
 local sessions = require "qhub.http.session"
 local version = require "qhub.version"
-local wait_all = require "qhub.polling.wait_all"
 
 local checked, text = options.checked, core.text
 local WHERE, CONCRETE_URL = client_options.WHERE, client_options.CONCRETE_URL
@@ -28,7 +25,7 @@ local USER_AGENT = "qhub-lua/" .. version
 
 local Client = { __name = "qhub.HubServiceClient" }
 
--- ── from arguments to a plan ────────────────────────────────────────────────────────────────────
+-- ── arguments ───────────────────────────────────────────────────────────────────────────────────
 
 local function check_segment(value, name, where)
   if type(value) ~= "string" or value == "" then
@@ -72,19 +69,15 @@ local function encoded_body(body, over, where)
   return encoded
 end
 
--- What all plans of one operation have in common, as the metatable that a plan inherits it by. Made
--- once for each client and operation, and anew for a request with `extra` headers.
-local function prototype_of(client, row, extra)
-  local known = client.prototypes[row]
-  if known and not extra then
-    return known
-  end
-  local session = client.session
-  local has_body = row.parameters[1] == "body"
+-- ── from arguments to a request ─────────────────────────────────────────────────────────────────
+
+-- The request of an operation with the client's options and, beside them, the `extra` headers of
+-- one call.
+local function new_request(session, row, extra)
   local defaults = {
     ["user-agent"] = USER_AGENT,
     accept = row.stream and "*/*" or "application/json, */*;q=0.5",
-    ["content-type"] = has_body and "application/json" or nil,
+    ["content-type"] = row.parameters[1] == "body" and "application/json" or nil,
   }
   local fields = headers.merged(headers.merged(defaults, session.headers), extra)
   -- The token wins over the client's headers, the request's own headers win over both.
@@ -92,39 +85,55 @@ local function prototype_of(client, row, extra)
   if authorize then
     fields.authorization = nil
   end
-  local prototype = {
-    __index = {
-      name = row.name,
-      method = row.method,
-      fields = fields,
-      wire = {},
-      authorize = authorize,
-      hops = 0,
-      timeout = session.timeout,
-      connect_timeout = session.connect_timeout or session.timeout,
-      max_retries = session.max_retries,
-      repeatable = row.repeatable,
-      once = not row.repeatable,
-      suffices = row.suffices,
-      stream = row.stream and file.DEFAULT_CHUNK_SIZE or false,
-      max_bytes = session.max_response_bytes,
-      decode = not row.stream,
-      answer = row.answer or false,
-      on_response = session.on_response,
-      -- Fields that a plan may lack: found here, so that looking for them goes no further.
-      body = false,
-      deadline = false,
-      accepts = false,
-      resumes = false,
-    },
+  return requests.new {
+    name = row.name,
+    method = row.method,
+    fields = fields,
+    authorize = authorize,
+    timeout = session.timeout,
+    connect_timeout = session.connect_timeout,
+    total_timeout = session.total_timeout,
+    max_retries = session.max_retries,
+    repeatable = row.repeatable,
+    once = not row.repeatable,
+    stream = row.stream or false,
+    max_bytes = session.max_response_bytes,
+    compressed = not row.stream,
+    decode = row.decode or false,
+    accept_truncated = row.accept_truncated or false,
+    on_response = session.on_response,
   }
-  if not extra then
-    client.prototypes[row] = prototype
-  end
-  return prototype
 end
 
-local NONE = {} -- stands for an options table that was not given; never written to
+-- The request of an operation with the client's options, made when it is first used.
+local function request_of(client, row)
+  local request = client.requests[row]
+  if not request then
+    request = new_request(client.session, row)
+    client.requests[row] = request
+  end
+  return request
+end
+
+-- The same with the checked options `o` of one call.
+local function request_with(client, row, o)
+  local request = o.headers and new_request(client.session, row, o.headers)
+    or request_of(client, row)
+  local changes = {
+    timeout = o.timeout,
+    total_timeout = o.total_timeout,
+    max_retries = o.max_retries,
+    on_response = o.on_response,
+    stream = o.chunk_size,
+  }
+  if o.timeout and not client.session.is_connect_timeout_given then
+    changes.connect_timeout = o.timeout
+  end
+  if o.idempotent then
+    changes.repeatable, changes.once = true, false
+  end
+  return next(changes) and request:with(changes) or request
+end
 
 local function check_client(client, where)
   if getmetatable(client) ~= Client then
@@ -139,51 +148,34 @@ local function check_open(client, where)
   end
 end
 
---- The plan (see call.lua) of one operation with checked options. `first` and `second` are the
---- arguments that the row's `parameters` name.
-local function plan_of(client, row, first, second, given)
+--- The request of one operation with the options `given`, its URL and its body, if any. `first`
+--- and `second` are the arguments that the row's `parameters` name. Raises a usage error.
+local function prepared(client, row, first, second, given)
   local name = row.name
   check_open(client, name)
-  local request = given == nil and NONE or checked(given, row.options, name)
-  local path, body = row.path, nil
+  local o = given ~= nil and checked(given, row.options, name) or nil
+  local request = o and next(o) and request_with(client, row, o) or request_of(client, row)
+  local url, body = client.session.base_url .. row.path, nil
   local parameters = row.parameters
   if parameters[1] == "body" then
-    body = encoded_body(first, request.body, name)
+    body = encoded_body(first, o and o.body, name)
   elseif parameters[1] then
     local id = check_segment(first, parameters[1], name)
-    local segment = parameters[2] and check_segment(second, parameters[2], name)
-    path = row.id_path_before .. id .. row.id_path_after .. (segment or "")
+    local segment = parameters[2] and check_segment(second, parameters[2], name) or ""
+    url = client.session.base_url .. row.path_before_id .. id .. row.path_after_id .. segment
   end
-  local url = client.session.base_url .. path
-  if request.query and request.query ~= "" then
-    url = url .. "?" .. request.query
+  if o and o.query and o.query ~= "" then
+    url = url .. "?" .. o.query
   end
-  -- Room for call.lua's fields, too.
-  local own = { url = url, body = body, argument = first, headers = nil, header_lines = nil }
-  local plan = setmetatable(own, prototype_of(client, row, request.headers))
-  local total_timeout = request.total_timeout or client.session.total_timeout
-  if total_timeout then
-    plan.deadline = loop.now() + total_timeout
-  end
-  if request ~= NONE then
-    plan.timeout = request.timeout
-    plan.connect_timeout = client.session.connect_timeout or request.timeout
-    plan.max_retries = request.max_retries
-    plan.on_response = request.on_response
-    plan.stream = request.chunk_size
-    if request.idempotent then
-      plan.repeatable, plan.once = true, false
-    end
-  end
-  return plan
+  return request, url, body
 end
 
 local function perform(client, row, first, second, given)
-  local plan = plan_of(client, row, first, second, given)
+  local request, url, body = prepared(client, row, first, second, given)
   if row.stream then
-    return file.open(client.session, plan, second)
+    return require("qhub.files.file").open(client.session, request, url, second)
   end
-  return call.exchange(client.session, plan)
+  return attempts.perform(client.session, request, url, body, first)
 end
 
 -- ── methods ─────────────────────────────────────────────────────────────────────────────────────
@@ -219,13 +211,13 @@ end
 --- Starts a run, waits for its end and returns its result; see run.lua.
 function methods:run(body, given)
   check_open(self, "run")
-  return run.run(self, body, given)
+  return require("qhub.polling.run").run(self, body, given, operations.start_execution.options)
 end
 
 --- Waits until all of `executions` are terminal and returns that list; see wait_all.lua.
 function methods:wait_all(executions, given)
   check_open(self, "wait_all")
-  return wait_all.wait_all(self, executions, given)
+  return require("qhub.polling.wait_all").wait_all(self, executions, given)
 end
 
 --- Frees the connections; calls and files under way end with an error of kind "cancelled".
@@ -271,19 +263,15 @@ local function new(given)
       CONCRETE_URL
     )
   end
-  local client = setmetatable({ prototypes = {}, session = false }, Client)
+  local client = setmetatable({ requests = {}, session = false }, Client)
   client.service_api = client -- code written after the reference documentation works unchanged
-  local connections = not o.transport and transport.session(o.http or {})
   client.session = sessions.new(o, {
-    connections = connections,
-    send = connections and transport.over_engine(connections)
-      or transport.over_function(o.transport),
-    log = log.new(o.logging, WHERE .. ".logging"),
-    pacer = budget.new(o.max_retries or 2),
+    token_source = type(o.token) ~= "string" and require("qhub.auth.token").source_over(o.token),
+    log = o.logging and require("qhub.http.log").new(o.logging, WHERE .. ".logging"),
     base_url = o.base_url or client_options.check_url(o.environment, "environment", WHERE),
     owner = client,
   })
   return client
 end
 
-return { new = new, methods = methods, plan = plan_of }
+return { new = new, methods = methods, prepared = prepared }

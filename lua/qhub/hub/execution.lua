@@ -3,17 +3,9 @@
 
 local client_module = require "qhub.hub.client"
 local core = require "qhub.core"
-local download = require "qhub.files.download"
-local errors = require "qhub.error"
 local executions = require "qhub.execution"
-local follow = require "qhub.polling.follow_logs"
-local loop = require "qhub.tasks.loop"
 local usage_error = require("qhub.error").usage
 local operations = require "qhub.hub.operations"
-local options = require "qhub.options"
-local polling = require "qhub.polling.wait"
-local reader = require "qhub.files.stream"
-local result = require "qhub.hub.result"
 local show = require "qhub.text"
 
 local methods, owner_of = executions.methods, executions.owner
@@ -58,6 +50,7 @@ end
 --- Polls until the execution is terminal; returns it whatever its end, or nil and an error.
 function methods:wait(given)
   local client = target(self, "wait")
+  local polling = require "qhub.polling.wait"
   return polling.wait(client, self, polling.checked(given, "wait"))
 end
 
@@ -67,6 +60,8 @@ function methods:result(given)
   if self.status ~= "SUCCEEDED" then
     return client:get_result(id, given)
   end
+  local polling = require "qhub.polling.wait"
+  local loop = require "qhub.tasks.loop"
   local started, request, deadline = loop.now(), given, nil
   local function look()
     if deadline then
@@ -94,7 +89,12 @@ function methods:result(given)
   local answer, err, reason = polling.through_404(look, sleep)
   if reason == "cancelled" then
     local message = "result: cancelled while waiting for it"
-    err = errors.new { kind = "cancelled", message = message, execution = self, cause = err }
+    err = require("qhub.error").new {
+      kind = "cancelled",
+      message = message,
+      execution = self,
+      cause = err,
+    }
   end
   if answer == nil then
     return nil, err
@@ -109,7 +109,7 @@ function methods:result_files(given)
   if answer == nil then
     return nil, err
   end
-  return core.json.array(result.file_names(answer))
+  return core.json.array(require("qhub.hub.result").file_names(answer))
 end
 
 --- The file `name` as an iterator over chunks; or nil and an error.
@@ -118,26 +118,20 @@ function methods:result_file(name, given)
   return client:get_result_file(id, name, given)
 end
 
--- A download asks as `get_result_file` does, and takes its own options beside those.
-local DOWNLOAD = {}
-for name, value in pairs(operations.get_result_file) do
-  DOWNLOAD[name] = value
-end
-DOWNLOAD.name = "download"
-DOWNLOAD.options = options.extended(DOWNLOAD.options, download.checkers)
-
 --- Saves the file `name` as `path`; returns the path, or nil and an error. For options see
 --- download.lua; those of a request are taken too.
 function methods:download(name, path, given)
   local client, id = target(self, "download")
-  local checked = download.checked(path, given, DOWNLOAD.name, DOWNLOAD.options)
-  local plan = client_module.plan(client, DOWNLOAD, id, name, given)
+  local row = operations.download_row()
+  local download = require "qhub.files.download"
+  local checked = download.checked(path, given, row.name, row.options)
+  local request, url = client_module.prepared(client, row, id, name, given)
   return download.save({
     name = name,
-    where = DOWNLOAD.name,
-    resource = plan.url,
+    where = row.name,
+    resource = url,
     open = function(known)
-      return reader.new(client.session, plan, known)
+      return require("qhub.files.stream").open(client.session, request, url, known)
     end,
   }, path, checked)
 end
@@ -152,7 +146,7 @@ end
 -- follow.lua.
 function methods:follow_logs(given)
   local client = target(self, "follow_logs")
-  return follow.logs(client, self, given)
+  return require("qhub.polling.follow_logs").logs(client, self, given)
 end
 
 --- Asks for the cancellation of the run; true, or nil and an error.

@@ -1,25 +1,24 @@
 -- The seven operations, each a row: where it goes, what it sends, what its answer means.
 --
--- All take the same path (client.lua makes a plan of a row, call.lua carries it out), so that a
+-- All take the same way (client.lua makes a request of a row, attempts.lua carries it out), so that a
 -- correction of the wire contract is a correction of one row here.
 -- Source: the wire contract of the service gateway.
 --
--- method, path    as on the wire; `{id}` and `{file}` are percent-encoded as one segment each
--- parameters      what stands before the options; `body` becomes the JSON body
--- answer          decoder of a 2xx answer (answer.lua); `stream` rows are answered by a file
--- repeatable      false for the request that costs money
--- suffices        when a 2xx answer whose body broke off is an answer all the same
--- options         checkers of its options
+-- method, path      as on the wire; `{id}` and `{file}` are percent-encoded as one segment each
+-- parameters        what stands before the options; `body` becomes the JSON body
+-- decode            of a 2xx response (decode.lua)
+-- stream            in place of it, for rows that are answered by a file: its default chunk in bytes
+-- repeatable        false for the request that costs money
+-- accept_truncated  when a 2xx response counts although its body broke off; never by default
+-- options           checkers of its options
 
-local answer = require "qhub.hub.decode"
+local decode = require "qhub.hub.decode"
 local options = require "qhub.options"
 local request_options = require "qhub.options.request"
 
 local check = options.check
 
-local function never()
-  return false
-end
+local CHUNK_SIZE = 256 * 1024
 
 local function always()
   return true
@@ -34,18 +33,17 @@ local operations = {
     method = "GET",
     path = "/",
     parameters = {},
-    answer = answer.executions,
+    decode = decode.executions,
     repeatable = true,
-    suffices = never,
     options = request_options.checkers,
   },
   start_execution = {
     method = "POST",
     path = "/",
     parameters = { "body" },
-    answer = answer.started,
+    decode = decode.started,
     repeatable = false,
-    suffices = has_location,
+    accept_truncated = has_location,
     options = options.extended(
       request_options.checkers,
       { body = check.table, idempotent = check.boolean }
@@ -55,27 +53,24 @@ local operations = {
     method = "GET",
     path = "/{id}",
     parameters = { "id" },
-    answer = answer.execution,
+    decode = decode.execution,
     repeatable = true,
-    suffices = never,
     options = request_options.checkers,
   },
   get_result = {
     method = "GET",
     path = "/{id}/result",
     parameters = { "id" },
-    answer = answer.result,
+    decode = decode.result,
     repeatable = true,
-    suffices = never,
     options = request_options.checkers,
   },
   get_result_file = {
     method = "GET",
     path = "/{id}/result/{file}",
     parameters = { "id", "file" },
-    stream = true, -- answered by a file, see file.lua
+    stream = CHUNK_SIZE,
     repeatable = true,
-    suffices = never,
     options = options.extended(
       request_options.checkers,
       { chunk_size = check.integer(1, 1 << 30) }
@@ -85,32 +80,45 @@ local operations = {
     method = "GET",
     path = "/{id}/log",
     parameters = { "id" },
-    answer = answer.logs,
+    decode = decode.logs,
     repeatable = true,
-    suffices = never,
     options = request_options.checkers,
   },
   cancel_execution = {
     method = "PUT",
     path = "/{id}/cancel",
     parameters = { "id" },
-    answer = answer.nothing,
+    decode = decode.nothing,
     repeatable = true,
-    suffices = always,
+    accept_truncated = always,
     options = request_options.checkers,
   },
 }
 
 for name, row in pairs(operations) do
   row.name = name
-end
-
--- "/{id}/result" is cut once into what stands before and after its first parameter.
-for _, row in pairs(operations) do
+  -- "/{id}/result" is cut once into what stands before and after its first parameter.
   local before, after = row.path:match "^(.-){%w+}(.*)$"
   if before then
-    row.id_path_before, row.id_path_after = before, (after:gsub("{%w+}$", ""))
+    row.path_before_id, row.path_after_id = before, (after:gsub("{%w+}$", ""))
   end
 end
 
-return operations
+local download -- made when it is first used
+
+--- The row of `execution:download`: it asks as `get_result_file` does, and takes the options of a
+--- download, too.
+local function download_row()
+  if not download then
+    download = {}
+    for name, value in pairs(operations.get_result_file) do
+      download[name] = value
+    end
+    download.name = "download"
+    download.options = options.extended(download.options, require("qhub.files.download").checkers)
+  end
+  return download
+end
+
+-- The methods of a client are the rows alone.
+return setmetatable(operations, { __index = { download_row = download_row } })

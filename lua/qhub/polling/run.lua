@@ -7,7 +7,6 @@
 
 local executions = require "qhub.execution"
 local errors = require "qhub.error"
-local operations = require "qhub.hub.operations"
 local options = require "qhub.options"
 local polling = require "qhub.polling.wait"
 local show = require "qhub.text"
@@ -20,12 +19,14 @@ local AFTERMATH = 30
 -- How many log entries the message of an error shows.
 local SHOWN = 3
 
-local function check_start(value, name, where)
-  options.checked(value, operations.start_execution.options, where .. "." .. name)
-  return value -- as given: the start checks and encodes it itself
+-- The checkers of run's options, given those of a start's.
+local function checkers_with(start_options)
+  local function check_start(value, name, where)
+    options.checked(value, start_options, where .. "." .. name)
+    return value -- as given: the start checks and encodes it itself
+  end
+  return options.extended(polling.checkers, { start = check_start })
 end
-
-local checkers = options.extended(polling.checkers, { start = check_start })
 
 local function copy(given)
   local result = {}
@@ -101,8 +102,9 @@ local function embedded_execution(result)
 end
 
 --- Starts a run with `body`, waits for its end and returns its result; or nil and an error.
-function run.run(client, body, given)
-  local o = polling.checked(given, "run", checkers)
+--- `start_options`: checkers of the options of a start.
+function run.run(client, body, given, start_options)
+  local o = polling.checked(given, "run", checkers_with(start_options))
   local pace = polling.pace(client, o)
   local start = copy(o.start)
   if o.timeout then

@@ -1,0 +1,147 @@
+-- The transport over libcurl: carries one request over the network and brings the response back.
+--
+-- Knows nothing of tokens, retries, redirects or JSON. The interface, which transport_function.lua
+-- shares:
+--
+-- `send(request, token, url, body, deadline)` takes a request (request.lua), the token of this
+-- attempt or nil, the body or nil and a deadline on the monotonic clock, or nil or false. It returns
+-- a response, or nil and a failure, or both when the body broke off. What it holds when it is left
+-- early is closed.
+--   response: status_code, headers, body (whole) or read(n) -> chunk | nil at the end | nil and a
+--             failure; deadline (of reading; may be set to nil); close().
+--   failure:  kind ("network", "timeout", "cancelled", "too_large"), message, phase, sent (false:
+--             the request surely never left), unprocessed (true: the server surely never acted on
+--             it), stale (a kept connection had died), code (libcurl's, if it is one).
+
+local headers = require "qhub.http.headers"
+local loop = require "qhub.tasks.loop"
+
+local await = loop.await
+
+local Response = {}
+
+-- Headers are read only when somebody asks: most responses are decoded without them.
+function Response.__index(response, name)
+  if name == "headers" then
+    local fields = headers.response(response.transfer:headers() or {})
+    response.headers = fields
+    return fields
+  end
+  return Response[name]
+end
+
+function Response:close()
+  self.transfer:close()
+  loop.release(self.transfer) -- another task may be reading
+end
+
+-- A to-be-closed variable while the headers are waited for.
+function Response:__close()
+  if not self.status_code then
+    self:close()
+  end
+end
+
+local function failure_of(kind, message, details)
+  return {
+    kind = kind == "memory" and "network" or kind,
+    message = message,
+    phase = details.phase,
+    sent = details.sent,
+    unprocessed = details.unprocessed,
+    stale = details.stale,
+    code = details.code,
+  }
+end
+
+-- Why a wait ended before the response.
+local function interrupted(reason)
+  if reason == "deadline" then
+    return { kind = "timeout", phase = "total", message = "total_timeout passed", sent = true }
+  end
+  return { kind = "cancelled", message = "cancelled while under way", sent = true }
+end
+
+--- The next bytes of the body, at most `n`; nil at the end; nil and a failure when it broke off.
+function Response:read(n)
+  local transfer = self.transfer
+  while true do
+    local chunk = transfer:read(n)
+    if chunk then
+      return chunk
+    end
+    if transfer:state() == "done" then
+      local kind, message, details = transfer:failure()
+      return nil, kind and failure_of(kind, message, details)
+    end
+    local ok, reason = await(transfer, self.deadline)
+    if not ok then
+      return nil, interrupted(reason)
+    end
+  end
+end
+
+-- The engine's form of `request` with `token`, kept with the request.
+local function prepared(connections, request, token)
+  local kept = request.engine
+  local current = kept.current
+  if not current or kept.token ~= token then
+    kept.current = nil -- until both belong together
+    current = connections:prepare {
+      method = request.method,
+      header_lines = request:prepared(token).lines,
+      timeout = request.timeout,
+      connect_timeout = request.connect_timeout,
+      max_bytes = request.max_bytes,
+      stream = request.stream,
+      once = request.once,
+      decode = request.compressed,
+    }
+    kept.token, kept.current = token, current
+  end
+  return current
+end
+
+--- The transport over `connections` (an engine session: the connection settings of one client).
+local function over(connections)
+  return function(request, token, url, body, deadline)
+    local transfer, kind, message =
+      connections:start(prepared(connections, request, token), url, body)
+    if not transfer then
+      if kind == "memory" then
+        error("not enough memory", 0)
+      end
+      return nil, { kind = kind, message = message, sent = false }
+    end
+    local response <close> = setmetatable({ transfer = transfer, status_code = false }, Response)
+    local stream = request.stream
+    local status_code, whole, details
+    repeat
+      local ok, reason = await(transfer, deadline)
+      if not ok then
+        return nil, interrupted(reason)
+      end
+      local state = transfer:state()
+    until state == "done" or stream and state == "open"
+    status_code, whole, kind, message, details = transfer:outcome()
+    local failure = kind and failure_of(kind, message, details)
+    if not status_code or kind == "cancelled" then
+      return nil, failure
+    end
+    response.status_code = status_code
+    if stream then
+      -- A body that broke off early is found out by whoever reads it.
+      response.deadline = deadline
+      return response
+    end
+    response.body = whole
+    return response, failure
+  end
+end
+
+--- The connections of a client with the checked `http` options.
+local function connections(http)
+  return loop.engine():session(http)
+end
+
+return { over = over, connections = connections }
