@@ -10,7 +10,7 @@
 local core = require "qhub.core"
 local loop = require "qhub.tasks.loop"
 
-local system, now = core.system, loop.now
+local system = core.system
 
 -- What only some calls need is loaded when the first of them needs it.
 local function failures()
@@ -198,7 +198,7 @@ end
 --- its own. `named` is the wait in seconds that the gateway asks for, or nil.
 function Attempts:retry(outcome, named)
   local failure, session = outcome.failure, self.session
-  local left = self.deadline and self.deadline - now()
+  local left = self.deadline and self.deadline - loop.now()
   local delay
   if failure and failure.unprocessed and self.unprocessed < MOST_UNPROCESSED then
     self.unprocessed, self.extra = self.unprocessed + 1, self.extra + 1
@@ -225,7 +225,7 @@ function Attempts:retry(outcome, named)
   end
   self:log("warn", outcome.offset and "resume" or "retry", {
     status = outcome.status_code,
-    seconds = now() - self.started,
+    seconds = loop.now() - self.started,
     delay = delay,
     offset = outcome.offset,
     error = failure and failure.message,
@@ -253,7 +253,7 @@ function Attempts:judge(response, failure, why)
     method = self.sent.method,
     url = self.sent_url,
     status = status_code,
-    seconds = now() - self.attempt_started,
+    seconds = loop.now() - self.attempt_started,
     error = failure and failure.message,
     headers = self.session.log and response and response.headers,
   })
@@ -303,7 +303,7 @@ function Attempts:settle(response, failure, token)
       end
       return err
     end
-    self.attempt_started = now()
+    self.attempt_started = loop.now()
     response, failure, token = self.session:attempt(
       self.start,
       self.start_url,
@@ -340,7 +340,7 @@ local attempts = {}
 --- Carries out `request` (see request.lua) with `url` and `body` (or nil). Returns what the 2xx
 --- response means to `request.decode`, which gets `id`, too; or nil and an error object.
 function attempts.perform(session, request, url, body, id)
-  local started = now()
+  local started = loop.now()
   local total_timeout = request.total_timeout
   local response, failure, token =
     session:attempt(request, url, body, total_timeout and started + total_timeout)
@@ -368,7 +368,7 @@ end
 
 --- The attempts at a stream, whose responses are handed to the caller. Nothing is sent yet.
 function attempts.stream(session, request, url)
-  return new(session, request, url, nil, nil, now())
+  return new(session, request, url, nil, nil, loop.now())
 end
 
 --- Opens the stream: with the header fields `range` (and status 416 as an answer to them), or from
@@ -380,7 +380,7 @@ function Attempts:open(range)
     local fields = require("qhub.http.headers").merged(request.fields, range)
     request = request:with { fields = fields, also_ok_status = 416 }
   end
-  held.start, held.started = request, now()
+  held.start, held.started = request, loop.now()
   held.attempt_started = held.started
   local err = held:settle(held.session:attempt(request, held.url, nil, held.deadline))
   held:report(err)

@@ -8,8 +8,6 @@ local log = require "qhub.http.log"
 local loop = require "qhub.tasks.loop"
 local redact = require "qhub.http.redact"
 
-local now = loop.now
-
 local report = {}
 
 --- What the gateway got to know by this call and may say back: the token, a list of tokens, or the
@@ -63,7 +61,7 @@ function report:report(err)
   if err or not is_reported then
     self:log(err and "error" or "info", err and "failed" or "done", {
       status = response and response.status_code or nil,
-      seconds = now() - self.started,
+      seconds = loop.now() - self.started,
       error = err and err.kind .. ": " .. err.message,
     })
   end
@@ -80,7 +78,7 @@ function report:report(err)
       method = self.sent.method,
       url = self.sent_url,
       attempts = self.count,
-      seconds = now() - self.started,
+      seconds = loop.now() - self.started,
     }
   end
 end
@@ -124,7 +122,7 @@ function report:fail(failure, response, offset)
   local err = failures.failure(self:context(), failure, response)
   self:log("error", "failed", {
     status = response and response.status_code,
-    seconds = now() - self.started,
+    seconds = loop.now() - self.started,
     offset = offset,
     error = err.kind .. ": " .. err.message,
   })

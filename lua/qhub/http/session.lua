@@ -25,8 +25,6 @@
 local loop = require "qhub.tasks.loop"
 local retry = require "qhub.http.retry"
 
-local now = loop.now
-
 local Session = { __name = "qhub.Session" }
 Session.__index = Session
 
@@ -72,7 +70,7 @@ end
 function Session:transfer(request, token, url, body, deadline)
   if self.is_closed then
     return nil, self:closed_failure()
-  elseif deadline and deadline <= now() then
+  elseif deadline and deadline <= loop.now() then
     local message = "total_timeout passed"
     return nil, { kind = "timeout", phase = "total", message = message, not_attempted = true }
   end
