@@ -7,11 +7,13 @@ end
 
 local client = require "qhub.hub.client"
 local credentials = require "qhub.auth"
+local data_pool = require "qhub.hub.data_pool"
 local enums = require "qhub.hub.enums"
 local errors = require "qhub.error"
 local json = require "qhub.json"
 local parse_timestamp = require "qhub.hub.timestamp"
 local progress = require "qhub.progress"
+local result = require "qhub.hub.result"
 local tasks = require "qhub.tasks"
 local version = require "qhub.version"
 require "qhub.hub.execution"
@@ -24,9 +26,11 @@ return {
   ServiceExecutionType = enums.ServiceExecutionType,
   LogEntrySeverity = enums.LogEntrySeverity,
   credentials = credentials,
+  data_pool = data_pool,
   is_error = errors.is_error,
   json = json,
   parse_timestamp = parse_timestamp,
   progress = progress.display,
+  result_files = result.files,
   tasks = tasks,
 }

@@ -14,7 +14,8 @@ local usage_error = require("qhub.error").usage
 local options = require "qhub.options"
 local problem = require "qhub.http.failure"
 local sessions = require "qhub.http.session"
-local show = require "qhub.text"
+local proxy = require "qhub.http.proxy"
+local redact = require "qhub.http.redact"
 local transport = require "qhub.http.transport"
 local version = require "qhub.version"
 
@@ -44,6 +45,9 @@ local function check_endpoint(value, name, where)
       type(value)
     )
   end
+  if value:find("@", 1, true) then
+    usage_error("%s: %s must not hold a user name or password", where, name)
+  end
   local address, reason = text.parse_url(value)
   if not address then
     usage_error(
@@ -55,8 +59,6 @@ local function check_endpoint(value, name, where)
     )
   elseif address.scheme ~= "http" and address.scheme ~= "https" then
     usage_error("%s: %s must begin with https:// or http://", where, name)
-  elseif address.userinfo then
-    usage_error("%s: %s must not hold a user name or password", where, name)
   elseif address.fragment then
     usage_error("%s: %s must not have a fragment", where, name)
   elseif value:find "[<>{}]" then
@@ -114,8 +116,11 @@ local function session_for(o)
     max_response_bytes = MAX_BYTES,
   }, {
     connections = connections,
-    send = connections and transport.over_engine(connections)
-      or transport.over_function(o.transport),
+    send = connections and proxy.guarded(
+      transport.over_engine(connections),
+      o.http or {},
+      o.token_endpoint or DEFAULT_ENDPOINT
+    ) or transport.over_function(o.transport),
     pacer = budget.new(RETRIES),
   })
 end
@@ -152,13 +157,13 @@ end
 -- Why there is no token, without the endpoint. `err` is what call.exchange gave.
 local function trouble(err, secrets)
   if err.kind ~= "api" then
-    return show.remote(err.message, secrets)
+    return redact.remote(err.message, secrets)
   end
   local status_code = err.status_code
   local parts = { tostring(status_code) }
   local said = problem.explanation(err.body)
   if said then
-    parts[2] = show.remote(said, secrets)
+    parts[2] = redact.remote(said, secrets)
   elseif status_code >= 300 and status_code < 400 then
     parts[2] = "a redirect that is not followed"
   end
@@ -192,7 +197,7 @@ local function read_answer(body, secrets)
   if type(token) ~= "string" or token == "" then
     local said = problem.explanation(answer)
     local message = "the answer of the token endpoint has no access_token"
-    return nil, said and message .. ": " .. show.remote(said, secrets) or message
+    return nil, said and message .. ": " .. redact.remote(said, secrets) or message
   elseif text.has_control(token) then
     return nil, "the access_token of the token endpoint has control characters"
   end
@@ -212,7 +217,7 @@ local function client_credentials(given)
   local basic = base64(o.access_key_id .. ":" .. o.secret_access_key)
   local secrets = { basic, o.secret_access_key }
   local timeout = o.timeout or DEFAULT_TIMEOUT
-  local connect_timeout = o.http and o.http.connect_timeout or timeout
+  local connect_timeout = o.http and o.http.connect_timeout or math.min(timeout, 15)
   local held -- the latest token: { token, renew_at, expires_at } on the monotonic clock
   local fetch -- the fetch that a task has under way: { task, waiters (a set), done, token, reason }
 
@@ -241,7 +246,7 @@ local function client_credentials(given)
       reason, attempts = trouble(err, secrets), err.attempts
     end
     local times = attempts and attempts > 1 and ", " .. attempts .. " attempts" or ""
-    return nil, reason .. " (POST " .. show.remote(show.url(endpoint), secrets) .. times .. ")"
+    return nil, reason .. " (POST " .. redact.remote(redact.url(endpoint), secrets) .. times .. ")"
   end
 
   -- The same; but a renewal that fails leaves the old token in use as long as it lives.

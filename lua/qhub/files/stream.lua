@@ -12,7 +12,7 @@ local loop = require "qhub.tasks.loop"
 local usage_error = require("qhub.error").usage
 local problem = require "qhub.http.failure"
 local resume = require "qhub.files.validators"
-local secrets = require "qhub.http.redact"
+local redact = require "qhub.http.redact"
 
 -- A connection that brought so many bytes before it broke is followed by the next one at once: the
 -- gateway is not in such trouble that waiting would help it. Otherwise the usual delays apply.
@@ -62,7 +62,7 @@ end
 -- The error object for a failure after which the file ends; told to the log.
 local function failed(self, failure, response)
   local session, plan, exchange = self.session, self.plan, self.exchange
-  local err = problem.failure(call.context(plan, exchange), failure, response)
+  local err = problem.failure(call.context(session, plan, exchange), failure, response)
   log.event(session.log, "error", "failed", {
     method = plan.method,
     url = plan.url,
@@ -71,7 +71,7 @@ local function failed(self, failure, response)
     seconds = loop.now() - exchange.started,
     offset = self.position,
     error = err.kind .. ": " .. err.message,
-  }, secrets.of(plan, exchange))
+  }, redact.of(session, plan, exchange))
   return err
 end
 

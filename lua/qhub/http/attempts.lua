@@ -19,7 +19,7 @@ local loop = require "qhub.tasks.loop"
 local problem = require "qhub.http.failure"
 local redirect = require "qhub.http.redirect"
 local retry = require "qhub.http.retry"
-local secrets = require "qhub.http.redact"
+local redact = require "qhub.http.redact"
 local tokens = require "qhub.auth.token"
 
 local system = core.system
@@ -101,7 +101,7 @@ local function send(session, plan, state, request)
       url = following.url,
       status = response.status_code,
       attempt = state.attempts,
-    }, secrets.of(plan, state))
+    }, redact.of(session, plan, state))
     if request.method ~= "GET" and following.method == "GET" then
       -- The gateway took the request and says where its answer is: from here on only that answer
       -- is asked for, never the request again.
@@ -152,7 +152,7 @@ local function conclude(session, plan, state, response, err, started)
       attempt = state.attempts,
       seconds = now() - started,
       error = err and err.kind .. ": " .. err.message,
-    }, secrets.of(plan, state))
+    }, redact.of(session, plan, state))
   end
   if response and response.status_code and plan.on_response then
     plan.on_response {
@@ -166,14 +166,15 @@ local function conclude(session, plan, state, response, err, started)
   end
 end
 
-local function context_of(plan, state)
+local function context_of(session, plan, state)
   local asked = state.token and state.request and state.request.headers
   return {
     name = plan.name,
     method = plan.method,
     url = plan.url,
     attempts = state.attempts,
-    secret = secrets.of(plan, state),
+    secret = redact.of(session, plan, state),
+    proxy = session.proxy,
     is_token_sent = asked and asked.authorization ~= nil,
     unrepeatable = not plan.repeatable,
   }
@@ -184,7 +185,7 @@ local function closed(session, plan, state)
   local what = session.is_closed and "the client was closed" or "the task was cancelled"
   local message = what .. " while the call was under way"
   local failure = { kind = "cancelled", message = message, sent = state.attempts > 0 }
-  return problem.failure(context_of(plan, state), failure)
+  return problem.failure(context_of(session, plan, state), failure)
 end
 
 -- Decides on one more attempt after `outcome` (see retry.lua) and waits until it is due; what
@@ -217,7 +218,7 @@ local function try_again(session, plan, state, outcome, requested)
     delay = delay,
     offset = outcome.offset,
     error = failure and failure.message,
-  }, secrets.of(plan, state))
+  }, redact.of(session, plan, state))
   state:drop() -- the connection is free for others during the wait
   if delay > 0 and not loop.sleep_until(now() + delay, session) or session.is_closed then
     return nil, closed(session, plan, state)
@@ -236,7 +237,7 @@ local function attempt(session, plan, state)
       local reason
       token, reason = tokens.obtain(session)
       if reason then
-        return "error", problem.token(context_of(plan, state), reason)
+        return "error", problem.token(context_of(session, plan, state), reason)
       elseif not token then
         return "error", closed(session, plan, state)
       end
@@ -251,7 +252,7 @@ local function attempt(session, plan, state)
       message = "total_timeout passed",
       sent = state.attempts > 0,
     }
-    return "error", problem.failure(context_of(plan, state), failure)
+    return "error", problem.failure(context_of(session, plan, state), failure)
   end
   state.attempts = state.attempts + 1
   local started = now()
@@ -272,7 +273,7 @@ local function attempt(session, plan, state)
       seconds = now() - started,
       error = failure and failure.message,
       headers = response and response.headers,
-    }, secrets.of(plan, state))
+    }, redact.of(session, plan, state))
   end
   local accepted = response and (is_success(status_code) or status_code == plan.accepts)
   if accepted and (not failure or plan.suffices(response)) then
@@ -292,8 +293,8 @@ local function attempt(session, plan, state)
         return "error", closed(session, plan, state)
       elseif not another then
         local text_of_401 = error_text(session, response)
-        local cause = problem.status(context_of(plan, state), response, text_of_401)
-        return "error", problem.token(context_of(plan, state), reason, cause)
+        local cause = problem.status(context_of(session, plan, state), response, text_of_401)
+        return "error", problem.token(context_of(session, plan, state), reason, cause)
       elseif another ~= token then
         state:drop()
         state.fresh_token, state.rejected = another, token
@@ -315,10 +316,10 @@ local function attempt(session, plan, state)
     return "error", cancelled
   end
   if failure then
-    return "error", problem.failure(context_of(plan, state), failure, response)
+    return "error", problem.failure(context_of(session, plan, state), failure, response)
   end
   local said = error_text(session, response)
-  return "error", problem.status(context_of(plan, state), response, said, requested, why)
+  return "error", problem.status(context_of(session, plan, state), response, said, requested, why)
 end
 
 -- What the answer that `state` holds means; or nil and an error.
@@ -326,7 +327,7 @@ local function understand(session, plan, state)
   local response = state.response
   local value, message, line, column = plan.answer(session.owner, response, plan.argument)
   if value == nil then
-    local context = context_of(plan, state)
+    local context = context_of(session, plan, state)
     return nil, problem.decode(context, response, response.body, message, line, column)
   end
   return value
@@ -354,7 +355,7 @@ function call.exchange(session, plan, state)
   end
   if state.token ~= session.last_token or not plan.authorize then
     session.last_token = state.token
-    session:remember(secrets.of(plan, state))
+    session:remember(redact.carried(plan, state))
   end
   conclude(session, plan, state, response, err, started)
   if err then

@@ -10,6 +10,7 @@
 --   headers              sent with every request: lower-case names; false removes
 --   log                  see log.lua, or false
 --   pacer                spaces the retries of all calls (see pacer.lua)
+--   proxy                the option; nil: as the environment says; false: none
 --   timeout              seconds without progress
 --   connect_timeout      seconds
 --   total_timeout        seconds for a whole call, or false
@@ -18,7 +19,7 @@
 --   follow_redirects     boolean
 --   on_response          function or false
 --   is_closed            true from `close` on
---   secrets              what the last calls carried, for texts about their responses; a list or false
+--   secrets              what the last calls carried, newest first; a list or false
 --   last_token           the token that was remembered last in it
 
 local loop = require "qhub.tasks.loop"
@@ -26,7 +27,7 @@ local loop = require "qhub.tasks.loop"
 local Session = { __name = "qhub.Session" }
 Session.__index = Session
 
-local MOST_REMEMBERED = 8
+local MOST_REMEMBERED = 64
 local DEFAULT_TIMEOUT, DEFAULT_RETRIES, DEFAULT_MAX_BYTES = 60, 2, 64 << 20
 
 --- Remembers `secret` (a string, a list of them, or nil) among the latest of this session.
@@ -39,6 +40,12 @@ function Session:remember(secret)
   elseif not latest then
     self.secrets = { secret }
   elseif latest[1] ~= secret then
+    for index, known in ipairs(latest) do
+      if known == secret then
+        table.remove(latest, index)
+        break
+      end
+    end
     table.insert(latest, 1, secret)
     latest[MOST_REMEMBERED + 1] = nil
   end
@@ -58,6 +65,14 @@ end
 
 local session = {}
 
+-- No proxy is known of a transport of the program's own.
+local function proxy_of(o, fields)
+  if not fields.connections then
+    return false
+  end
+  return o.http and o.http.proxy
+end
+
 --- A session with the checked options `o` of a client (see options/client.lua) and `fields`: send,
 --- connections (what is closed with it, or false), log, pacer, base_url, owner.
 function session.new(o, fields)
@@ -72,6 +87,7 @@ function session.new(o, fields)
     log = fields.log or false,
     pacer = fields.pacer,
     timeout = timeout,
+    proxy = proxy_of(o, fields),
     connect_timeout = o.http and o.http.connect_timeout or false,
     total_timeout = o.total_timeout or false,
     max_retries = o.max_retries or DEFAULT_RETRIES,

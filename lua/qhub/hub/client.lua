@@ -15,7 +15,10 @@ local usage_error = require("qhub.error").usage
 local operations = require "qhub.hub.operations"
 local options = require "qhub.options"
 local run = require "qhub.polling.run"
+local proxy = require "qhub.http.proxy"
+local redact = require "qhub.http.redact"
 local show = require "qhub.text"
+local start_options = require "qhub.options.start"
 local transport = require "qhub.http.transport"
 local sessions = require "qhub.http.session"
 local version = require "qhub.version"
@@ -25,6 +28,10 @@ local checked, text = options.checked, core.text
 local WHERE, CONCRETE_URL = client_options.WHERE, client_options.CONCRETE_URL
 
 local USER_AGENT = "qhub-lua/" .. version
+
+local LONGEST_CONNECT = 15 -- seconds, unless http.connect_timeout says otherwise
+
+local PARENT_HEADER, PARENT_VARIABLE = "x-parent-execution-token", "KQH_SERVICE_EXECUTION_TOKEN"
 
 local Client = { __name = "qhub.HubServiceClient" }
 
@@ -44,7 +51,8 @@ local function check_segment(value, name, where)
   return text.encode_segment(value) -- whatever bytes it has: a file's name may have any
 end
 
-local function encoded_body(body, over, where)
+-- The body as text, and the secrets in it.
+local function encoded_body(body, request, where)
   if type(body) ~= "table" then
     usage_error(
       "%s: the body must be a table that encodes to a JSON object, got %s",
@@ -52,24 +60,12 @@ local function encoded_body(body, over, where)
       show.value(body)
     )
   end
-  if over then
-    local merged = {}
-    if core.json.is_array(body) then
-      json.array(merged) -- and so refused below
-    end
-    for name, value in next, body do
-      merged[name] = value
-    end
-    for name, value in next, over do
-      merged[name] = value
-    end
-    body = merged
-  end
+  body = start_options.body(body, request, where)
   local encoded = json.encode(body)
   if encoded:byte() ~= 123 then -- "{"
     usage_error("%s: the body must encode to a JSON object, not to an array", where)
   end
-  return encoded
+  return encoded, start_options.secrets_in(body)
 end
 
 -- What all plans of one operation have in common, as the metatable that a plan inherits it by. Made
@@ -101,7 +97,7 @@ local function prototype_of(client, row, extra)
       authorize = authorize,
       hops = 0,
       timeout = session.timeout,
-      connect_timeout = session.connect_timeout or session.timeout,
+      connect_timeout = session.connect_timeout or math.min(session.timeout, LONGEST_CONNECT),
       max_retries = session.max_retries,
       repeatable = row.repeatable,
       once = not row.repeatable,
@@ -148,7 +144,9 @@ local function plan_of(client, row, first, second, given)
   local path, body = row.path, nil
   local parameters = row.parameters
   if parameters[1] == "body" then
-    body = encoded_body(first, request.body, name)
+    local secrets
+    body, secrets = encoded_body(first, request, name)
+    client.session:remember(secrets)
   elseif parameters[1] then
     local id = check_segment(first, parameters[1], name)
     local segment = parameters[2] and check_segment(second, parameters[2], name)
@@ -167,7 +165,9 @@ local function plan_of(client, row, first, second, given)
   end
   if request ~= NONE then
     plan.timeout = request.timeout
-    plan.connect_timeout = client.session.connect_timeout or request.timeout
+    if request.timeout and not client.session.connect_timeout then
+      plan.connect_timeout = math.min(request.timeout, LONGEST_CONNECT)
+    end
     plan.max_retries = request.max_retries
     plan.on_response = request.on_response
     plan.stream = request.chunk_size
@@ -242,12 +242,22 @@ Client.__index = methods
 function Client:__tostring()
   return Client.__name
     .. " "
-    .. show.url(self.session.base_url)
+    .. redact.url(self.session.base_url)
     .. (self.session.is_closed and " (closed)" or "")
 end
 
 Client.__close = methods.close
 Client.__gc = methods.close
+
+-- The client's headers with the token of the run that this program is a part of: as given, else as
+-- the environment has it. A header of the program's own wins over the environment.
+local function with_parent(fields, given)
+  if given == nil and fields[PARENT_HEADER] == nil then
+    local found = core.system.getenv(PARENT_VARIABLE)
+    given = found and found ~= "" and options.check.secret(found, PARENT_VARIABLE, WHERE) or nil
+  end
+  return given and headers.merged(fields, { [PARENT_HEADER] = given }) or fields
+end
 
 -- ── the constructor ─────────────────────────────────────────────────────────────────────────────
 
@@ -271,18 +281,22 @@ local function new(given)
       CONCRETE_URL
     )
   end
+  o.headers = with_parent(o.headers or {}, o.parent_execution_token)
+  local base_url = o.base_url or client_options.check_url(o.environment, "environment", WHERE)
   local client = setmetatable({ prototypes = {}, session = false }, Client)
   client.service_api = client -- code written after the reference documentation works unchanged
   local connections = not o.transport and transport.session(o.http or {})
   client.session = sessions.new(o, {
     connections = connections,
-    send = connections and transport.over_engine(connections)
+    send = connections
+        and proxy.guarded(transport.over_engine(connections), o.http or {}, base_url)
       or transport.over_function(o.transport),
     log = log.new(o.logging, WHERE .. ".logging"),
     pacer = budget.new(o.max_retries or 2),
-    base_url = o.base_url or client_options.check_url(o.environment, "environment", WHERE),
+    base_url = base_url,
     owner = client,
   })
+  client.session:remember(proxy.secrets(o.http and o.http.proxy))
   return client
 end
 

@@ -149,7 +149,7 @@ function methods:logs(given)
 end
 
 --- An iterator over the log entries as they appear, until the execution is terminal; see
--- follow.lua.
+-- follow_logs.lua.
 function methods:follow_logs(given)
   local client = target(self, "follow_logs")
   return follow.logs(client, self, given)

@@ -14,6 +14,7 @@
 local answer = require "qhub.hub.decode"
 local options = require "qhub.options"
 local request_options = require "qhub.options.request"
+local start_options = require "qhub.options.start"
 
 local check = options.check
 
@@ -46,10 +47,7 @@ local operations = {
     answer = answer.started,
     repeatable = false,
     suffices = has_location,
-    options = options.extended(
-      request_options.checkers,
-      { body = check.table, idempotent = check.boolean }
-    ),
+    options = options.extended(request_options.checkers, start_options.checkers),
   },
   get_status = {
     method = "GET",
