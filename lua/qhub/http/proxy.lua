@@ -10,9 +10,6 @@ local getenv, text = core.system.getenv, core.text
 
 local proxy = {}
 
-local SCHEMES =
-  { http = true, https = true, socks4 = true, socks4a = true, socks5 = true, socks5h = true }
-
 -- libcurl does not read HTTP_PROXY, which a request to a CGI program could set.
 local VARIABLES = {
   http = { "http_proxy", "all_proxy", "ALL_PROXY" },
@@ -28,24 +25,8 @@ end
 
 --- What is wrong with `value` (a string) as a proxy, or nil. Never shows a part of it.
 function proxy.fault(value)
-  local scheme = value:match "^([^:/?#@%[%]]*)://"
-  if scheme and not SCHEMES[scheme:lower()] then
-    return "its scheme must be http, https, socks4, socks4a, socks5 or socks5h"
-  end
-  local userinfo, place = parts_of(value)
-  if userinfo then
-    if userinfo:find '[/?#@%[%]%s%c\\"<>]' or userinfo:gsub("%%%x%x", ""):find("%", 1, true) then
-      return "its user name or password has characters that must be percent-encoded"
-    elseif userinfo:find("%00", 1, true) then
-      return "its user name or password has a NUL"
-    end
-  end
-  local address = text.parse_url("http://" .. place)
-  if not address then
-    return "it is not like host:port"
-  elseif (address.path ~= "" and address.path ~= "/") or address.query or address.fragment then
-    return "nothing may follow its host and port"
-  end
+  local address, reason = text.parse_proxy(value)
+  return not address and "it " .. reason or nil
 end
 
 -- Whether NO_PROXY excepts `host`.
