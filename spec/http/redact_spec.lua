@@ -136,11 +136,11 @@ describe("a known secret", function()
   end)
 
   it("is not shown in part when a long text is cut", function()
-    for room = 0, #TOKEN do
-      local text = (" "):rep(16 * 1024 - 20 - room) .. ("x"):rep(20) .. TOKEN .. ("y"):rep(100)
-      local line = redact.remote(text, TOKEN)
-      assert.is_nil(line:find("t0ke", 1, true), line)
-    end
+    local long = "ey0MARKER" .. ("abcdefghij"):rep(200)
+    local line = redact.remote(long:rep(20), long, 400)
+    assert.matches("REDACTED", line)
+    assert.is_nil(line:find("MARKER", 1, true), line)
+    assert.is_nil(line:find("abcd", 1, true), line)
   end)
 
   it("is found in a large text in time that grows with its length only", function()
