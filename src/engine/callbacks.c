@@ -23,6 +23,19 @@ static size_t stop(qhub_transfer *transfer, qhub_failure_kind verdict) {
   return 0;
 }
 
+/* Notes what the head of an answer says of its connection. Servers that failed often hang up
+** without a word, so such a connection is not kept: the next request may be one that cannot be sent twice.
+** Within HTTP/2 a failure is that of one stream. */
+static void note_answer(qhub_transfer *transfer) {
+  qhub_session *session = transfer->session;
+  const qhub_headers *headers = &transfer->headers;
+  bool shared = transfer->channel == &session->pool->channels[QHUB_CHANNEL_SHARED];
+  if (shared) session->shared_version = headers->version;
+  if (headers->status < 500 || headers->version >= 20) return;
+  transfer->handle->closes = true;
+  (void)curl_easy_setopt(transfer->handle->easy, CURLOPT_FORBID_REUSE, 1L);
+}
+
 /* One line of the answer's head. */
 static size_t take_header(char *line, size_t size, size_t count, void *user) {
   qhub_transfer *transfer = ((qhub_handle *)user)->transfer;
@@ -32,7 +45,8 @@ static size_t take_header(char *line, size_t size, size_t count, void *user) {
   switch (qhub_headers_add(&transfer->headers, line, length)) {
     case QHUB_HEADERS_MORE: return length;
     case QHUB_HEADERS_COMPLETE:
-      if (transfer->prepared->request.stream > 0) {
+      note_answer(transfer);
+      if (transfer->request->stream > 0) {
         transfer->state = QHUB_TRANSFER_OPEN;
         qhub_engine_note(transfer->session->engine, transfer);
       }
@@ -45,7 +59,7 @@ static size_t take_header(char *line, size_t size, size_t count, void *user) {
 
 /* Keeps a body whole; of one that is too large, what fits. */
 static size_t keep(qhub_transfer *transfer, const char *bytes, size_t length) {
-  size_t room = transfer->prepared->request.max_bytes - transfer->body.length;
+  size_t room = transfer->request->max_bytes - transfer->body.length;
   size_t fitting = length < room ? length : room;
   if (qhub_buffer_append(&transfer->body, bytes, fitting) != QHUB_BUFFER_OK) {
     return stop(transfer, QHUB_FAIL_MEMORY);
@@ -69,7 +83,7 @@ static size_t hold(qhub_transfer *transfer, const char *bytes, size_t length) {
     case QHUB_BUFFER_FULL: return stop(transfer, QHUB_FAIL_TOO_LARGE);
     default: return stop(transfer, QHUB_FAIL_MEMORY);
   }
-  if (!transfer->paused && body->length - transfer->body_start >= transfer->prepared->request.stream) {
+  if (!transfer->paused && body->length - transfer->body_start >= transfer->request->stream) {
     transfer->paused = true;
     if (curl_easy_pause(transfer->handle->easy, CURLPAUSE_RECV) != CURLE_OK) {
       return stop(transfer, QHUB_FAIL_NETWORK);
@@ -84,7 +98,8 @@ static size_t take_body(char *bytes, size_t size, size_t count, void *user) {
   touch(transfer);
   transfer->answered = true;
   transfer->received += length;
-  return transfer->prepared->request.stream > 0 ? hold(transfer, bytes, length) : keep(transfer, bytes, length);
+  if (transfer->request->stream > 0) return hold(transfer, bytes, length);
+  return keep(transfer, bytes, length);
 }
 
 /* The request is going onto a connection: from here on silence counts. */
@@ -97,7 +112,7 @@ static void begin_reading(qhub_transfer *transfer, const char *address, int port
   memcpy(transfer->address, address, length);
   transfer->address[length] = '\0';
   touch(transfer);
-  double deadline = transfer->last_activity + transfer->prepared->request.timeout;
+  double deadline = transfer->last_activity + transfer->request->timeout;
   if (deadline < transfer->timer.deadline) {
     qhub_timers_set(&transfer->session->engine->timers, &transfer->timer, deadline);
   }
@@ -156,7 +171,10 @@ static curl_socket_t open_socket(void *user, curlsocktype purpose, struct curl_s
   qhub_transfer *transfer = handle->transfer;
   qhub_engine *engine = handle->pool->engine;
   (void)purpose;
-  if (transfer->sends > 0) return CURL_SOCKET_BAD;
+  if (transfer->sends > 0) {
+    transfer->refused = true;
+    return CURL_SOCKET_BAD;
+  }
 #ifdef SOCK_CLOEXEC
   int fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
 #else

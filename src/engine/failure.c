@@ -55,12 +55,12 @@ static void explain_timeout(qhub_transfer *transfer) {
   place at = where(transfer);
   if (transfer->state == QHUB_TRANSFER_QUEUED) {
     say(failure, "no connection to %.*s became free within %g s (max_connections is %ld)",
-        at.length, at.text, transfer->prepared->request.timeout, transfer->lane->pool->max_connections);
+        at.length, at.text, transfer->request->timeout, transfer->lane->pool->max_connections);
   } else if (failure->phase == QHUB_PHASE_CONNECT) {
     say(failure, "no connection to %.*s within %g s", at.length, at.text,
-        transfer->prepared->request.connect_timeout);
+        transfer->request->connect_timeout);
   } else {
-    say(failure, "nothing from %.*s for %g s", at.length, at.text, transfer->prepared->request.timeout);
+    say(failure, "nothing from %.*s for %g s", at.length, at.text, transfer->request->timeout);
   }
 }
 

@@ -124,6 +124,9 @@ typedef struct qhub_handle {
   long pipewait;
   long connect_timeout_ms;
   long buffer_size;
+  long max_age; /* seconds that a kept connection may have been idle */
+  long fresh;   /* a connection of its own */
+  bool closes;  /* its connection is not kept */
   char error[CURL_ERROR_SIZE];
 } qhub_handle;
 
@@ -138,6 +141,7 @@ struct qhub_session {
   char *proxy, *ca_file, *ca_path, *client_cert, *client_key; /* owned */
   bool verify;
   int http_version;
+  int shared_version; /* of the last answer where HTTP/2 was offered; 0: none yet */
   long max_connections;
 };
 
@@ -164,6 +168,7 @@ struct qhub_transfer {
 
   /* the request; the URL is in the same block as the struct, `upload` is borrowed */
   qhub_prepared *prepared; /* a reference */
+  const qhub_request *request; /* within `prepared` */
   const char *url;
   size_t url_length;
   size_t authority, authority_length; /* "host:port" within the url */
@@ -173,7 +178,7 @@ struct qhub_transfer {
   /* progress, noted by the callbacks */
   double last_activity;
   unsigned sends;   /* how often the request went onto a connection */
-  bool refused;     /* libcurl wanted to send it again */
+  bool refused;     /* libcurl wanted to send it again, once at least */
   bool opened;      /* a connection was opened for it */
   bool reused;      /* the first send went over a kept connection */
   bool paused;
@@ -273,6 +278,9 @@ bool qhub_transfer_activate(qhub_transfer *transfer);
 ** everything, sets failure and state, gives news. Starts nothing else: the caller pumps the lane
 ** afterwards. */
 void qhub_transfer_settle(qhub_transfer *transfer, CURLcode code, qhub_failure_kind kind);
+
+/* libcurl is through with it: settles it, or starts it over if it surely may be. */
+void qhub_transfer_finish(qhub_transfer *transfer, CURLcode code);
 
 /* Its timer fired: ends the transfer if it was silent for too long, else sets the timer again. */
 void qhub_transfer_check_silence(qhub_transfer *transfer);

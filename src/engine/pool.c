@@ -167,7 +167,7 @@ static bool collect_channel(qhub_channel *channel) {
     qhub_handle *handle = NULL;
     CURLcode code = message->data.result;
     (void)curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&handle);
-    qhub_transfer_settle(handle->transfer, code, QHUB_FAIL_NONE);
+    qhub_transfer_finish(handle->transfer, code);
     ended = true;
   }
   if (!channel->broken) return ended;

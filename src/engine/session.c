@@ -16,7 +16,8 @@ enum {
   MOST_IDLE = 64,         /* idle easy handles kept by a session: as many as usually work */
   LARGEST_BUFFER = 256 * 1024, /* of one read; more does not make streams faster */
   PLAIN_BUFFER = 16 * 1024,    /* libcurl's default, and enough for most answers */
-  IDLE_CONNECTION_AGE = 60 /* seconds; beyond it servers have often hung up */
+  IDLE_CONNECTION_AGE = 60, /* seconds; beyond it servers have often hung up */
+  ONCE_CONNECTION_AGE = 1   /* the same for what cannot be sent again */
 };
 
 /* Copies `from` to `*to`; false when memory is short. */
@@ -115,7 +116,6 @@ bool qhub_session_is_closed(const qhub_session *session) {
 static void set_optional(CURL *easy) {
   (void)curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
   (void)curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
-  (void)curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, (long)IDLE_CONNECTION_AGE);
   (void)curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
   (void)curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L);
 #if LIBCURL_VERSION_NUM >= 0x075700
@@ -203,7 +203,7 @@ static CURLcode make_handle(qhub_session *session, qhub_handle **made) {
 /* Method and body. A POST with a body of our own is how libcurl sends any method with a body. */
 static CURLcode set_method(qhub_handle *handle, const qhub_transfer *transfer) {
   CURL *easy = handle->easy;
-  const char *method = transfer->prepared->request.method;
+  const char *method = transfer->request->method;
   bool has_body = transfer->upload != NULL;
   qhub_shape shape = QHUB_SHAPE_GET;
   const char *plain = "GET";
@@ -269,8 +269,9 @@ static CURLcode set_version(qhub_handle *handle, const qhub_session *session, bo
 
 /* A stream reads about as much at a time as it may hold, since one read is never cut short. */
 static long buffer_size(const qhub_transfer *transfer) {
-  if (transfer->prepared->request.stream <= PLAIN_BUFFER) return PLAIN_BUFFER;
-  return transfer->prepared->request.stream < LARGEST_BUFFER ? (long)transfer->prepared->request.stream : LARGEST_BUFFER;
+  size_t stream = transfer->request->stream;
+  if (stream <= PLAIN_BUFFER) return PLAIN_BUFFER;
+  return stream < LARGEST_BUFFER ? (long)stream : LARGEST_BUFFER;
 }
 
 /* The URL as text and taken apart. With text alone libcurl would take it apart for each request and
@@ -289,24 +290,37 @@ static CURLcode set_url(qhub_handle *handle, const qhub_transfer *transfer) {
   return code;
 }
 
+/* Which kept connections will do. libcurl counts the age of an idle one in whole seconds, rounded
+** down; a start would rather open a new one than meet a server that is hanging up. Where libcurl
+** cannot tell that it repeats a request, it must have no reason to. */
+static CURLcode set_connection(qhub_handle *handle, const qhub_session *session,
+                               const qhub_transfer *transfer, bool shared) {
+  bool once = transfer->request->once;
+  bool idle = session->engine->now - transfer->lane->last_move > ONCE_CONNECTION_AGE;
+  bool fresh = once && (!handle->counts_sends || idle || (shared && session->shared_version == 0));
+  long age = once ? ONCE_CONNECTION_AGE : IDLE_CONNECTION_AGE;
+  (void)set_long(handle->easy, CURLOPT_MAXAGE_CONN, &handle->max_age, age);
+  if (handle->closes) (void)curl_easy_setopt(handle->easy, CURLOPT_FORBID_REUSE, 0L);
+  handle->closes = false;
+  return set_long(handle->easy, CURLOPT_FRESH_CONNECT, &handle->fresh, fresh ? 1L : 0L);
+}
+
 static CURLcode set_request(qhub_handle *handle, const qhub_session *session,
                             const qhub_transfer *transfer, bool shared) {
   CURL *easy = handle->easy;
   CURLcode code = set_url(handle, transfer);
-  if (code == CURLE_OK) code = curl_easy_setopt(easy, CURLOPT_HTTPHEADER, transfer->prepared->header_list);
+  struct curl_slist *lines = transfer->prepared->header_list;
+  if (code == CURLE_OK) code = curl_easy_setopt(easy, CURLOPT_HTTPHEADER, lines);
   if (code == CURLE_OK) code = set_method(handle, transfer);
   if (code == CURLE_OK) code = set_version(handle, session, shared);
   if (code == CURLE_OK) {
     code = set_long(easy, CURLOPT_CONNECTTIMEOUT_MS, &handle->connect_timeout_ms,
-                    milliseconds(transfer->prepared->request.connect_timeout));
+                    milliseconds(transfer->request->connect_timeout));
   }
   /* Refused while libcurl still has the buffer of the request before; the old size does as well. */
   (void)set_long(easy, CURLOPT_BUFFERSIZE, &handle->buffer_size, buffer_size(transfer));
   if (code == CURLE_OK) code = qhub_callbacks_watch_upload(handle, transfer->upload_length > 0);
-  /* Where libcurl cannot tell that it repeats a request, it must have no reason to. */
-  if (code == CURLE_OK && !handle->counts_sends) {
-    code = curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, transfer->prepared->request.once ? 1L : 0L);
-  }
+  if (code == CURLE_OK) code = set_connection(handle, session, transfer, shared);
   return code;
 }
 

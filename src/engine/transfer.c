@@ -47,6 +47,7 @@ qhub_transfer *qhub_transfer_new(qhub_prepared *prepared, const char *url, const
   qhub_link_init(&transfer->queue_link);
   qhub_link_init(&transfer->ready_link);
   transfer->prepared = prepared;
+  transfer->request = &prepared->request;
   prepared->references++;
   transfer->url = memcpy(transfer + 1, url, url_size);
   find_authority(transfer);
@@ -57,6 +58,19 @@ qhub_transfer *qhub_transfer_new(qhub_prepared *prepared, const char *url, const
   return transfer;
 }
 
+/* Takes it out of libcurl. `clean`: its easy handle may be used again. */
+static void remove_handle(qhub_transfer *transfer, bool clean) {
+  qhub_engine *engine = transfer->session->engine;
+  qhub_held_signal held;
+  qhub_sigpipe_begin(engine, &held);
+  (void)curl_multi_remove_handle(transfer->channel->multi, transfer->handle->easy);
+  qhub_sigpipe_end(&held);
+  qhub_handle_give(transfer->session, transfer->handle, clean);
+  transfer->handle = NULL;
+  transfer->lane->active--;
+  transfer->lane->last_move = engine->now;
+}
+
 /* Takes it out of everything that belongs to an engine, except the list of news. */
 static void detach(qhub_transfer *transfer, bool clean) {
   qhub_session *session = transfer->session;
@@ -65,16 +79,7 @@ static void detach(qhub_transfer *transfer, bool clean) {
   qhub_link_remove(&transfer->queue_link);
   qhub_timers_remove(&engine->timers, &transfer->timer);
   qhub_timers_release(&engine->timers);
-  if (transfer->handle != NULL) {
-    qhub_held_signal held;
-    qhub_sigpipe_begin(engine, &held);
-    (void)curl_multi_remove_handle(transfer->channel->multi, transfer->handle->easy);
-    qhub_sigpipe_end(&held);
-    qhub_handle_give(session, transfer->handle, clean);
-    transfer->handle = NULL;
-    transfer->lane->active--;
-    transfer->lane->last_move = engine->now;
-  }
+  if (transfer->handle != NULL) remove_handle(transfer, clean);
   engine->active_count--;
   transfer->lane = NULL;
   transfer->session = NULL;
@@ -84,6 +89,35 @@ static void note_totals(qhub_transfer *transfer) {
   long request_size = 0;
   (void)curl_easy_getinfo(transfer->handle->easy, CURLINFO_REQUEST_SIZE, &request_size);
   transfer->sent_bytes = request_size > 0 ? (size_t)request_size : 0;
+}
+
+/* Whether libcurl wanted to send a request again that an HTTP/2 server had refused, as all those of
+** a connection that is ended (GOAWAY) above its last stream. Also a connection that died looks like
+** this to us: what must be sent once is not started over. */
+static bool was_refused(const qhub_transfer *transfer) {
+  return transfer->refused && !transfer->answered && !transfer->request->once &&
+         transfer->channel != NULL &&
+         transfer->channel == &transfer->session->pool->channels[QHUB_CHANNEL_SHARED];
+}
+
+/* Starts it anew over HTTP/1.1, where a server tells with its last answer that it hangs up. False:
+** `failure` is set. */
+static bool start_over(qhub_transfer *transfer) {
+  remove_handle(transfer, false);
+  transfer->sends = 0;
+  transfer->opened = transfer->reused = false;
+  transfer->uploaded = 0;
+  transfer->upload_fd = -1;
+  transfer->unsent = 0;
+  return qhub_transfer_activate(transfer);
+}
+
+void qhub_transfer_finish(qhub_transfer *transfer, CURLcode code) {
+  if (code != CURLE_OK && was_refused(transfer)) {
+    if (start_over(transfer)) return;
+    code = CURLE_OK;
+  }
+  qhub_transfer_settle(transfer, code, transfer->failure.kind);
 }
 
 void qhub_transfer_settle(qhub_transfer *transfer, CURLcode code, qhub_failure_kind kind) {
@@ -100,9 +134,14 @@ void qhub_transfer_settle(qhub_transfer *transfer, CURLcode code, qhub_failure_k
 
 /* Streams go over HTTP/1.1: there a paused transfer stops its own connection. Within an HTTP/2
 ** connection libcurl 7.88 stops reading for all of its transfers when a paused one gets data
-** (on_data_chunk_recv in its http2.c). */
+** (on_data_chunk_recv in its http2.c). So do requests that must not be sent twice, if the server is
+** known to speak HTTP/2: when it ends a connection (GOAWAY), libcurl does not tell which of its
+** requests never ran. While that is unknown they open a connection of their own. */
 static int choose_channel(const qhub_transfer *transfer) {
-  bool may_share = transfer->session->http_version != 11 && transfer->prepared->request.stream == 0 &&
+  const qhub_request *request = transfer->request;
+  bool may_share = transfer->session->http_version != 11 && request->stream == 0 &&
+                   !transfer->refused &&
+                   !(request->once && transfer->session->shared_version >= 20) &&
                    curl_strnequal(transfer->url, "https:", strlen("https:"));
   return may_share ? QHUB_CHANNEL_SHARED : QHUB_CHANNEL_PLAIN;
 }
@@ -127,7 +166,7 @@ bool qhub_transfer_activate(qhub_transfer *transfer) {
   transfer->lane->active++;
   transfer->state = QHUB_TRANSFER_ACTIVE;
   transfer->last_activity = engine->now;
-  double patience = transfer->prepared->request.connect_timeout + CONNECT_GRACE;
+  double patience = transfer->request->connect_timeout + CONNECT_GRACE;
   qhub_timers_set(&engine->timers, &transfer->timer, engine->now + patience);
   return true;
 }
@@ -149,7 +188,7 @@ bool qhub_transfer_start(qhub_transfer *transfer, qhub_session *session) {
     return false;
   }
   qhub_engine *engine = session->engine;
-  if (transfer->prepared->request.stream > 0) keep_heap();
+  if (transfer->request->stream > 0) keep_heap();
   transfer->lane = qhub_pool_lane(session->pool, transfer->url,
                                   transfer->authority + transfer->authority_length);
   if (transfer->lane == NULL || !qhub_timers_reserve(&engine->timers)) {
@@ -171,7 +210,7 @@ bool qhub_transfer_start(qhub_transfer *transfer, qhub_session *session) {
   transfer->state = QHUB_TRANSFER_QUEUED;
   transfer->last_activity = engine->now;
   qhub_link_append(&transfer->lane->queue, &transfer->queue_link);
-  qhub_timers_set(&engine->timers, &transfer->timer, engine->now + transfer->prepared->request.timeout);
+  qhub_timers_set(&engine->timers, &transfer->timer, engine->now + transfer->request->timeout);
   return true;
 }
 
@@ -181,11 +220,12 @@ static double silence_ends(const qhub_transfer *transfer, double now) {
   if (transfer->state == QHUB_TRANSFER_QUEUED) {
     /* The queue moves, or those before it do: no silence. */
     if (transfer->lane->last_move > since) since = transfer->lane->last_move;
-    return since + transfer->prepared->request.timeout;
+    return since + transfer->request->timeout;
   }
-  if (transfer->paused) return now + transfer->prepared->request.timeout; /* it is the reader who is silent */
-  if (transfer->sends > 0) return since + transfer->prepared->request.timeout;
-  return since + transfer->prepared->request.connect_timeout + CONNECT_GRACE;
+  /* While it is paused it is the reader who is silent. */
+  if (transfer->paused) return now + transfer->request->timeout;
+  if (transfer->sends > 0) return since + transfer->request->timeout;
+  return since + transfer->request->connect_timeout + CONNECT_GRACE;
 }
 
 /* What the system holds back for a slow peer; 0 if nothing, or if it does not tell. */
@@ -215,8 +255,9 @@ void qhub_transfer_check_silence(qhub_transfer *transfer) {
   qhub_engine *engine = transfer->session->engine;
   double deadline = silence_ends(transfer, engine->now);
   if (deadline <= engine->now && upload_moves(transfer)) {
-    transfer->last_activity = engine->now - transfer->prepared->request.timeout / 2; /* soon to be asked again */
-    deadline = transfer->last_activity + transfer->prepared->request.timeout;
+    double timeout = transfer->request->timeout;
+    transfer->last_activity = engine->now - timeout / 2; /* soon to be asked again */
+    deadline = transfer->last_activity + transfer->request->timeout;
   }
   if (deadline > engine->now) {
     qhub_timers_set(&engine->timers, &transfer->timer, deadline);
@@ -258,7 +299,7 @@ qhub_transfer_state qhub_transfer_get_state(const qhub_transfer *transfer) {
 }
 
 bool qhub_transfer_is_stream(const qhub_transfer *transfer) {
-  return transfer->prepared->request.stream > 0;
+  return transfer->request->stream > 0;
 }
 
 const qhub_headers *qhub_transfer_headers(const qhub_transfer *transfer) {
@@ -295,7 +336,8 @@ void qhub_transfer_take(qhub_transfer *transfer, size_t length) {
     transfer->body_start = 0;
   }
   size_t held = transfer->body.length - transfer->body_start;
-  if (transfer->paused && transfer->handle != NULL && held < transfer->prepared->request.stream) resume(transfer);
+  bool has_room = held < transfer->request->stream;
+  if (transfer->paused && transfer->handle != NULL && has_room) resume(transfer);
 }
 
 const qhub_failure *qhub_transfer_failure(const qhub_transfer *transfer) {
