@@ -177,6 +177,18 @@ behaviours["/reset-next"] = function(_, request)
   return answer "ok"
 end
 
+-- A line of the head that comes byte by byte.
+behaviours["/drip-head"] = function(connection)
+  connection:write "HTTP/1.1 200 OK\r\nX-Slow: "
+  for _ = 1, 100 do
+    if not connection:write "v" or not connection:flush() then
+      return nil
+    end
+    last_moved = cqueues.monotime()
+    cqueues.sleep(0.05)
+  end
+end
+
 behaviours["/silence"] = function(connection)
   connection:flush()
   wait_for_end(connection)

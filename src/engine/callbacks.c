@@ -24,7 +24,8 @@ static size_t stop(qhub_transfer *transfer, qhub_failure_kind verdict) {
 }
 
 /* Notes what the head of an answer says of its connection. Servers that failed often hang up
-** without a word, so such a connection is not kept: the next request may be one that cannot be sent twice.
+** without a word, so such a connection is not kept: the next request may be one that cannot be
+** sent twice.
 ** Within HTTP/2 a failure is that of one stream. */
 static void note_answer(qhub_transfer *transfer) {
   qhub_session *session = transfer->session;
@@ -51,7 +52,9 @@ static size_t take_header(char *line, size_t size, size_t count, void *user) {
         qhub_engine_note(transfer->session->engine, transfer);
       }
       return length;
-    case QHUB_HEADERS_TOO_LARGE: return stop(transfer, QHUB_FAIL_TOO_LARGE);
+    case QHUB_HEADERS_TOO_LARGE:
+      transfer->head_cut = true;
+      return stop(transfer, QHUB_FAIL_NETWORK);
     case QHUB_HEADERS_NO_MEMORY: return stop(transfer, QHUB_FAIL_MEMORY);
     default: return stop(transfer, QHUB_FAIL_NETWORK);
   }
@@ -105,6 +108,7 @@ static size_t take_body(char *bytes, size_t size, size_t count, void *user) {
 /* The request is going onto a connection: from here on silence counts. */
 static void begin_reading(qhub_transfer *transfer, const char *address, int port) {
   transfer->sends = 1;
+  transfer->session->unreachable = false;
   transfer->reused = !transfer->opened;
   transfer->port = port;
   size_t length = strlen(address);
@@ -181,7 +185,10 @@ static curl_socket_t open_socket(void *user, curlsocktype purpose, struct curl_s
   int fd = socket(address->family, address->socktype, address->protocol);
   if (fd >= 0) (void)fcntl(fd, F_SETFD, FD_CLOEXEC);
 #endif
-  if (fd < 0) return CURL_SOCKET_BAD;
+  if (fd < 0) {
+    transfer->no_descriptor = errno == EMFILE || errno == ENFILE;
+    return CURL_SOCKET_BAD;
+  }
   if (!qhub_sockets_reserve(&engine->sockets, fd)) {
     close(fd);
     transfer->verdict = QHUB_FAIL_MEMORY;

@@ -126,6 +126,7 @@ typedef struct qhub_handle {
   long buffer_size;
   long max_age; /* seconds that a kept connection may have been idle */
   long fresh;   /* a connection of its own */
+  long dns_age; /* seconds that a resolved name is remembered */
   bool closes;  /* its connection is not kept */
   char error[CURL_ERROR_SIZE];
 } qhub_handle;
@@ -141,6 +142,7 @@ struct qhub_session {
   char *proxy, *ca_file, *ca_path, *client_cert, *client_key; /* owned */
   bool verify;
   int http_version;
+  bool unreachable;   /* the last connection could not be made: its address may be old */
   int shared_version; /* of the last answer where HTTP/2 was offered; 0: none yet */
   long max_connections;
 };
@@ -182,7 +184,9 @@ struct qhub_transfer {
   bool opened;      /* a connection was opened for it */
   bool reused;      /* the first send went over a kept connection */
   bool paused;
-  bool answered;    /* a byte of the answer came */
+  bool answered;    /* a line or a byte of the answer came */
+  bool head_cut;    /* the head of the answer is larger than is taken */
+  bool no_descriptor; /* the system had none for a connection */
   curl_off_t uploaded;
   int upload_fd;    /* -1 until sending the body had to wait */
   int unsent;       /* what of the body the system held back when last asked; 0: not asked */

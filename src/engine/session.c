@@ -17,7 +17,8 @@ enum {
   LARGEST_BUFFER = 256 * 1024, /* of one read; more does not make streams faster */
   PLAIN_BUFFER = 16 * 1024,    /* libcurl's default, and enough for most answers */
   IDLE_CONNECTION_AGE = 60, /* seconds; beyond it servers have often hung up */
-  ONCE_CONNECTION_AGE = 1   /* the same for what cannot be sent again */
+  ONCE_CONNECTION_AGE = 1,  /* the same for what cannot be sent again */
+  DNS_AGE = 60              /* seconds; names move */
 };
 
 /* Copies `from` to `*to`; false when memory is short. */
@@ -187,6 +188,7 @@ static CURLcode make_handle(qhub_session *session, qhub_handle **made) {
     return CURLE_OUT_OF_MEMORY;
   }
   handle->http_version = -1;
+  handle->dns_age = -1;
   handle->buffer_size = PLAIN_BUFFER;
   set_optional(handle->easy);
   CURLcode code = set_common(handle->easy);
@@ -300,6 +302,8 @@ static CURLcode set_connection(qhub_handle *handle, const qhub_session *session,
   bool fresh = once && (!handle->counts_sends || idle || (shared && session->shared_version == 0));
   long age = once ? ONCE_CONNECTION_AGE : IDLE_CONNECTION_AGE;
   (void)set_long(handle->easy, CURLOPT_MAXAGE_CONN, &handle->max_age, age);
+  (void)set_long(handle->easy, CURLOPT_DNS_CACHE_TIMEOUT, &handle->dns_age,
+                 session->unreachable ? 0 : DNS_AGE);
   if (handle->closes) (void)curl_easy_setopt(handle->easy, CURLOPT_FORBID_REUSE, 0L);
   handle->closes = false;
   return set_long(handle->easy, CURLOPT_FRESH_CONNECT, &handle->fresh, fresh ? 1L : 0L);

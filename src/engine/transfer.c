@@ -112,7 +112,26 @@ static bool start_over(qhub_transfer *transfer) {
   return qhub_transfer_activate(transfer);
 }
 
+/* Whether the head of the answer was too large for us, or for libcurl, which takes lines of 100 kB
+** at most (CURL_MAX_HTTP_HEADER) and before 8.6 calls it a lack of memory. */
+static bool head_is_too_large(const qhub_transfer *transfer, CURLcode code) {
+  if (transfer->head_cut) return true;
+#if LIBCURL_VERSION_NUM >= 0x080600
+  if (code == CURLE_TOO_LARGE && !transfer->headers.complete) return true;
+#endif
+  return code == CURLE_OUT_OF_MEMORY && transfer->answered && !transfer->headers.complete;
+}
+
 void qhub_transfer_finish(qhub_transfer *transfer, CURLcode code) {
+  if (code != CURLE_OK && head_is_too_large(transfer, code)) {
+    transfer->head_cut = true;
+    /* What such an answer says is its status; it stands without a body. */
+    if (transfer->headers.status >= 300) {
+      transfer->headers.complete = true;
+      code = CURLE_OK;
+    }
+  }
+
   if (code != CURLE_OK && was_refused(transfer)) {
     if (start_over(transfer)) return;
     code = CURLE_OK;
@@ -127,7 +146,7 @@ void qhub_transfer_settle(qhub_transfer *transfer, CURLcode code, qhub_failure_k
   bool failed = code != CURLE_OK || kind != QHUB_FAIL_NONE;
   if (transfer->handle != NULL) note_totals(transfer);
   if (failed && transfer->failure.kind == QHUB_FAIL_NONE) qhub_failure_set(transfer, code, kind);
-  detach(transfer, !failed);
+  detach(transfer, !failed && !transfer->head_cut);
   transfer->state = QHUB_TRANSFER_DONE;
   qhub_engine_note(engine, transfer);
 }
