@@ -1,5 +1,5 @@
 /*
-** What went wrong, in one readable line: failure kinds, phases and messages. See engine_internal.h.
+** What went wrong, in one readable line: failure kinds, phases and messages. See internal.h.
 **
 ** Messages name the host, never path, query or header values. Text that may come from the other
 ** side is stripped of control characters.
@@ -63,7 +63,7 @@ static void explain_timeout(qhub_transfer *transfer) {
   place at = where(transfer);
   if (transfer->state == QHUB_TRANSFER_QUEUED) {
     say(failure, "no connection to %.*s became free within %g s (max_connections is %ld)",
-        at.length, at.text, transfer->request->timeout, transfer->lane->pool->max_connections);
+        at.length, at.text, transfer->request->timeout, transfer->session->max_connections);
   } else if (failure->phase == QHUB_PHASE_CONNECT) {
     say(failure, "no connection to %.*s within %g s", at.length, at.text,
         transfer->request->connect_timeout);
