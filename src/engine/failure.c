@@ -162,8 +162,8 @@ void qhub_failure_set(qhub_transfer *transfer, CURLcode code, qhub_failure_kind 
   failure->code = (int)code;
   failure->sent = may_have_left(transfer);
   failure->phase = transfer->sends > 0 ? QHUB_PHASE_READ : QHUB_PHASE_CONNECT;
-  if (transfer->session != NULL && transfer->handle != NULL && transfer->sends == 0) {
-    transfer->session->unreachable = true;
+  if (transfer->handle != NULL && transfer->sends == 0) {
+    transfer->handle->session->unreachable = true; /* its address may be old */
   }
   failure->stale = failure->kind == QHUB_FAIL_NETWORK && was_stale(transfer, code);
   switch (failure->kind) {
