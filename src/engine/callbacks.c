@@ -53,6 +53,7 @@ static size_t take_header(char *line, size_t size, size_t count, void *user) {
       }
       return length;
     case QHUB_HEADERS_TOO_LARGE:
+      if (transfer->headers.complete) return stop(transfer, QHUB_FAIL_TOO_LARGE); /* trailers */
       transfer->head_cut = true;
       return stop(transfer, QHUB_FAIL_NETWORK);
     case QHUB_HEADERS_NO_MEMORY: return stop(transfer, QHUB_FAIL_MEMORY);
