@@ -118,7 +118,6 @@ describe("a new part", function()
       local part = assert(open(directory .. "a"))
       assert.equal("600\n", shell(("stat -c %%a '%s'"):format(part:path())))
       part:close()
-      shell(("rm -f '%s'"):format(part:path() or directory .. "a"))
     end
   end)
 
