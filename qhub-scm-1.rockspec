@@ -13,6 +13,9 @@ description = {
 Starts and follows service executions, fetches results, files and logs. Blocks like ordinary Lua,
 or runs many executions from one thread. HTTP by libcurl, lossless JSON.]],
   license = "MIT",
+  homepage = "https://hub.kipu-quantum.com",
+  maintainer = "the qhub developers",
+  labels = { "quantum", "http", "client", "async" },
 }
 dependencies = {
   "lua >= 5.4, < 5.5",
@@ -130,6 +133,8 @@ build = {
   },
   -- Beside the rock: `luarocks show qhub --rock-dir` tells where.
   copy_directories = { "types", "docs" },
+  -- The command; it wants argparse, which the library does not.
+  install = { bin = { ["qhub-lua"] = "bin/qhub-lua" } },
 }
 test = {
   type = "command",

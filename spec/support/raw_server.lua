@@ -5,7 +5,7 @@
 -- Responsible for: one behaviour per path (the table at the end); parameters come in the query.
 -- Listens on a free port of 127.0.0.1, prints "READY port", and ends when no connection has moved
 -- for `idle` seconds (60). Assumes well-behaved clients: requests are not checked. It must not load
--- anything of qhub, and runs in Lua 5.3 as well.
+-- anything of qhub.
 
 local condition = require "cqueues.condition"
 local cqueues = require "cqueues"
