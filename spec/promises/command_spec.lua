@@ -81,7 +81,7 @@ describe("qhub-lua", function()
       ["qhub-lua run nowhere.json"] = { 9, "nowhere.json: No such file" },
       ["echo '{' | qhub-lua run -"] = { 2, "is not JSON" },
       ["echo '[1]' | qhub-lua run -"] = { 2, "the body must encode to a JSON object" },
-      ["unset QHUB_BASE_URL; qhub-lua list"] = { 2, "--base-url" },
+      ["unset QHUB_BASE_URL; qhub-lua list"] = { 2, "%-%-base%-url" },
       ["unset QHUB_TOKEN; qhub-lua list"] = { 7, "no access token" },
       [BODY .. "qhub-lua run - --timeout 0.02"] = { 4, "qhub%-lua wait " },
       ["echo '{\"simulate\":{\"outcome\":\"FAILED\"}}' | qhub-lua run -"] = { 8, "ended as FAILED" },
