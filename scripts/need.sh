@@ -110,6 +110,7 @@ probe_lint() {
   wants luarocks has luarocks
   wants binutils has objdump
   wants clang-tidy has clang-tidy
+  wants clang-format has clang-format
   wants cppcheck has cppcheck
 }
 probe_check() {
