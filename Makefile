@@ -53,7 +53,6 @@ example: all ## run an example against the simulator: NAME=batch
 # A port that stays the same, so that the lines need not be pasted again after a restart.
 PORT ?= 8080
 gateway: ## run the simulator until Ctrl-C, for programs of your own: PORT=8080
-	@scripts/need.sh demo
 	@$(LUA) examples/gateway/main.lua --port $(PORT) --idle 0 --exports $(ARGS)
 
 test: all ## run the specs: SPEC=file, FILTER=pattern, SEED=number
