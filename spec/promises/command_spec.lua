@@ -52,7 +52,7 @@ describe("qhub-lua", function()
     local out, err, status = shell(BODY .. "qhub-lua run - --follow --download files; ls files")
     assert.equal(0, status, err)
     assert.matches("execution accepted.*result written", err)
-    assert.matches("hello.txt\nplot.svg\nresult.bin\n$", out)
+    assert.matches("hello.txt\noutput.json\nplot.svg\nresult.bin\n$", out)
   end)
 
   it("starts a run with tags and leaves it to itself", function()
