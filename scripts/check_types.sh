@@ -31,6 +31,7 @@ done
 cat >"$dir/.luarc.json" <<END
 { "runtime": { "version": "Lua5.4" },
   "workspace": { "library": ["$PWD/types"] },
-  "diagnostics": { "globals": ["describe", "it", "service", "execution", "qhub", "bond_lengths", "out"] } }
+  "diagnostics": { "globals":
+    ["describe", "it", "service", "execution", "qhub", "bond_lengths", "out"] } }
 END
 "$check" "$dir"

@@ -32,4 +32,5 @@ export PATH="$PATH:/usr/sbin:$PWD/build/tools/usr/sbin"
 # shellcheck disable=SC2086
 exec scripts/with_build.sh "$build" $limit ${RUNNER:-} "$lua" "$busted" \
   --ignore-lua --lpath='./lua/?.lua;./lua/?/init.lua;./?.lua' --cpath="./$build/?.so" \
-  --pattern='_spec%.lua$' --output=spec/support/summary.lua --shuffle "$@" ${SPEC:-spec examples/gateway/spec}
+  --pattern='_spec%.lua$' --output=spec/support/summary.lua --shuffle "$@" \
+  ${SPEC:-spec examples/gateway/spec}

@@ -2,8 +2,8 @@
 --
 --   lua5.4 scripts/terminal_svg.lua TITLE <TEXT >docs/watch.svg
 --
--- TEXT is lines with SGR colours, such as one drawing of examples/watch.lua; other control sequences
--- are dropped.
+-- TEXT is lines with SGR colours, such as one drawing of examples/watch.lua; other control
+-- sequences are dropped.
 
 local COLOURS = {
   ["1"] = "font-weight='bold'",

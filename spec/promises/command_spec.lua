@@ -29,7 +29,7 @@ describe("qhub-lua", function()
     end
     script:write("export QHUB_BASE_URL=", server.url, "\n")
     local top = plain_assert(os.getenv "PWD")
-    script:write("qhub-lua() { lua5.4 '", top, "/bin/qhub-lua' \"$@\"; }\n", text, "\n")
+    script:write("qhub-lua() { lua5.4 '", top, '/bin/qhub-lua\' "$@"; }\n', text, "\n")
     script:close()
     local pipe = plain_assert(io.popen("bash " .. folder .. "/script 2>" .. folder .. "/err"))
     local out = pipe:read "a"
@@ -38,6 +38,7 @@ describe("qhub-lua", function()
     return out, err, status
   end
 
+  local FAILING = [[echo '{"simulate":{"outcome":"FAILED"}}' | ]]
   local BODY = [[echo '{"input":{"molecule":"H2"}}' | ]]
 
   it("prints the result of a run as JSON on stdout, and nothing else there", function()
@@ -84,7 +85,7 @@ describe("qhub-lua", function()
       ["unset QHUB_BASE_URL; qhub-lua list"] = { 2, "%-%-base%-url" },
       ["unset QHUB_TOKEN; qhub-lua list"] = { 7, "no access token" },
       [BODY .. "qhub-lua run - --timeout 0.02"] = { 4, "qhub%-lua wait " },
-      ["echo '{\"simulate\":{\"outcome\":\"FAILED\"}}' | qhub-lua run -"] = { 8, "ended as FAILED" },
+      ['echo \'{"simulate":{"outcome":"FAILED"}}\' | qhub-lua run -'] = { 8, "ended as FAILED" },
       ["qhub-lua"] = { 2, "Usage: qhub%-lua" },
     } do
       local out, err, status = shell(command)
@@ -120,13 +121,11 @@ describe("qhub-lua", function()
   end)
 
   it("draws its progress on a terminal and leaves one line of it", function()
-    local out, err, status = shell(
-      BODY .. [[qhub-lua run - --detach --json >/dev/null 2>&1
+    local out, err, status = shell(BODY .. [[qhub-lua run - --detach --json >/dev/null 2>&1
       export TERM=xterm LC_ALL=C.UTF-8
       id=$(qhub-lua list | head -n 1 | cut -d ' ' -f 1)
       export -f qhub-lua
-      script -qec "bash -c 'qhub-lua wait $id'" /dev/null </dev/null]]
-    )
+      script -qec "bash -c 'qhub-lua wait $id'" /dev/null </dev/null]])
     assert.equal(0, status, err)
     assert.matches("SUCCEEDED", out)
     assert.is_nil(out:find("traceback", 1, true))
