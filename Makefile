@@ -8,6 +8,7 @@ LUA_DIR ?= $(PREFIX)/share/lua/5.4
 LIB_DIR ?= $(PREFIX)/lib/lua/5.4
 # For editors: the annotations that lua-language-server reads.
 TYPES_DIR ?= $(PREFIX)/share/qhub/types
+BIN_DIR ?= $(PREFIX)/bin
 
 CFLAGS ?= -O2 -g
 LDFLAGS ?=
@@ -44,25 +45,20 @@ export LUA SPEC SEED FILTER
 all: build/qhub/core.so ## build the C module (the default)
 
 demo: all ## start the bundled gateway simulator and run a whole execution against it
-	@scripts/need.sh demo
 	@scripts/with_gateway.sh $(LUA) examples/quickstart.lua
 
 example: all ## run an example against the simulator: NAME=batch
-	@scripts/need.sh demo
 	@scripts/with_gateway.sh $(LUA) examples/$(NAME).lua $(ARGS)
 
 # A port that stays the same, so that the lines need not be pasted again after a restart.
 PORT ?= 8080
 gateway: ## run the simulator until Ctrl-C, for programs of your own: PORT=8080
-	@scripts/need.sh demo
 	@$(LUA) examples/gateway/main.lua --port $(PORT) --idle 0 --exports $(ARGS)
 
 test: all ## run the specs: SPEC=file, FILTER=pattern, SEED=number
-	@scripts/need.sh test
 	@scripts/run_specs.sh build $(BUSTED_ARGS)
 
 bench: all ## measure beside other clients: BENCH=name; see bench/README.md
-	@scripts/need.sh bench
 	@scripts/with_build.sh build scripts/bench.sh
 
 docs: ## write docs/reference.md anew, from types/qhub.lua
@@ -75,13 +71,18 @@ install: all ## copy to PREFIX (/usr/local), under DESTDIR if given
 	done
 	$(Q)$(INSTALL) -d "$(DESTDIR)$(LIB_DIR)/qhub"
 	$(Q)$(INSTALL) -m 755 build/qhub/core.so "$(DESTDIR)$(LIB_DIR)/qhub/core.so"
-	$(Q)$(INSTALL) -d "$(DESTDIR)$(TYPES_DIR)"
+	$(Q)$(INSTALL) -d "$(DESTDIR)$(TYPES_DIR)" "$(DESTDIR)$(BIN_DIR)"
 	$(Q)$(INSTALL) -m 644 types/qhub.lua "$(DESTDIR)$(TYPES_DIR)/qhub.lua"
-	@echo "installed $(DESTDIR)$(LUA_DIR)/qhub and $(DESTDIR)$(LIB_DIR)/qhub"
-	@echo "for editors: $(DESTDIR)$(TYPES_DIR)"
+	$(Q)scripts/installed_command.sh bin/qhub-lua "$(LUA)" "$(LUA_DIR)" "$(LIB_DIR)" \
+	  >build/qhub-lua
+	$(Q)$(INSTALL) -m 755 build/qhub-lua "$(DESTDIR)$(BIN_DIR)/qhub-lua"
+	@echo "installed $(DESTDIR)$(LUA_DIR)/qhub, $(DESTDIR)$(LIB_DIR)/qhub and" \
+	  "$(DESTDIR)$(BIN_DIR)/qhub-lua; for editors: $(DESTDIR)$(TYPES_DIR)"
+	@$(LUA) scripts/search_paths.lua "$(LUA_DIR)" "$(LIB_DIR)"
 
 uninstall: ## remove what `make install` put there
-	rm -rf "$(DESTDIR)$(LUA_DIR)/qhub" "$(DESTDIR)$(LIB_DIR)/qhub" "$(DESTDIR)$(TYPES_DIR)"
+	rm -rf "$(DESTDIR)$(LUA_DIR)/qhub" "$(DESTDIR)$(LIB_DIR)/qhub" "$(DESTDIR)$(TYPES_DIR)" \
+	  "$(DESTDIR)$(BIN_DIR)/qhub-lua"
 
 dist: ## pack the committed tree as dist/qhub-VERSION.tar.gz
 	@mkdir -p dist

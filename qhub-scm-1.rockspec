@@ -13,6 +13,9 @@ description = {
 Starts and follows service executions, fetches results, files and logs. Blocks like ordinary Lua,
 or runs many executions from one thread. HTTP by libcurl, lossless JSON.]],
   license = "MIT",
+  homepage = "https://hub.kipu-quantum.com",
+  maintainer = "the qhub developers",
+  labels = { "quantum", "http", "client", "async" },
 }
 dependencies = {
   "lua >= 5.4, < 5.5",
@@ -49,13 +52,14 @@ build = {
         "src/bind/transfer.c",
         "src/bind/userdata.c",
         "src/engine/callbacks.c",
+        "src/engine/easy.c",
         "src/engine/engine.c",
         "src/engine/failure.c",
+        "src/engine/multi.c",
         "src/engine/poller_epoll.c",
-        "src/engine/poller_kqueue.c",
         "src/engine/poller_poll.c",
-        "src/engine/pool.c",
         "src/engine/prepared.c",
+        "src/engine/ready.c",
         "src/engine/session.c",
         "src/engine/sockets.c",
         "src/engine/timers.c",
@@ -92,6 +96,7 @@ build = {
     ["qhub.http.failure"] = "lua/qhub/http/failure.lua",
     ["qhub.http.headers"] = "lua/qhub/http/headers.lua",
     ["qhub.http.log"] = "lua/qhub/http/log.lua",
+    ["qhub.http.proxy"] = "lua/qhub/http/proxy.lua",
     ["qhub.http.redact"] = "lua/qhub/http/redact.lua",
     ["qhub.http.redirect"] = "lua/qhub/http/redirect.lua",
     ["qhub.http.report"] = "lua/qhub/http/report.lua",
@@ -101,6 +106,7 @@ build = {
     ["qhub.http.transport_curl"] = "lua/qhub/http/transport_curl.lua",
     ["qhub.http.transport_function"] = "lua/qhub/http/transport_function.lua",
     ["qhub.hub.client"] = "lua/qhub/hub/client.lua",
+    ["qhub.hub.data_pool"] = "lua/qhub/hub/data_pool.lua",
     ["qhub.hub.decode"] = "lua/qhub/hub/decode.lua",
     ["qhub.hub.enums"] = "lua/qhub/hub/enums.lua",
     ["qhub.hub.execution"] = "lua/qhub/hub/execution.lua",
@@ -112,6 +118,7 @@ build = {
     ["qhub.options.client"] = "lua/qhub/options/client.lua",
     ["qhub.options"] = "lua/qhub/options/init.lua",
     ["qhub.options.request"] = "lua/qhub/options/request.lua",
+    ["qhub.options.start"] = "lua/qhub/options/start.lua",
     ["qhub.polling.follow_logs"] = "lua/qhub/polling/follow_logs.lua",
     ["qhub.polling.run"] = "lua/qhub/polling/run.lua",
     ["qhub.polling.wait"] = "lua/qhub/polling/wait.lua",
@@ -129,6 +136,8 @@ build = {
   },
   -- Beside the rock: `luarocks show qhub --rock-dir` tells where.
   copy_directories = { "types", "docs" },
+  -- The command; it wants argparse, which the library does not.
+  install = { bin = { ["qhub-lua"] = "bin/qhub-lua" } },
 }
 test = {
   type = "command",

@@ -71,10 +71,12 @@ print(style("1", ("H2 at %d distances"):format(runs)))
 local results = tasks.run(function()
   local index_of = {}
   local executions = map(8, distances, function(distance, index)
-    local execution = assert(service:start_execution {
-      input = { molecule = "H2", basis = "sto-3g", bond_length = distance, shots = 2048 },
-      tags = qhub.json.array { "sweep" },
-    })
+    local execution = assert(
+      service:start_execution(
+        { input = { molecule = "H2", basis = "sto-3g", bond_length = distance, shots = 2048 } },
+        { tags = { "sweep" } }
+      )
+    )
     index_of[execution.id] = index
     if not execution:is_terminal() then
       show(index, execution)

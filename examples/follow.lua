@@ -32,10 +32,12 @@ local COLOURS = {
 
 local service <close> = qhub.HubServiceClient { base_url = base_url, token = token }
 local execution = arg[1] and service:execution(arg[1])
-  or assert(service:start_execution {
-    input = { molecule = "LiH", basis = "sto-3g", shots = 4096 },
-    tags = qhub.json.array { "follow" },
-  })
+  or assert(
+    service:start_execution(
+      { input = { molecule = "LiH", basis = "sto-3g", shots = 4096 } },
+      { tags = { "follow" } }
+    )
+  )
 print(style("1", execution.id))
 
 -- Each entry once, until the run has ended, through whatever the network does.

@@ -30,10 +30,12 @@ end
 step(1, "Start")
 local service <close> = qhub.HubServiceClient { base_url = base_url, token = token }
 print("      " .. tostring(service))
-local execution = assert(service:start_execution {
-  input = { molecule = "H2", basis = "sto-3g", bond_length = 0.735, shots = 2048 },
-  tags = qhub.json.array { "quickstart" },
-})
+local execution = assert(
+  service:start_execution(
+    { input = { molecule = "H2", basis = "sto-3g", bond_length = 0.735, shots = 2048 } },
+    { tags = { "quickstart" } }
+  )
+)
 print("      execution " .. execution.id)
 
 -- 2. Wait for its end; the callback sees every change of the status.

@@ -55,21 +55,41 @@ end
 local began = os.time()
 local seen = {} -- id -> { status, since }
 local drawn = 0 -- lines of the table that stand on the terminal
-local MOST_ROWS = 20 -- of more executions those that are under way are shown first
+
+-- Rows and columns of the terminal, asked for again now and then: its window may be resized.
+local size = { rows = 24, columns = 80, asked_at = 0 }
+local function terminal_size()
+  if is_terminal and os.time() ~= size.asked_at then
+    local stty = io.popen "stty size </dev/tty 2>/dev/null"
+    local rows, columns = stty:read("n", "n")
+    stty:close()
+    if (rows or 0) > 0 and (columns or 0) > 0 then
+      size.rows, size.columns = rows, columns
+    end
+    size.asked_at = os.time()
+  end
+  return size
+end
+
+local BESIDE_ID = 23 -- columns of a row that are not the id's
 
 local function row(execution)
   local status = execution.status or "UNKNOWN"
   local look = LOOKS[status] or { "0", "?" }
   local now = execution:is_terminal() and seen[execution.id].since or os.time()
   local label = style(look[1], ("%s %-10s"):format(look[2], status))
-  return ("  %-36s  %s %4d s"):format(execution.id, label, now - began)
+  -- The last column stays free: some terminals begin a new line there.
+  local room = is_terminal and math.min(36, terminal_size().columns - BESIDE_ID - 1) or 36
+  local id = #execution.id > room and execution.id:sub(1, room - 1) .. "…" or execution.id
+  local padding = (" "):rep(room - utf8.len(id))
+  return ("  %s%s  %s %4d s"):format(id, padding, label, now - began)
 end
 
--- The rows that fit, those under way first among them.
-local function rows(executions, is_open)
+-- At most `most` rows of the executions that are under way, or of those that are not.
+local function rows(executions, is_open, most)
   local lines = {}
   for _, execution in ipairs(executions) do
-    if #lines < MOST_ROWS and execution:is_terminal() ~= is_open then
+    if #lines < most and execution:is_terminal() ~= is_open then
       lines[#lines + 1] = row(execution)
     end
   end
@@ -81,19 +101,20 @@ local function draw(executions)
   for _, execution in ipairs(executions) do
     open = open + (execution:is_terminal() and 0 or 1)
   end
-  if #executions <= MOST_ROWS then
+  local most = terminal_size().rows - 2 -- below them a line that counts, and the cursor
+  if #executions <= most then
     for index, execution in ipairs(executions) do
       lines[index] = row(execution)
     end
-  else
-    lines = rows(executions, true)
-    table.move(rows(executions, false), 1, MOST_ROWS - #lines, #lines + 1, lines)
+  else -- those under way first
+    lines = rows(executions, true, most)
+    table.move(rows(executions, false, most), 1, most - #lines, #lines + 1, lines)
   end
   local state = open == 0 and "all have ended"
     or ("%d of %d are under way"):format(open, #executions)
   lines[#lines + 1] = "  " .. style("2", state)
   -- Up to where the table begins, and each line over the one that stood there.
-  io.write(drawn > 0 and ("\27[%dA"):format(drawn) or "")
+  io.write(drawn > 0 and ("\27[%dA"):format(drawn) or "", "\27[J")
   for _, line in ipairs(lines) do
     io.write("\r", line, "\27[K\n")
   end

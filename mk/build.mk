@@ -5,14 +5,19 @@
 # else, which installs the packages that compiling (and the goals) need, all at once; it is asked
 # again when the set of installed packages changes.
 ifneq ($(filter-out clean dist uninstall help,$(or $(MAKECMDGOALS),all)),)
-include build/config.mk
-endif
-NEEDS := $(filter demo test lint check bench,$(MAKECMDGOALS)) \
+NEEDS := build $(filter demo test lint check bench,$(MAKECMDGOALS)) \
+  $(if $(filter example gateway,$(MAKECMDGOALS)),demo) \
   $(if $(filter lint-%,$(MAKECMDGOALS)),lint) \
   $(if $(filter asan clang coverage fuzz check-%,$(MAKECMDGOALS)),check)
-build/config.mk: scripts/configure.sh scripts/need.sh $(wildcard /var/lib/dpkg/status)
+# While the Makefile is read, so that what is missing is said once, before any rule can fail.
+ifneq ($(shell scripts/need.sh $(NEEDS) >&2 && echo found),found)
+$(error packages are missing, see above)
+endif
+include build/config.mk
+endif
+build/config.mk: scripts/configure.sh $(wildcard /var/lib/dpkg/status)
 	@mkdir -p build
-	@scripts/configure.sh $(NEEDS) >$@.new && mv $@.new $@
+	@scripts/configure.sh >$@.new && mv $@.new $@
 
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wstrict-prototypes \
   -Wmissing-prototypes -Wcast-qual -Wwrite-strings -Wformat=2 -Wundef -Wvla

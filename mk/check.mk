@@ -13,6 +13,7 @@ check-long: ## the same with every spec under valgrind and ten minutes for each 
 	@$(MAKE) --no-print-directory check VALGRIND_SPEC=spec VALGRIND_ARGS= FUZZ_SECONDS=600 \
 	  GC_MODES="step generational full" alloc_ARGS=-a \
 	  threads_ARGS="-d 60" states_ARGS="-n 10000" JSON_VALUES=2000000
+	@$(MAKE) --no-print-directory check-fronts check-hosts check-soak
 
 # All that the checks run, so that `make -j` may compile it; the checks themselves take turns.
 .PHONY: check-builds
@@ -129,6 +130,18 @@ JSON_VALUES ?= 200000
 check-conformance: all check-tools ## JSONTestSuite, Python's json, the URL standard
 	@scripts/conformance/json.sh $(JSON_VALUES)
 	@scripts/with_build.sh build $(LUA) scripts/conformance/redirects.lua
+
+# Real servers, programs that others wrote, and a soak: minutes, and packages of Debian's.
+SOAK ?= tasks=2000 seconds=600
+.PHONY: check-fronts check-hosts check-soak
+check-fronts: all check-tools ## real servers and proxies in front of the simulator
+	@scripts/conformance/fronts.sh
+
+check-hosts: all check-tools ## the recipes for other programs' loops
+	@scripts/conformance/hosts.sh
+
+check-soak: all check-tools ## many tasks for ten minutes over a link that misbehaves
+	@scripts/with_build.sh build $(LUA) scripts/conformance/soak.lua $(SOAK)
 
 coverage: build/coverage/qhub/core.so ## lines of C and Lua that the specs run, for each file
 	@scripts/need.sh test

@@ -1,9 +1,10 @@
 # `make lint`: what can be said about the sources without running them. Each part can be called by
 # itself; all of them run even if one fails.
 
-LINTS := arrows text symbols rockspec luacheck stylua tidy cppcheck
+LINTS := arrows text symbols rockspec luacheck stylua types clang-format tidy cppcheck
+C_FILES = $(wildcard src/*/*.[ch] fuzz/*.[ch] bench/*.c spec/host/*.c)
 LINT_TARGETS := $(LINTS:%=lint-%)
-LUA_PATHS = $(wildcard lua spec examples scripts bench)
+LUA_PATHS = $(wildcard lua spec examples scripts bench bin/qhub-lua)
 .PHONY: lint lint-tools $(LINT_TARGETS) rockspec format
 
 lint: lint-tools all ## all of the lint-* targets
@@ -39,8 +40,15 @@ lint-luacheck: ## luacheck over all Lua files
 lint-stylua: ## the Lua files look as stylua would write them
 	@scripts/stylua.sh --check $(LUA_PATHS)
 
-format: ## let stylua write the Lua files
+lint-types: ## examples and guide use what types/qhub.lua says, where emmylua_check can be had
+	@scripts/check_types.sh
+
+lint-clang-format: ## the C files look as clang-format would write them
+	@clang-format --dry-run -Werror $(C_FILES)
+
+format: ## let stylua and clang-format write the files
 	@scripts/stylua.sh $(LUA_PATHS)
+	@clang-format -i $(C_FILES)
 
 # clang-tidy reads one file at a time; two at once is what small machines have cores for.
 TIDY_FLAGS = -std=c11 $(DEFINES) -Isrc $(LUA_CFLAGS) $(CURL_CFLAGS) $(CJSON_CFLAGS)

@@ -3,11 +3,9 @@
 # against libcurl and cJSON, how a loadable module is linked. The Makefile keeps the answer in
 # build/config.mk.
 #
-#   scripts/configure.sh [GROUP...]      groups of scripts/need.sh to look for beside `build`
+#   scripts/configure.sh
 set -eu
 cd "$(dirname "$0")/.."
-scripts/need.sh build "$@" >&2
-
 lua_pc=
 for name in lua5.4 lua-5.4 lua54 lua; do
   case $(pkg-config --modversion "$name" 2>/dev/null) in

@@ -70,11 +70,6 @@ lua_5_4() {
   return 1
 }
 lua_module() { "$(lua_5_4)" -e "require '$1'"; }
-lua_5_3_module() { lua5.3 -e "require '$1'"; }
-# Debian 11 has luaossl, luv and busted for Lua 5.3 at most: the servers of the specs run in that,
-# scripts/debian11 stands in for what else the specs cannot do without, the rest is not run there.
-debian_11() { grep -qs '^VERSION_ID="11"' /etc/os-release; }
-busted_module() { lua_module busted.core || [ -f /usr/share/lua/5.3/busted/core.lua ]; }
 ca_bundle() {
   [ -s /etc/ssl/certs/ca-certificates.crt ] || [ -s /etc/pki/tls/certs/ca-bundle.crt ] ||
     [ -s /etc/ssl/cert.pem ]
@@ -100,17 +95,13 @@ probe_build() {
 probe_demo() {
   wants lua5.4 lua_5_4
   wants lua-cqueues lua_module cqueues
-  debian_11 || wants lua-luaossl lua_module openssl.digest
+  wants lua-luaossl lua_module openssl.digest
 }
 probe_test() {
   probe_demo
-  wants lua-busted busted_module
-  if debian_11; then
-    wants lua5.3 has lua5.3
-    wants lua-luaossl lua_5_3_module openssl.ssl.context
-  else
-    wants lua-luv lua_module luv
-  fi
+  wants lua-busted lua_module busted.core
+  wants lua-luv lua_module luv
+  wants lua-argparse lua_module argparse
   wants openssl has openssl
   unpacks nginx has nginx
 }
@@ -119,6 +110,7 @@ probe_lint() {
   wants luarocks has luarocks
   wants binutils has objdump
   wants clang-tidy has clang-tidy
+  wants clang-format has clang-format
   wants cppcheck has cppcheck
 }
 probe_check() {
@@ -165,7 +157,7 @@ if [ "$(id -u)" -ne 0 ]; then
   if has sudo && sudo -n true 2>/dev/null; then
     as_root="sudo -n"
   elif [ -n "$missing" ]; then
-    echo "need.sh: Debian packages are missing; please run this as root, then try again:" >&2
+    echo "Debian packages are missing; run this as root, then try again:" >&2
     echo "  apt-get update && apt-get install -y --no-install-recommends$missing" >&2
     exit 1
   else
@@ -179,16 +171,12 @@ apt() {
   $as_root env DEBIAN_FRONTEND=noninteractive \
     apt-get -qq -y -o DPkg::Lock::Timeout=120 "$@" >>"$log" 2>&1
 }
-# Debian 11 has the program in nginx-light, `nginx` being an empty package there.
 unpack() {
-  for package in "$1" "$1-light"; do
-    rm -rf build/tools/deb
-    mkdir -p build/tools/deb
-    (cd build/tools/deb && apt-get -qq download "$package") >>"$log" 2>&1 || continue
-    dpkg -x build/tools/deb/*.deb build/tools
-    if [ -x "build/tools/usr/sbin/$1" ]; then return 0; fi
-  done
-  return 1
+  rm -rf build/tools/deb
+  mkdir -p build/tools/deb
+  (cd build/tools/deb && apt-get -qq download "$1") >>"$log" 2>&1 || return 1
+  dpkg -x build/tools/deb/*.deb build/tools
+  [ -x "build/tools/usr/sbin/$1" ]
 }
 known() { apt-cache show --no-all-versions "$1" >/dev/null 2>&1; }
 fresh_lists() {

@@ -20,13 +20,6 @@ busted=$(command -v busted) || {
 }
 lua=${LUA:-lua5.4}
 
-# Debian 11 packages busted for Lua 5.3 at most. It is plain Lua and runs under 5.4 as well, but for
-# two C modules, of which it needs little.
-older=/usr/share/lua/5.3
-compatible="package.path = package.path .. ';scripts/debian11/?.lua;$older/?.lua'
-package.path = package.path .. ';$older/?/init.lua'"
-if "$lua" -e 'require("busted.core")' >/dev/null 2>&1; then compatible="_ = nil"; fi
-
 if [ -n "${SEED:-}" ]; then set -- "--seed=$SEED" "$@"; fi
 if [ -n "${FILTER:-}" ]; then set -- "--filter=$FILTER" "$@"; fi
 limit=
@@ -37,6 +30,7 @@ fi
 # nginx: in a folder that an ordinary user's PATH lacks, or where scripts/need.sh unpacked it.
 export PATH="$PATH:/usr/sbin:$PWD/build/tools/usr/sbin"
 # shellcheck disable=SC2086
-exec scripts/with_build.sh "$build" $limit ${RUNNER:-} "$lua" -e "$compatible" "$busted" \
+exec scripts/with_build.sh "$build" $limit ${RUNNER:-} "$lua" "$busted" \
   --ignore-lua --lpath='./lua/?.lua;./lua/?/init.lua;./?.lua' --cpath="./$build/?.so" \
-  --pattern='_spec%.lua$' --output=spec/support/summary.lua --shuffle "$@" ${SPEC:-spec examples/gateway/spec}
+  --pattern='_spec%.lua$' --output=spec/support/summary.lua --shuffle "$@" \
+  ${SPEC:-spec examples/gateway/spec}

@@ -4,7 +4,7 @@
 #
 #   scripts/try_debian.sh [SUITE] [COMMAND...]
 #
-# SUITE is bookworm (default), bullseye, trixie, ...; each COMMAND is one string for `sh -c`.
+# SUITE is bookworm (default), trixie, ...; each COMMAND is one string for `sh -c`.
 # Default: install make by hand as the README says, then `make demo` and `make test`. What is
 # committed is what runs; QHUB_TRY_WORKTREE=1 takes the uncommitted files along. QHUB_TRY_KEEP=1
 # keeps the root directory. The unpacked system is cached as a tarball in TMPDIR.

@@ -37,11 +37,26 @@ function qhub.HubServiceClient(options) end
 ---@return boolean
 function qhub.is_error(value) end
 
+---A reference to a data pool, to be used as a member of the body of a start. Nothing is sent.
+---@param id string
+---@param options? qhub.DataPoolOptions
+---@return table reference `{ id =, ref = "DATAPOOL", grant = }`
+function qhub.data_pool(id, options) end
+
+---The names of the files of a result in hand: the relations of `_links` except `self` and `status`.
+---Nothing is sent.
+---@param result any what `get_result` or `run` returned
+---@return string[] names sorted
+function qhub.result_files(result) end
+
 ---Reads a timestamp in either form that the gateway uses (`2026-02-27 10:04:50`, ISO 8601).
 ---@param text string UTC where it names no zone
 ---@return number? seconds seconds since the epoch; nil when it is no timestamp
 ---@return string? message what is wrong with it
 function qhub.parse_timestamp(text) end
+
+---@class qhub.DataPoolOptions
+---@field grant? string permission to use a pool of somebody else: a token, secret like the client's
 
 -- # The client
 
@@ -50,6 +65,7 @@ function qhub.parse_timestamp(text) end
 ---@field token string|qhub.TokenFunction the bearer token, or a function that returns one
 ---@field base_url? string the concrete gateway URL of the service, with or without a trailing slash; wins over `environment`
 ---@field environment? string a URL too; `HubServiceClientEnvironment.DEFAULT` is a template and refused as it stands
+---@field parent_execution_token? string|false sent as `X-Parent-Execution-Token`; false sends none; default: the environment variable `KQH_SERVICE_EXECUTION_TOKEN`
 ---@field headers? table<string, string|number|false> sent with every request; `false` removes a header; default `{}`
 ---@field timeout? number seconds without progress: to connect, then between bytes; not a total; default 60
 ---@field total_timeout? number seconds for a whole call, attempts and waits and all; for a file, until its first byte; default none
@@ -75,7 +91,7 @@ function qhub.parse_timestamp(text) end
 ---@field client_cert? string a PEM file with the client's certificate
 ---@field client_key? string a PEM file with its key
 ---@field http_version? "1.1"|"2" default: HTTP/2 over TLS where the server offers it
----@field connect_timeout? number seconds to connect; default: `timeout`
+---@field connect_timeout? number seconds to connect; default: 15, or `timeout` if that is less
 ---@field max_connections? integer at most so many connections at once; default 64
 
 ---Giving `level` or `logger` turns logging on. One event per attempt, retry and outcome.
@@ -223,6 +239,8 @@ function HubServiceClient:close() end
 
 ---@class qhub.StartOptions : qhub.RequestOptions
 ---@field body? table members that are merged over the body
+---@field tags? string[] tags of the run: sent as the member `$tags` of the body
+---@field secrets? table<string, string> given to the run as environment variables: sent as the member `$secrets` of the body, and redacted in all texts
 ---@field idempotent? boolean true: the service copes with a second copy, so repeat it like any other request
 
 ---@class qhub.FileOptions : qhub.RequestOptions
@@ -415,6 +433,7 @@ function File:close() end
 ---@field result? qhub.Result of kind `execution`, as far as it could be had
 ---@field logs? qhub.LogEntry[] of kind `execution`, as far as they could be had
 ---@field pending? qhub.Execution[] of `wait_all`: those that are not finished
+---@field where? string `file.lua:12`, the line of the program that made the call
 ---@field cause? any what led to it: another error, or what a token function gave as a reason
 ---@field line? integer of kind `decode`: where the JSON broke
 ---@field column? integer of kind `decode`

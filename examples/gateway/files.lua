@@ -6,8 +6,7 @@
 
 local chemistry = require "chemistry"
 local cqueues = require "cqueues"
-local has_openssl, digest = pcall(require, "openssl.digest")
-digest = has_openssl and digest or require "sha256"
+local digest = require "openssl.digest"
 
 local BLOCK = 65536
 

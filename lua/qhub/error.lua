@@ -1,14 +1,15 @@
 -- Errors: the error object for what the outside world did wrong, and usage errors for what the
 -- program did.
 --
--- Error objects are made only by the Lua layer; C reports codes and plain messages. Their fields are
+-- Error objects are made by the Lua layer only; C reports codes and plain messages. Fields are
 -- those of the public interface: kind, message, status_code, headers, body, method, url, attempts,
 -- sent, phase, retry_after, request_id, execution, result, logs, cause.
 --
 -- A usage error (a wrong type, an unknown option, a closed client) is a bug of the caller, so its
 -- message carries the caller's position, however deep in this library it was noticed: that of the
--- first stack level whose code is not ours. A host may have taken `debug` away; the message then
--- comes without a position.
+-- first stack level whose code is not ours. An error object has the same position as `where`; in a
+-- task it is found on the task's own stack. A host may have taken `debug` away; both then come
+-- without a position.
 
 local show = require "qhub.text"
 
@@ -19,11 +20,14 @@ Error.__index = Error
 function Error:__tostring()
   local text = "qhub " .. self.kind .. " error: " .. self.message
   if self.method and self.url then
-    text = text .. " (" .. self.method .. " " .. show.url(self.url)
+    text = text .. " (" .. self.method .. " " .. show.line(self.url, 2000)
     if self.attempts and self.attempts > 1 then
       text = text .. ", " .. self.attempts .. " attempts"
     end
     text = text .. ")"
+  end
+  if self.where then
+    text = text .. " at " .. self.where
   end
   return text
 end
@@ -42,26 +46,29 @@ local function is_own(source)
   return own_sources ~= nil and source:sub(1, #own_sources) == own_sources
 end
 
+-- The line of the program that called this library ("file.lua:12"), or nil.
 local function position()
   if not getinfo then
-    return ""
+    return nil
   end
   local level = 2
   while true do
     local info = getinfo(level, "Sl")
     if not info then
-      return ""
+      return nil
     end
     if info.currentline > 0 and not is_own(info.source) then
-      return info.short_src .. ":" .. info.currentline .. ": "
+      return info.short_src .. ":" .. info.currentline
     end
     level = level + 1
   end
 end
 
 --- Makes an error object of `fields` (taken over, not copied); `kind` and `message` are required.
+--- `where` is found out unless it is given.
 function errors.new(fields)
   assert(fields.kind and fields.message, "an error needs a kind and a message")
+  fields.where = fields.where or position()
   return setmetatable(fields, Error)
 end
 
@@ -75,7 +82,8 @@ function errors.usage(message, ...)
   if select("#", ...) > 0 then
     message = message:format(...)
   end
-  error(position() .. message, 0)
+  local where = position()
+  error(where and where .. ": " .. message or message, 0)
 end
 
 return errors

@@ -33,10 +33,12 @@ local LATER = {
   ServiceExecutionType = member("qhub.hub.enums", "ServiceExecutionType"),
   LogEntrySeverity = member("qhub.hub.enums", "LogEntrySeverity"),
   credentials = whole "qhub.auth",
+  data_pool = whole "qhub.hub.data_pool",
   is_error = member("qhub.error", "is_error"),
   json = whole "qhub.json",
   parse_timestamp = whole "qhub.hub.timestamp",
   progress = member("qhub.progress", "display"),
+  result_files = member("qhub.hub.result", "files"),
   tasks = whole "qhub.tasks",
 }
 

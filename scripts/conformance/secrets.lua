@@ -340,8 +340,8 @@ local function run(where, options, call)
 end
 
 local paths = 0
-for how, disguise in pairs(disguises) do
-  how, disguise = disguise[1], disguise[2]
+for _, entry in ipairs(disguises) do
+  local how, disguise = entry[1], entry[2]
   for what, answer in pairs(answers) do
     for name, call in pairs(calls) do
       paths = paths + 1

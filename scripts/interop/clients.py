@@ -1,6 +1,7 @@
 """The vendor's two clients against the simulator, and their requests beside those of qhub."""
 
 import json
+import os
 import subprocess
 
 import httpx
@@ -8,6 +9,7 @@ from qhub.api.service import HubServiceClient as ApiClient
 from qhub.service.client import HubServiceClient as ServiceClient
 
 DONE = {"pending_ms": 0, "running_ms": 0}
+PARENT = "KQH_SERVICE_EXECUTION_TOKEN"
 FILE = "a b ü.txt"
 ID = "run 1"
 SECRETS, TAGS = {"API_KEY": "interop-secret"}, ["demo", "ü"]
@@ -110,6 +112,35 @@ def recorded(control, action):
     httpx.delete(control + "/_control/requests")
     action()
     return httpx.get(control + "/_control/requests").json()["requests"]
+
+
+LIST = """
+local qhub = require "qhub"
+local service <close> = qhub.HubServiceClient { base_url = arg[1], token = "demo-token" }
+assert(service:get_service_executions())
+"""
+
+
+def lineage(base, control, lua):
+    """Inside a run both clients send the token of that run. Returns what is wrong."""
+    seen = []
+
+    def vendor():
+        service = ServiceClient(base, "demo-key", "demo-secret", token_endpoint=control + "/token")
+        service.get_service_executions()
+
+    def qhub():
+        subprocess.run([*lua, "-", base], input=LIST, text=True, check=True, timeout=60)
+
+    os.environ[PARENT] = "interop-parent"
+    try:
+        for action in (vendor, qhub):
+            asked = [one for one in recorded(control, action) if one["operation"] != "token"]
+            seen.append([one["headers"].get("x-parent-execution-token") for one in asked])
+    finally:
+        del os.environ[PARENT]
+    expected = [["interop-parent"]] * 2
+    return [] if seen == expected else [f"X-Parent-Execution-Token of vendor and qhub: {seen}"]
 
 
 def compare(base, control, token, lua, script):

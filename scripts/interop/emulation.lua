@@ -27,13 +27,11 @@ end
 local BYTES = table.concat(block):rep(4096)
 
 local function each_operation()
-  local execution = assert(service:start_execution {
+  local execution = assert(service:start_execution({
     values = json.array { 1, 2, 3 },
     shots = 100,
     mode = "file",
-    ["$tags"] = json.array { "interop" },
-    ["$secrets"] = { API_KEY = "interop-secret" },
-  })
+  }, { tags = { "interop" }, secrets = { API_KEY = "interop-secret" } }))
   assert(not execution:is_terminal() and #execution.created_at == 19)
   assert(execution:wait(POLL).status == "SUCCEEDED")
   assert(assert(service:get_status(execution.id)) == execution)

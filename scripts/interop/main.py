@@ -112,6 +112,7 @@ def against_simulator(folder):
         for (name, theirs, ours), operations in sorted(table.items()):
             print(f"     {name:16} {theirs:28} {ours:28} {len(operations):2}", end="  ")
             print(clients.INTENDED[name])
+        wrong += clients.lineage(base, control, LUA)
         found, checked = contract.check(base, control, "demo-token")
         print(f"   {checked} answers of the simulator held against the vendor's OpenAPI document")
     finally:

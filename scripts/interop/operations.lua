@@ -8,10 +8,8 @@ local json = qhub.json
 
 local FILE, ID = "a b ü.txt", "run 1"
 
-local function body(tags, secrets)
+local function body()
   return {
-    ["$tags"] = tags,
-    ["$secrets"] = secrets,
     values = json.array { 1, 2.5, json.null },
     deep = { list = json.array {}, text = "a\127ü" },
     simulate = { pending_ms = 0, running_ms = 0, id = ID, files = { [FILE] = "content" } },
@@ -22,8 +20,10 @@ local service <close> =
   qhub.HubServiceClient { base_url = arg[1], token = "demo-token", max_retries = 0 }
 
 assert(assert(service:start_execution(body())).id == ID)
-local execution =
-  assert(service:start_execution(body(json.array { "demo", "ü" }, { API_KEY = "interop-secret" })))
+local execution = assert(service:start_execution(body(), {
+  tags = { "demo", "ü" },
+  secrets = { API_KEY = "interop-secret" },
+}))
 assert(execution.status == "SUCCEEDED" and execution.tags[2] == "ü")
 assert(assert(service:get_status(ID)).id == ID)
 local result = assert(service:get_result(ID))

@@ -243,6 +243,28 @@ describe("core.engine", function()
       end
     end)
 
+    it("names the limit of open files when there are none left #process", function()
+      local output = bench.run_script [[
+        local held = {}
+        repeat
+          local file = io.open "/dev/null"
+          held[#held + 1] = file
+        until not file
+        local transfer = start "/ok"
+        while transfer:state() ~= "done" do
+          engine:step()
+        end
+        print(select(2, transfer:failure()))
+      ]]
+      assert.matches("too many open files: raise ulimit %-n", output)
+    end)
+
+    it("names a head that drips #timing", function()
+      local transfer = fetch("/drip-head", { timeout = 0.3 })
+      assert.equal("timeout", failure_of(transfer).kind)
+      assert.matches("head of the answer .* came too slowly", failure_of(transfer).message)
+    end)
+
     it("for size comes at the bound, counted decoded, and keeps what fits", function()
       local transfer = fetch("/bytes?n=1000", { max_bytes = 999 })
       assert.equal("too_large", failure_of(transfer).kind)
@@ -253,21 +275,22 @@ describe("core.engine", function()
       assert.equal(("\0"):rep(100000), transfer:body())
     end)
 
-    it("for size comes also from headers without end", function()
+    it("comes from headers without end, and says so", function()
       for _, path in ipairs { "/headers?n=60&size=9000", "/headers?n=3000" } do
         local transfer = fetch(path)
-        assert.equal("too_large", failure_of(transfer).kind)
+        assert.equal("network", failure_of(transfer).kind)
+        assert.matches("head of the answer .* is too large", failure_of(transfer).message)
         assert.is_nil(transfer:status())
       end
     end)
   end)
 
   describe("a kept connection", function()
-    it("is used again, also by other sessions of the same size", function()
+    it("is used again, but not by another session", function()
       assert.is_false(fetch("/ok"):info().reused)
       assert.is_true(fetch("/ok"):info().reused)
       local other = engine:session {}
-      assert.is_true(fetch("/ok", nil, other):info().reused)
+      assert.is_false(fetch("/ok", nil, other):info().reused)
       session:close()
       assert.is_true(fetch("/ok", nil, other):info().reused)
     end)

@@ -106,8 +106,19 @@ describe("a new part", function()
   end)
 
   it("gets the permissions that the umask leaves #process", function()
-    run_child("assert(partfile.create(directory .. 'a')):commit()", "umask 027;")
-    assert.matches("^%-rw%-r%-%-%-%-%-", shell(("ls -l '%sa'"):format(directory)))
+    for _, open in ipairs({ "create", "resume" }) do
+      run_child(("assert(partfile.%s(directory .. 'a')):commit()"):format(open), "umask 027;")
+      assert.matches("^%-rw%-r%-%-%-%-%-", shell(("ls -l '%sa'"):format(directory)))
+      shell(("rm '%sa'"):format(directory))
+    end
+  end)
+
+  it("is private while it grows", function()
+    for _, open in ipairs({ partfile.create, partfile.resume }) do
+      local part = assert(open(directory .. "a"))
+      assert.equal("600\n", shell(("stat -c %%a '%s'"):format(part:path())))
+      part:close()
+    end
   end)
 
   it("serves names of any length and alphabet that the file system takes", function()
@@ -436,7 +447,7 @@ describe("a failed write #process", function()
       print(select(3, part:append("x")))
       print(select(3, partfile.write_atomic(directory .. "b", ("x"):rep(100000))))
       ]],
-      "ulimit -f 2;"
+      "ulimit -f 2; export GCOV_PREFIX=/dev/null GCOV_ERROR_FILE=/dev/null;"
     )
     assert.equal("nil\tEFBIG\ttrue\t0\ttrue\nEFBIG\nEFBIG\n", output)
     assert.same({}, list())

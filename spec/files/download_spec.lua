@@ -223,6 +223,16 @@ describe("a download", function()
     end)
   end)
 
+  it("keeps the mode of the file that it replaces", function()
+    local file = assert(io.open(path, "w"))
+    file:write "old"
+    file:close()
+    shell(("chmod 600 '%s'"):format(path))
+    assert.equal(path, execution:download(NAME, path))
+    assert.equal("rw-------", lfs.attributes(path, "permissions"))
+    assert_saved(path)
+  end)
+
   describe("to a folder", function()
     it("uses the file's name", function()
       assert.equal(folder .. NAME, execution:download(NAME, folder))
@@ -233,17 +243,31 @@ describe("a download", function()
 
     it("uses a name that cannot lead out of it or hide", function()
       for name, expected in pairs {
-        ["../../evil"] = "evil",
-        ["/etc/passwd"] = "etc_passwd",
-        [".bashrc"] = "_bashrc",
-        ["a\\b"] = "a_b",
-        ["CON"] = "_CON",
+        ["../../evil"] = "^evil~%x+$",
+        ["/etc/passwd"] = "^etc_passwd~%x+$",
+        [".bashrc"] = "^_bashrc~%x+$",
+        ["a\\b"] = "^a_b~%x+$",
+        ["CON"] = "^_CON~%x+$",
       } do
         run(name, 1000)
-        assert.equal(folder .. expected, execution:download(name, folder))
-        assert_saved(folder .. expected, name)
-        os.remove(folder .. expected)
+        local saved = execution:download(name, folder)
+        assert.equal(folder, saved:sub(1, #folder))
+        assert.matches(expected, saved:sub(#folder + 1))
+        assert_saved(saved, name)
+        os.remove(saved)
       end
+    end)
+
+    it("keeps files apart whose names are harmless alike", function()
+      run("plots/e.png", 1000)
+      local first = execution:download("plots/e.png", folder)
+      run("plots_e.png", 1000)
+      local second = execution:download("plots_e.png", folder)
+      assert.equal(folder .. "plots_e.png", second)
+      assert.not_equal(first, second)
+      assert.is_true(lfs.attributes(first) ~= nil)
+      os.remove(first)
+      os.remove(second)
     end)
 
     it("fails when the folder is none", function()
@@ -410,7 +434,9 @@ describe("a download", function()
           print(ok, err.kind, err.errno, err.message)
         ]]):format(server.url, server.token, execution.id, NAME, path)
       )
-      local command = "ulimit -f 400; LUA_PATH='%s' LUA_CPATH='%s' lua5.4 %s "
+      -- Counters of coverage would be too large for the limit as well.
+      local command = "ulimit -f 400; GCOV_PREFIX=/dev/null GCOV_ERROR_FILE=/dev/null "
+        .. "LUA_PATH='%s' LUA_CPATH='%s' lua5.4 %s "
       command = command:format(package.path, package.cpath, script)
       assert.matches("^nil\tfile\tEFBIG\tdownload: [^ ]*/saved.bin: .*too large", shell(command))
       assert.same({}, names())

@@ -2,7 +2,10 @@
 
 local filename = require "qhub.files.filename"
 
-local safe = filename.safe
+-- The safe name without the mark that tells it from the names of other files.
+local function safe(name)
+  return (filename.safe(name):gsub("~%x%x%x%x%x%x%x%x%f[.\0]", ""))
+end
 
 describe("a safe file name", function()
   it("is the name itself when that is harmless", function()
@@ -15,8 +18,31 @@ describe("a safe file name", function()
       "100%.txt",
       "~x",
     } do
-      assert.equal(name, safe(name))
+      assert.equal(name, filename.safe(name))
     end
+  end)
+
+  it("differs for different names, also for those that are harmless alike", function()
+    local seen = {}
+    for _, name in ipairs {
+      "plots_e.png",
+      "plots/e.png",
+      "plots\\e.png",
+      "plots//e.png",
+      "plots_e.png ",
+      "plots:e.png",
+      "plots\u{200B}e.png",
+      filename.safe "plots/e.png",
+      "",
+      "download",
+      "..",
+    } do
+      local result = filename.safe(name)
+      assert.is_nil(seen[result], result)
+      seen[result] = name
+    end
+    assert.matches("^plots_e~%x%x%x%x%x%x%x%x%.png$", filename.safe "plots/e.png")
+    assert.equal(filename.safe "plots/e.png", filename.safe "plots/e.png")
   end)
 
   it("leads to no other folder", function()
@@ -55,11 +81,10 @@ describe("a safe file name", function()
       for index = 1, math.random(1, 300) do
         bytes[index] = string.char(math.random(0, 255))
       end
-      local name = safe(table.concat(bytes))
+      local name = filename.safe(table.concat(bytes))
       assert.is_truthy(utf8.len(name))
       assert.is_true(#name >= 1 and #name <= 255)
       assert.is_nil(name:find "[%z\1-\31/\\]")
-      assert.equal(name, safe(name))
     end
   end)
 
@@ -84,12 +109,16 @@ describe("a safe file name", function()
   end)
 
   it("has at most 255 bytes, keeps its extension, and is cut between characters", function()
-    assert.equal(("x"):rep(251) .. ".csv", safe(("x"):rep(400) .. ".csv"))
-    local name = safe(("ü"):rep(200) .. ".json")
-    assert.equal(("ü"):rep(125) .. ".json", name)
-    assert.equal(("y"):rep(255), safe(("y"):rep(256)))
-    assert.equal(255, #safe("a." .. ("z"):rep(300)))
-    assert.equal(("x"):rep(251) .. ".csv", safe(("x"):rep(251) .. " . . .csv"))
-    assert.is_true(#safe("CON." .. ("z"):rep(300)) <= 255)
+    assert.equal(("x"):rep(242) .. ".csv", safe(("x"):rep(400) .. ".csv"))
+    assert.equal(("ü"):rep(120) .. ".json", safe(("ü"):rep(200) .. ".json"))
+    assert.equal(("y"):rep(246), safe(("y"):rep(256)))
+    assert.equal(("y"):rep(255), safe(("y"):rep(255)))
+    for _, name in ipairs {
+      "a." .. ("z"):rep(300),
+      "CON." .. ("z"):rep(300),
+      ("ü"):rep(200) .. ".c",
+    } do
+      assert.is_true(#filename.safe(name) <= 255)
+    end
   end)
 end)

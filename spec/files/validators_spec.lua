@@ -15,7 +15,6 @@ end
 describe("the validator of a file", function()
   it("is a strong ETag before a date", function()
     assert.equal('"v1"', version().validator)
-    assert.equal('""', version({ etag = '""' }).validator)
     assert.equal('"\xE9"', version({ etag = '"\xE9"' }).validator)
   end)
 
@@ -23,6 +22,8 @@ describe("the validator of a file", function()
     assert.equal(DATE, version({ etag = 'W/"v1"' }).validator)
     assert.equal(DATE, version({ etag = false }).validator)
     assert.equal(DATE, version({ etag = "v1" }).validator)
+    assert.equal(DATE, version({ etag = '""' }).validator)
+    assert.is_nil(version({ etag = '""', ["last-modified"] = false }).validator)
   end)
 
   it("is a date only when it is one, and not later than the answer", function()
@@ -82,9 +83,15 @@ describe("a partial answer", function()
 
   it("goes on when it begins where it must", function()
     assert.same({ "continue", 1000, 1000 }, { judge() })
-    assert.equal("continue", (judge { etag = false }))
+    assert.equal("continue", (judge { etag = false, ["last-modified"] = DATE }))
     assert.equal("continue", (judge { ["content-range"] = "Bytes 400-999/*" }))
     assert.equal("continue", (judge { ["content-length"] = "600" }))
+  end)
+
+  it("is refused without a validator, for it may be of another version", function()
+    local verdict, why = judge { etag = false }
+    assert.is_nil(verdict)
+    assert.matches("without ETag or Last%-Modified", why)
   end)
 
   it("may bring less than was asked for", function()

@@ -355,7 +355,7 @@ describe("an answer", function()
   end)
 
   it("without an id is of the execution that was asked for", function()
-    for _, id in ipairs { "", '"id":null,', '"id":"",', '"id":true,', '"id":[],', '"id":{},' } do
+    for _, id in ipairs { "", '"id":null,' } do
       local body = "{" .. id .. '"status":"RUNNING"}'
       local known = asked({ status_code = 200, body = body }, function(c)
         return c:execution("1"):refresh()

@@ -29,3 +29,117 @@ describe("responses of the gateway", function()
     assert.matches("line 1, column 11", err.message)
   end)
 end)
+
+describe("a status", function()
+  -- What get_status of "x" makes of `body`.
+  local function status(body)
+    return Double({ { status_code = 200, body = body } }):client():get_status "x"
+  end
+
+  it("is of the execution asked for, or names none", function()
+    local bodies = { '{"id":"x"}', '{"id":null,"status":null}', '{"status":"RUNNING"}', "{}" }
+    for _, body in ipairs(bodies) do
+      assert.equal("x", assert(status(body)).id)
+    end
+  end)
+
+  it("is kind decode when its id is another one, or none at all", function()
+    for _, id in ipairs {
+      '"OTHER"',
+      '"X"',
+      '"x "',
+      '""',
+      '"."',
+      "true",
+      "7",
+      "1.5",
+      "[]",
+      "{}",
+      '"x\\n"',
+    } do
+      local execution, err = status('{"id":' .. id .. ',"status":"RUNNING"}')
+      assert.is_nil(execution, id)
+      assert.equal("decode", err.kind)
+      assert.equal(200, err.status_code)
+      assert.matches(id, err.body, 1, true)
+    end
+  end)
+
+  it("is kind decode when it is no string", function()
+    for _, value in ipairs { "7", "true", "[]", "{}" } do
+      local execution, err = status('{"id":"x","status":' .. value .. "}")
+      assert.is_nil(execution, value)
+      assert.equal("decode", err.kind)
+      assert.matches("status", err.message)
+    end
+  end)
+
+  it("of a gateway that counts has its integer id as text", function()
+    local double = Double { { status_code = 200, body = '[{"id":7,"status":"RUNNING"}]' } }
+    local client = double:client()
+    assert.equal("7", client:get_service_executions()[1].id)
+    double.answers = { { status_code = 200, body = '{"id":7}' } }
+    assert.equal("7", client:get_status("7").id)
+  end)
+
+  it("never turns an execution into another one", function()
+    local double = Double { { status_code = 200, body = '{"id":"x","status":"RUNNING"}' } }
+    local client = double:client { max_retries = 0 }
+    local execution = client:get_status "x"
+    double.answers = { { status_code = 200, body = '{"id":"OTHER","status":"SUCCEEDED"}' } }
+    local none, err = execution:refresh()
+    assert.is_nil(none)
+    assert.equal("decode", err.kind)
+    assert.equal("x", execution.id)
+    assert.equal("RUNNING", execution.status)
+    none, err = execution:wait { timeout = 1 }
+    assert.is_nil(none)
+    assert.equal("decode", err.kind)
+    assert.equal("x", execution.id)
+  end)
+
+  it("of a list or a result follows the same rule", function()
+    local client = Double({ { status_code = 200, body = '[{"id":"1"},{"id":[]}]' } }):client()
+    local none, err = client:get_service_executions()
+    assert.is_nil(none)
+    assert.equal("decode", err.kind)
+    assert.matches("item 2 of the list", err.message)
+    local body = '{"_embedded":{"status":{"id":"OTHER","status":"FAILED"}}}'
+    client = Double({ { status_code = 200, body = body } }):client()
+    none, err = client:get_result "x"
+    assert.is_nil(none)
+    assert.equal("decode", err.kind)
+    body = '{"_embedded":{"status":{"status":"FAILED"}}}'
+    client = Double({ { status_code = 200, body = body } }):client()
+    assert.equal("x", client:get_result("x").embedded.status.id)
+  end)
+end)
+
+describe("the answer to a start", function()
+  local function started(body, location)
+    local headers = { Location = location }
+    return Double({ { status_code = 201, body = body, headers = headers } })
+      :client()
+      :start_execution {}
+  end
+
+  it("is kind decode with the raw answer when nothing can be asked for by its id", function()
+    for _, id in ipairs { '".."', '"."', '""', '"a\\n"', "{}", "null", "true" } do
+      local body = '{"id":' .. id .. "}"
+      local none, err = started(body, nil)
+      assert.is_nil(none, id)
+      assert.equal("decode", err.kind)
+      assert.equal(body, err.body)
+      assert.matches("the run may have started", err.message)
+    end
+  end)
+
+  it("is the execution that Location names when its own id is of no use", function()
+    for _, body in ipairs { '{"id":".."}', '{"id":""}', '{"id":"a","status":7}', "<html>" } do
+      assert.equal("7f", assert(started(body, "/acme/vqe/v1/7f")).id)
+    end
+    local none, err = started('{"id":".."}', "/acme/vqe/v1/..")
+    assert.is_nil(none)
+    assert.equal("decode", err.kind)
+  end)
+end)

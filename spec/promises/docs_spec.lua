@@ -44,7 +44,7 @@ describe("documentation", function()
       local words = {
         "cd",
         own,
-        "&& QHUB_TOKEN=" .. server.token,
+        "&& QHUB_BASE_URL=" .. server.url .. " QHUB_TOKEN=" .. server.token,
         "QHUB_ACCESS_KEY_ID=demo-key QHUB_SECRET_ACCESS_KEY=demo-secret",
         "lua5.4",
         top .. "/spec/support/run_blocks.lua",

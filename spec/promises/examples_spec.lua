@@ -6,8 +6,7 @@ local gateway = require "spec.support.gateway"
 
 local plain_assert = _G.assert
 
-local has_openssl = pcall(require, "openssl.ssl.context") -- Debian 11 has it not for Lua 5.4
-local VERIFIED = has_openssl and "SHA%-256 verified:? %x+\n" or ""
+local VERIFIED = "SHA%-256 verified:? %x+\n"
 
 -- What is run: arguments, and Lua patterns that the output has in this order.
 local EXAMPLES = {
@@ -25,11 +24,6 @@ local EXAMPLES = {
   luv_loop = { output = { "bond length", "energy %-", "own work %d+ times" } },
   frame_loop = { output = { "energy %-1%.%d+ after %d+ frames" } },
 }
-
--- Not loaded here: once collected, as busted sees to after each file, luv cannot be loaded again.
-if not package.searchpath("luv", package.cpath) then -- Debian 11 neither
-  EXAMPLES.luv_loop = nil
-end
 
 describe("example", function()
   local server, runs

@@ -198,7 +198,7 @@ end)
 
 -- For each of the program's own functions: `options` makes a client's options, `act` does what
 -- calls `fn`. `fn` returns nothing that matters.
-local RUNNING = '{"id":"x","status":"RUNNING"}'
+local RUNNING = '{"status":"RUNNING"}'
 
 local function get_status(client)
   return client:get_status(execution_id)

@@ -249,7 +249,7 @@ describe("types/qhub.lua", function()
       for field in source:gmatch "%f[%w]err%.([%w_]+) = " do
         found[field] = true
       end
-      if path:find "http/failure" then
+      if path:find "http/failure" or path:find "qhub/error" then
         for field in source:gmatch "%f[%w]fields%.([%w_]+)" do
           found[field] = true
         end

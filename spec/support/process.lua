@@ -8,8 +8,8 @@ Process.__index = Process
 
 local process = {}
 
---- What runs the servers. They speak TLS by luaossl, which Debian 11 has for Lua 5.3 at most.
-process.SERVER_LUA = package.searchpath("_openssl", package.cpath) and "lua5.4" or "lua5.3"
+--- What runs the servers.
+process.SERVER_LUA = "lua5.4"
 
 -- Starts `command` (shell words). Returns an object with `pid` and `words`, what followed READY;
 -- raises when the process ends before it is ready.

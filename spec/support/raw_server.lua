@@ -5,7 +5,7 @@
 -- Responsible for: one behaviour per path (the table at the end); parameters come in the query.
 -- Listens on a free port of 127.0.0.1, prints "READY port", and ends when no connection has moved
 -- for `idle` seconds (60). Assumes well-behaved clients: requests are not checked. It must not load
--- anything of qhub, and runs in Lua 5.3 as well.
+-- anything of qhub.
 
 local condition = require "cqueues.condition"
 local cqueues = require "cqueues"
@@ -175,6 +175,18 @@ end
 behaviours["/reset-next"] = function(_, request)
   request.state.reset_next = true
   return answer "ok"
+end
+
+-- A line of the head that comes byte by byte.
+behaviours["/drip-head"] = function(connection)
+  connection:write "HTTP/1.1 200 OK\r\nX-Slow: "
+  for _ = 1, 100 do
+    if not connection:write "v" or not connection:flush() then
+      return nil
+    end
+    last_moved = cqueues.monotime()
+    cqueues.sleep(0.05)
+  end
 end
 
 behaviours["/silence"] = function(connection)

@@ -19,7 +19,7 @@
 --                            counted when its first byte is there
 --   {"keep": true}           as the last step: the connection goes on; else it is closed
 --   {"times": n, "text": t}  the text so many times
--- Assumes well-behaved clients. It must not load anything of qhub, and runs in Lua 5.3 as well.
+-- Assumes well-behaved clients. It must not load anything of qhub.
 
 local cqueues = require "cqueues"
 local json = dofile "examples/gateway/json.lua"

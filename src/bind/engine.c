@@ -118,19 +118,19 @@ static hook_watch watch_hook(lua_State *L) {
   return watch;
 }
 
-/* engine:step(timeout) -> number of transfers that have news   [-2, +1] */
+/* engine:step(timeout) -> number of transfers that are ready   [-2, +1] */
 static int step(lua_State *L) {
   qhub_engine *engine = check_open(L);
   lua_Number timeout = check_timeout(L, 2);
   hook_watch watch = watch_hook(L);
-  size_t news = qhub_engine_step(engine, timeout, was_interrupted, &watch);
+  size_t count = qhub_engine_step(engine, timeout, was_interrupted, &watch);
   if (watch.main_thread != L && was_interrupted(&watch)) move_interrupt(L, &watch);
-  lua_pushinteger(L, (lua_Integer)news);
+  lua_pushinteger(L, (lua_Integer)count);
   return 1;
 }
 
-/* engine:wait(transfer, timeout) -> whether the transfer has news or is done   [-3, +1]
-** False: another one has news, the time is over, or a signal came. */
+/* engine:wait(transfer, timeout) -> whether the transfer is ready or done   [-3, +1]
+** False: another one is ready, the time is over, or a signal came. */
 static int wait_for(lua_State *L) {
   qhub_engine *engine = check_open(L);
   const qhub_transfer_box *box = luaL_checkudata(L, 2, QHUB_TRANSFER_TYPE);

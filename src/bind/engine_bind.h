@@ -3,7 +3,7 @@
 **
 ** A userdata holds nothing but a pointer, NULL until the object is acquired. The engine has one
 ** user value: a table with weak values from the address of a transfer to its userdata, through
-** which news finds the userdata without keeping it alive.
+** which a ready transfer finds the userdata without keeping it alive.
 */
 #ifndef QHUB_ENGINE_BIND_H
 #define QHUB_ENGINE_BIND_H

@@ -6,7 +6,7 @@
 
 #include "engine_bind.h"
 
-/* Lets news find the userdata at `index`.  [-0, +0] */
+/* Lets ready() find the userdata at `index`.  [-0, +0] */
 static void announce(lua_State *L, int index, const qhub_transfer *transfer) {
   lua_getiuservalue(L, 1, QHUB_SESSION_ENGINE);
   lua_getiuservalue(L, -1, QHUB_ENGINE_TRANSFERS);

@@ -1,6 +1,6 @@
 /*
 ** What libcurl calls. Nothing here frees, finishes or starts a transfer, or knows Lua: the
-** callbacks note down what happened and act later, or pause. See engine_internal.h.
+** callbacks note down what happened and act later, or pause. See internal.h.
 */
 #include "internal.h"
 
@@ -14,13 +14,27 @@
 static void touch(qhub_transfer *transfer) {
   double now = transfer->session->engine->now;
   transfer->last_activity = now;
-  if (transfer->lane != NULL) transfer->lane->last_move = now; /* for those in its queue */
+  transfer->session->last_move = now; /* for those in its queue */
 }
 
 /* Stops the transfer from within a callback: whoever returns this value means it. */
 static size_t stop(qhub_transfer *transfer, qhub_failure_kind verdict) {
   transfer->verdict = verdict;
   return 0;
+}
+
+/* Notes what the head of an answer says of its connection. Servers that failed often hang up
+** without a word, so such a connection is not kept: the next request may be one that cannot be
+** sent twice.
+** Within HTTP/2 a failure is that of one stream. */
+static void note_answer(qhub_transfer *transfer) {
+  qhub_session *session = transfer->session;
+  const qhub_headers *headers = &transfer->headers;
+  bool shared = transfer->multi == &session->multis[QHUB_MULTI_SHARED];
+  if (shared) session->shared_version = headers->version;
+  if (headers->status < 500 || headers->version >= 20) return;
+  transfer->handle->closes = true;
+  (void)curl_easy_setopt(transfer->handle->easy, CURLOPT_FORBID_REUSE, 1L);
 }
 
 /* One line of the answer's head. */
@@ -32,12 +46,16 @@ static size_t take_header(char *line, size_t size, size_t count, void *user) {
   switch (qhub_headers_add(&transfer->headers, line, length)) {
     case QHUB_HEADERS_MORE: return length;
     case QHUB_HEADERS_COMPLETE:
-      if (transfer->prepared->request.stream > 0) {
+      note_answer(transfer);
+      if (transfer->request->stream > 0) {
         transfer->state = QHUB_TRANSFER_OPEN;
-        qhub_engine_note(transfer->session->engine, transfer);
+        qhub_mark_ready(transfer->session->engine, transfer);
       }
       return length;
-    case QHUB_HEADERS_TOO_LARGE: return stop(transfer, QHUB_FAIL_TOO_LARGE);
+    case QHUB_HEADERS_TOO_LARGE:
+      if (transfer->headers.complete) return stop(transfer, QHUB_FAIL_TOO_LARGE); /* trailers */
+      transfer->head_cut = true;
+      return stop(transfer, QHUB_FAIL_NETWORK);
     case QHUB_HEADERS_NO_MEMORY: return stop(transfer, QHUB_FAIL_MEMORY);
     default: return stop(transfer, QHUB_FAIL_NETWORK);
   }
@@ -45,7 +63,7 @@ static size_t take_header(char *line, size_t size, size_t count, void *user) {
 
 /* Keeps a body whole; of one that is too large, what fits. */
 static size_t keep(qhub_transfer *transfer, const char *bytes, size_t length) {
-  size_t room = transfer->prepared->request.max_bytes - transfer->body.length;
+  size_t room = transfer->request->max_bytes - transfer->body.length;
   size_t fitting = length < room ? length : room;
   if (qhub_buffer_append(&transfer->body, bytes, fitting) != QHUB_BUFFER_OK) {
     return stop(transfer, QHUB_FAIL_MEMORY);
@@ -62,14 +80,14 @@ static size_t hold(qhub_transfer *transfer, const char *bytes, size_t length) {
     transfer->body_start = 0;
   }
   if (body->length == transfer->body_start) {
-    qhub_engine_note(transfer->session->engine, transfer);
+    qhub_mark_ready(transfer->session->engine, transfer);
   }
   switch (qhub_buffer_append(body, bytes, length)) {
     case QHUB_BUFFER_OK: break;
     case QHUB_BUFFER_FULL: return stop(transfer, QHUB_FAIL_TOO_LARGE);
     default: return stop(transfer, QHUB_FAIL_MEMORY);
   }
-  if (!transfer->paused && body->length - transfer->body_start >= transfer->prepared->request.stream) {
+  if (!transfer->paused && body->length - transfer->body_start >= transfer->request->stream) {
     transfer->paused = true;
     if (curl_easy_pause(transfer->handle->easy, CURLPAUSE_RECV) != CURLE_OK) {
       return stop(transfer, QHUB_FAIL_NETWORK);
@@ -84,12 +102,14 @@ static size_t take_body(char *bytes, size_t size, size_t count, void *user) {
   touch(transfer);
   transfer->answered = true;
   transfer->received += length;
-  return transfer->prepared->request.stream > 0 ? hold(transfer, bytes, length) : keep(transfer, bytes, length);
+  if (transfer->request->stream > 0) return hold(transfer, bytes, length);
+  return keep(transfer, bytes, length);
 }
 
 /* The request is going onto a connection: from here on silence counts. */
 static void begin_reading(qhub_transfer *transfer, const char *address, int port) {
   transfer->sends = 1;
+  transfer->session->unreachable = false;
   transfer->reused = !transfer->opened;
   transfer->port = port;
   size_t length = strlen(address);
@@ -97,7 +117,7 @@ static void begin_reading(qhub_transfer *transfer, const char *address, int port
   memcpy(transfer->address, address, length);
   transfer->address[length] = '\0';
   touch(transfer);
-  double deadline = transfer->last_activity + transfer->prepared->request.timeout;
+  double deadline = transfer->last_activity + transfer->request->timeout;
   if (deadline < transfer->timer.deadline) {
     qhub_timers_set(&transfer->session->engine->timers, &transfer->timer, deadline);
   }
@@ -154,16 +174,22 @@ static int note_progress(void *user, curl_off_t download_total, curl_off_t downl
 static curl_socket_t open_socket(void *user, curlsocktype purpose, struct curl_sockaddr *address) {
   const qhub_handle *handle = user;
   qhub_transfer *transfer = handle->transfer;
-  qhub_engine *engine = handle->pool->engine;
+  qhub_engine *engine = handle->session->engine;
   (void)purpose;
-  if (transfer->sends > 0) return CURL_SOCKET_BAD;
+  if (transfer->sends > 0) {
+    transfer->refused = true;
+    return CURL_SOCKET_BAD;
+  }
 #ifdef SOCK_CLOEXEC
   int fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
 #else
   int fd = socket(address->family, address->socktype, address->protocol);
   if (fd >= 0) (void)fcntl(fd, F_SETFD, FD_CLOEXEC);
 #endif
-  if (fd < 0) return CURL_SOCKET_BAD;
+  if (fd < 0) {
+    transfer->no_descriptor = errno == EMFILE || errno == ENFILE;
+    return CURL_SOCKET_BAD;
+  }
   if (!qhub_sockets_reserve(&engine->sockets, fd)) {
     close(fd);
     transfer->verdict = QHUB_FAIL_MEMORY;
@@ -174,10 +200,10 @@ static curl_socket_t open_socket(void *user, curlsocktype purpose, struct curl_s
   return fd;
 }
 
-/* A connection lives longer than the handle that opened it: `user` is the pool. */
+/* A connection lives longer than the handle that opened it: `user` is the session. */
 static int close_socket(void *user, curl_socket_t fd) {
-  const qhub_pool *pool = user;
-  qhub_sockets_closing(pool->engine, fd);
+  const qhub_session *session = user;
+  qhub_sockets_closing(session->engine, fd);
   return close(fd);
 }
 
@@ -191,7 +217,7 @@ static void note_blocked_upload(CURL *easy, curl_socket_t fd) {
 
 /* Which events libcurl wants of a descriptor. */
 static int watch_socket(CURL *easy, curl_socket_t fd, int what, void *user, void *socket_user) {
-  qhub_channel *channel = user;
+  qhub_multi *multi = user;
   unsigned events = 0;
   (void)socket_user;
   if (what == CURL_POLL_IN || what == CURL_POLL_INOUT) events |= QHUB_READABLE;
@@ -199,20 +225,20 @@ static int watch_socket(CURL *easy, curl_socket_t fd, int what, void *user, void
     events |= QHUB_WRITABLE;
     note_blocked_upload(easy, fd);
   }
-  qhub_sockets_want(channel->pool->engine, channel, fd, events);
+  qhub_sockets_want(multi->session->engine, multi, fd, events);
   return 0;
 }
 
 /* When libcurl wants to be called. */
-static int set_timer(CURLM *multi, long timeout_ms, void *user) {
-  qhub_channel *channel = user;
-  (void)multi;
+static int set_timer(CURLM *curl, long timeout_ms, void *user) {
+  qhub_multi *multi = user;
+  (void)curl;
   if (timeout_ms < 0) {
-    channel->timer = INFINITY;
+    multi->timer = INFINITY;
   } else if (timeout_ms == 0) {
-    channel->timer = channel->pool->engine->now;
+    multi->timer = multi->session->engine->now;
   } else {
-    channel->timer = qhub_monotonic() + (double)timeout_ms * 1e-3;
+    multi->timer = qhub_monotonic() + (double)timeout_ms * 1e-3;
   }
   return 0;
 }
@@ -231,7 +257,7 @@ CURLcode qhub_callbacks_install(qhub_handle *handle) {
   if (code == CURLE_OK) code = curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, (void *)handle);
   if (code == CURLE_OK) code = curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, close_socket);
   if (code == CURLE_OK) {
-    code = curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, (void *)handle->pool);
+    code = curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, (void *)handle->session);
   }
 #if LIBCURL_VERSION_NUM >= 0x075000
   /* The libcurl that is loaded may be older than the one that was compiled for. */
@@ -251,11 +277,11 @@ CURLcode qhub_callbacks_watch_upload(qhub_handle *handle, bool on) {
   return curl_easy_setopt(handle->easy, CURLOPT_NOPROGRESS, on ? 0L : 1L);
 }
 
-CURLMcode qhub_callbacks_install_multi(qhub_channel *channel) {
-  CURLM *multi = channel->multi;
-  CURLMcode code = curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, watch_socket);
-  if (code == CURLM_OK) code = curl_multi_setopt(multi, CURLMOPT_SOCKETDATA, (void *)channel);
-  if (code == CURLM_OK) code = curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, set_timer);
-  if (code == CURLM_OK) code = curl_multi_setopt(multi, CURLMOPT_TIMERDATA, (void *)channel);
+CURLMcode qhub_callbacks_install_multi(qhub_multi *multi) {
+  CURLM *curl = multi->curl;
+  CURLMcode code = curl_multi_setopt(curl, CURLMOPT_SOCKETFUNCTION, watch_socket);
+  if (code == CURLM_OK) code = curl_multi_setopt(curl, CURLMOPT_SOCKETDATA, (void *)multi);
+  if (code == CURLM_OK) code = curl_multi_setopt(curl, CURLMOPT_TIMERFUNCTION, set_timer);
+  if (code == CURLM_OK) code = curl_multi_setopt(curl, CURLMOPT_TIMERDATA, (void *)multi);
   return code;
 }

@@ -1,17 +1,16 @@
 /*
-** The engine itself: its life, its step, and the list of news. See engine.h and engine_internal.h.
+** The engine itself: its life, its step, deadlines, descriptors. See engine.h and internal.h.
 */
 #include "internal.h"
 
 #include <math.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 
 enum { BATCH = 64 };
 
-/* Seconds. Most answers come within it, and a wait that is no longer needs no care for signals. */
-static const double SHORT_WAIT = 0.05;
+/* Seconds for which an interrupt may go unnoticed. */
+static const double LONGEST_WAIT = 0.25;
 
 static void initialize_curl(void) {
   (void)curl_global_init(CURL_GLOBAL_DEFAULT);
@@ -44,7 +43,6 @@ qhub_engine *qhub_engine_new(const char **message) {
   qhub_poller_init(&engine->poller);
   qhub_sockets_init(&engine->sockets);
   qhub_timers_init(&engine->timers);
-  qhub_link_init(&engine->pools);
   qhub_link_init(&engine->sessions);
   qhub_link_init(&engine->ready);
   /* Since 7.88 libcurl sends TLS records itself, with MSG_NOSIGNAL; before, OpenSSL wrote them. */
@@ -66,7 +64,7 @@ void qhub_engine_close(qhub_engine *engine) {
     qhub_session_close(QHUB_OWNER(engine->sessions.next, qhub_session, link));
   }
   while (!qhub_link_is_single(&engine->ready)) {
-    qhub_engine_unnote(QHUB_OWNER(engine->ready.next, qhub_transfer, ready_link));
+    qhub_clear_ready(QHUB_OWNER(engine->ready.next, qhub_transfer, ready_link));
   }
   qhub_timers_free(&engine->timers);
   qhub_sockets_free(&engine->sockets);
@@ -86,56 +84,33 @@ size_t qhub_engine_active(const qhub_engine *engine) {
   return engine->active_count;
 }
 
-void qhub_engine_note(qhub_engine *engine, qhub_transfer *transfer) {
-  if (transfer->ready_engine != NULL) return;
-  transfer->ready_engine = engine;
-  qhub_link_append(&engine->ready, &transfer->ready_link);
-  engine->ready_count++;
-}
-
-void qhub_engine_unnote(qhub_transfer *transfer) {
-  if (transfer->ready_engine == NULL) return;
-  transfer->ready_engine->ready_count--;
-  transfer->ready_engine = NULL;
-  qhub_link_remove(&transfer->ready_link);
-}
-
 qhub_transfer *qhub_engine_ready(qhub_engine *engine) {
   if (qhub_link_is_single(&engine->ready)) return NULL;
   qhub_transfer *transfer = QHUB_OWNER(engine->ready.next, qhub_transfer, ready_link);
-  qhub_engine_unnote(transfer);
+  qhub_clear_ready(transfer);
   return transfer;
 }
 
-void qhub_sigpipe_begin(const qhub_engine *engine, qhub_held_signal *held) {
-  held->held = false;
-  if (engine->guard_sigpipe) qhub_signal_hold(held, SIGPIPE);
-}
-
-void qhub_sigpipe_end(qhub_held_signal *held) {
-  qhub_signal_release(held);
-}
-
 /* Lets libcurl act on its timers that are due. */
-static void run_pool_timers(qhub_engine *engine) {
-  for (qhub_link *at = engine->pools.next; at != &engine->pools; at = at->next) {
-    qhub_pool *pool = QHUB_OWNER(at, qhub_pool, link);
-    for (int i = 0; i < QHUB_CHANNELS; i++) {
-      qhub_channel *channel = &pool->channels[i];
-      if (channel->timer > engine->now) continue;
-      channel->timer = INFINITY;
-      qhub_channel_act(channel, CURL_SOCKET_TIMEOUT, 0);
+static void run_multi_timers(qhub_engine *engine) {
+  for (qhub_link *at = engine->sessions.next; at != &engine->sessions; at = at->next) {
+    qhub_session *session = QHUB_OWNER(at, qhub_session, link);
+    for (int i = 0; i < QHUB_MULTIS; i++) {
+      qhub_multi *multi = &session->multis[i];
+      if (multi->timer > engine->now) continue;
+      multi->timer = INFINITY;
+      qhub_multi_act(multi, CURL_SOCKET_TIMEOUT, 0);
     }
   }
 }
 
-/* Lets libcurl act on descriptors that are ready. A record without a channel belongs to a
+/* Lets libcurl act on descriptors that are ready. A record without a multi belongs to a
 ** descriptor that was closed in this batch. */
 static void run_sockets(qhub_engine *engine, const qhub_readiness *ready, int count) {
   for (int i = 0; i < count; i++) {
     if ((size_t)ready[i].fd >= engine->sockets.capacity) continue;
     const qhub_socket *socket = &engine->sockets.table[ready[i].fd];
-    if (socket->channel == NULL || socket->wanted == 0) continue;
+    if (socket->multi == NULL || socket->wanted == 0) continue;
     int events = 0;
     if ((ready[i].events & QHUB_READABLE) != 0) events |= CURL_CSELECT_IN;
     if ((ready[i].events & QHUB_WRITABLE) != 0) events |= CURL_CSELECT_OUT;
@@ -145,14 +120,14 @@ static void run_sockets(qhub_engine *engine, const qhub_readiness *ready, int co
       if ((socket->wanted & QHUB_READABLE) != 0) events |= CURL_CSELECT_IN;
       if ((socket->wanted & QHUB_WRITABLE) != 0) events |= CURL_CSELECT_OUT;
     }
-    qhub_channel_act(socket->channel, ready[i].fd, events);
+    qhub_multi_act(socket->multi, ready[i].fd, events);
   }
 }
 
 /* Finishes what libcurl is through with and starts what waited for that. */
 static void collect(qhub_engine *engine) {
-  for (qhub_link *at = engine->pools.next; at != &engine->pools; at = at->next) {
-    qhub_pool_collect(QHUB_OWNER(at, qhub_pool, link));
+  for (qhub_link *at = engine->sessions.next; at != &engine->sessions; at = at->next) {
+    qhub_session_collect(QHUB_OWNER(at, qhub_session, link));
   }
 }
 
@@ -170,47 +145,19 @@ static void check_silence(qhub_engine *engine) {
 static double next_deadline(qhub_engine *engine) {
   const qhub_timer *timer = qhub_timers_first(&engine->timers);
   double deadline = timer != NULL ? timer->deadline : INFINITY;
-  for (qhub_link *at = engine->pools.next; at != &engine->pools; at = at->next) {
-    const qhub_pool *pool = QHUB_OWNER(at, qhub_pool, link);
-    for (int i = 0; i < QHUB_CHANNELS; i++) {
-      if (pool->channels[i].timer < deadline) deadline = pool->channels[i].timer;
+  for (qhub_link *at = engine->sessions.next; at != &engine->sessions; at = at->next) {
+    const qhub_session *session = QHUB_OWNER(at, qhub_session, link);
+    for (int i = 0; i < QHUB_MULTIS; i++) {
+      if (session->multis[i].timer < deadline) deadline = session->multis[i].timer;
     }
   }
   return deadline;
 }
 
-/* Who asks whether the host program was interrupted. */
-typedef struct {
-  qhub_interrupted interrupted;
-  void *user;
-} qhub_witness;
-
-/* Waits for descriptors. Returns how many are ready, or -1 at a signal.
-**
-** A signal may come between the last look at what its handler leaves behind and the wait, which
-** would then last as if nothing had happened. So a long wait begins with signals held back: after
-** that look they can come only within the wait, and end it. */
-static int wait_for_sockets(qhub_engine *engine, double seconds, const qhub_witness *witness,
-                            qhub_readiness *ready) {
-  double first = seconds < SHORT_WAIT ? seconds : SHORT_WAIT;
-  int count = qhub_poller_wait(&engine->poller, first, NULL, ready, BATCH);
-  if (count != 0 || seconds <= first) return count;
-  sigset_t all, before;
-  (void)sigfillset(&all);
-  if (pthread_sigmask(SIG_SETMASK, &all, &before) != 0) return 0;
-  if (witness->interrupted(witness->user)) {
-    count = -1;
-  } else {
-    count = qhub_poller_wait(&engine->poller, seconds - first, &before, ready, BATCH);
-  }
-  (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-  return count;
-}
-
 /* One round: timers, wait, sockets. False when a signal ended the wait. */
-static bool turn(qhub_engine *engine, double until, const qhub_witness *witness) {
+static bool turn(qhub_engine *engine, double until) {
   qhub_readiness ready[BATCH];
-  run_pool_timers(engine);
+  run_multi_timers(engine);
   qhub_sockets_flush(engine);
   collect(engine); /* also what cannot be watched */
   double wait = 0;
@@ -218,7 +165,9 @@ static bool turn(qhub_engine *engine, double until, const qhub_witness *witness)
     double deadline = next_deadline(engine);
     wait = (deadline < until ? deadline : until) - engine->now;
   }
-  int count = wait_for_sockets(engine, wait, witness, ready);
+  /* A signal may come between the last look at what its handler leaves behind and the wait. */
+  if (wait > LONGEST_WAIT) wait = LONGEST_WAIT;
+  int count = qhub_poller_wait(&engine->poller, wait, ready, BATCH);
   engine->now = qhub_monotonic();
   if (count > 0) {
     run_sockets(engine, ready, count);
@@ -230,7 +179,6 @@ static bool turn(qhub_engine *engine, double until, const qhub_witness *witness)
 
 size_t qhub_engine_step(qhub_engine *engine, double timeout, qhub_interrupted interrupted,
                         void *user) {
-  const qhub_witness witness = {interrupted, user};
   if (engine->closed) return 0;
   engine->now = qhub_monotonic();
   bool forever = timeout < 0;
@@ -239,7 +187,7 @@ size_t qhub_engine_step(qhub_engine *engine, double timeout, qhub_interrupted in
   qhub_held_signal held;
   qhub_sigpipe_begin(engine, &held);
   do {
-    if (!turn(engine, until, &witness)) break;
+    if (!turn(engine, until)) break;
   } while (engine->ready_count == 0 && engine->now < until && !interrupted(user));
   qhub_sigpipe_end(&held);
   return engine->ready_count;
@@ -251,7 +199,7 @@ bool qhub_engine_wait(qhub_engine *engine, qhub_transfer *transfer, double timeo
     (void)qhub_engine_step(engine, timeout, interrupted, user);
   }
   bool ready = transfer->state == QHUB_TRANSFER_DONE || transfer->ready_engine != NULL;
-  if (ready) qhub_engine_unnote(transfer);
+  if (ready) qhub_clear_ready(transfer);
   return ready;
 }
 

@@ -3,7 +3,7 @@
 **
 ** An engine moves the transfers of its sessions while somebody calls `qhub_engine_step`; nothing
 ** happens between the calls, and nothing calls back into the user. A session is the connection
-** settings of one client; sessions share kept connections. A prepared request is what many requests
+** settings of one client, with its own kept connections. A prepared request is what many requests
 ** have in common: method, header lines, limits. A transfer is one request on the wire and its
 ** answer: never repeated, never redirected; what to do about a failure is decided above.
 **
@@ -102,22 +102,22 @@ void qhub_engine_free(qhub_engine *engine);
 bool qhub_engine_is_closed(const qhub_engine *engine);
 
 /* Tells whether the host program was interrupted: whether a signal handler of its left a mark.
-** Asked with the thread's signals held back; must not wait, nor call the engine. */
+** Must not wait, nor call the engine. */
 typedef bool (*qhub_interrupted)(void *user);
 
 /* Moves things for at most `timeout` seconds (negative: until something happens), but returns
-** early when there is news, at a signal, and when `interrupted(user)` says so, which makes sure
-** that a signal which comes just before a wait, or in a stream of traffic, is not sat out. Returns
-** how many transfers have news. */
+** early when a transfer is ready, at a signal, and when `interrupted(user)` says so, which is asked
+** four times a second: a signal that comes just before a wait does not end it. Returns how many
+** transfers are ready. */
 size_t qhub_engine_step(qhub_engine *engine, double timeout, qhub_interrupted interrupted,
                         void *user);
 
-/* Steps as `qhub_engine_step` does until `transfer` has news or is done, and takes that news: true.
-** False when another transfer had news, at a signal, and after `timeout` seconds. */
+/* Steps as `qhub_engine_step` does until `transfer` is ready or done, and clears the mark: true.
+** False when another transfer is ready, at a signal, and after `timeout` seconds. */
 bool qhub_engine_wait(qhub_engine *engine, qhub_transfer *transfer, double timeout,
                       qhub_interrupted interrupted, void *user);
 
-/* Takes the next transfer that has news, or NULL. */
+/* Takes the next transfer that is ready, or NULL. */
 qhub_transfer *qhub_engine_ready(qhub_engine *engine);
 
 /* Becomes readable when `qhub_engine_step` has something to do; -1: there is no descriptor. */
@@ -135,7 +135,7 @@ size_t qhub_engine_active(const qhub_engine *engine);
 /* A new session of an open engine, or NULL when memory is short. The caller frees it. */
 qhub_session *qhub_session_new(qhub_engine *engine, const qhub_session_config *config);
 
-/* Ends the session's transfers (cancelled, with news). Idempotent. */
+/* Ends the session's transfers (cancelled, and ready). Idempotent. */
 void qhub_session_close(qhub_session *session);
 
 void qhub_session_free(qhub_session *session);
@@ -169,7 +169,7 @@ qhub_transfer *qhub_transfer_new(qhub_prepared *prepared, const char *url, const
                                  size_t body_length);
 
 /* Starts or queues it. False when it cannot even start: the transfer is then done and its failure
-** tells why; there will be no news. */
+** tells why; it will not be ready. */
 bool qhub_transfer_start(qhub_transfer *transfer, qhub_session *session);
 
 /* Aborts it if it is under way and frees what it holds. Idempotent, never blocks. */

@@ -1,5 +1,5 @@
 /*
-** What went wrong, in one readable line: failure kinds, phases and messages. See engine_internal.h.
+** What went wrong, in one readable line: failure kinds, phases and messages. See internal.h.
 **
 ** Messages name the host, never path, query or header values. Text that may come from the other
 ** side is stripped of control characters.
@@ -50,17 +50,28 @@ static const char *connect_reason(const qhub_transfer *transfer, CURLcode code, 
   return space;
 }
 
+/* Whether something of the head came, but not all of it. libcurl hands over whole lines. */
+static bool has_begun(const qhub_transfer *transfer) {
+  curl_off_t since = 0;
+  if (transfer->headers.complete || transfer->handle == NULL) return false;
+  (void)curl_easy_getinfo(transfer->handle->easy, CURLINFO_STARTTRANSFER_TIME_T, &since);
+  return since > 0;
+}
+
 static void explain_timeout(qhub_transfer *transfer) {
   qhub_failure *failure = &transfer->failure;
   place at = where(transfer);
   if (transfer->state == QHUB_TRANSFER_QUEUED) {
     say(failure, "no connection to %.*s became free within %g s (max_connections is %ld)",
-        at.length, at.text, transfer->prepared->request.timeout, transfer->lane->pool->max_connections);
+        at.length, at.text, transfer->request->timeout, transfer->session->max_connections);
   } else if (failure->phase == QHUB_PHASE_CONNECT) {
     say(failure, "no connection to %.*s within %g s", at.length, at.text,
-        transfer->prepared->request.connect_timeout);
+        transfer->request->connect_timeout);
+  } else if (has_begun(transfer)) {
+    say(failure, "the head of the answer of %.*s came too slowly: no line of it for %g s",
+        at.length, at.text, transfer->request->timeout);
   } else {
-    say(failure, "nothing from %.*s for %g s", at.length, at.text, transfer->prepared->request.timeout);
+    say(failure, "nothing from %.*s for %g s", at.length, at.text, transfer->request->timeout);
   }
 }
 
@@ -78,6 +89,15 @@ static void explain_network(qhub_transfer *transfer, CURLcode code) {
   if (was_stale(transfer, code)) {
     say(failure, "the kept connection to %.*s was closed before an answer came", at.length,
         at.text);
+    return;
+  }
+  if (transfer->head_cut) {
+    say(failure, "the head of the answer of %.*s is too large", at.length, at.text);
+    return;
+  }
+  if (transfer->no_descriptor) {
+    say(failure, "cannot connect to %.*s: too many open files: raise ulimit -n or lower"
+        " max_connections", at.length, at.text);
     return;
   }
   switch (code) {
@@ -115,11 +135,7 @@ static qhub_failure_kind kind_of(const qhub_transfer *transfer, CURLcode code) {
 #if LIBCURL_VERSION_NUM >= 0x080600
   if (code == CURLE_TOO_LARGE) return QHUB_FAIL_TOO_LARGE;
 #endif
-  /* So libcurl 7.88 calls it when a line of the head is longer than 100 kB (CURL_MAX_HTTP_HEADER):
-  ** far likelier there than that memory is short. */
-  if (code == CURLE_OUT_OF_MEMORY && transfer->answered && !transfer->headers.complete) {
-    return QHUB_FAIL_TOO_LARGE;
-  }
+  if (transfer->head_cut) return QHUB_FAIL_NETWORK;
   if (code == CURLE_OUT_OF_MEMORY) return QHUB_FAIL_MEMORY;
   /* The only callback of ours that aborts refuses to send twice; but this is also how libcurl tells
   ** that it had no memory for a descriptor. */
@@ -146,6 +162,9 @@ void qhub_failure_set(qhub_transfer *transfer, CURLcode code, qhub_failure_kind 
   failure->code = (int)code;
   failure->sent = may_have_left(transfer);
   failure->phase = transfer->sends > 0 ? QHUB_PHASE_READ : QHUB_PHASE_CONNECT;
+  if (transfer->handle != NULL && transfer->sends == 0) {
+    transfer->handle->session->unreachable = true; /* its address may be old */
+  }
   failure->stale = failure->kind == QHUB_FAIL_NETWORK && was_stale(transfer, code);
   switch (failure->kind) {
     case QHUB_FAIL_TIMEOUT: explain_timeout(transfer); break;

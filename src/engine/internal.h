@@ -2,14 +2,18 @@
 ** What the files of the HTTP engine share: the structs behind engine.h. The one header that
 ** includes curl.h.
 **
-**   engine.c            engine: life, step, news
-**   engine_sockets.c    descriptors that libcurl wants watched
-**   engine_pool.c       curl multi handles, lanes (one per origin) and their queues
-**   session.c           settings, easy handles
-**   prepared.c          what many requests have in common
-**   transfer.c          one request: start, take, finish, close
-**   engine_callbacks.c  what libcurl calls
-**   engine_failure.c    failure kinds and messages
+**   engine.c      life and step
+**   session.c     settings; the queue: starts, ends and collects transfers
+**   transfer.c    one request inside libcurl
+**   easy.c        easy handles: settings of a request
+**   multi.c       multi handles: connections
+**   failure.c     failure kinds and messages
+**   callbacks.c   what libcurl calls
+**   prepared.c    what many requests have in common
+**   ready.c       which transfers something happened to
+**   sockets.c     descriptors that libcurl wants watched
+**
+** Each calls only those below it.
 **
 ** Rules: libcurl's callbacks only note things down (and may pause); removing a handle, finishing a
 ** transfer and everything else that frees happens after libcurl has returned.
@@ -32,21 +36,21 @@ enum {
   QHUB_ADDRESS_SIZE = 46           /* INET6_ADDRSTRLEN */
 };
 
-typedef struct qhub_pool qhub_pool;
+enum { QHUB_MULTI_PLAIN = 0, QHUB_MULTI_SHARED, QHUB_MULTIS };
 
-/* One multi handle. A pool has two of them, since libcurl 7.88 may put a request that could share
+/* One multi handle. A session has two, since libcurl 7.88 may put a request that could share
 ** an HTTP/2 connection onto an HTTP/1.1 connection to the same host that is busy with another one
 ** (ConnectionExists in its url.c). */
 typedef struct {
-  qhub_pool *pool;
-  CURLM *multi; /* NULL: to be made when needed */
+  qhub_session *session;
+  CURLM *curl;  /* NULL: to be made when needed */
   double timer; /* when libcurl wants to be called; INFINITY: never */
   bool broken;  /* a descriptor could not be watched: what is under way is given up */
-} qhub_channel;
+} qhub_multi;
 
 /* What is known about one descriptor. */
 typedef struct {
-  qhub_channel *channel; /* whose multi handle it belongs to */
+  qhub_multi *multi; /* whose multi handle it belongs to */
   unsigned wanted;     /* what libcurl wants it watched for */
   unsigned registered; /* what the poller watches it for */
   bool owned;          /* opened and closed by our own callbacks */
@@ -69,36 +73,11 @@ struct qhub_engine {
   qhub_poller poller;
   qhub_sockets sockets;
   qhub_timers timers; /* one per transfer under way */
-  qhub_link pools;
   qhub_link sessions;
-  qhub_link ready; /* transfers that have news */
+  qhub_link ready; /* those that something happened to */
   size_t ready_count;
   size_t active_count;
 };
-
-enum { QHUB_CHANNEL_PLAIN = 0, QHUB_CHANNEL_SHARED, QHUB_CHANNELS };
-
-/* The sessions with the same `max_connections` share one. */
-struct qhub_pool {
-  qhub_link link; /* in engine->pools */
-  qhub_engine *engine;
-  qhub_channel channels[QHUB_CHANNELS]; /* HTTP/1.1 only; HTTP/2 where it is offered */
-  long max_connections;
-  size_t sessions;
-  qhub_link lanes;
-  size_t lane_count;
-};
-
-/* One origin within a pool: at most `max_connections` transfers at a time, the rest in a queue. */
-typedef struct {
-  qhub_link link; /* in pool->lanes */
-  qhub_pool *pool;
-  long active;
-  double last_move; /* when a transfer of this lane last ended, or had something from the network */
-  qhub_link queue;
-  size_t origin_length;
-  char origin[];
-} qhub_lane;
 
 /* The ways in which libcurl sends requests; the method's name can be anything. */
 typedef enum {
@@ -114,7 +93,7 @@ typedef struct qhub_handle {
   CURL *easy;
   CURLU *url;      /* the URL of the last request, taken apart */
   char *url_text;  /* owned: the same as text; NULL: none yet */
-  qhub_pool *pool;
+  qhub_session *session;
   qhub_transfer *transfer; /* NULL while idle */
   qhub_shape shape;
   bool custom_method;
@@ -124,20 +103,29 @@ typedef struct qhub_handle {
   long pipewait;
   long connect_timeout_ms;
   long buffer_size;
+  long max_age; /* seconds that a kept connection may have been idle */
+  long fresh;   /* a connection of its own */
+  long dns_age; /* seconds that a resolved name is remembered */
+  bool closes;  /* its connection is not kept */
   char error[CURL_ERROR_SIZE];
 } qhub_handle;
 
 struct qhub_session {
   qhub_link link;      /* in engine->sessions */
   qhub_engine *engine; /* NULL: closed */
-  qhub_pool *pool;
+  qhub_multi multis[QHUB_MULTIS]; /* HTTP/1.1 only; HTTP/2 where it is offered */
   qhub_link transfers; /* queued and active ones */
+  qhub_link queue;     /* those that wait for their turn, the oldest first */
+  long active;         /* transfers inside libcurl: `max_connections` at most */
+  double last_move;    /* when one of them last ended, or had something from the network */
   qhub_handle *idle;
   size_t idle_count;
   bool direct; /* no proxy, whatever the host */
   char *proxy, *ca_file, *ca_path, *client_cert, *client_key; /* owned */
   bool verify;
   int http_version;
+  bool unreachable;   /* the last connection could not be made: its address may be old */
+  int shared_version; /* of the last answer where HTTP/2 was offered; 0: none yet */
   long max_connections;
 };
 
@@ -151,10 +139,9 @@ struct qhub_prepared {
 };
 
 struct qhub_transfer {
-  qhub_session *session; /* these three: NULL unless queued or active */
-  qhub_lane *lane;
-  qhub_handle *handle; /* NULL unless active; then it is in the channel */
-  qhub_channel *channel;
+  qhub_session *session; /* NULL unless queued or active */
+  qhub_handle *handle; /* NULL unless active; then it is in the multi */
+  qhub_multi *multi;
   qhub_link session_link;
   qhub_link queue_link;
   qhub_link ready_link;
@@ -164,6 +151,7 @@ struct qhub_transfer {
 
   /* the request; the URL is in the same block as the struct, `upload` is borrowed */
   qhub_prepared *prepared; /* a reference */
+  const qhub_request *request; /* within `prepared` */
   const char *url;
   size_t url_length;
   size_t authority, authority_length; /* "host:port" within the url */
@@ -173,11 +161,13 @@ struct qhub_transfer {
   /* progress, noted by the callbacks */
   double last_activity;
   unsigned sends;   /* how often the request went onto a connection */
-  bool refused;     /* libcurl wanted to send it again */
+  bool refused;     /* libcurl wanted to send it again, once at least */
   bool opened;      /* a connection was opened for it */
   bool reused;      /* the first send went over a kept connection */
   bool paused;
-  bool answered;    /* a byte of the answer came */
+  bool answered;    /* a line or a byte of the answer came */
+  bool head_cut;    /* the head of the answer is larger than is taken */
+  bool no_descriptor; /* the system had none for a connection */
   curl_off_t uploaded;
   int upload_fd;    /* -1 until sending the body had to wait */
   int unsent;       /* what of the body the system held back when last asked; 0: not asked */
@@ -194,20 +184,15 @@ struct qhub_transfer {
   qhub_failure failure;
 };
 
-/* ---- engine.c ---- */
+/* ---- ready.c ---- */
 
-/* Puts the transfer on the list of news, if it is not there already. */
-void qhub_engine_note(qhub_engine *engine, qhub_transfer *transfer);
+/* Puts the transfer on the list of those that are ready, if it is not there already. */
+void qhub_mark_ready(qhub_engine *engine, qhub_transfer *transfer);
 
 /* Takes it off again. */
-void qhub_engine_unnote(qhub_transfer *transfer);
+void qhub_clear_ready(qhub_transfer *transfer);
 
-/* Round every call into libcurl that may write: keeps a SIGPIPE from the host program where libcurl
-** does not. */
-void qhub_sigpipe_begin(const qhub_engine *engine, qhub_held_signal *held);
-void qhub_sigpipe_end(qhub_held_signal *held);
-
-/* ---- engine_sockets.c ---- */
+/* ---- sockets.c ---- */
 
 void qhub_sockets_init(qhub_sockets *sockets);
 void qhub_sockets_free(qhub_sockets *sockets);
@@ -221,63 +206,13 @@ void qhub_sockets_opened(qhub_sockets *sockets, int fd);
 /* `fd` is about to be closed. */
 void qhub_sockets_closing(qhub_engine *engine, int fd);
 
-/* libcurl wants `fd` watched for `events`. Marks the channel as broken when memory is short. */
-void qhub_sockets_want(qhub_engine *engine, qhub_channel *channel, int fd, unsigned events);
+/* libcurl wants `fd` watched for `events`. Marks the multi as broken when memory is short. */
+void qhub_sockets_want(qhub_engine *engine, qhub_multi *multi, int fd, unsigned events);
 
-/* Tells the poller what changed. The channel of what cannot be watched becomes broken. */
+/* Tells the poller what changed. The multi of what cannot be watched becomes broken. */
 void qhub_sockets_flush(qhub_engine *engine);
 
-/* ---- engine_pool.c ---- */
-
-/* The engine's pool for `max_connections`, with one session more; NULL when memory is short. */
-qhub_pool *qhub_pool_acquire(qhub_engine *engine, long max_connections);
-
-/* One session less; the last one frees the pool and its connections. */
-void qhub_pool_release(qhub_pool *pool);
-
-/* Makes the multi handle if there is none; false when memory is short. */
-bool qhub_channel_open(qhub_channel *channel);
-
-/* Lets libcurl act on a descriptor (CURL_SOCKET_TIMEOUT: on its timers). */
-void qhub_channel_act(qhub_channel *channel, curl_socket_t fd, int events);
-
-/* The lane for an origin, made if need be; NULL when memory is short. */
-qhub_lane *qhub_pool_lane(qhub_pool *pool, const char *origin, size_t length);
-
-/* Starts what the lane has room for. */
-void qhub_lane_pump(qhub_lane *lane);
-
-/* Starts what any lane of the pool has room for. */
-void qhub_pool_pump(qhub_pool *pool);
-
-/* Finishes the transfers that libcurl is through with, and all of a broken channel; starts what
-** waited for that. */
-void qhub_pool_collect(qhub_pool *pool);
-
-/* ---- session.c ---- */
-
-/* An easy handle for the transfer, to be put into the channel: NULL when memory is short or libcurl
-** refuses a setting; the transfer's failure then says which. */
-qhub_handle *qhub_handle_take(qhub_session *session, qhub_transfer *transfer,
-                              const qhub_channel *channel);
-
-/* Gives it back (`clean`: it may be used again). It must not be in a multi handle. */
-void qhub_handle_give(qhub_session *session, qhub_handle *handle, bool clean);
-
-/* ---- transfer.c ---- */
-
-/* Hands a queued or new transfer to libcurl. False: it is not; `failure` is set. */
-bool qhub_transfer_activate(qhub_transfer *transfer);
-
-/* libcurl is through with it, or (code CURLE_OK and `kind` given) we are: takes it out of
-** everything, sets failure and state, gives news. Starts nothing else: the caller pumps the lane
-** afterwards. */
-void qhub_transfer_settle(qhub_transfer *transfer, CURLcode code, qhub_failure_kind kind);
-
-/* Its timer fired: ends the transfer if it was silent for too long, else sets the timer again. */
-void qhub_transfer_check_silence(qhub_transfer *transfer);
-
-/* ---- engine_callbacks.c ---- */
+/* ---- callbacks.c ---- */
 
 /* Installs the callbacks that never change on a new easy handle. */
 CURLcode qhub_callbacks_install(qhub_handle *handle);
@@ -287,11 +222,75 @@ CURLcode qhub_callbacks_install(qhub_handle *handle);
 CURLcode qhub_callbacks_watch_upload(qhub_handle *handle, bool on);
 
 /* Multi handle callbacks. */
-CURLMcode qhub_callbacks_install_multi(qhub_channel *channel);
+CURLMcode qhub_callbacks_install_multi(qhub_multi *multi);
 
-/* ---- engine_failure.c ---- */
+/* ---- failure.c ---- */
 
 /* Fills in `transfer->failure`; its handle is still there if libcurl failed. */
 void qhub_failure_set(qhub_transfer *transfer, CURLcode code, qhub_failure_kind kind);
+
+/* ---- multi.c ---- */
+
+/* Makes the multi handle if there is none; false when memory is short. */
+bool qhub_multi_open(qhub_multi *multi);
+
+/* Lets go of it and its connections. */
+void qhub_multi_close(qhub_multi *multi);
+
+/* Lets libcurl act on a descriptor (CURL_SOCKET_TIMEOUT: on its timers). */
+void qhub_multi_act(qhub_multi *multi, curl_socket_t fd, int events);
+
+/* Round every call into libcurl that may write: keeps a SIGPIPE from the host program where libcurl
+** does not. */
+void qhub_sigpipe_begin(const qhub_engine *engine, qhub_held_signal *held);
+void qhub_sigpipe_end(qhub_held_signal *held);
+
+/* ---- easy.c ---- */
+
+/* Copies `from` to `*to`; false when memory is short. */
+bool qhub_copy_text(char **to, const char *from);
+
+/* An easy handle for the transfer, to be put into the multi: NULL when memory is short or libcurl
+** refuses a setting; the transfer's failure then says which. */
+qhub_handle *qhub_handle_take(qhub_session *session, qhub_transfer *transfer,
+                              const qhub_multi *multi);
+
+/* Gives it back (`clean`: it may be used again). It must not be in a multi handle. */
+void qhub_handle_give(qhub_session *session, qhub_handle *handle, bool clean);
+
+/* Frees those that are idle. */
+void qhub_handles_free(qhub_session *session);
+
+/* ---- transfer.c ---- */
+
+/* Hands a queued or new transfer to libcurl. False: it is not; `failure` is set. */
+bool qhub_transfer_activate(qhub_transfer *transfer);
+
+/* Takes it out of everything that belongs to an engine, except the list of ready ones. `clean`: its
+** easy handle may be used again. */
+void qhub_transfer_detach(qhub_transfer *transfer, bool clean);
+
+/* libcurl is through with it: settles it, or starts it over if it surely may be. */
+void qhub_transfer_finish(qhub_transfer *transfer, CURLcode code);
+
+/* libcurl is through with it, or (code CURLE_OK and `kind` given) we are: detaches it, sets failure
+** and state, marks it as ready. */
+void qhub_transfer_settle(qhub_transfer *transfer, CURLcode code, qhub_failure_kind kind);
+
+/* When it has been silent for too long, by what is known now. */
+double qhub_transfer_silence_ends(const qhub_transfer *transfer, double now);
+
+/* Whether the end of a body is still on its way: libcurl is through with it as soon as the system
+** has taken it, and that may be megabytes on a slow line. */
+bool qhub_transfer_upload_moves(qhub_transfer *transfer);
+
+/* ---- session.c ---- */
+
+/* Finishes the transfers that libcurl is through with, and all of a broken multi; starts what
+** waited for that. */
+void qhub_session_collect(qhub_session *session);
+
+/* The timer of a transfer fired: ends it if it was silent for too long, else sets it again. */
+void qhub_transfer_check_silence(qhub_transfer *transfer);
 
 #endif

@@ -1,6 +1,6 @@
 /*
-** Readiness of descriptors: epoll on Linux, kqueue on the BSDs and macOS, poll elsewhere (or
-** anywhere with -DQHUB_POLLER_POLL). Exactly one of the poller_*.c files compiles to something.
+** Readiness of descriptors: epoll on Linux, poll elsewhere (or anywhere with
+** -DQHUB_POLLER_POLL). Exactly one of the poller_*.c files compiles to something.
 **
 ** Level-triggered: what is not handled is reported again. The caller remembers which events a
 ** descriptor is registered for. A wait ends early at a signal, so that the host program's handler
@@ -9,7 +9,6 @@
 #ifndef QHUB_POLLER_H
 #define QHUB_POLLER_H
 
-#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -17,9 +16,6 @@
 #define QHUB_USE_POLL 1
 #elif defined(__linux__)
 #define QHUB_USE_EPOLL 1
-#elif defined(__APPLE__) || defined(__FreeBSD__) || defined(__NetBSD__) || \
-  defined(__OpenBSD__) || defined(__DragonFly__)
-#define QHUB_USE_KQUEUE 1
 #else
 #define QHUB_USE_POLL 1
 #endif
@@ -40,9 +36,6 @@ typedef struct {
   size_t capacity;
 } qhub_poller;
 
-/* Seconds for which a signal may go unnoticed where waiting and unmasking cannot be one step. */
-#define QHUB_UNMASKED_WAIT 0.25
-
 /* A closed poller; acquires nothing. */
 void qhub_poller_init(qhub_poller *poller);
 
@@ -58,9 +51,7 @@ void qhub_poller_close(qhub_poller *poller);
 int qhub_poller_set(qhub_poller *poller, int fd, unsigned before, unsigned events);
 
 /* Waits at most `seconds` (0: looks only). Fills at most `room` entries; returns how many, or -1
-** when a signal ended the wait or the wait failed. With `mask`, that is the thread's signal mask
-** for just as long as it waits; a back end that cannot do so waits QHUB_UNMASKED_WAIT at most. */
-int qhub_poller_wait(qhub_poller *poller, double seconds, const sigset_t *mask,
-                     qhub_readiness *ready, int room);
+** when a signal ended the wait or the wait failed. */
+int qhub_poller_wait(qhub_poller *poller, double seconds, qhub_readiness *ready, int room);
 
 #endif

@@ -54,11 +54,10 @@ static int milliseconds(double seconds) {
   return ms < LONGEST_WAIT_MS ? (int)ms + 1 : LONGEST_WAIT_MS;
 }
 
-int qhub_poller_wait(qhub_poller *poller, double seconds, const sigset_t *mask,
-                     qhub_readiness *ready, int room) {
+int qhub_poller_wait(qhub_poller *poller, double seconds, qhub_readiness *ready, int room) {
   struct epoll_event events[BATCH];
   int most = room < BATCH ? room : BATCH;
-  int count = epoll_pwait(poller->fd, events, most, milliseconds(seconds), mask);
+  int count = epoll_wait(poller->fd, events, most, milliseconds(seconds));
   for (int i = 0; i < count; i++) {
     ready[i].fd = events[i].data.fd;
     ready[i].events = 0;

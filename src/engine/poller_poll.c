@@ -79,12 +79,7 @@ static void drop_closed(qhub_poller *poller) {
   }
 }
 
-int qhub_poller_wait(qhub_poller *poller, double seconds, const sigset_t *mask,
-                     qhub_readiness *ready, int room) {
-  if (mask != NULL) {
-    (void)pthread_sigmask(SIG_SETMASK, mask, NULL);
-    if (seconds > QHUB_UNMASKED_WAIT) seconds = QHUB_UNMASKED_WAIT;
-  }
+int qhub_poller_wait(qhub_poller *poller, double seconds, qhub_readiness *ready, int room) {
   int found = poll(poller->watched, (nfds_t)poller->count, milliseconds(seconds));
   if (found < 0) return -1;
   int count = 0;

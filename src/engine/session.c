@@ -1,33 +1,12 @@
 /*
-** Sessions and their easy handles: every libcurl setting is made here. See engine_internal.h.
-**
-** An easy handle is used again for the next request of its session, without curl_easy_reset: most
-** settings are the session's. It is used again only after a request that went well, so that no
-** state of a broken one (held data, retry counts) can reach another. What a request sets is set or
-** cleared for each request, or remembered in qhub_handle and set when it differs.
+** Sessions: settings, and the queue. See internal.h. libcurl could queue by itself
+** (CURLMOPT_MAX_HOST_CONNECTIONS), but would let the connect timeout of a queued transfer run; here
+** a queue moves as long as its session gets something done.
 */
 #include "internal.h"
 
-#include <limits.h>
+#include <math.h>
 #include <stdlib.h>
-#include <string.h>
-
-enum {
-  MOST_IDLE = 64,         /* idle easy handles kept by a session: as many as usually work */
-  LARGEST_BUFFER = 256 * 1024, /* of one read; more does not make streams faster */
-  PLAIN_BUFFER = 16 * 1024,    /* libcurl's default, and enough for most answers */
-  IDLE_CONNECTION_AGE = 60 /* seconds; beyond it servers have often hung up */
-};
-
-/* Copies `from` to `*to`; false when memory is short. */
-static bool copy(char **to, const char *from) {
-  *to = NULL;
-  if (from == NULL) return true;
-  size_t size = strlen(from) + 1;
-  *to = malloc(size);
-  if (*to != NULL) memcpy(*to, from, size);
-  return *to != NULL;
-}
 
 static void free_settings(qhub_session *session) {
   free(session->proxy);
@@ -55,51 +34,41 @@ qhub_session *qhub_session_new(qhub_engine *engine, const qhub_session_config *c
   if (session == NULL) return NULL;
   qhub_link_init(&session->link);
   qhub_link_init(&session->transfers);
+  qhub_link_init(&session->queue);
   session->verify = config->verify;
   session->http_version = config->http_version;
   session->direct = config->proxy != NULL ? config->proxy[0] == '\0' : !environment_has_proxy();
-  bool copied = copy(&session->proxy, config->proxy);
-  copied = copy(&session->ca_file, config->ca_file) && copied;
-  copied = copy(&session->ca_path, config->ca_path) && copied;
-  copied = copy(&session->client_cert, config->client_cert) && copied;
-  copied = copy(&session->client_key, config->client_key) && copied;
-  if (copied) session->pool = qhub_pool_acquire(engine, config->max_connections);
-  if (session->pool == NULL) {
+  bool copied = qhub_copy_text(&session->proxy, config->proxy);
+  copied = qhub_copy_text(&session->ca_file, config->ca_file) && copied;
+  copied = qhub_copy_text(&session->ca_path, config->ca_path) && copied;
+  copied = qhub_copy_text(&session->client_cert, config->client_cert) && copied;
+  copied = qhub_copy_text(&session->client_key, config->client_key) && copied;
+  if (!copied) {
     free_settings(session);
     free(session);
     return NULL;
   }
   session->engine = engine;
+  session->max_connections = config->max_connections;
+  for (int i = 0; i < QHUB_MULTIS; i++) {
+    session->multis[i].session = session;
+    session->multis[i].timer = INFINITY;
+  }
   qhub_link_append(&engine->sessions, &session->link);
   return session;
 }
 
-static void free_handle(qhub_handle *handle) {
-  curl_easy_cleanup(handle->easy);
-  curl_url_cleanup(handle->url);
-  free(handle->url_text);
-  free(handle);
-}
-
 void qhub_session_close(qhub_session *session) {
   if (session->engine == NULL) return;
-  qhub_pool *pool = session->pool;
   while (!qhub_link_is_single(&session->transfers)) {
     qhub_transfer *transfer = QHUB_OWNER(session->transfers.next, qhub_transfer, session_link);
     qhub_transfer_settle(transfer, CURLE_OK, QHUB_FAIL_CANCELLED);
   }
-  while (session->idle != NULL) {
-    qhub_handle *handle = session->idle;
-    session->idle = handle->next;
-    free_handle(handle);
-  }
-  session->idle_count = 0;
+  qhub_handles_free(session);
+  for (int i = 0; i < QHUB_MULTIS; i++) qhub_multi_close(&session->multis[i]);
   qhub_link_remove(&session->link);
   session->engine = NULL;
-  session->pool = NULL;
   free_settings(session);
-  qhub_pool_pump(pool); /* transfers of other sessions may have waited for these */
-  qhub_pool_release(pool);
 }
 
 void qhub_session_free(qhub_session *session) {
@@ -111,239 +80,154 @@ bool qhub_session_is_closed(const qhub_session *session) {
   return session->engine == NULL;
 }
 
-/* Settings that a libcurl may lack without harm. */
-static void set_optional(CURL *easy) {
-  (void)curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
-  (void)curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
-  (void)curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, (long)IDLE_CONNECTION_AGE);
-  (void)curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
-  (void)curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L);
-#if LIBCURL_VERSION_NUM >= 0x075700
-  /* A slow resolver thread must not hold up a close. */
-  (void)curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
-#endif
-}
-
-/* Sets a string if there is one. */
-static CURLcode set_string(CURL *easy, CURLoption option, const char *value) {
-  return value != NULL ? curl_easy_setopt(easy, option, value) : CURLE_OK;
-}
-
-/* What is the same for all requests. Anything here that libcurl refuses is a failure: most of it is
-** for safety. */
-static CURLcode set_common(CURL *easy) {
-  CURLcode code = curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-#if LIBCURL_VERSION_NUM >= 0x075500
-  if (code == CURLE_OK) code = curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-#else
-  if (code == CURLE_OK) {
-    code = curl_easy_setopt(easy, CURLOPT_PROTOCOLS, (long)(CURLPROTO_HTTP | CURLPROTO_HTTPS));
-  }
-#endif
-  if (code == CURLE_OK) code = curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
-  if (code == CURLE_OK) code = curl_easy_setopt(easy, CURLOPT_HTTP09_ALLOWED, 0L);
-  if (code == CURLE_OK) code = curl_easy_setopt(easy, CURLOPT_DISALLOW_USERNAME_IN_URL, 1L);
-  /* Decodes what comes encoded; what is asked for is written in transfer.c. */
-  if (code == CURLE_OK) code = curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "");
-  return code;
-}
-
-/* Whom to trust: a file or folder of the caller's stands alone. libcurl would add what it was built
-** to look at, so that a private authority were no protection from the public ones. The proxy's
-** settings are for proxies that are spoken to over TLS. */
-static CURLcode set_trust(CURL *easy, const qhub_session *session) {
-  if (session->ca_file == NULL && session->ca_path == NULL) return CURLE_OK;
-  (void)curl_easy_setopt(easy, CURLOPT_PROXY_CAINFO, session->ca_file);
-  (void)curl_easy_setopt(easy, CURLOPT_PROXY_CAPATH, session->ca_path);
-  CURLcode code = curl_easy_setopt(easy, CURLOPT_CAINFO, session->ca_file);
-  if (code != CURLE_OK) return code;
-  code = curl_easy_setopt(easy, CURLOPT_CAPATH, session->ca_path);
-  return session->ca_path != NULL ? code : CURLE_OK; /* not every TLS library has folders */
-}
-
-/* What is the session's. */
-static CURLcode set_session(CURL *easy, const qhub_session *session) {
-  CURLcode code = set_string(easy, CURLOPT_PROXY, session->direct ? "" : session->proxy);
-  if (code == CURLE_OK && session->direct) code = curl_easy_setopt(easy, CURLOPT_NOPROXY, "");
-  if (code == CURLE_OK) code = set_trust(easy, session);
-  if (code == CURLE_OK) code = set_string(easy, CURLOPT_SSLCERT, session->client_cert);
-  if (code == CURLE_OK) code = set_string(easy, CURLOPT_SSLKEY, session->client_key);
-  if (code == CURLE_OK && !session->verify) {
-    code = curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 0L);
-    if (code == CURLE_OK) code = curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 0L);
-  }
-  return code;
-}
-
-static CURLcode make_handle(qhub_session *session, qhub_handle **made) {
-  *made = NULL;
-  qhub_handle *handle = calloc(1, sizeof *handle);
-  if (handle == NULL) return CURLE_OUT_OF_MEMORY;
-  handle->pool = session->pool;
-  handle->easy = curl_easy_init();
-  handle->url = curl_url();
-  if (handle->easy == NULL || handle->url == NULL) {
-    free_handle(handle);
-    return CURLE_OUT_OF_MEMORY;
-  }
-  handle->http_version = -1;
-  handle->buffer_size = PLAIN_BUFFER;
-  set_optional(handle->easy);
-  CURLcode code = set_common(handle->easy);
-  if (code == CURLE_OK) code = set_session(handle->easy, session);
-  if (code == CURLE_OK) code = qhub_callbacks_install(handle);
-  if (code != CURLE_OK) {
-    free_handle(handle);
-    return code;
-  }
-  *made = handle;
-  return CURLE_OK;
-}
-
-/* Method and body. A POST with a body of our own is how libcurl sends any method with a body. */
-static CURLcode set_method(qhub_handle *handle, const qhub_transfer *transfer) {
-  CURL *easy = handle->easy;
-  const char *method = transfer->prepared->request.method;
-  bool has_body = transfer->upload != NULL;
-  qhub_shape shape = QHUB_SHAPE_GET;
-  const char *plain = "GET";
-  if (has_body || strcmp(method, "POST") == 0 || strcmp(method, "PUT") == 0 ||
-      strcmp(method, "PATCH") == 0) {
-    shape = QHUB_SHAPE_POST;
-    plain = "POST";
-  } else if (strcmp(method, "HEAD") == 0) {
-    shape = QHUB_SHAPE_HEAD;
-    plain = "HEAD";
-  }
-  CURLcode code = CURLE_OK;
-  if (shape == QHUB_SHAPE_POST) {
-    code = curl_easy_setopt(easy, CURLOPT_POST, 1L);
-    if (code == CURLE_OK) {
-      code = curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE,
-                              (curl_off_t)transfer->upload_length);
+/* Starts what there is room for. */
+static void pump(qhub_session *session) {
+  while (session->active < session->max_connections && !qhub_link_is_single(&session->queue)) {
+    qhub_transfer *transfer = QHUB_OWNER(session->queue.next, qhub_transfer, queue_link);
+    qhub_link_remove(&transfer->queue_link);
+    if (!qhub_transfer_activate(transfer)) {
+      qhub_transfer_settle(transfer, CURLE_OK, transfer->failure.kind);
     }
-    if (code == CURLE_OK) {
-      code = curl_easy_setopt(easy, CURLOPT_POSTFIELDS, has_body ? transfer->upload : "");
-    }
-  } else if (shape != handle->shape) {
-    CURLoption option = shape == QHUB_SHAPE_HEAD ? CURLOPT_NOBODY : CURLOPT_HTTPGET;
-    code = curl_easy_setopt(easy, option, 1L);
   }
-  bool custom = strcmp(method, plain) != 0;
-  if (code == CURLE_OK && (custom || handle->custom_method)) {
-    code = curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, custom ? method : NULL);
+}
+
+bool qhub_transfer_start(qhub_transfer *transfer, qhub_session *session) {
+  if (transfer->state != QHUB_TRANSFER_IDLE || session->engine == NULL) {
+    qhub_failure_set(transfer, CURLE_OK, QHUB_FAIL_CANCELLED);
+    transfer->state = QHUB_TRANSFER_DONE;
+    return false;
   }
-  handle->custom_method = custom;
-  handle->shape = shape;
-  return code;
-}
-
-static long milliseconds(double seconds) {
-  double ms = seconds * 1000.0;
-  if (!(ms < (double)INT_MAX)) return INT_MAX;
-  return ms >= 1.0 ? (long)ms : 1;
-}
-
-static CURLcode set_long(CURL *easy, CURLoption option, long *known, long value) {
-  if (*known == value) return CURLE_OK;
-  CURLcode code = curl_easy_setopt(easy, option, value);
-  if (code == CURLE_OK) *known = value;
-  return code;
-}
-
-/* What a channel is for. To wait and see whether a connection that is being made can be shared is
-** right where it may turn out as HTTP/2, which is known after its TLS handshake; without TLS
-** libcurl would wait for the end of the first transfer. A libcurl without HTTP/2 refuses the
-** version, which matters only if it was asked for. */
-static CURLcode set_version(qhub_handle *handle, const qhub_session *session, bool shared) {
-  long version = shared ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1;
-  CURLcode code = set_long(handle->easy, CURLOPT_HTTP_VERSION, &handle->http_version, version);
-  if (code != CURLE_OK && shared && session->http_version != 20) {
-    shared = false;
-    code = set_long(handle->easy, CURLOPT_HTTP_VERSION, &handle->http_version,
-                    CURL_HTTP_VERSION_1_1);
+  qhub_engine *engine = session->engine;
+  if (!qhub_timers_reserve(&engine->timers)) {
+    qhub_failure_set(transfer, CURLE_OK, QHUB_FAIL_MEMORY);
+    transfer->state = QHUB_TRANSFER_DONE;
+    return false;
   }
-  (void)set_long(handle->easy, CURLOPT_PIPEWAIT, &handle->pipewait, shared ? 1L : 0L);
-  return code;
-}
-
-/* A stream reads about as much at a time as it may hold, since one read is never cut short. */
-static long buffer_size(const qhub_transfer *transfer) {
-  if (transfer->prepared->request.stream <= PLAIN_BUFFER) return PLAIN_BUFFER;
-  return transfer->prepared->request.stream < LARGEST_BUFFER ? (long)transfer->prepared->request.stream : LARGEST_BUFFER;
-}
-
-/* The URL as text and taken apart. With text alone libcurl would take it apart for each request and
-** write it anew, at a fifth of the cost of a small request (parseurlandfillconn in 7.88's url.c).
-** Here is also where what is no http or https URL, or has a user in it, is refused. */
-static CURLcode set_url(qhub_handle *handle, const qhub_transfer *transfer) {
-  if (handle->url_text != NULL && strcmp(handle->url_text, transfer->url) == 0) return CURLE_OK;
-  free(handle->url_text);
-  if (!copy(&handle->url_text, transfer->url)) return CURLE_OUT_OF_MEMORY;
-  CURLUcode parsed = curl_url_set(handle->url, CURLUPART_URL, transfer->url,
-                                  CURLU_PATH_AS_IS | CURLU_DISALLOW_USER);
-  if (parsed == CURLUE_OUT_OF_MEMORY) return CURLE_OUT_OF_MEMORY;
-  if (parsed != CURLUE_OK) return CURLE_URL_MALFORMAT;
-  CURLcode code = curl_easy_setopt(handle->easy, CURLOPT_URL, transfer->url);
-  if (code == CURLE_OK) code = curl_easy_setopt(handle->easy, CURLOPT_CURLU, handle->url);
-  return code;
-}
-
-static CURLcode set_request(qhub_handle *handle, const qhub_session *session,
-                            const qhub_transfer *transfer, bool shared) {
-  CURL *easy = handle->easy;
-  CURLcode code = set_url(handle, transfer);
-  if (code == CURLE_OK) code = curl_easy_setopt(easy, CURLOPT_HTTPHEADER, transfer->prepared->header_list);
-  if (code == CURLE_OK) code = set_method(handle, transfer);
-  if (code == CURLE_OK) code = set_version(handle, session, shared);
-  if (code == CURLE_OK) {
-    code = set_long(easy, CURLOPT_CONNECTTIMEOUT_MS, &handle->connect_timeout_ms,
-                    milliseconds(transfer->prepared->request.connect_timeout));
+  engine->now = qhub_monotonic();
+  engine->active_count++;
+  transfer->session = session;
+  qhub_link_append(&session->transfers, &transfer->session_link);
+  if (session->active < session->max_connections) {
+    if (qhub_transfer_activate(transfer)) return true;
+    qhub_transfer_detach(transfer, false);
+    transfer->state = QHUB_TRANSFER_DONE;
+    return false;
   }
-  /* Refused while libcurl still has the buffer of the request before; the old size does as well. */
-  (void)set_long(easy, CURLOPT_BUFFERSIZE, &handle->buffer_size, buffer_size(transfer));
-  if (code == CURLE_OK) code = qhub_callbacks_watch_upload(handle, transfer->upload_length > 0);
-  /* Where libcurl cannot tell that it repeats a request, it must have no reason to. */
-  if (code == CURLE_OK && !handle->counts_sends) {
-    code = curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, transfer->prepared->request.once ? 1L : 0L);
-  }
-  return code;
+  transfer->state = QHUB_TRANSFER_QUEUED;
+  transfer->last_activity = engine->now;
+  qhub_link_append(&session->queue, &transfer->queue_link);
+  qhub_timers_set(&engine->timers, &transfer->timer, engine->now + transfer->request->timeout);
+  return true;
 }
 
-qhub_handle *qhub_handle_take(qhub_session *session, qhub_transfer *transfer,
-                              const qhub_channel *channel) {
-  bool shared = channel == &session->pool->channels[QHUB_CHANNEL_SHARED];
-  qhub_handle *handle = session->idle;
-  CURLcode code = CURLE_OK;
-  if (handle != NULL) {
-    session->idle = handle->next;
-    session->idle_count--;
-  } else {
-    code = make_handle(session, &handle);
+void qhub_transfer_check_silence(qhub_transfer *transfer) {
+  qhub_engine *engine = transfer->session->engine;
+  double deadline = qhub_transfer_silence_ends(transfer, engine->now);
+  if (deadline <= engine->now && qhub_transfer_upload_moves(transfer)) {
+    double timeout = transfer->request->timeout;
+    transfer->last_activity = engine->now - timeout / 2; /* soon to be asked again */
+    deadline = transfer->last_activity + transfer->request->timeout;
   }
-  if (code == CURLE_OK) code = set_request(handle, session, transfer, shared);
-  if (code != CURLE_OK) {
-    qhub_failure_set(transfer, code, QHUB_FAIL_NONE);
-    if (handle != NULL) free_handle(handle);
-    return NULL;
-  }
-  handle->error[0] = '\0';
-  handle->transfer = transfer;
-  return handle;
-}
-
-void qhub_handle_give(qhub_session *session, qhub_handle *handle, bool clean) {
-  bool had_body = handle->shape == QHUB_SHAPE_POST;
-  handle->transfer = NULL;
-  if (!clean || session->idle_count >= MOST_IDLE) {
-    free_handle(handle);
+  if (deadline > engine->now) {
+    qhub_timers_set(&engine->timers, &transfer->timer, deadline);
     return;
   }
-  if (had_body) {
-    (void)curl_easy_setopt(handle->easy, CURLOPT_POSTFIELDS, NULL);
-    handle->shape = QHUB_SHAPE_UNKNOWN;
+  qhub_session *session = transfer->session;
+  qhub_transfer_settle(transfer, CURLE_OK, QHUB_FAIL_TIMEOUT);
+  pump(session);
+}
+
+void qhub_transfer_close(qhub_transfer *transfer) {
+  qhub_clear_ready(transfer);
+  if (transfer->session != NULL) {
+    qhub_engine *engine = transfer->session->engine;
+    qhub_session *session = transfer->session;
+    qhub_transfer_settle(transfer, CURLE_OK, QHUB_FAIL_CANCELLED);
+    qhub_clear_ready(transfer); /* who closes it knows */
+    engine->now = qhub_monotonic();
+    pump(session);
   }
-  handle->next = session->idle;
-  session->idle = handle;
-  session->idle_count++;
+  if (transfer->state != QHUB_TRANSFER_DONE) {
+    transfer->state = QHUB_TRANSFER_DONE;
+    qhub_failure_set(transfer, CURLE_OK, QHUB_FAIL_CANCELLED);
+  }
+  qhub_buffer_free(&transfer->body);
+  transfer->body_start = 0;
+  transfer->upload = NULL;
+}
+
+void qhub_transfer_free(qhub_transfer *transfer) {
+  qhub_transfer_close(transfer);
+  qhub_headers_free(&transfer->headers);
+  qhub_prepared_release(transfer->prepared);
+  free(transfer);
+}
+
+/* Lets libcurl hand over more; it may do so at once, from within. */
+static void resume(qhub_transfer *transfer) {
+  qhub_engine *engine = transfer->session->engine;
+  engine->now = qhub_monotonic();
+  transfer->paused = false;
+  transfer->last_activity = engine->now;
+  qhub_held_signal held;
+  qhub_sigpipe_begin(engine, &held);
+  CURLcode code = curl_easy_pause(transfer->handle->easy, CURLPAUSE_CONT);
+  qhub_sigpipe_end(&held);
+  /* BAD_FUNCTION_ARGUMENT: it has no connection any more; how it ended will be told by a step. */
+  if (code != CURLE_OK && code != CURLE_BAD_FUNCTION_ARGUMENT) {
+    qhub_session *session = transfer->session;
+    qhub_transfer_settle(transfer, code, QHUB_FAIL_NONE);
+    pump(session);
+  }
+}
+
+void qhub_transfer_take(qhub_transfer *transfer, size_t length) {
+  transfer->body_start += length;
+  if (transfer->body_start >= transfer->body.length) {
+    transfer->body.length = 0;
+    transfer->body_start = 0;
+  }
+  size_t held = transfer->body.length - transfer->body_start;
+  bool has_room = held < transfer->request->stream;
+  if (transfer->paused && transfer->handle != NULL && has_room) resume(transfer);
+}
+
+/* Gives up everything that the multi has inside libcurl, and the multi handle: libcurl 7.88
+** divides by zero when it uses a descriptor again that it had no memory to remember. */
+static void give_up(qhub_multi *multi) {
+  qhub_link *transfers = &multi->session->transfers;
+  qhub_link *next;
+  for (qhub_link *each = transfers->next; each != transfers; each = next) {
+    qhub_transfer *transfer = QHUB_OWNER(each, qhub_transfer, session_link);
+    next = each->next;
+    if (transfer->handle == NULL || transfer->multi != multi) continue;
+    qhub_transfer_settle(transfer, CURLE_OK, QHUB_FAIL_MEMORY);
+  }
+  qhub_multi_close(multi);
+  multi->broken = false;
+}
+
+/* Whether anything ended. */
+static bool collect_multi(qhub_multi *multi) {
+  const CURLMsg *message;
+  int left;
+  bool ended = false;
+  if (multi->curl == NULL) return false;
+  while ((message = curl_multi_info_read(multi->curl, &left)) != NULL) {
+    if (message->msg != CURLMSG_DONE) continue;
+    qhub_handle *handle = NULL;
+    CURLcode code = message->data.result;
+    (void)curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&handle);
+    qhub_transfer_finish(handle->transfer, code);
+    ended = true;
+  }
+  if (!multi->broken) return ended;
+  give_up(multi);
+  return true;
+}
+
+void qhub_session_collect(qhub_session *session) {
+  bool ended = false;
+  for (int i = 0; i < QHUB_MULTIS; i++) ended = collect_multi(&session->multis[i]) || ended;
+  if (ended) pump(session);
 }

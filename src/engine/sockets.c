@@ -67,8 +67,8 @@ static void update(qhub_engine *engine, int fd) {
   if (socket->wanted == socket->registered) return;
   int failure = qhub_poller_set(&engine->poller, fd, socket->registered, socket->wanted);
   socket->registered = failure == 0 ? socket->wanted : 0;
-  if (failure != 0 && failure != EBADF && socket->channel != NULL) {
-    socket->channel->broken = true;
+  if (failure != 0 && failure != EBADF && socket->multi != NULL) {
+    socket->multi->broken = true;
   }
 }
 
@@ -76,20 +76,20 @@ void qhub_sockets_closing(qhub_engine *engine, int fd) {
   if ((size_t)fd >= engine->sockets.capacity) return;
   qhub_socket *socket = &engine->sockets.table[fd];
   socket->wanted = 0;
-  socket->channel = NULL;
+  socket->multi = NULL;
   update(engine, fd);
   socket->owned = false;
   socket->established = false;
 }
 
-void qhub_sockets_want(qhub_engine *engine, qhub_channel *channel, int fd, unsigned events) {
+void qhub_sockets_want(qhub_engine *engine, qhub_multi *multi, int fd, unsigned events) {
   qhub_sockets *sockets = &engine->sockets;
   if (!qhub_sockets_reserve(sockets, fd)) {
-    channel->broken = true;
+    multi->broken = true;
     return;
   }
   qhub_socket *socket = &sockets->table[fd];
-  socket->channel = channel;
+  socket->multi = multi;
   socket->wanted = events;
   if ((events & QHUB_READABLE) != 0) socket->established = true;
   if (events != 0 || (socket->owned && socket->established)) {

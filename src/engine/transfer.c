@@ -1,6 +1,6 @@
 /*
 ** One request and its answer: from the copy of the request to the last byte taken. See engine.h and
-** engine_internal.h.
+** internal.h.
 */
 #include "internal.h"
 
@@ -14,9 +14,6 @@
 
 /* libcurl's own connect timeout comes first; this is for what it does not watch. */
 static const double CONNECT_GRACE = 1.0;
-
-/* Bytes of strings that a reader of streams may leave to the collector. */
-enum { STREAM_HEAP = 8 * 1024 * 1024 };
 
 /* Finds "host:port" within an absolute URL. */
 static void find_authority(qhub_transfer *transfer) {
@@ -47,6 +44,7 @@ qhub_transfer *qhub_transfer_new(qhub_prepared *prepared, const char *url, const
   qhub_link_init(&transfer->queue_link);
   qhub_link_init(&transfer->ready_link);
   transfer->prepared = prepared;
+  transfer->request = &prepared->request;
   prepared->references++;
   transfer->url = memcpy(transfer + 1, url, url_size);
   find_authority(transfer);
@@ -57,26 +55,29 @@ qhub_transfer *qhub_transfer_new(qhub_prepared *prepared, const char *url, const
   return transfer;
 }
 
-/* Takes it out of everything that belongs to an engine, except the list of news. */
-static void detach(qhub_transfer *transfer, bool clean) {
+/* Takes it out of libcurl. `clean`: its easy handle may be used again. */
+static void remove_handle(qhub_transfer *transfer, bool clean) {
+  qhub_engine *engine = transfer->session->engine;
+  qhub_held_signal held;
+  qhub_sigpipe_begin(engine, &held);
+  (void)curl_multi_remove_handle(transfer->multi->curl, transfer->handle->easy);
+  qhub_sigpipe_end(&held);
+  qhub_handle_give(transfer->session, transfer->handle, clean);
+  transfer->handle = NULL;
+  transfer->session->active--;
+  transfer->session->last_move = engine->now;
+}
+
+/* Takes it out of everything that belongs to an engine, except the list of ready ones. */
+void qhub_transfer_detach(qhub_transfer *transfer, bool clean) {
   qhub_session *session = transfer->session;
   qhub_engine *engine = session->engine;
   qhub_link_remove(&transfer->session_link);
   qhub_link_remove(&transfer->queue_link);
   qhub_timers_remove(&engine->timers, &transfer->timer);
   qhub_timers_release(&engine->timers);
-  if (transfer->handle != NULL) {
-    qhub_held_signal held;
-    qhub_sigpipe_begin(engine, &held);
-    (void)curl_multi_remove_handle(transfer->channel->multi, transfer->handle->easy);
-    qhub_sigpipe_end(&held);
-    qhub_handle_give(session, transfer->handle, clean);
-    transfer->handle = NULL;
-    transfer->lane->active--;
-    transfer->lane->last_move = engine->now;
-  }
+  if (transfer->handle != NULL) remove_handle(transfer, clean);
   engine->active_count--;
-  transfer->lane = NULL;
   transfer->session = NULL;
 }
 
@@ -86,6 +87,54 @@ static void note_totals(qhub_transfer *transfer) {
   transfer->sent_bytes = request_size > 0 ? (size_t)request_size : 0;
 }
 
+/* Whether libcurl wanted to send a request again that an HTTP/2 server had refused, as all those of
+** a connection that is ended (GOAWAY) above its last stream. Also a connection that died looks like
+** this to us: what must be sent once is not started over. */
+static bool was_refused(const qhub_transfer *transfer) {
+  return transfer->refused && !transfer->answered && !transfer->request->once &&
+         transfer->multi != NULL &&
+         transfer->multi == &transfer->session->multis[QHUB_MULTI_SHARED];
+}
+
+/* Starts it anew over HTTP/1.1, where a server tells with its last answer that it hangs up. False:
+** `failure` is set. */
+static bool start_over(qhub_transfer *transfer) {
+  remove_handle(transfer, false);
+  transfer->sends = 0;
+  transfer->opened = transfer->reused = false;
+  transfer->uploaded = 0;
+  transfer->upload_fd = -1;
+  transfer->unsent = 0;
+  return qhub_transfer_activate(transfer);
+}
+
+/* Whether the head of the answer was too large for us, or for libcurl, which takes lines of 100 kB
+** at most (CURL_MAX_HTTP_HEADER) and before 8.6 calls it a lack of memory. */
+static bool head_is_too_large(const qhub_transfer *transfer, CURLcode code) {
+  if (transfer->head_cut) return true;
+#if LIBCURL_VERSION_NUM >= 0x080600
+  if (code == CURLE_TOO_LARGE && !transfer->headers.complete) return true;
+#endif
+  return code == CURLE_OUT_OF_MEMORY && transfer->answered && !transfer->headers.complete;
+}
+
+void qhub_transfer_finish(qhub_transfer *transfer, CURLcode code) {
+  if (code != CURLE_OK && head_is_too_large(transfer, code)) {
+    transfer->head_cut = true;
+    /* What such an answer says is its status; it stands without a body. */
+    if (transfer->headers.status >= 300) {
+      transfer->headers.complete = true;
+      code = CURLE_OK;
+    }
+  }
+
+  if (code != CURLE_OK && was_refused(transfer)) {
+    if (start_over(transfer)) return;
+    code = CURLE_OK;
+  }
+  qhub_transfer_settle(transfer, code, transfer->failure.kind);
+}
+
 void qhub_transfer_settle(qhub_transfer *transfer, CURLcode code, qhub_failure_kind kind) {
   qhub_engine *engine = transfer->session->engine;
   bool over = code == CURLE_OK && kind == QHUB_FAIL_NONE;
@@ -93,99 +142,62 @@ void qhub_transfer_settle(qhub_transfer *transfer, CURLcode code, qhub_failure_k
   bool failed = code != CURLE_OK || kind != QHUB_FAIL_NONE;
   if (transfer->handle != NULL) note_totals(transfer);
   if (failed && transfer->failure.kind == QHUB_FAIL_NONE) qhub_failure_set(transfer, code, kind);
-  detach(transfer, !failed);
+  qhub_transfer_detach(transfer, !failed && !transfer->head_cut);
   transfer->state = QHUB_TRANSFER_DONE;
-  qhub_engine_note(engine, transfer);
+  qhub_mark_ready(engine, transfer);
 }
 
 /* Streams go over HTTP/1.1: there a paused transfer stops its own connection. Within an HTTP/2
 ** connection libcurl 7.88 stops reading for all of its transfers when a paused one gets data
-** (on_data_chunk_recv in its http2.c). */
-static int choose_channel(const qhub_transfer *transfer) {
-  bool may_share = transfer->session->http_version != 11 && transfer->prepared->request.stream == 0 &&
+** (on_data_chunk_recv in its http2.c). So do requests that must not be sent twice, if the server is
+** known to speak HTTP/2: when it ends a connection (GOAWAY), libcurl does not tell which of its
+** requests never ran. While that is unknown they open a connection of their own. */
+static int choose_multi(const qhub_transfer *transfer) {
+  const qhub_request *request = transfer->request;
+  bool may_share = transfer->session->http_version != 11 && request->stream == 0 &&
+                   !transfer->refused &&
+                   !(request->once && transfer->session->shared_version >= 20) &&
                    curl_strnequal(transfer->url, "https:", strlen("https:"));
-  return may_share ? QHUB_CHANNEL_SHARED : QHUB_CHANNEL_PLAIN;
+  return may_share ? QHUB_MULTI_SHARED : QHUB_MULTI_PLAIN;
 }
 
 bool qhub_transfer_activate(qhub_transfer *transfer) {
   qhub_session *session = transfer->session;
   qhub_engine *engine = session->engine;
-  qhub_channel *channel = &session->pool->channels[choose_channel(transfer)];
-  if (!qhub_channel_open(channel)) {
+  qhub_multi *multi = &session->multis[choose_multi(transfer)];
+  if (!qhub_multi_open(multi)) {
     qhub_failure_set(transfer, CURLE_OUT_OF_MEMORY, QHUB_FAIL_NONE);
     return false;
   }
-  qhub_handle *handle = qhub_handle_take(session, transfer, channel);
+  qhub_handle *handle = qhub_handle_take(session, transfer, multi);
   if (handle == NULL) return false;
-  if (curl_multi_add_handle(channel->multi, handle->easy) != CURLM_OK) {
+  if (curl_multi_add_handle(multi->curl, handle->easy) != CURLM_OK) {
     qhub_handle_give(session, handle, false);
     qhub_failure_set(transfer, CURLE_OUT_OF_MEMORY, QHUB_FAIL_NONE);
     return false;
   }
   transfer->handle = handle;
-  transfer->channel = channel;
-  transfer->lane->active++;
+  transfer->multi = multi;
+  transfer->session->active++;
   transfer->state = QHUB_TRANSFER_ACTIVE;
   transfer->last_activity = engine->now;
-  double patience = transfer->prepared->request.connect_timeout + CONNECT_GRACE;
+  double patience = transfer->request->connect_timeout + CONNECT_GRACE;
   qhub_timers_set(&engine->timers, &transfer->timer, engine->now + patience);
   return true;
 }
 
-/* The chunks of a stream become strings that live shortly. glibc returns what is free at the end of
-** the heap to the system when it is more than twice the largest block that had pages of its own and
-** was freed (M_MMAP_THRESHOLD in mallopt(3)); to get it back, page by page, then takes more time
-** than all the rest. A larger block, freed untouched, raises that bar, unless the host program has
-** set one. */
-static void keep_heap(void) {
-  void *volatile block = malloc(STREAM_HEAP / 2);
-  free(block);
-}
-
-bool qhub_transfer_start(qhub_transfer *transfer, qhub_session *session) {
-  if (transfer->state != QHUB_TRANSFER_IDLE || session->engine == NULL) {
-    qhub_failure_set(transfer, CURLE_OK, QHUB_FAIL_CANCELLED);
-    transfer->state = QHUB_TRANSFER_DONE;
-    return false;
-  }
-  qhub_engine *engine = session->engine;
-  if (transfer->prepared->request.stream > 0) keep_heap();
-  transfer->lane = qhub_pool_lane(session->pool, transfer->url,
-                                  transfer->authority + transfer->authority_length);
-  if (transfer->lane == NULL || !qhub_timers_reserve(&engine->timers)) {
-    transfer->lane = NULL;
-    qhub_failure_set(transfer, CURLE_OK, QHUB_FAIL_MEMORY);
-    transfer->state = QHUB_TRANSFER_DONE;
-    return false;
-  }
-  engine->now = qhub_monotonic();
-  engine->active_count++;
-  transfer->session = session;
-  qhub_link_append(&session->transfers, &transfer->session_link);
-  if (transfer->lane->active < session->pool->max_connections) {
-    if (qhub_transfer_activate(transfer)) return true;
-    detach(transfer, false);
-    transfer->state = QHUB_TRANSFER_DONE;
-    return false;
-  }
-  transfer->state = QHUB_TRANSFER_QUEUED;
-  transfer->last_activity = engine->now;
-  qhub_link_append(&transfer->lane->queue, &transfer->queue_link);
-  qhub_timers_set(&engine->timers, &transfer->timer, engine->now + transfer->prepared->request.timeout);
-  return true;
-}
-
 /* When the transfer has been silent for too long, by what is known now. */
-static double silence_ends(const qhub_transfer *transfer, double now) {
+double qhub_transfer_silence_ends(const qhub_transfer *transfer, double now) {
   double since = transfer->last_activity;
   if (transfer->state == QHUB_TRANSFER_QUEUED) {
     /* The queue moves, or those before it do: no silence. */
-    if (transfer->lane->last_move > since) since = transfer->lane->last_move;
-    return since + transfer->prepared->request.timeout;
+    if (transfer->session->last_move > since) since = transfer->session->last_move;
+    return since + transfer->request->timeout;
   }
-  if (transfer->paused) return now + transfer->prepared->request.timeout; /* it is the reader who is silent */
-  if (transfer->sends > 0) return since + transfer->prepared->request.timeout;
-  return since + transfer->prepared->request.connect_timeout + CONNECT_GRACE;
+  /* While it is paused it is the reader who is silent. */
+  if (transfer->paused) return now + transfer->request->timeout;
+  if (transfer->sends > 0) return since + transfer->request->timeout;
+  return since + transfer->request->connect_timeout + CONNECT_GRACE;
 }
 
 /* What the system holds back for a slow peer; 0 if nothing, or if it does not tell. */
@@ -203,7 +215,7 @@ static int unsent_bytes(int fd) {
 
 /* Whether the end of a body is still on its way: libcurl is through with it as soon as the system
 ** has taken it, and that may be megabytes on a slow line. */
-static bool upload_moves(qhub_transfer *transfer) {
+bool qhub_transfer_upload_moves(qhub_transfer *transfer) {
   if (transfer->upload_fd < 0 || transfer->answered) return false;
   int unsent = unsent_bytes(transfer->upload_fd);
   bool moves = unsent > 0 && (transfer->unsent == 0 || unsent < transfer->unsent);
@@ -211,54 +223,12 @@ static bool upload_moves(qhub_transfer *transfer) {
   return moves;
 }
 
-void qhub_transfer_check_silence(qhub_transfer *transfer) {
-  qhub_engine *engine = transfer->session->engine;
-  double deadline = silence_ends(transfer, engine->now);
-  if (deadline <= engine->now && upload_moves(transfer)) {
-    transfer->last_activity = engine->now - transfer->prepared->request.timeout / 2; /* soon to be asked again */
-    deadline = transfer->last_activity + transfer->prepared->request.timeout;
-  }
-  if (deadline > engine->now) {
-    qhub_timers_set(&engine->timers, &transfer->timer, deadline);
-    return;
-  }
-  qhub_lane *lane = transfer->lane;
-  qhub_transfer_settle(transfer, CURLE_OK, QHUB_FAIL_TIMEOUT);
-  qhub_lane_pump(lane);
-}
-
-void qhub_transfer_close(qhub_transfer *transfer) {
-  qhub_engine_unnote(transfer);
-  if (transfer->session != NULL) {
-    qhub_engine *engine = transfer->session->engine;
-    qhub_lane *lane = transfer->lane;
-    qhub_transfer_settle(transfer, CURLE_OK, QHUB_FAIL_CANCELLED);
-    qhub_engine_unnote(transfer); /* who closes it needs no news of it */
-    engine->now = qhub_monotonic();
-    qhub_lane_pump(lane);
-  }
-  if (transfer->state != QHUB_TRANSFER_DONE) {
-    transfer->state = QHUB_TRANSFER_DONE;
-    qhub_failure_set(transfer, CURLE_OK, QHUB_FAIL_CANCELLED);
-  }
-  qhub_buffer_free(&transfer->body);
-  transfer->body_start = 0;
-  transfer->upload = NULL;
-}
-
-void qhub_transfer_free(qhub_transfer *transfer) {
-  qhub_transfer_close(transfer);
-  qhub_headers_free(&transfer->headers);
-  qhub_prepared_release(transfer->prepared);
-  free(transfer);
-}
-
 qhub_transfer_state qhub_transfer_get_state(const qhub_transfer *transfer) {
   return transfer->state;
 }
 
 bool qhub_transfer_is_stream(const qhub_transfer *transfer) {
-  return transfer->prepared->request.stream > 0;
+  return transfer->request->stream > 0;
 }
 
 const qhub_headers *qhub_transfer_headers(const qhub_transfer *transfer) {
@@ -268,34 +238,6 @@ const qhub_headers *qhub_transfer_headers(const qhub_transfer *transfer) {
 const char *qhub_transfer_held(const qhub_transfer *transfer, size_t *length) {
   *length = transfer->body.length - transfer->body_start;
   return *length > 0 ? transfer->body.data + transfer->body_start : "";
-}
-
-/* Lets libcurl hand over more; it may do so at once, from within. */
-static void resume(qhub_transfer *transfer) {
-  qhub_engine *engine = transfer->session->engine;
-  engine->now = qhub_monotonic();
-  transfer->paused = false;
-  transfer->last_activity = engine->now;
-  qhub_held_signal held;
-  qhub_sigpipe_begin(engine, &held);
-  CURLcode code = curl_easy_pause(transfer->handle->easy, CURLPAUSE_CONT);
-  qhub_sigpipe_end(&held);
-  /* BAD_FUNCTION_ARGUMENT: it has no connection any more; how it ended will be told by a step. */
-  if (code != CURLE_OK && code != CURLE_BAD_FUNCTION_ARGUMENT) {
-    qhub_lane *lane = transfer->lane;
-    qhub_transfer_settle(transfer, code, QHUB_FAIL_NONE);
-    qhub_lane_pump(lane);
-  }
-}
-
-void qhub_transfer_take(qhub_transfer *transfer, size_t length) {
-  transfer->body_start += length;
-  if (transfer->body_start >= transfer->body.length) {
-    transfer->body.length = 0;
-    transfer->body_start = 0;
-  }
-  size_t held = transfer->body.length - transfer->body_start;
-  if (transfer->paused && transfer->handle != NULL && held < transfer->prepared->request.stream) resume(transfer);
 }
 
 const qhub_failure *qhub_transfer_failure(const qhub_transfer *transfer) {

@@ -15,6 +15,8 @@
 #include <sys/syscall.h>
 #endif
 
+static const mode_t PRIVATE = S_IRUSR | S_IWUSR; /* nobody else reads what is not complete */
+
 enum {
   ATTEMPTS = 16,        /* at a name that others take, or a part that others rename */
   LONGEST_STEM = 80,    /* bytes of the target's name in the part's: some file systems end at 143 */
@@ -117,14 +119,6 @@ static qhub_file_outcome prepare(qhub_partfile *part, const char *target) {
   return outcome_of(part->target == NULL ? ENOMEM : 0);
 }
 
-/* The permissions of the file that the part is to replace, at least those that writing it takes; or
-** those of any new file. */
-static mode_t mode_for(const char *target) {
-  struct stat status;
-  if (lstat(target, &status) != 0 || !S_ISREG(status.st_mode)) return 0666;
-  return (status.st_mode & 0777) | S_IRUSR | S_IWUSR;
-}
-
 static int create_once(qhub_partfile *part) {
   struct stat status;
   free(part->path);
@@ -132,7 +126,7 @@ static int create_once(qhub_partfile *part) {
   int error = make_part_path(part->target, true, &part->path);
   if (error != 0) return error;
   const int flags = O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW;
-  part->fd = open(part->path, flags, mode_for(part->target));
+  part->fd = open(part->path, flags, PRIVATE);
   return part->fd < 0 ? errno : identify(part, &status);
 }
 
@@ -161,7 +155,7 @@ static qhub_file_outcome resume_once(qhub_partfile *part, bool *again) {
   const int flags = O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
   struct stat status;
   *again = false;
-  part->fd = open(part->path, flags, mode_for(part->target));
+  part->fd = open(part->path, flags, PRIVATE);
   if (part->fd < 0) {
     return failure(errno, errno == ELOOP ? "is a symbolic link, and none is followed" : NULL);
   }
@@ -246,18 +240,34 @@ static qhub_file_outcome move_to_free_name(const char *from, const char *to) {
   return failure(ENOTSUP, "the file system has no way to leave an existing file alone");
 }
 
+/* The permissions of a new file in this place. Only making one tells: the umask cannot be read
+** without being changed for all threads, and a folder may have rules of its own. */
+static mode_t new_mode(const qhub_partfile *part) {
+  struct stat status = {.st_mode = PRIVATE};
+  char *path;
+  if (make_part_path(part->target, true, &path) != 0) return PRIVATE;
+  int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0666);
+  if (fd >= 0) {
+    (void)fstat(fd, &status);
+    (void)unlink(path);
+    (void)close(fd);
+  }
+  free(path);
+  return status.st_mode & 0777;
+}
+
 /* A file that is replaced keeps its permissions, as far as the file system has any. */
-static void keep_mode(const qhub_partfile *part) {
+static void set_mode(const qhub_partfile *part) {
   struct stat status;
-  if (lstat(part->target, &status) != 0 || !S_ISREG(status.st_mode)) return;
-  (void)fchmod(part->fd, status.st_mode & 0777);
+  bool is_replaced = lstat(part->target, &status) == 0 && S_ISREG(status.st_mode);
+  (void)fchmod(part->fd, is_replaced ? status.st_mode & 0777 : new_mode(part));
 }
 
 qhub_file_outcome qhub_partfile_commit(qhub_partfile *part, bool overwrite) {
   if (!has_its_name(part)) return failure(ESTALE, "its part was moved or removed by somebody else");
   qhub_file_outcome outcome = qhub_partfile_sync(part);
   if (outcome.number != 0) return outcome;
-  keep_mode(part);
+  set_mode(part);
   if (!overwrite) {
     outcome = move_to_free_name(part->path, part->target);
   } else if (rename(part->path, part->target) != 0) {

@@ -163,11 +163,7 @@ static bool note_framing(qhub_headers *headers, const char *name, size_t name_le
 
 qhub_headers_result qhub_headers_add(qhub_headers *headers, const char *line, size_t length) {
   headers->seen += length;
-  if (headers->seen > headers->text.limit) {
-    qhub_buffer_free(&headers->text);
-    headers->count = 0;
-    return QHUB_HEADERS_TOO_LARGE;
-  }
+  if (headers->seen > headers->text.limit) return QHUB_HEADERS_TOO_LARGE;
   if (headers->complete) return QHUB_HEADERS_MORE; /* a trailer */
   while (length > 0 && (line[length - 1] == '\n' || line[length - 1] == '\r')) length--;
   if (length > 0 && memchr(line, '\0', length) != NULL) return QHUB_HEADERS_MALFORMED;

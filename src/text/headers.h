@@ -37,7 +37,8 @@ void qhub_headers_init(qhub_headers *headers, size_t limit);
 /* Frees the fields; status and version stay readable. Idempotent. */
 void qhub_headers_free(qhub_headers *headers);
 
-/* Takes one line, with or without its line end. After a failure the fields are gone. */
+/* Takes one line, with or without its line end. After TOO_LARGE the fields are those that fitted,
+** after other failures they are gone. */
 qhub_headers_result qhub_headers_add(qhub_headers *headers, const char *line, size_t length);
 
 /* Walks the fields: `*cursor` starts at 0; false at the end. Name and value are NUL-terminated and

@@ -16,7 +16,7 @@ local failures = require "qhub.http.failure"
 local new_request = require("qhub.http.request").new
 local sessions = require "qhub.http.session"
 local single_flight = require "qhub.auth.single_flight"
-local show = require "qhub.text"
+local redact = require "qhub.http.redact"
 local version = require "qhub.version"
 
 local check, text = options.check, core.text
@@ -45,6 +45,9 @@ local function check_endpoint(value, name, where)
       type(value)
     )
   end
+  if value:find("@", 1, true) then
+    usage_error("%s: %s must not hold a user name or password", where, name)
+  end
   local address, reason = text.parse_url(value)
   if not address then
     usage_error(
@@ -56,8 +59,6 @@ local function check_endpoint(value, name, where)
     )
   elseif address.scheme ~= "http" and address.scheme ~= "https" then
     usage_error("%s: %s must begin with https:// or http://", where, name)
-  elseif address.userinfo then
-    usage_error("%s: %s must not hold a user name or password", where, name)
   elseif address.fragment then
     usage_error("%s: %s must not have a fragment", where, name)
   elseif value:find "[<>{}]" then
@@ -113,7 +114,7 @@ local function session_for(o)
     transport = o.transport,
     max_retries = RETRIES,
     max_response_bytes = MAX_BYTES,
-  }, {})
+  }, { base_url = o.token_endpoint or DEFAULT_ENDPOINT })
 end
 
 local function itself(_, response)
@@ -144,13 +145,13 @@ end
 -- Why there is no token, without the endpoint. `err` is what call.exchange gave.
 local function trouble(err, secrets)
   if err.kind ~= "api" then
-    return show.remote(err.message, secrets)
+    return redact.remote(err.message, secrets)
   end
   local status_code = err.status_code
   local parts = { tostring(status_code) }
   local said = failures.explanation(err.body)
   if said then
-    parts[2] = show.remote(said, secrets)
+    parts[2] = redact.remote(said, secrets)
   elseif status_code >= 300 and status_code < 400 then
     parts[2] = "a redirect that is not followed"
   end
@@ -184,7 +185,7 @@ local function read_answer(body, secrets)
   if type(token) ~= "string" or token == "" then
     local said = failures.explanation(answer)
     local message = "the answer of the token endpoint has no access_token"
-    return nil, said and message .. ": " .. show.remote(said, secrets) or message
+    return nil, said and message .. ": " .. redact.remote(said, secrets) or message
   elseif text.has_control(token) then
     return nil, "the access_token of the token endpoint has control characters"
   end
@@ -229,7 +230,7 @@ local function client_credentials(given)
       reason, count = trouble(err, secrets), err.attempts
     end
     local times = count and count > 1 and ", " .. count .. " attempts" or ""
-    return nil, reason .. " (POST " .. show.remote(show.url(endpoint), secrets) .. times .. ")"
+    return nil, reason .. " (POST " .. redact.remote(redact.url(endpoint), secrets) .. times .. ")"
   end
 
   -- The same; but a renewal that fails leaves the old token in use as long as it lives.

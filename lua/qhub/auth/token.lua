@@ -19,6 +19,8 @@ local function checked(value, reason)
     return nil, "the token function returned an empty string"
   elseif core.text.has_control(value) then
     return nil, "the token function returned a token with control characters"
+  elseif value:find "^ *[Bb][Ee][Aa][Rr][Ee][Rr] " then
+    return nil, "the token function returned a token that begins with Bearer; leave the word out"
   end
   return value
 end

@@ -6,7 +6,7 @@
 -- it is kept, together with a note beside it that says of which version of which file it is; a
 -- later call goes on with it when the gateway confirms that version, and begins anew otherwise.
 --
--- Knows neither the network nor the userdata of files: the bytes come from a reader (reader.lua).
+-- Knows neither the network nor the userdata of files: the bytes come from a reader (stream.lua).
 
 local core = require "qhub.core"
 local errors = require "qhub.error"
@@ -126,7 +126,7 @@ local function parsed(note)
   return values
 end
 
--- What the part holds of which version, as `reader.new` wants it; nil when it is of no use.
+-- What the part holds of which version, as `stream.new` wants it; nil when it is of no use.
 function Draft:recall()
   local size = self.part:size()
   local note = parsed(size > 0 and partfile.read(self.note, LONGEST_NOTE) or "")

@@ -3,7 +3,9 @@
 --
 -- What comes out is one name of valid UTF-8, of at most 255 bytes, that leads to no other folder,
 -- is not hidden, is no device on Windows, is not taken for an option by a command, and moves no
--- cursor. Names that differ may become the same one.
+-- cursor. A harmless name stays as it is. A name that had to be changed gets "~" and a hash of the
+-- original before its extension, so that two files never become one: "plots/e.png" is
+-- "plots_e~5f2c01ab.png", "plots_e.png" is itself.
 
 local filename = {}
 
@@ -65,9 +67,8 @@ local function trimmed(name)
   return (name:gsub("^ +", ""):gsub("[ .]+$", ""))
 end
 
---- A safe file name made of `name` (any bytes). Folders become part of the name: "../a/b.txt" is
---- "a_b.txt". A name of which nothing is left is "download".
-function filename.safe(name)
+-- `name` without anything that could do harm; "" when nothing is left.
+local function harmless(name)
   local parts = {}
   for part in name:gmatch "[^/\\]+" do
     if not part:find "^%.+$" then
@@ -81,14 +82,40 @@ function filename.safe(name)
   if DEVICES[stem] then
     name = "_" .. name
   end
-  if #name > LONGEST then
-    local extension = name:match "%.[^.]*$" or ""
-    if #extension > LONGEST_EXTENSION then
-      extension = ""
-    end
-    name = trimmed(cut(name, LONGEST - #extension)) .. extension
+  return name
+end
+
+-- FNV-1a, 32 bits: names that are made alike by accident get different ones.
+local function hash_of(name)
+  local hash = 2166136261
+  for index = 1, #name do
+    hash = ((hash ~ name:byte(index)) * 16777619) & 0xFFFFFFFF
   end
-  return name ~= "" and name or NAMELESS
+  return ("%08x"):format(hash)
+end
+
+--- A safe file name made of `name` (any bytes). Folders become part of the name. A name of which
+--- nothing is left is "download".
+function filename.safe(name)
+  local safe = harmless(name)
+  -- A name that looks like one of ours is changed as well, so that it is not another's.
+  if
+    safe == name
+    and name ~= ""
+    and #name <= LONGEST
+    and not name:find "~%x%x%x%x%x%x%x%x%f[.\0]"
+  then
+    return name
+  end
+  local stem, extension = safe:match "^(.+)(%.[^.]*)$"
+  if not extension or #extension > LONGEST_EXTENSION then
+    stem, extension = safe, ""
+  end
+  if stem == "" then
+    stem = NAMELESS
+  end
+  local mark = "~" .. hash_of(name)
+  return cut(stem, LONGEST - #extension - #mark) .. mark .. extension
 end
 
 return filename

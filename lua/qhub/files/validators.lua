@@ -12,12 +12,12 @@ local core = require "qhub.core"
 
 local parse_http_date = core.text.parse_http_date
 
-local resume = {}
+local validators = {}
 
 local STRONG_AFTER = 1 -- seconds from which on a date is a strong validator
 
 local OK, PARTIAL, UNSATISFIABLE = 200, 206, 416
-resume.UNSATISFIABLE = UNSATISFIABLE
+validators.UNSATISFIABLE = UNSATISFIABLE
 
 local function natural(text)
   return text and text:find "^%d+$" and math.tointeger(tonumber(text)) or nil
@@ -40,7 +40,7 @@ end
 -- young that the file could change without another one (RFC 9110 8.8.2.2).
 local function validator(fields)
   local etag, modified = fields.etag, fields["last-modified"]
-  if etag and etag:find '^"[^"%c]*"$' then
+  if etag and etag:find '^"[^"%c]+"$' then
     return etag, false
   end
   local changed_at = modified and parse_http_date(modified)
@@ -54,7 +54,7 @@ end
 --- The version of the file that an answer with the headers `fields` brings: etag, last_modified,
 --- validator (nil: it cannot be resumed), young (it is a date of the second of the answer), size
 --- (nil: unknown), encoded (sizes and ranges on the wire are not those of the bytes handed out).
-function resume.version(fields)
+function validators.version(fields)
   local value, is_young = validator(fields)
   return {
     etag = fields.etag,
@@ -68,7 +68,7 @@ end
 
 --- The headers to ask for what follows `position` of `version`. None for an encoded file: its
 --- ranges would be of the encoded bytes, so it is read again from the start.
-function resume.request_headers(version, position)
+function validators.request_headers(version, position)
   if version.encoded then
     return {}
   end
@@ -110,9 +110,17 @@ local function content_range(fields)
   return first, last, total
 end
 
+-- Whether `fields` have a validator that `version` has, too, so that the two can be compared.
+local function is_comparable(version, fields)
+  return fields.etag and version.etag or fields["last-modified"] and version.last_modified
+end
+
 local function judge_partial(version, position, fields)
   if is_same(version, fields) == false then
     return nil, CHANGED
+  elseif position > 0 and not is_comparable(version, fields) then
+    -- RFC 9110 15.3.7: the validator that the whole would have must be there.
+    return nil, "a partial answer without ETag or Last-Modified does not tell whose bytes it has"
   elseif is_encoded(fields) then
     return nil, "the answer to a range request is encoded, so the range is not of the file's bytes"
   end
@@ -176,7 +184,7 @@ end
 ---   "skip"       the whole file of the same version: `position` bytes come before what is wanted
 ---   "complete"   there is nothing after `position`
 --- or nil and why it must not be used.
-function resume.judge(version, position, status_code, fields)
+function validators.judge(version, position, status_code, fields)
   if status_code == PARTIAL then
     return judge_partial(version, position, fields)
   elseif status_code == OK then
@@ -187,4 +195,4 @@ function resume.judge(version, position, status_code, fields)
   return nil, ("the rest of the file was asked for, the answer is %d"):format(status_code)
 end
 
-return resume
+return validators

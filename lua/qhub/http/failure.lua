@@ -5,9 +5,12 @@
 
 local core = require "qhub.core"
 local errors = require "qhub.error"
+local proxy = require "qhub.http.proxy"
+local redact = require "qhub.http.redact"
+local retry = require "qhub.http.retry"
 local show = require "qhub.text"
 
-local problem = {}
+local failures = {}
 
 local REASONS = {
   [300] = "Multiple Choices",
@@ -51,7 +54,7 @@ local REMEDIES = {
 local UNTRUSTED, BAD_CA_FILE, BAD_CLIENT_FILE = 60, 77, 58
 
 --- JSON value or text of an error body; nil when it is empty.
-function problem.body(text)
+function failures.body(text)
   if not text or text == "" then
     return nil
   end
@@ -62,26 +65,115 @@ function problem.body(text)
   return value
 end
 
-local EXPLAINING = { "message", "error", "title", "description", "detail", "error_description" }
+-- Members in which gateways and frameworks say what went wrong. A problem document (RFC 9457) has
+-- title and detail; the gateway's own errors have message and description.
+local EXPLAINING = { "title", "detail", "message", "error", "description", "error_description" }
 
---- What the gateway says in a decoded body, in the members that gateways and frameworks use for it;
---- nil when it says nothing but `known`. Remote text, of any length.
-function problem.explanation(body, known)
-  if type(body) ~= "table" then
+-- "body" and "query" say which part of a request a member belongs to.
+local PARTS_OF_REQUEST = { body = true, query = true, path = true, header = true }
+
+local MOST_SAID = 5 -- members of a list of faults that a message shows
+
+local MOST_READ = 20000 -- bytes of one member; more than a message reads of all of them
+
+-- `text` without blanks around it and colons after it, and not much longer than a message reads.
+local function trimmed(text)
+  local first = text:find "%S"
+  if not first then
     return nil
   end
-  local parts, seen = {}, { [known or ""] = true }
-  for _, name in ipairs(EXPLAINING) do
-    local value = body[name]
-    if type(value) == "table" and type(value.message) == "string" then
-      value = value.message
+  text = text:sub(first, first + MOST_READ - 1)
+  local last = #text
+  while last > 0 and text:find("^[%s:]", last) do
+    last = last - 1
+  end
+  return last > 0 and text:sub(1, last) or nil
+end
+
+-- One fault of a list as FastAPI gives it: { loc = { "body", "values" }, msg = "field required" }.
+local function fault_text(fault)
+  local said = type(fault) == "table" and fault.msg or fault
+  said = type(said) == "string" and trimmed(said)
+  if not said then
+    return nil
+  end
+  local place = {}
+  local loc = type(fault) == "table" and type(fault.loc) == "table" and fault.loc or {}
+  for index, step in ipairs(loc) do
+    if
+      (type(step) == "string" or math.type(step)) and (index > 1 or not PARTS_OF_REQUEST[step])
+    then
+      place[#place + 1] = tostring(step)
     end
-    if type(value) == "string" and value ~= "" and not seen[value] then
-      seen[value] = true
-      parts[#parts + 1] = value
+  end
+  return place[1] and table.concat(place, ".") .. ": " .. said or said
+end
+
+-- What one member says: a text, the message of a nested object, or a list of faults; or nil.
+local function said_by(value)
+  if type(value) == "string" then
+    return trimmed(value)
+  elseif type(value) ~= "table" then
+    return nil
+  elseif type(value.message) == "string" then
+    return said_by(value.message)
+  end
+  local faults = {}
+  for index = 1, math.min(#value, MOST_SAID) do
+    faults[#faults + 1] = fault_text(value[index])
+  end
+  return faults[1] and table.concat(faults, "; ") or nil
+end
+
+-- The texts of `members` in `body`, without those that another one holds already.
+local function joined(body, members, known)
+  local parts = {}
+  for _, name in ipairs(members) do
+    local said = said_by(body[name])
+    local is_new = said and said ~= known
+    for index = #parts, 1, -1 do
+      if is_new and parts[index]:find(said, 1, true) then
+        is_new = false
+      elseif is_new and said:find(parts[index], 1, true) then
+        table.remove(parts, index)
+      end
+    end
+    if is_new then
+      parts[#parts + 1] = said
     end
   end
   return parts[1] and table.concat(parts, ": ") or nil
+end
+
+--- What the gateway says in a decoded body, in the members that gateways and frameworks use for it;
+--- nil when it says nothing but `known`. Remote text, of any length.
+function failures.explanation(body, known)
+  if type(body) ~= "table" then
+    return nil
+  end
+  return joined(body, EXPLAINING, known)
+end
+
+--- The reason of a failed run in its `result`: the problem document's "title: detail", else what
+--- `error`, `message` or `reason` say; nil when the result says nothing. Remote, of any length.
+function failures.reason_of(result)
+  if type(result) ~= "table" then
+    return nil
+  end
+  local members = {}
+  for _, name in ipairs { "title", "detail", "error", "message", "reason" } do
+    members[name] = rawget(result, name)
+  end
+  local document = joined(members, { "title", "detail" })
+  if document then
+    return document
+  end
+  for _, name in ipairs { "error", "message", "reason" } do
+    local said = said_by(members[name])
+    if said then
+      return said
+    end
+  end
 end
 
 local function request_id(headers)
@@ -93,9 +185,9 @@ end
 local function fields_of(context, kind, message)
   return {
     kind = kind,
-    message = show.without(context.name .. ": " .. message, context.secret),
+    message = redact.without(context.name .. ": " .. message, context.secret),
     method = context.method,
-    url = show.url(show.without(context.url, context.secret)),
+    url = redact.url(redact.without(context.url, context.secret)),
     attempts = context.attempts,
   }
 end
@@ -109,19 +201,19 @@ local function answered(context, kind, message, response)
   return fields
 end
 
---- An answer outside 2xx. `body_text` is what came of its body; `why` tells, for a redirect, why it
+--- A response outside 2xx. `body_text` is what came of its body; `why` says, for a redirect, why it
 --- was not followed; `retry_after` is in seconds.
-function problem.status(context, response, body_text, retry_after, why)
+function failures.status(context, response, body_text, retry_after, why)
   local status_code = response.status_code
-  local body = problem.body(body_text)
+  local body = failures.body(body_text)
   local message = tostring(status_code)
   if REASONS[status_code] then
     message = message .. " " .. REASONS[status_code]
   end
-  local said = problem.explanation(body, REASONS[status_code])
+  local said = failures.explanation(body, REASONS[status_code])
   if said then
     -- Without the token before it is cut, or a part of the token could be left.
-    message = message .. ": " .. show.remote(said, context.secret)
+    message = message .. ": " .. redact.remote(said, context.secret)
   end
   if why then
     message = message .. ": not followed, " .. why
@@ -133,19 +225,25 @@ function problem.status(context, response, body_text, retry_after, why)
   if remedy then
     message = message .. "; " .. remedy
   end
+  if retry_after and retry_after >= 1 then
+    message = ("%s; the gateway asks to wait %.0f s"):format(message, retry_after)
+    if retry_after > retry.LONGEST_WAIT then
+      message = message .. ", which is too long to be waited for here"
+    end
+  end
   local fields = answered(context, "api", message, response)
   fields.body = body
   fields.retry_after = retry_after
   return errors.new(fields)
 end
 
---- A 2xx answer that is not what it must be. `line` and `column` tell where JSON broke, if it did.
-function problem.decode(context, response, body_text, message, line, column)
+--- A 2xx response that is not what it must be. `line` and `column` say where JSON broke, if so.
+function failures.decode(context, response, body_text, message, line, column)
   local kind = response.headers["content-type"]
   if kind and not kind:lower():find("json", 1, true) then
     message = message
       .. "; the answer is "
-      .. show.remote(kind, context.secret, 60)
+      .. redact.remote(kind, context.secret, 60)
       .. " (is base_url that of the service, or did a proxy answer?)"
   end
   local fields = answered(context, "decode", message, response)
@@ -178,9 +276,17 @@ local function remedy(context, failure)
   end
 end
 
---- A call without an answer, or with one that broke off.
-function problem.failure(context, failure, response)
-  local message = show.remote(failure.message, context.secret, 400)
+--- A call without a response, or with one that broke off.
+function failures.failure(context, failure, response)
+  local message = redact.remote(failure.message, context.secret, 400)
+  local by_way_of = failure.sent == false
+    and not failure.lasting
+    and failure.kind ~= "cancelled"
+    and context.proxy ~= false
+    and proxy.name(context.proxy, context.url)
+  if by_way_of then
+    message = message .. " (by way of the proxy " .. show.line(by_way_of, 300) .. ")"
+  end
   local hint = remedy(context, failure)
   if hint then
     message = message .. "; " .. hint
@@ -204,8 +310,8 @@ function problem.failure(context, failure, response)
 end
 
 --- A token function that gave no usable token. `reason` never holds one.
-function problem.token(context, reason, cause)
-  local clean = show.remote(reason, context.secret, 1000)
+function failures.token(context, reason, cause)
+  local clean = redact.remote(reason, context.secret, 1000)
   local fields = fields_of(context, "token", clean)
   fields.cause = cause
   fields.sent = false
@@ -215,4 +321,4 @@ function problem.token(context, reason, cause)
   return errors.new(fields)
 end
 
-return problem
+return failures

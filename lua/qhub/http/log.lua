@@ -4,6 +4,7 @@
 
 local core = require "qhub.core"
 local options = require "qhub.options"
+local redact = require "qhub.http.redact"
 local show = require "qhub.text"
 
 local log = {}
@@ -49,17 +50,7 @@ function log.wants(self, level)
   return self and RANK[level] >= self.rank
 end
 
--- Header fields as they may be shown. Some hold URLs: Location, Link, Refresh, ...
-local function visible_headers(fields, secret)
-  local result = {}
-  for name, value in pairs(fields) do
-    result[name] = show.is_secret_name(name) and "REDACTED"
-      or show.urls(show.without(value, secret))
-  end
-  return result
-end
-
---- Tells the logger of `self` one event. `secret` (see show.without) is blanked wherever it shows
+--- Tells the logger of `self` one event. `secret` (see redact.lua) is blanked wherever it shows
 --- in the fields. The logger's own errors propagate.
 function log.event(self, level, message, fields, secret)
   if not log.wants(self, level) then
@@ -67,11 +58,11 @@ function log.event(self, level, message, fields, secret)
   end
   for name, value in pairs(fields) do
     if name == "url" then
-      fields.url = show.url(show.without(value, secret))
+      fields.url = redact.url(redact.without(value, secret))
     elseif name == "headers" then
-      fields.headers = visible_headers(value, secret)
+      fields.headers = redact.headers(value, secret)
     elseif type(value) == "string" then
-      fields[name] = show.remote(value, secret, 1000)
+      fields[name] = redact.remote(value, secret, 1000)
     end
   end
   self.logger(level, message, fields)

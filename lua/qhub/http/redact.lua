@@ -1,11 +1,304 @@
--- What a call carried in secrets, which is kept out of all texts about it.
+-- Redaction: what messages, logs and errors must not show.
+--
+-- Responsible for: the names whose values are secret, user info and secret parameters of URLs,
+-- header fields for the log, and known secrets wherever a text repeats them. A text is compared
+-- with a secret after folding case, decoding percent signs and leaving out what does not print, so
+-- that an echo of a token is found in any of these spellings. Must not know calls or the network.
 
-local secrets = {}
+local show = require "qhub.text"
 
+local redact = {}
+
+local BLANK = "REDACTED"
+local LEAST_SECRET = 4 -- bytes: blanking what is shorter would tear up every message
 local LEAST_CREDENTIAL = 8 -- bytes of a part of Authorization that is kept out of texts
+local LONGEST_READ = 16 * 1024 -- bytes of remote text that a message is made of
 
---- The parts of a value of Authorization after its scheme: a token, or parameters.
-function secrets.credentials_in(value)
+-- ── names ────────────────────────────────────────────────────────────────────────────────────────
+
+-- Anywhere in the name of a header or query parameter.
+local WORDS = {
+  "token",
+  "key",
+  "secret",
+  "passw",
+  "passphrase",
+  "session",
+  "credential",
+  "authorization",
+  "cookie",
+  "signature",
+}
+
+-- As one of the parts of a name: "x-auth".
+local PARTS = { auth = true, jwt = true, pwd = true, sig = true, sid = true }
+
+-- As the whole name only: "status_code" is no secret.
+local WHOLE = { code = true, pass = true, otp = true, assertion = true }
+
+--- True when the value of a header or query parameter of this name must not be shown.
+function redact.is_secret_name(name)
+  name = name:lower()
+  if WHOLE[name] then
+    return true
+  end
+  for _, word in ipairs(WORDS) do
+    if name:find(word, 1, true) then
+      return true
+    end
+  end
+  for part in name:gmatch "%w+" do
+    if PARTS[part] then
+      return true
+    end
+  end
+  return false
+end
+
+-- ── URLs ─────────────────────────────────────────────────────────────────────────────────────────
+
+local function visible_parameter(before, name, value)
+  local plain = name:gsub("%%(%x%x)", function(hex)
+    return string.char(tonumber(hex, 16))
+  end)
+  return before .. name .. "=" .. (redact.is_secret_name(plain) and BLANK or value)
+end
+
+local function without_secret_parameters(text)
+  if not text:find("=", 1, true) then
+    return text
+  end
+  return (text:gsub('([?&;#])([^?&;#=%s<>"]+)=([^&;#%s<>]*)', visible_parameter))
+end
+
+--- `text` without what the URLs in it hold in secrets: user info is dropped, also one that breaks
+--- the rules of URLs ("user:pa/ss@"), the values of secret parameters are blanked.
+function redact.urls(text)
+  if text:find("@", 1, true) then
+    text = text:gsub("(%a[%w+.-]*://)[^/?#@%s]*@", "%1"):gsub("(%a[%w+.-]*://)[^%s@:]*:%S*@", "%1")
+  end
+  return without_secret_parameters(text)
+end
+
+--- A URL as a line; see above.
+function redact.url(url)
+  return show.line(redact.urls(url), 2000)
+end
+
+--- What a program gave as a URL and is refused, as a quoted value: without anything before the last
+--- "@", for where user info ends is a guess when a URL is malformed.
+function redact.given_url(value)
+  if type(value) ~= "string" then
+    return show.value(value)
+  end
+  local scheme, rest = value:match "^(%a[%w+.-]*://)(.*)$"
+  rest = (rest or value):gsub("^.*@", "")
+  return show.value(without_secret_parameters((scheme or "") .. rest))
+end
+
+-- ── known secrets ────────────────────────────────────────────────────────────────────────────────
+
+-- What does not print: controls, blanks, C1 controls, soft hyphens, joiners, zero widths, marks of
+-- direction, variation selectors, the byte order mark; and backslashes, which escape in JSON.
+local UNPRINTED = {
+  "^[%c%s\\]+",
+  "^\xC2[\x80-\xA0\xAD]",
+  "^\xCD\x8F",
+  "^\xD8\x9C",
+  "^\xE1\xA0[\x8B-\x8F]",
+  "^\xE2\x80[\x80-\x8F\xA8-\xAF]",
+  "^\xE2\x81[\x9F-\xAF]",
+  "^\xE3\x80\x80",
+  "^\xEF\xB8[\x80-\x8F]",
+  "^\xEF\xBB\xBF",
+  "^\xF3\xA0[\x80-\x87].",
+}
+
+-- The position of the last byte of what begins at `at` and does not print, or nil.
+local function unprinted(text, at)
+  for _, pattern in ipairs(UNPRINTED) do
+    local _, last = text:find(pattern, at)
+    if last then
+      return last
+    end
+  end
+end
+
+-- `text` with its percent-encoded bytes decoded, also those encoded again; with it, where each byte
+-- of it begins and ends in `text`.
+local function decoded(text)
+  local bytes, first, last = {}, {}, {}
+  local count, at = 0, 1
+  while at <= #text do
+    local byte, stop = text:sub(at, at), at
+    if byte == "%" then
+      local digits = at + 1
+      while text:find("^25%x%x", digits) do
+        digits = digits + 2
+      end
+      local hex = text:match("^%x%x", digits)
+      if hex then
+        byte, stop = string.char(tonumber(hex, 16)), digits + 1
+      end
+    end
+    count = count + 1
+    bytes[count], first[count], last[count] = byte, at, stop
+    at = stop + 1
+  end
+  return table.concat(bytes), first, last
+end
+
+-- `text` in lower case without what does not print; with it, where each byte of it is in `text`.
+local function folded(text)
+  local bytes, places = {}, {}
+  local count, at = 0, 1
+  while at <= #text do
+    local byte = text:byte(at)
+    local last = (byte <= 32 or byte == 92 or byte >= 127) and unprinted(text, at)
+    if last then
+      at = last + 1
+    else
+      count = count + 1
+      bytes[count], places[count] = text:sub(at, at), at
+      at = at + 1
+    end
+  end
+  return table.concat(bytes):lower(), places
+end
+
+-- The same without the places.
+local function quickly_folded(text)
+  if text:find "[\x7F-\xFF]" then
+    return (folded(text))
+  end
+  return (text:lower():gsub("[%c%s\\]+", ""))
+end
+
+-- Where `secret` stands in `text`, which was cut off when `is_cut`: calls found(first, last) for
+-- each place. Positions are of bytes of `text`.
+local function find_folded(text, secret, is_cut, found)
+  local from = 1
+  while true do
+    local first, last = text:find(secret, from, true)
+    if not first then
+      break
+    end
+    found(first, last)
+    from = last + 1
+  end
+  if is_cut then -- the beginning of a secret at its end
+    for length = math.min(#secret - 1, #text), LEAST_SECRET, -1 do
+      if text:sub(-length) == secret:sub(1, length) then
+        return found(#text - length + 1, #text)
+      end
+    end
+  end
+end
+
+-- The spellings of `secret` to look for.
+local function spellings(secret)
+  local result = { quickly_folded(secret) }
+  if secret:find("%", 1, true) then
+    result[2] = quickly_folded((decoded(secret)))
+  end
+  return result
+end
+
+-- The secrets in all their spellings, those that are long enough.
+local function all_spellings(secrets)
+  local result = {}
+  for _, secret in ipairs(secrets) do
+    for _, spelling in ipairs(spellings(secret)) do
+      if #spelling >= LEAST_SECRET then
+        result[#result + 1] = spelling
+      end
+    end
+  end
+  return result
+end
+
+local function has_any(text, secrets)
+  for _, secret in ipairs(secrets) do
+    if text:find(secret, 1, true) then
+      return true
+    end
+  end
+  return false
+end
+
+-- Adds the places of `secrets` (spellings) in `text` to `ranges`. `first` and `last` tell where the
+-- bytes of `text` are in the original, when it is decoded.
+local function add_ranges(ranges, text, secrets, is_cut, first, last)
+  if not is_cut and not has_any(quickly_folded(text), secrets) then
+    return
+  end
+  local plain, places = folded(text)
+  for _, secret in ipairs(secrets) do
+    find_folded(plain, secret, is_cut, function(from, to)
+      from, to = places[from], places[to]
+      ranges[#ranges + 1] = { first and first[from] or from, last and last[to] or to }
+    end)
+  end
+end
+
+local function without(text, secret, is_cut)
+  local secrets = type(secret) == "table" and secret or { secret }
+  if not secrets[1] or #text < LEAST_SECRET then
+    return text
+  end
+  local ranges, sought = {}, all_spellings(secrets)
+  add_ranges(ranges, text, sought, is_cut)
+  if text:find("%", 1, true) then
+    local whole, first, last = decoded(text)
+    add_ranges(ranges, whole, sought, is_cut, first, last)
+  end
+  if not ranges[1] then
+    return text
+  end
+  table.sort(ranges, function(a, b)
+    return a[1] < b[1] or a[1] == b[1] and a[2] > b[2]
+  end)
+  local pieces, from = {}, 1
+  for _, range in ipairs(ranges) do
+    if range[1] >= from then
+      pieces[#pieces + 1] = text:sub(from, range[1] - 1)
+      pieces[#pieces + 1] = BLANK
+    end
+    from = math.max(from, range[2] + 1)
+  end
+  pieces[#pieces + 1] = text:sub(from)
+  return table.concat(pieces)
+end
+
+--- `text` without `secret` (one, or a list; nil for none) in any spelling.
+function redact.without(text, secret)
+  return without(text, secret, false)
+end
+
+--- Remote text as a part of a message, one line of at most `longest` (200) bytes: URLs and `secret`
+--- are taken out before anything is cut or joined.
+function redact.remote(text, secret, longest)
+  local is_cut = #text > LONGEST_READ
+  if is_cut then
+    text = text:sub(1, LONGEST_READ)
+  end
+  return show.line(redact.urls(without(text, secret, is_cut)), longest)
+end
+
+--- Header fields as the log may show them. Some hold URLs: Location, Link, Refresh, ...
+function redact.headers(fields, secret)
+  local result = {}
+  for name, value in pairs(fields) do
+    result[name] = redact.is_secret_name(name) and BLANK
+      or redact.urls(redact.without(value, secret))
+  end
+  return result
+end
+
+-- ── what a call and a session know ───────────────────────────────────────────────────────────────
+
+-- The parts of a value of Authorization after its scheme: a token, or parameters.
+local function credentials_in(value)
   local parts = {}
   for part in (value:match "^%s*%S+%s+(.*)" or value):gmatch '[^%s,"]+' do
     if #part >= LEAST_CREDENTIAL or not parts[1] then
@@ -15,4 +308,28 @@ function secrets.credentials_in(value)
   return parts
 end
 
-return secrets
+-- Header fields that the gateway may say back, beside Authorization.
+local SECRET_FIELDS = { "x-parent-execution-token" }
+
+--- What the gateway got to know by a call (see attempts.lua), as a list: the token and the one that
+--- was rejected before it, or credentials that the program gave instead.
+function redact.carried(request, state)
+  local own = not request.authorize and request.fields.authorization
+  local result = own and credentials_in(own) or {}
+  result[#result + 1] = state.token or nil
+  result[#result + 1] = state.rejected or nil
+  for _, name in ipairs(SECRET_FIELDS) do
+    result[#result + 1] = request.fields[name] or nil
+  end
+  return result
+end
+
+--- What the gateway may say back to a call, as a list: what it carried, and what the session knows
+--- of earlier ones: tokens, and the secrets of starts.
+function redact.of(session, request, state)
+  local known = session.secrets or {}
+  local result = redact.carried(request, state)
+  return table.move(known, 1, #known, #result + 1, result)
+end
+
+return redact

@@ -10,16 +10,9 @@ local redact = require "qhub.http.redact"
 
 local report = {}
 
---- What the gateway got to know by this call and may say back: the token, a list of tokens, or the
---- credentials that the program gave instead.
-function report:secret()
-  local own = not self.request.authorize and self.request.fields.authorization
-  if own then
-    return redact.credentials_in(own)
-  elseif self.rejected then
-    return { self.token or nil, self.rejected }
-  end
-  return self.token or nil
+--- What the gateway may say back to this call, a list: what it carried, and what the session knows.
+function report:secrets()
+  return redact.of(self.session, self.request, self)
 end
 
 --- What error objects are made of (see failure.lua).
@@ -29,7 +22,8 @@ function report:context()
     method = self.request.method,
     url = self.url,
     attempts = self.count,
-    secret = self:secret(),
+    secret = self:secrets(),
+    proxy = self.session.proxy,
     is_token_sent = self.token and self.sent.authorize,
     unrepeatable = not self.request.repeatable,
   }
@@ -42,7 +36,7 @@ function report:log(level, event, fields)
     fields.method = fields.method or self.request.method
     fields.url = fields.url or self.url
     fields.attempt = self.count
-    log.event(session.log, level, event, fields, self:secret())
+    log.event(session.log, level, event, fields, self:secrets())
   end
 end
 
@@ -65,10 +59,9 @@ function report:report(err)
       error = err and err.kind .. ": " .. err.message,
     })
   end
-  if not self.request.authorize or self.rejected then
-    session:remember(self:secret())
-  elseif self.token ~= session.last_token then
-    session:remember_token(self.token)
+  if not self.request.authorize or self.rejected or self.token ~= session.last_token then
+    session.last_token = self.token
+    session:remember(redact.carried(self.request, self))
   end
   local on_response = self.request.on_response
   if response and on_response and not is_reported then

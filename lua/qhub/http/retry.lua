@@ -59,14 +59,18 @@ function retry.backoff(attempt, random)
   return math.min(delay * (1 - JITTER + 2 * JITTER * random), retry.LONGEST_WAIT)
 end
 
---- True when `outcome` (`status_code`, or `failure` with kind, sent) may pass by itself and the
---- request may be sent again. `repeatable` is false for a request that could start a second run.
+--- True when `outcome` (`status_code`, or `failure` with kind, sent, lasting) may pass by itself and
+--- the request may be sent again. `repeatable` is false for a request that could start a second run.
 function retry.may_repeat(outcome, repeatable)
   local failure = outcome.failure
   if not failure then
     return retry.is_transient_status(outcome.status_code)
   end
-  if failure.kind ~= "network" and not (failure.kind == "timeout" and failure.phase ~= "total") then
+  if failure.lasting then
+    return false
+  elseif
+    failure.kind ~= "network" and not (failure.kind == "timeout" and failure.phase ~= "total")
+  then
     return false
   end
   return repeatable or failure.sent == false

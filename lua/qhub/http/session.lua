@@ -11,6 +11,7 @@
 --   headers              sent with every request: lower-case names; false removes
 --   log                  see log.lua, or false
 --   pacer                spaces the retries of all calls (see retry.lua)
+--   proxy                the option; nil: as the environment says; false: none
 --   timeout              seconds without progress
 --   connect_timeout      seconds; is_connect_timeout_given: they are not those of `timeout`
 --   total_timeout        seconds for a whole call, or false
@@ -23,13 +24,15 @@
 --   last_token           the token that was remembered last in it
 
 local loop = require "qhub.tasks.loop"
+local proxy = require "qhub.http.proxy"
 local retry = require "qhub.http.retry"
 
 local Session = { __name = "qhub.Session" }
 Session.__index = Session
 
-local MOST_REMEMBERED = 8
+local MOST_REMEMBERED = 64
 local DEFAULT_TIMEOUT, DEFAULT_RETRIES, DEFAULT_MAX_BYTES = 60, 2, 64 << 20
+local LONGEST_CONNECT = 15 -- seconds, unless http.connect_timeout says otherwise
 
 --- Remembers `secret` (a string, a list of them, or nil) among the latest of this session.
 function Session:remember(secret)
@@ -41,6 +44,12 @@ function Session:remember(secret)
   elseif not latest then
     self.secrets = { secret }
   elseif latest[1] ~= secret then
+    for index, known in ipairs(latest) do
+      if known == secret then
+        table.remove(latest, index)
+        break
+      end
+    end
     table.insert(latest, 1, secret)
     latest[MOST_REMEMBERED + 1] = nil
   end
@@ -110,22 +119,28 @@ end
 
 local session = {}
 
--- The transport of the checked options `o`, and the connections to be closed with the session.
-local function transport_of(o)
+-- The transport of the checked options `o` for requests to `url`, and the connections to be closed
+-- with the session.
+local function transport_of(o, url)
   if o.transport then
     return require("qhub.http.transport_function").over(o.transport), false
   end
-  local transport = require "qhub.http.transport_curl"
-  local connections = transport.connections(o.http or {})
-  return transport.over(connections), connections
+  local transport, http = require "qhub.http.transport_curl", o.http or {}
+  local connections = transport.connections(http)
+  return proxy.guarded(transport.over(connections), http, url), connections
 end
 
 --- A session with the checked options `o` of a client (see options/client.lua) and `fields`:
 --- token_source, log, base_url, owner.
 function session.new(o, fields)
-  local send, connections = transport_of(o)
+  local send, connections = transport_of(o, fields.base_url)
   local timeout = o.timeout or DEFAULT_TIMEOUT
-  return setmetatable({
+  -- No proxy is known of a transport of the program's own.
+  local given_proxy = connections and o.http and o.http.proxy
+  if not connections then
+    given_proxy = false
+  end
+  local self = setmetatable({
     send = send,
     connections = connections,
     token = type(o.token) == "string" and o.token,
@@ -135,8 +150,9 @@ function session.new(o, fields)
     headers = o.headers or {},
     log = fields.log or false,
     pacer = retry.pacer(),
+    proxy = given_proxy,
     timeout = timeout,
-    connect_timeout = o.http and o.http.connect_timeout or timeout,
+    connect_timeout = o.http and o.http.connect_timeout or math.min(timeout, LONGEST_CONNECT),
     is_connect_timeout_given = o.http ~= nil and o.http.connect_timeout ~= nil,
     total_timeout = o.total_timeout or false,
     max_retries = o.max_retries or DEFAULT_RETRIES,
@@ -147,6 +163,14 @@ function session.new(o, fields)
     secrets = false,
     last_token = false,
   }, Session)
+  self:remember(proxy.secrets(given_proxy or nil))
+  return self
+end
+
+--- The seconds to connect for a request of `session` with a `timeout` of its own.
+function session.connect_timeout(self, timeout)
+  return self.is_connect_timeout_given and self.connect_timeout
+    or math.min(timeout, LONGEST_CONNECT)
 end
 
 return session

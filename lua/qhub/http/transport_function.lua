@@ -86,7 +86,9 @@ end
 local function response_of(answer, deadline)
   local given = type(answer) == "table" and answer.status_code
   local status_code = math.type(given) and math.tointeger(given)
-  if not status_code or status_code < 100 or status_code > 999 then
+  if given == nil and type(answer) == "table" and answer.status ~= nil then
+    unusable("its status as `status_code`, not `status`", answer.status)
+  elseif not status_code or status_code < 100 or status_code > 999 then
     unusable("a table with a status_code, or nil and a message", answer)
   end
   if answer.headers ~= nil and type(answer.headers) ~= "table" then

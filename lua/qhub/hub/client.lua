@@ -13,8 +13,10 @@ local json = require "qhub.json"
 local usage_error = require("qhub.error").usage
 local operations = require "qhub.hub.operations"
 local options = require "qhub.options"
-local show = require "qhub.text"
+local redact = require "qhub.http.redact"
 local requests = require "qhub.http.request"
+local show = require "qhub.text"
+local start_options = require "qhub.options.start"
 local sessions = require "qhub.http.session"
 local version = require "qhub.version"
 
@@ -22,6 +24,8 @@ local checked, text = options.checked, core.text
 local WHERE, CONCRETE_URL = client_options.WHERE, client_options.CONCRETE_URL
 
 local USER_AGENT = "qhub-lua/" .. version
+
+local PARENT_HEADER, PARENT_VARIABLE = "x-parent-execution-token", "KQH_SERVICE_EXECUTION_TOKEN"
 
 local Client = { __name = "qhub.HubServiceClient" }
 
@@ -41,7 +45,8 @@ local function check_segment(value, name, where)
   return text.encode_segment(value) -- whatever bytes it has: a file's name may have any
 end
 
-local function encoded_body(body, over, where)
+-- The body as text, and the secrets in it. `o`: the checked options.
+local function encoded_body(body, o, where)
   if type(body) ~= "table" then
     usage_error(
       "%s: the body must be a table that encodes to a JSON object, got %s",
@@ -49,24 +54,12 @@ local function encoded_body(body, over, where)
       show.value(body)
     )
   end
-  if over then
-    local merged = {}
-    if core.json.is_array(body) then
-      json.array(merged) -- and so refused below
-    end
-    for name, value in next, body do
-      merged[name] = value
-    end
-    for name, value in next, over do
-      merged[name] = value
-    end
-    body = merged
-  end
+  body = start_options.body(body, o, where)
   local encoded = json.encode(body)
   if encoded:byte() ~= 123 then -- "{"
     usage_error("%s: the body must encode to a JSON object, not to an array", where)
   end
-  return encoded
+  return encoded, start_options.secrets_in(body)
 end
 
 -- ── from arguments to a request ─────────────────────────────────────────────────────────────────
@@ -126,8 +119,8 @@ local function request_with(client, row, o)
     on_response = o.on_response,
     stream = o.chunk_size,
   }
-  if o.timeout and not client.session.is_connect_timeout_given then
-    changes.connect_timeout = o.timeout
+  if o.timeout then
+    changes.connect_timeout = sessions.connect_timeout(client.session, o.timeout)
   end
   if o.idempotent then
     changes.repeatable, changes.once = true, false
@@ -158,7 +151,9 @@ local function prepared(client, row, first, second, given)
   local url, body = client.session.base_url .. row.path, nil
   local parameters = row.parameters
   if parameters[1] == "body" then
-    body = encoded_body(first, o and o.body, name)
+    local secrets
+    body, secrets = encoded_body(first, o or {}, name)
+    client.session:remember(secrets)
   elseif parameters[1] then
     local id = check_segment(first, parameters[1], name)
     local segment = parameters[2] and check_segment(second, parameters[2], name) or ""
@@ -214,10 +209,10 @@ function methods:run(body, given)
   return require("qhub.polling.run").run(self, body, given, operations.start_execution.options)
 end
 
---- Waits until all of `executions` are terminal and returns that list; see wait_all.lua.
-function methods:wait_all(executions, given)
+--- Waits until all executions of `list` are terminal and returns that list; see wait_all.lua.
+function methods:wait_all(list, given)
   check_open(self, "wait_all")
-  return require("qhub.polling.wait_all").wait_all(self, executions, given)
+  return require("qhub.polling.wait_all").wait_all(self, list, given)
 end
 
 --- Frees the connections; calls and files under way end with an error of kind "cancelled".
@@ -234,12 +229,22 @@ Client.__index = methods
 function Client:__tostring()
   return Client.__name
     .. " "
-    .. show.url(self.session.base_url)
+    .. redact.url(self.session.base_url)
     .. (self.session.is_closed and " (closed)" or "")
 end
 
 Client.__close = methods.close
 Client.__gc = methods.close
+
+-- The client's headers with the token of the run that this program is a part of: as given, else as
+-- the environment has it. A header of the program's own wins over the environment.
+local function with_parent(fields, given)
+  if given == nil and fields[PARENT_HEADER] == nil then
+    local found = core.system.getenv(PARENT_VARIABLE)
+    given = found and found ~= "" and options.check.secret(found, PARENT_VARIABLE, WHERE) or nil
+  end
+  return given and headers.merged(fields, { [PARENT_HEADER] = given }) or fields
+end
 
 -- ── the constructor ─────────────────────────────────────────────────────────────────────────────
 
@@ -263,6 +268,7 @@ local function new(given)
       CONCRETE_URL
     )
   end
+  o.headers = with_parent(o.headers or {}, o.parent_execution_token)
   local client = setmetatable({ requests = {}, session = false }, Client)
   client.service_api = client -- code written after the reference documentation works unchanged
   client.session = sessions.new(o, {

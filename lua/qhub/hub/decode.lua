@@ -13,7 +13,7 @@ local show = require "qhub.text"
 local decode, is_array, null = core.json.decode, core.json.is_array, core.json.null
 local new_execution = executions.new
 
-local answer = {}
+local decoders = {}
 
 local function is_blank(body)
   return body == "" or not body:find "%S"
@@ -34,6 +34,13 @@ local function json(body)
   return value
 end
 
+-- Remote: a value as a message shows it.
+local function shown(value)
+  return type(value) == "table" and (is_array(value) and "an array" or "an object")
+    or value == null and "null"
+    or show.value(value)
+end
+
 local function is_object(value)
   return type(value) == "table" and not is_array(value)
 end
@@ -47,22 +54,50 @@ local function what(value)
   return "a " .. type(value)
 end
 
--- Whether an execution can be asked for by `id`.
-local function is_id(id)
-  return type(id) == "string" and id ~= "" or math.type(id) ~= nil
+-- The id that a program can ask by: a string that is one segment of a path, or an integer as its
+-- decimal text, for a gateway could count. Nil for anything else.
+local function usable_id(id)
+  if math.type(id) == "integer" then
+    return tostring(id)
+  elseif type(id) ~= "string" or id == "" or id == "." or id == ".." then
+    return nil
+  end
+  return not core.text.has_control(id) and id or nil
+end
+
+local function is_absent(value)
+  return value == nil or value == null
+end
+
+-- Checks that `value`, an object, is a status: of the execution `id`, or of any when `id` is nil.
+-- Returns it, with the id that was asked for where it has none; or nil and what is wrong.
+local function status_of(value, id)
+  if not is_absent(value.status) and type(value.status) ~= "string" then
+    return nil, "the status of an execution is a string, the answer has " .. what(value.status)
+  elseif is_absent(value.id) then
+    value.id = id
+    return value
+  end
+  local own = usable_id(value.id)
+  if not own then
+    return nil, "the id of the execution is " .. shown(value.id) .. ", which names none"
+  elseif id and own ~= id then
+    return nil, ("the answer is about execution %s, not %s"):format(show.value(own), show.value(id))
+  end
+  value.id = own
+  return value
 end
 
 --- The answer to a question for `id`, which it may have left out.
-function answer.execution(client, response, id)
+function decoders.execution(client, response, id)
   local value, message, line, column = json(response.body)
   if value == nil then
     return nil, message, line, column
   elseif not is_object(value) then
     return nil, "an execution is a JSON object, the answer is " .. what(value)
-  elseif not is_id(value.id) then
-    value.id = id
   end
-  return new_execution(value, client)
+  value, message = status_of(value, id)
+  return value and new_execution(value, client), message
 end
 
 local function path_of(url)
@@ -82,36 +117,37 @@ local function id_in(location, base_url)
   local id = segment:gsub("%%(%x%x)", function(hex)
     return string.char(tonumber(hex, 16))
   end)
-  if id ~= "." and id ~= ".." and not core.text.has_control(id) then
-    return id
-  end
+  return usable_id(id)
 end
 
 --- The answer to a start: an execution from the body, else one known by the id in `Location`, since
 --- the run exists and must not be lost for a body that cannot be read.
-function answer.started(client, response)
+function decoders.started(client, response)
   local value, message, line, column = json(response.body)
-  if not (is_object(value) and is_id(value.id)) then
+  local status
+  if is_object(value) then
+    status, message = status_of(value, nil)
+    if status and is_absent(status.id) then
+      status, message = nil, "the answer names no execution (an object without an id)"
+    end
+  elseif value ~= nil then
+    message = "the answer names no execution (" .. what(value) .. ")"
+  end
+  if not status then
     local id = id_in(response.headers.location, client.session.base_url)
-    if id then
-      if not is_object(value) then
-        value = {}
-      end
-      value.id = id
-    elseif value == nil then
+    if not id then
       return nil, message .. "; the run may have started", line, column
-    else
-      return nil,
-        "the answer names no execution ("
-          .. what(value)
-          .. " without an id); "
-          .. "the run may have started"
+    end
+    status = is_object(value) and value or {}
+    status.id = id
+    if type(status.status) ~= "string" then
+      status.status = nil
     end
   end
-  return new_execution(value, client)
+  return new_execution(status, client)
 end
 
-function answer.executions(client, response)
+function decoders.executions(client, response)
   local value, message, line, column = json(response.body)
   if value == nil then
     return nil, message, line, column
@@ -122,15 +158,29 @@ function answer.executions(client, response)
     if not is_object(item) then
       return nil, ("item %d of the list is %s, not an execution"):format(index, what(item))
     end
-    value[index] = new_execution(item, client)
+    local status, wrong = status_of(item, nil)
+    if not status then
+      return nil, ("item %d of the list: %s"):format(index, wrong)
+    end
+    value[index] = new_execution(status, client)
   end
   return value
 end
 
-function answer.result(client, response)
+--- The result of the execution `id`. Its embedded status must be that of the same execution.
+function decoders.result(client, response, id)
   local value, message, line, column = json(response.body)
   if value == nil then
     return nil, message, line, column
+  end
+  local embedded = is_object(value) and value._embedded
+  local status = is_object(embedded) and embedded.status
+  if is_object(status) then
+    local checked
+    checked, message = status_of(status, id)
+    if not checked then
+      return nil, message
+    end
   end
   return result.of(value, client)
 end
@@ -149,7 +199,7 @@ local function log_entry(item)
   return item
 end
 
-function answer.logs(_, response)
+function decoders.logs(_, response)
   if response.status_code == 204 or is_blank(response.body) then
     return core.json.array {}
   end
@@ -172,8 +222,8 @@ function answer.logs(_, response)
 end
 
 --- Any 2xx will do, whatever its body holds.
-function answer.nothing()
+function decoders.nothing()
   return true
 end
 
-return answer
+return decoders

@@ -143,7 +143,7 @@ function methods:logs(given)
 end
 
 --- An iterator over the log entries as they appear, until the execution is terminal; see
--- follow.lua.
+-- follow_logs.lua.
 function methods:follow_logs(given)
   local client = target(self, "follow_logs")
   return require("qhub.polling.follow_logs").logs(client, self, given)

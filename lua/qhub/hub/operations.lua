@@ -15,6 +15,7 @@
 local decode = require "qhub.hub.decode"
 local options = require "qhub.options"
 local request_options = require "qhub.options.request"
+local start_options = require "qhub.options.start"
 
 local check = options.check
 
@@ -44,10 +45,7 @@ local operations = {
     decode = decode.started,
     repeatable = false,
     accept_truncated = has_location,
-    options = options.extended(
-      request_options.checkers,
-      { body = check.table, idempotent = check.boolean }
-    ),
+    options = options.extended(request_options.checkers, start_options.checkers),
   },
   get_status = {
     method = "GET",

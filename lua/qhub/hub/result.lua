@@ -3,6 +3,8 @@
 
 local core = require "qhub.core"
 local executions = require "qhub.execution"
+local show = require "qhub.text"
+local usage_error = require("qhub.error").usage
 
 local result = {}
 
@@ -44,6 +46,14 @@ function result.file_names(envelope)
   end
   table.sort(names)
   return names
+end
+
+--- The names of the files of `envelope`, a result in hand; nothing is sent. Raises a usage error.
+function result.files(envelope)
+  if envelope == nil or executions.is(envelope) then
+    usage_error("result_files: a result is needed, got %s", show.value(envelope))
+  end
+  return core.json.array(result.file_names(envelope))
 end
 
 return result

@@ -3,6 +3,8 @@
 local usage_error = require("qhub.error").usage
 local options = require "qhub.options"
 local request_options = require "qhub.options.request"
+local proxy = require "qhub.http.proxy"
+local redact = require "qhub.http.redact"
 local show = require "qhub.text"
 local core = require "qhub.core"
 
@@ -20,6 +22,11 @@ local function check_token(value, _, where)
       )
     elseif text.has_control(value) then
       usage_error("%s: the token has control characters (a line break at its end?)", where)
+    elseif value:find "^ *[Bb][Ee][Aa][Rr][Ee][Rr] " then
+      usage_error(
+        "%s: the token begins with the word Bearer, which is sent anyway; leave it out",
+        where
+      )
     end
     return value
   elseif options.is_callable(value) then
@@ -32,6 +39,7 @@ local function check_token(value, _, where)
   )
 end
 
+-- Messages about a URL that is refused never show what could be a password in it.
 local function check_url(value, name, where)
   if type(value) ~= "string" or value == "" then
     usage_error(
@@ -41,13 +49,20 @@ local function check_url(value, name, where)
       CONCRETE_URL,
       show.value(value)
     )
+  elseif value:find("@", 1, true) then
+    usage_error(
+      "%s: %s must not hold a user name or password; give a token instead "
+        .. "(an @ in a path is written %%40)",
+      where,
+      name
+    )
   end
   if value:find "[<>{}]" or value:lower():find("%%3[ce]") then
     usage_error(
       "%s: %s still has placeholders (%s); give the concrete URL of your service, like %s",
       where,
       name,
-      show.line(value, 120),
+      show.line(redact.urls(value), 120),
       CONCRETE_URL
     )
   end
@@ -57,7 +72,7 @@ local function check_url(value, name, where)
       "%s: %s %s is no URL: %s; it should look like %s",
       where,
       name,
-      show.value(show.url(value)),
+      redact.given_url(value),
       reason,
       CONCRETE_URL
     )
@@ -66,10 +81,8 @@ local function check_url(value, name, where)
       "%s: %s must begin with https:// or http://, got %s",
       where,
       name,
-      show.value(value)
+      redact.given_url(value)
     )
-  elseif address.userinfo then
-    usage_error("%s: %s must not hold a user name or password; give a token instead", where, name)
   elseif address.query or address.fragment then
     usage_error("%s: %s must not have a query or a fragment; give queries per request", where, name)
   end
@@ -80,7 +93,23 @@ local function check_proxy(value, name, where)
   if value == false then
     return false
   end
-  return check.text(value, name, where)
+  if type(value) ~= "string" then
+    usage_error("%s: %s must be a string, or false for none, got a %s", where, name, type(value))
+  end
+  local fault = value == "" and "it is empty (false stands for no proxy)" or proxy.fault(value)
+  if fault then
+    usage_error(
+      "%s: %s must look like http://proxy.example:3128 or http://user:password@proxy:3128: %s",
+      where,
+      name,
+      fault
+    )
+  end
+  return value
+end
+
+local function check_parent_token(value, name, where)
+  return value ~= false and check.secret(value, name, where)
 end
 
 local HTTP = {
@@ -109,6 +138,7 @@ return {
     token = check_token,
     base_url = check_url,
     environment = check.text, -- its form is checked only when it is used: base_url wins
+    parent_execution_token = check_parent_token,
     headers = request_options.checkers.headers,
     timeout = check.seconds,
     total_timeout = check.seconds,

@@ -138,9 +138,33 @@ local function nearest(name, known)
   return best
 end
 
+-- Names of the vendor's clients for Python, as people bring them along, and what to use here.
+local ELSEWHERE = {
+  service_endpoint = "'base_url'",
+  endpoint = "'base_url'",
+  access_token = "'token'",
+  api_key = "'token'",
+  access_key_id = "'token = qhub.credentials.client_credentials { access_key_id = … }'",
+  secret_access_key = "'token = qhub.credentials.client_credentials { secret_access_key = … }'",
+  httpx_client = "'transport' for another HTTP stack, 'http' for proxy and TLS",
+  timeout_in_seconds = "'timeout'",
+  wait_for_final_state = "execution:wait(), or client:run, which waits",
+  max_wait_seconds = "'timeout' of execution:wait()",
+  additional_headers = "'headers'",
+  additional_query_parameters = "'query'",
+  additional_body_parameters = "'body'",
+  request_options = "the options themselves, as the last argument",
+  grants = "qhub.data_pool(id, { grant = … }) as a value of the body",
+  input_data_ref = "qhub.data_pool(id) as a value of the body",
+}
+
 local function unknown(name, checkers, where)
   if type(name) ~= "string" then
     usage_error("%s: options are given by name, got the key %s", where, show.value(name))
+  end
+  local ours = ELSEWHERE[name]
+  if ours then
+    usage_error("%s: unknown option '%s'; use %s", where, name, ours)
   end
   local near = nearest(name, checkers)
   if near then

@@ -9,6 +9,7 @@ local executions = require "qhub.execution"
 local errors = require "qhub.error"
 local options = require "qhub.options"
 local polling = require "qhub.polling.wait"
+local redact = require "qhub.http.redact"
 local show = require "qhub.text"
 
 local run = {}
@@ -42,12 +43,12 @@ local function last_words(logs, secret)
   for index = #logs, 1, -1 do
     local entry = logs[index]
     if #words < SHOWN and entry.severity == "ERROR" and type(entry.message) == "string" then
-      table.insert(words, 1, show.remote(entry.message, secret))
+      table.insert(words, 1, redact.remote(entry.message, secret))
     end
   end
   local last = logs[#logs]
   if #words == 0 and last and type(last.message) == "string" then
-    words[1] = show.remote(last.message, secret)
+    words[1] = redact.remote(last.message, secret)
   end
   return table.concat(words, "; ")
 end
@@ -57,7 +58,7 @@ local function reason_in(result, secret)
   for _, name in ipairs { "error", "message", "reason", "detail" } do
     local value = type(result) == "table" and rawget(result, name)
     if type(value) == "string" and value ~= "" then
-      return show.remote(value, secret)
+      return redact.remote(value, secret)
     end
   end
   return ""
@@ -87,7 +88,7 @@ local function unsuccessful(client, execution, pace, result)
   end
   return errors.new {
     kind = "execution",
-    message = show.without(message, client.session.secrets),
+    message = redact.without(message, client.session.secrets),
     execution = execution,
     result = result,
     logs = logs,

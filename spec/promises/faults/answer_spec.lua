@@ -88,17 +88,30 @@ describe("an answer", function()
     end
   end)
 
-  it("whose head does not end is cut off at a bound, and not asked for again", function()
+  it("whose head does not end is cut off at a bound: a network error", function()
     local field = "X-Field: " .. ("v"):rep(1000) .. "\r\n"
-    all({ OK, { times = 8192, text = field }, "\r\n" }, trial.too_large())
+    all({ OK, { times = 8192, text = field }, "\r\n" }, trial.unanswered "network")
   end)
 
-  it("whose head is one line of 8 MB is cut off at a bound, and not asked for again", function()
-    all({ OK, "X-Field: ", { times = 8192, text = ("v"):rep(1024) } }, trial.too_large())
+  it("whose head is one line of 8 MB is cut off at a bound: a network error", function()
+    all({ OK, "X-Field: ", { times = 8192, text = ("v"):rep(1024) } }, trial.unanswered "network")
   end)
 
-  it("of interim answers without end is cut off at a bound, and not asked for again", function()
-    all({ { times = 100000, text = HINTS } }, trial.too_large())
+  it("of interim answers without end is cut off at a bound: a network error", function()
+    all({ { times = 100000, text = HINTS } }, trial.unanswered "network")
+  end)
+
+  it("outside 2xx whose head is too large is its status all the same", function()
+    local field = "X-Field: " .. ("v"):rep(1000) .. "\r\n"
+    for _, head in ipairs {
+      { times = 400, text = field },
+      { times = 1, text = "X-Field: " .. ("v"):rep(400000) .. "\r\n" },
+    } do
+      for status, transient in pairs { [404] = false, [429] = true, [503] = true } do
+        local first = ("HTTP/1.1 %d Whatever\r\nX-First: yes\r\n"):format(status)
+        all({ first, head, "\r\n" }, trial.status(status, transient))
+      end
+    end
   end)
 
   it("outside 2xx is its status, asked for again when it may pass", function()

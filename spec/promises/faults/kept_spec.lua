@@ -41,6 +41,30 @@ describe("a kept connection", function()
     return value, err, asked
   end
 
+  it(
+    "is not used again after an answer of 5xx, which servers like to follow by hanging up",
+    function()
+      local client <close> = new_client { max_retries = 0 }
+      local failed = "HTTP/1.1 500 Oops\r\nContent-Length: 2\r\n\r\n{}"
+      server:play({ failed, { keep = true } }, trial.good(calls.start_execution))
+      local _, err = client:start_execution {}
+      assert.equal(500, err.status_code)
+      assert(client:start_execution {})
+      local asked = server:requests()
+      assert.equal(2, #asked)
+      assert.equal(2, asked[2].connection)
+    end
+  )
+
+  it("that was idle for more than a second is not used by a start #timing", function()
+    local client <close> = new_client()
+    server:play(trial.good(calls.get_logs), trial.good(calls.start_execution))
+    assert(client:get_logs "0190cf2e")
+    qhub.tasks.run(qhub.tasks.sleep, 1.05)
+    assert(client:start_execution {})
+    assert.equal(2, server:requests()[2].connection)
+  end)
+
   it("that is closed when the request comes: all but a start is repeated at once", function()
     for _, call in ipairs(calls) do
       local value, err, asked = over_kept(call, {})

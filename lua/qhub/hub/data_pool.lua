@@ -1,0 +1,21 @@
+-- Data pools by reference: the value of a parameter that stands for a pool at the Hub.
+-- Source: the wire contract of the service gateway.
+
+local core = require "qhub.core"
+local options = require "qhub.options"
+local show = require "qhub.text"
+local usage_error = require("qhub.error").usage
+
+local checkers = { grant = options.check.secret }
+
+--- A reference to the data pool `id`, to be used as a member of the body of a start. `grant` is the
+--- permission to use a pool of somebody else. Raises a usage error.
+local function data_pool(id, given)
+  if type(id) ~= "string" or id == "" or core.text.has_control(id) then
+    usage_error("data_pool: id must be a string that is not empty, got %s", show.value(id))
+  end
+  local o = options.checked(given, checkers, "data_pool")
+  return core.json.object { id = id, ref = "DATAPOOL", grant = o.grant }
+end
+
+return data_pool

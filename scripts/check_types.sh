@@ -1,0 +1,37 @@
+#!/bin/sh
+# Holds examples and the guide's blocks of Lua against types/qhub.lua with emmylua_check: the one in
+# PATH, else the one that cargo builds into build/cargo (some minutes, once). Without cargo there is
+# no check: said aloud, and no error, since few machines have it.
+set -eu
+cd "$(dirname "$0")/.."
+version=0.25.0
+check=$(command -v emmylua_check || echo build/cargo/bin/emmylua_check)
+if [ ! -x "$check" ]; then
+  if ! command -v cargo >/dev/null 2>&1; then
+    echo "check_types.sh: NOT CHECKED, neither emmylua_check nor cargo is here" >&2
+    exit 0
+  fi
+  mkdir -p build/cargo
+  cargo install --quiet --locked --root build/cargo "emmylua_check@$version" \
+    >build/cargo/log 2>&1 || {
+    echo "check_types.sh: NOT CHECKED, emmylua_check cannot be built, see build/cargo/log" >&2
+    exit 0
+  }
+fi
+
+# A workspace of its own: the examples, and each page's blocks as one file.
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+cp examples/*.lua "$dir"
+for page in README.md docs/*.md; do
+  awk '/^```lua$/ { inside = 1; print "do"; next }
+    /^```$/ { if (inside) print "end"; inside = 0; next }
+    { print inside ? $0 : "" }' "$page" >"$dir/$(basename "$page" .md)_page.lua"
+done
+cat >"$dir/.luarc.json" <<END
+{ "runtime": { "version": "Lua5.4" },
+  "workspace": { "library": ["$PWD/types"] },
+  "diagnostics": { "globals":
+    ["describe", "it", "service", "execution", "qhub", "bond_lengths", "out"] } }
+END
+"$check" "$dir"

@@ -1,0 +1,106 @@
+-- What a start sends beside its body: tags, secrets, data pools.
+
+local Double = require "spec.support.double"
+local qhub = require "qhub"
+
+local SECRET = "s3cretMARKER"
+
+local function started(body, options, answer)
+  local double = Double { answer or { status_code = 201, body = '{"id":"1"}' } }
+  local client = double:client { max_retries = 0 }
+  local execution, err = client:start_execution(body, options)
+  local sent = double.requests[1]
+  return sent and qhub.json.decode(sent.body), execution, err, client
+end
+
+local function refused(body, options)
+  local ok, message = pcall(started, body, options)
+  assert.is_false(ok)
+  assert.is_nil(message:find("MARKER", 1, true), message)
+  return message
+end
+
+describe("the options tags and secrets", function()
+  it("are sent as $tags and $secrets beside the body, which stays as it is", function()
+    local body = { values = { 2 }, tags = "a parameter" }
+    local sent = started(body, { tags = { "demo", "x" }, secrets = { KEY = SECRET } })
+    assert.same({ "demo", "x" }, sent["$tags"])
+    assert.equal(SECRET, sent["$secrets"].KEY)
+    assert.equal("a parameter", sent.tags)
+    assert.is_nil(body["$tags"])
+  end)
+
+  it("are sent as an array and an object also when they are empty", function()
+    local double = Double { { status_code = 201, body = '{"id":"1"}' } }
+    assert(double:client():start_execution({}, { tags = {}, secrets = {} }))
+    assert.matches('"$tags":[]', double.requests[1].body, 1, true)
+    assert.matches('"$secrets":{}', double.requests[1].body, 1, true)
+  end)
+
+  it("are taken by run for its start", function()
+    local double = Double {
+      { status_code = 201, body = '{"id":"1","status":"SUCCEEDED"}' },
+      { status_code = 200, body = '{"id":"1","status":"SUCCEEDED"}' },
+    }
+    double:client():run({}, { start = { tags = { "t" } } })
+    assert.matches('"$tags":["t"]', double.requests[1].body, 1, true)
+  end)
+
+  it("are refused when they are not what they must be, without showing a value", function()
+    assert.matches("tags must be", refused({}, { tags = "x" }))
+    assert.matches("tags%[2%]", refused({}, { tags = { "x", 7 } }))
+    assert.matches("list of strings", refused({}, { tags = { x = "y" } }))
+    assert.matches("secrets must be", refused({}, { secrets = SECRET }))
+    assert.matches("secrets.KEY must be a string", refused({}, { secrets = { KEY = { SECRET } } }))
+    assert.matches("no name", refused({}, { secrets = { SECRET } }))
+  end)
+
+  it("are refused when the body has such a member already", function()
+    assert.matches("$tags", refused({ ["$tags"] = { "a" } }, { tags = { "b" } }), 1, true)
+    assert.matches(
+      "$secrets",
+      refused({}, { body = { ["$secrets"] = {} }, secrets = { K = SECRET } }),
+      1,
+      true
+    )
+  end)
+
+  it("keep the secrets out of errors of the start and of later calls", function()
+    local answer = { status_code = 400, body = '{"message":"not ' .. SECRET:upper() .. '"}' }
+    local _, _, err, client = started({}, { secrets = { KEY = SECRET } }, answer)
+    assert.matches("not REDACTED", err.message)
+    _, err = client:get_status "1"
+    assert.matches("not REDACTED", err.message)
+    assert.is_nil(tostring(err):upper():find("MARKER", 1, true))
+  end)
+end)
+
+describe("a data pool", function()
+  it("is a reference, with a grant for one of somebody else", function()
+    assert.same({ id = "p", ref = "DATAPOOL" }, qhub.data_pool "p")
+    local pool = qhub.data_pool("p", { grant = SECRET })
+    assert.same({ id = "p", ref = "DATAPOOL", grant = SECRET }, pool)
+    local answer = { status_code = 400, body = '{"message":"not ' .. SECRET .. '"}' }
+    local sent, _, err = started({ data = pool }, nil, answer)
+    assert.equal(SECRET, sent.data.grant)
+    assert.matches("not REDACTED", err.message)
+  end)
+
+  it("is refused without an id, and with a grant that cannot be one", function()
+    for _, arguments in ipairs { {}, { "" }, { 7 }, { "a\n" }, { "p", { grant = "MARKER\n" } } } do
+      local ok, message = pcall(qhub.data_pool, table.unpack(arguments))
+      assert.is_false(ok)
+      assert.is_nil(message:find("MARKER", 1, true))
+    end
+  end)
+end)
+
+describe("the files of a result in hand", function()
+  it("are the relations of its links except self and status", function()
+    local links = { self = {}, status = {}, ["b.png"] = {}, ["a.txt"] = {} }
+    assert.same({ "a.txt", "b.png" }, qhub.result_files { _links = links })
+    assert.equal("[]", qhub.json.encode(qhub.result_files {}))
+    assert.equal("[]", qhub.json.encode(qhub.result_files "text"))
+    assert.is_false((pcall(qhub.result_files)))
+  end)
+end)

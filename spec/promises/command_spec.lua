@@ -1,0 +1,148 @@
+-- The command qhub-lua as it is typed, against the gateway simulator: what goes to stdout, what to
+-- stderr, and the status; in a pseudo-terminal where that matters.
+
+local gateway = require "spec.support.gateway"
+
+local plain_assert = _G.assert
+
+describe("qhub-lua", function()
+  local server, folder
+
+  setup(function()
+    server = gateway.start { set = { "pending_ms=50", "running_ms=150" } }
+    folder = os.tmpname()
+    os.remove(folder)
+    plain_assert(os.execute("mkdir " .. folder))
+  end)
+  teardown(function()
+    os.execute("rm -r " .. folder)
+    server:stop()
+  end)
+
+  -- Runs the shell command `text`, in which `qhub-lua` is the command of this tree. Returns what it
+  -- wrote to stdout and to stderr, and its status.
+  local function shell(text, environment)
+    local script = plain_assert(io.open(folder .. "/script", "w"))
+    script:write("cd '", folder, "'\n")
+    for _, words in ipairs { "HOME=" .. folder, environment or "QHUB_TOKEN=" .. server.token } do
+      script:write("export ", words, "\n")
+    end
+    script:write("export QHUB_BASE_URL=", server.url, "\n")
+    local top = plain_assert(os.getenv "PWD")
+    script:write("qhub-lua() { lua5.4 '", top, '/bin/qhub-lua\' "$@"; }\n', text, "\n")
+    script:close()
+    local pipe = plain_assert(io.popen("bash " .. folder .. "/script 2>" .. folder .. "/err"))
+    local out = pipe:read "a"
+    local _, _, status = pipe:close()
+    local err = plain_assert(io.open(folder .. "/err")):read "a"
+    return out, err, status
+  end
+
+  local FAILING = [[echo '{"simulate":{"outcome":"FAILED"}}' | ]]
+  local BODY = [[echo '{"input":{"molecule":"H2"}}' | ]]
+
+  it("prints the result of a run as JSON on stdout, and nothing else there", function()
+    local out, err, status = shell(BODY .. "qhub-lua --json run -")
+    assert.equal(0, status, err)
+    local id = err:match "started ([%w-]+)"
+    assert.matches('^{.*"energy":%-1.*}\n$', out)
+    assert.is_truthy(out:find(id, 1, true))
+  end)
+
+  it("shows the log on stderr while the run goes on, and saves its files", function()
+    local out, err, status = shell(BODY .. "qhub-lua run - --follow --download files; ls files")
+    assert.equal(0, status, err)
+    assert.matches("execution accepted.*result written", err)
+    assert.matches("hello.txt\noutput.json\nplot.svg\nresult.bin\n$", out)
+  end)
+
+  it("starts a run with tags and leaves it to itself", function()
+    local out, err, status = shell(BODY .. "qhub-lua --json run - --detach --tag a --tag b")
+    assert.equal(0, status, err)
+    assert.equal(1, select(2, out:gsub("\n", "\n")))
+    assert.matches('"tags":%["a","b"%]', out)
+  end)
+
+  it("waits for executions, and lists, shows and downloads what they left", function()
+    local out, err, status = shell(BODY .. [[qhub-lua --json run - --detach >one
+      id=$(sed 's/.*"id":"\([^"]*\)".*/\1/' one)
+      qhub-lua wait $id && qhub-lua list | grep -c $id
+      qhub-lua logs --follow $id | head -n 1
+      qhub-lua files $id
+      qhub-lua download $id hello.txt -o there && test -s there/hello.txt]])
+    assert.equal(0, status, err)
+    assert.matches("^%S+  SUCCEEDED .*\n1\n%S+  INFO    execution accepted\n", out)
+    assert.matches("hello.txt\n", out)
+  end)
+
+  it("ends with the status of the kind of error, and says what is wrong in one line", function()
+    for command, expected in pairs {
+      ["qhub-lua status nope"] = { 3, "404" },
+      ["qhub-lua list --timeout 1"] = { 2, "unknown option" },
+      ["qhub-lua run nowhere.json"] = { 9, "nowhere.json: No such file" },
+      ["echo '{' | qhub-lua run -"] = { 2, "is not JSON" },
+      ["echo '[1]' | qhub-lua run -"] = { 2, "the body must encode to a JSON object" },
+      ["unset QHUB_BASE_URL; qhub-lua list"] = { 2, "%-%-base%-url" },
+      ["unset QHUB_TOKEN; qhub-lua list"] = { 7, "no access token" },
+      [BODY .. "qhub-lua run - --timeout 0.02"] = { 4, "qhub%-lua wait " },
+      ['echo \'{"simulate":{"outcome":"FAILED"}}\' | qhub-lua run -'] = { 8, "ended as FAILED" },
+      ["qhub-lua"] = { 2, "Usage: qhub%-lua" },
+    } do
+      local out, err, status = shell(command)
+      assert.equal("", out, command)
+      assert.equal(expected[1], status, command .. ": " .. err)
+      assert.matches(expected[2], err, command)
+      assert.is_nil(err:find("stack traceback", 1, true), command)
+    end
+  end)
+
+  it("reads the token from a file, with or without a line break at its end", function()
+    local out, err, status = shell(
+      "echo " .. server.token .. " >token; qhub-lua --token-file token list | wc -l",
+      "QHUB_TOKEN="
+    )
+    assert.equal(0, status, err)
+    assert.matches("%d+", out)
+  end)
+
+  it("leaves the run when Ctrl-C comes, and says how to go on", function()
+    local _, err, status = shell [[
+      echo '{"simulate":{"running_ms":60000}}' >long.json
+      set -m
+      qhub-lua run long.json 2>said & job=$!
+      until grep -q started said; do sleep 0.02; done
+      kill -INT -$job
+      wait $job; status=$?
+      cat said >&2
+      exit $status]]
+    assert.equal(130, status, err)
+    local id = err:match "started ([%w-]+)"
+    assert.matches("the run goes on: qhub%-lua wait " .. id:gsub("%-", "%%-"), err)
+  end)
+
+  it("draws its progress on a terminal and leaves one line of it", function()
+    local out, err, status = shell(BODY .. [[qhub-lua run - --detach --json >/dev/null 2>&1
+      export TERM=xterm LC_ALL=C.UTF-8
+      id=$(qhub-lua list | head -n 1 | cut -d ' ' -f 1)
+      export -f qhub-lua
+      script -qec "bash -c 'qhub-lua wait $id'" /dev/null </dev/null]])
+    assert.equal(0, status, err)
+    assert.matches("SUCCEEDED", out)
+    assert.is_nil(out:find("traceback", 1, true))
+  end)
+
+  it("completes itself in bash, zsh and fish", function()
+    for _, name in ipairs { "bash", "zsh", "fish" } do
+      local out, err, status = shell("qhub-lua completion " .. name)
+      assert.equal(0, status, err)
+      assert.matches("download", out)
+    end
+  end)
+
+  it("says how to get argparse where it is missing", function()
+    local out, err, status = shell "LUA_PATH=';' qhub-lua list"
+    assert.equal("", out)
+    assert.equal(1, status)
+    assert.matches("lua%-argparse", err)
+  end)
+end)
