@@ -4,7 +4,6 @@
 
 local core = require "qhub.core"
 local loop = require "qhub.tasks.loop"
-local program = require "qhub.tasks.program"
 
 local token = {}
 
@@ -36,7 +35,7 @@ function token.obtain(session, rejected)
   end
   local cancellations = loop.cancellations()
   local usable, reason
-  local ok, value, why = program.call(source, rejected)
+  local ok, value, why = loop.call(source, rejected)
   if ok then
     usable, reason = checked(value, why)
   end

@@ -19,7 +19,6 @@
 
 local headers = require "qhub.http.headers"
 local loop = require "qhub.tasks.loop"
-local program = require "qhub.tasks.program"
 local show = require "qhub.text"
 
 local transport = {}
@@ -156,7 +155,7 @@ end
 
 -- The next piece as the program's function gives it: text, or nil at the end, or nil and a failure.
 local function piece(response)
-  local ok, chunk, message = program.call(response.next_chunk)
+  local ok, chunk, message = loop.call(response.next_chunk)
   if not ok then
     return nil, cancelled(true)
   elseif is_late(response.deadline) then
@@ -215,7 +214,7 @@ function transport.over_function(call)
     for name, value in pairs(request.headers) do
       fields[name] = value or nil
     end
-    local ok, answer, message = program.call(call, {
+    local ok, answer, message = loop.call(call, {
       method = request.method,
       url = request.url,
       headers = fields,

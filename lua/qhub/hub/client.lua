@@ -190,6 +190,13 @@ end
 
 local methods = {}
 
+-- The list of executions as `wait_all` asks for it.
+local PLAIN_LIST = {}
+for name, value in pairs(operations.get_service_executions) do
+  PLAIN_LIST[name] = value
+end
+PLAIN_LIST.answer = PLAIN_LIST.plain_answer
+
 -- A method takes the parameters of its row and then the options, so that the options of an
 -- operation without parameters are its first argument.
 for name, row in pairs(operations) do
@@ -297,6 +304,9 @@ local function new(given)
     owner = client,
   })
   client.session:remember(proxy.secrets(o.http and o.http.proxy))
+  function client.session.plain_list(request)
+    return perform(client, PLAIN_LIST, nil, nil, request)
+  end
   return client
 end
 

@@ -11,7 +11,8 @@ local loop = require "qhub.tasks.loop"
 local usage_error = require("qhub.error").usage
 local operations = require "qhub.hub.operations"
 local options = require "qhub.options"
-local polling = require "qhub.polling.wait"
+local schedules = require "qhub.polling.schedule"
+local waiting = require "qhub.polling.wait"
 local reader = require "qhub.files.stream"
 local result = require "qhub.hub.result"
 local show = require "qhub.text"
@@ -58,7 +59,7 @@ end
 --- Polls until the execution is terminal; returns it whatever its end, or nil and an error.
 function methods:wait(given)
   local client = target(self, "wait")
-  return polling.wait(client, self, polling.checked(given, "wait"))
+  return waiting.until_terminal(client, self, schedules.checked(given, "wait"))
 end
 
 --- The result; that of an execution known to have SUCCEEDED is waited for through a 404.
@@ -91,7 +92,7 @@ function methods:result(given)
     end
     return true
   end
-  local answer, err, reason = polling.through_404(look, sleep)
+  local answer, err, reason = waiting.through_404(look, sleep)
   if reason == "cancelled" then
     local message = "result: cancelled while waiting for it"
     err = errors.new { kind = "cancelled", message = message, execution = self, cause = err }

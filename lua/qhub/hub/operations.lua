@@ -36,6 +36,7 @@ local operations = {
     path = "/",
     parameters = {},
     answer = answer.executions,
+    plain_answer = answer.list_raw, -- for wait_all: items stay plain tables
     repeatable = true,
     suffices = never,
     options = request_options.checkers,

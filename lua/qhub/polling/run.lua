@@ -9,8 +9,9 @@ local executions = require "qhub.execution"
 local errors = require "qhub.error"
 local operations = require "qhub.hub.operations"
 local options = require "qhub.options"
-local polling = require "qhub.polling.wait"
 local redact = require "qhub.http.redact"
+local schedules = require "qhub.polling.schedule"
+local wait = require "qhub.polling.wait"
 local show = require "qhub.text"
 
 local run = {}
@@ -26,7 +27,7 @@ local function check_start(value, name, where)
   return value -- as given: the start checks and encodes it itself
 end
 
-local checkers = options.extended(polling.checkers, { start = check_start })
+local checkers = options.extended(schedules.checkers, { start = check_start })
 
 local function copy(given)
   local result = {}
@@ -64,9 +65,9 @@ local function reason_in(result, secret)
 end
 
 -- The error of a run that ended FAILED or CANCELLED.
-local function unsuccessful(client, execution, pace, result)
+local function unsuccessful(client, execution, schedule, result)
   local function options_for_one()
-    local request = copy(pace:request())
+    local request = copy(schedule:request())
     request.total_timeout = math.min(request.total_timeout or AFTERMATH, AFTERMATH)
     return request
   end
@@ -103,8 +104,8 @@ end
 
 --- Starts a run with `body`, waits for its end and returns its result; or nil and an error.
 function run.run(client, body, given)
-  local o = polling.checked(given, "run", checkers)
-  local pace = polling.pace(client, o)
+  local o = schedules.checked(given, "run", checkers)
+  local schedule = schedules.new(client, o)
   local start = copy(o.start)
   if o.timeout then
     local total_timeout = start.total_timeout or client.session.total_timeout or o.timeout
@@ -115,33 +116,33 @@ function run.run(client, body, given)
     return nil, err
   end
   local ok
-  ok, err = polling.wait(client, execution, o, pace, true)
+  ok, err = wait.until_terminal(client, execution, o, schedule, true)
   if not ok then
     return nil, err
   end
   if UNSUCCESSFUL[execution.status] then
-    return nil, unsuccessful(client, execution, pace)
+    return nil, unsuccessful(client, execution, schedule)
   end
-  local result, failure, reason = polling.through_404(function()
-    return client:get_result(execution.id, pace:request())
+  local result, failure, reason = wait.through_404(function()
+    return client:get_result(execution.id, schedule:request())
   end, function(delay)
-    return pace:sleep(delay)
+    return schedule:sleep(delay)
   end)
   if result == nil then
-    if not reason and pace:is_over() and polling.is_transient(failure) then
+    if not reason and schedule:is_over() and schedules.is_transient(failure) then
       reason = "timeout"
     end
     if reason then
       local state = show.value(execution.id) .. " has SUCCEEDED, but its result is not there"
-      return nil, pace:ended(reason, execution, state, failure)
+      return nil, schedule:ended(reason, execution, state, failure)
     end
     failure.execution = execution
     return nil, failure
   end
   local embedded = embedded_execution(result)
   if embedded and UNSUCCESSFUL[embedded.status] then
-    polling.absorb(execution, embedded.raw, true)
-    return nil, unsuccessful(client, execution, pace, result)
+    wait.absorb(execution, embedded.raw, true)
+    return nil, unsuccessful(client, execution, schedule, result)
   end
   return result
 end
