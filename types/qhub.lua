@@ -525,13 +525,25 @@ function tasks.spawn(fn, ...) end
 ---@return table<integer, any>? errors of those that returned `nil, err` or raised; nil when there is none
 function tasks.gather(list) end
 
+---Calls `fn(item, index)` for each item, at most `limit` at once. An error ends nothing but its own
+---item. When the calling task is cancelled, what had not begun has an error of kind `cancelled`.
+---@param list any[]
+---@param fn function
+---@param options? qhub.MapOptions
+---@return any[] results first values by index
+---@return table<integer, any>? errors of those that returned `nil, err` or raised; nil when there is none
+function tasks.map(list, fn, options) end
+
+---@class qhub.MapOptions
+---@field limit? integer how many at once; 32
+---@field progress? table|fun(done: integer, total: integer, failed: integer) `qhub.progress` shows the counts
+
 ---Sleeps; the other tasks go on. Raises an error of kind `cancelled`.
 ---@param seconds number
 function tasks.sleep(seconds) end
 
----Moves the tasks on that were spawned outside `run`. Raises the error of one that failed when
----nobody can join it any more, or when none is alive; one error each time. May be called as a
----method.
+---Moves the tasks on that were spawned outside `run`. Raises the error of one that failed while
+---nobody waited for it; one error each time. May be called as a method.
 ---@param timeout? number waits at most so many seconds; nil: until something happens
 ---@return integer live number of tasks that have not ended
 function tasks.step(timeout) end

@@ -2,7 +2,7 @@
 -- usable list, and what the executions show.
 
 local core = require "qhub.core"
-local executions = require "qhub.execution"
+local execution_class = require "qhub.execution"
 local loop = require "qhub.tasks.loop"
 local qhub = require "qhub"
 local Double = require "spec.support.double"
@@ -417,7 +417,7 @@ local function playing(lists, statuses)
   for index, id in ipairs { "a", "b", "c" } do
     list[index] = client:execution(id)
     local known = { id = id, status = "PENDING", createdAt = "then", tags = core.json.array { id } }
-    executions.update(list[index], known)
+    execution_class.update(list[index], known)
   end
   return client, list, counts
 end
@@ -582,6 +582,91 @@ describe("the list in wait_all", function()
   end)
 end)
 
+describe("the cost of wait_all", function()
+  -- Waits for `count` executions through three looks; returns the Lua and C calls that took.
+  local function calls_for(count)
+    local bodies = {}
+    for look, status in ipairs { "PENDING", "RUNNING", "SUCCEEDED" } do
+      local parts = {}
+      for index = 1, count do
+        parts[index] = ('{"id":"r%d","status":"%s","createdAt":"then","type":"MANAGED"}'):format(
+          index,
+          status
+        )
+      end
+      bodies[look] = { status_code = 200, body = "[" .. table.concat(parts, ",") .. "]" }
+    end
+    local client = Double(bodies):client { max_retries = 0 }
+    local list = {}
+    for index = 1, count do
+      list[index] = client:execution("r" .. index)
+    end
+    local calls = 0
+    local before = { debug.gethook() }
+    debug.sethook(function()
+      calls = calls + 1
+    end, "c")
+    client:wait_all(list, { interval = 0.001 })
+    debug.sethook(table.unpack(before))
+    assert.equal("SUCCEEDED", list[count].status)
+    return calls
+  end
+
+  it("is at most 25 Lua and C calls an execution for three looks, for any number", function()
+    local thousand = calls_for(1000)
+    assert.is_true(thousand <= 25000, thousand .. " calls")
+    assert.is_true(calls_for(4000) < 4.1 * thousand)
+  end)
+end)
+
+describe("the report of wait_all", function()
+  it("calls a function given as progress at each change, with the execution", function()
+    local client, list = playing { items("RUNNING", "RUNNING", "SUCCEEDED"), ALL }
+    local told = {}
+    assert(client:wait_all(list, {
+      interval = QUICK,
+      progress = function(execution)
+        told[#told + 1] = execution.id .. " " .. execution.status
+      end,
+    }))
+    assert.same({
+      "a PENDING",
+      "b PENDING",
+      "c PENDING",
+      "a RUNNING",
+      "b RUNNING",
+      "c SUCCEEDED",
+      "a SUCCEEDED",
+      "b FAILED",
+    }, told)
+  end)
+
+  it("names max_response_bytes when the list outgrows it, and asks singly", function()
+    local events = {}
+    local status = { status_code = 200, body = '{"id":"a","status":"SUCCEEDED"}' }
+    local client = Double({
+      function(request)
+        if request.url:find "/v1/$" then
+          return { status_code = 200, body = "[" .. (" "):rep(2000) .. "]" }
+        end
+        local body = status.body:gsub("a", request.url:match "/v1/(.)$", 1)
+        return { status_code = 200, body = body }
+      end,
+    }):client {
+      max_response_bytes = 1000,
+      logging = {
+        logger = function(_, _, fields)
+          events[#events + 1] = fields.error
+        end,
+      },
+    }
+    local list = { client:execution "a", client:execution "b" }
+    assert(client:wait_all(list))
+    assert.matches("max_response_bytes", table.concat(events, "\n"))
+    assert.equal("SUCCEEDED", list[2].status)
+  end)
+end)
+
 describe("the list in wait_all, when it is all that the gateway has", function()
   it("is asked for to the end", function()
     local one = '[{"id":"a","status":"SUCCEEDED"},{"id":"b","status":"RUNNING"}]'
@@ -612,7 +697,7 @@ describe("the list in wait_all, when it is all that the gateway has", function()
     assert.is_true(counts.status <= 4 and #time.slept >= 1)
   end)
 
-  it("is not believed when it names one no longer, nor the gateway", function()
+  it("raises the 404 of a run that neither the list nor the gateway knows any more", function()
     local time <close> = virtual_time()
     local one = '[{"id":"a","status":"SUCCEEDED"},{"id":"b","status":"RUNNING"}]'
     local client, list = playing({ one, one, "[]" }, {})

@@ -4,7 +4,8 @@
 local core = require "qhub.core"
 local executions = require "qhub.execution"
 local loop = require "qhub.tasks.loop"
-local polling = require "qhub.polling.wait"
+local schedules = require "qhub.polling.schedule"
+local wait = require "qhub.polling.wait"
 local qhub = require "qhub"
 local Double = require "spec.support.double"
 local gateway = require "spec.support.gateway"
@@ -33,14 +34,43 @@ local function playing(answers, known, options)
   return execution, double, client
 end
 
+describe("a wait for responses without a status", function()
+  it("ends after ten in a row with kind decode", function()
+    local client = Double({ { status_code = 200, body = '{"id":"e1"}' } }):client()
+    local execution = client:execution "e1"
+    local done, err = execution:wait { interval = 0.001 }
+    assert.is_nil(done)
+    assert.equal("decode", err.kind)
+    assert.equal(execution, err.execution)
+    assert.matches("10 responses", err.message)
+  end)
+end)
+
+describe("a wait whose client is closed by on_status", function()
+  it("returns nil and an error of kind cancelled, with the execution", function()
+    local client =
+      Double({ { status_code = 200, body = '{"id":"e1","status":"RUNNING"}' } }):client()
+    local execution = client:execution "e1"
+    local done, err = execution:wait {
+      interval = 0.001,
+      on_status = function()
+        client:close()
+      end,
+    }
+    assert.is_nil(done)
+    assert.equal("cancelled", err.kind)
+    assert.equal(execution, err.execution)
+  end)
+end)
+
 describe("the pace of polling", function()
   it("begins fast and settles to the interval, which it never exceeds", function()
     for _, interval in ipairs { 0.1, 2, 60 } do
-      local first = polling.delay(interval, 1, 0)
+      local first = schedules.delay(interval, 1, 0)
       assert.is_true(first <= interval / 8 and first <= 0.5)
       local last = 0
       for poll = 1, 20 do
-        local delay = polling.delay(interval, poll, 0)
+        local delay = schedules.delay(interval, poll, 0)
         assert.is_true(delay >= last and delay <= interval)
         last = delay
       end
@@ -49,8 +79,8 @@ describe("the pace of polling", function()
   end)
 
   it("is spread: by half while it is fast, by a tenth when it has settled", function()
-    assert.is_true(polling.delay(2, 1, 0.999) < 0.51 * polling.delay(2, 1, 0))
-    local settled = polling.delay(2, 30, 0.999)
+    assert.is_true(schedules.delay(2, 1, 0.999) < 0.51 * schedules.delay(2, 1, 0))
+    local settled = schedules.delay(2, 30, 0.999)
     assert.is_true(settled >= 1.8 and settled < 1.81)
   end)
 
@@ -76,7 +106,7 @@ describe("the pace of polling", function()
     for _ = 1, 1000 do
       local at = 0
       for poll = 1, 8 do
-        at = at + polling.delay(2, poll, core.system.random())
+        at = at + schedules.delay(2, poll, core.system.random())
       end
       local bucket = at // 0.2
       buckets[bucket] = (buckets[bucket] or 0) + 1
@@ -256,7 +286,7 @@ describe("wait", function()
 
   it("does not undo an end by an older answer", function()
     local execution = playing({ BUSY }, "SUCCEEDED")
-    polling.absorb(execution, { id = "e1", status = "RUNNING" })
+    wait.absorb(execution, { id = "e1", status = "RUNNING" })
     assert.equal("SUCCEEDED", execution.status)
   end)
 

@@ -50,24 +50,29 @@ describe("a progress line", function()
     end
   end)
 
-  it("shows name, bar, percent, bytes, rate and the time left of a file", function()
+  it("shows name, percentage, bytes, rate and the time left of a file", function()
     local state = { name = "a.bin", received = 25000000, size = 10 ^ 8, rate = 5e6, elapsed = 5 }
-    assert.equal(
-      "a.bin  [#######-----------------------]   25 %  25.0/100.0 MB  5.0 MB/s  0:15 left",
-      text_of(line.file, state, 100, false)
-    )
-    assert.equal(
-      "a.bin  ▕███████▌                      ▏   25 %  25.0/100.0 MB  5.0 MB/s  0:15 left",
-      text_of(line.file, state, 100, true)
-    )
+    local expected = "a.bin  25 %  25.0/100.0 MB  5.0 MB/s  0:15 left"
+    assert.equal(expected, text_of(line.file, state, 100, false))
+    assert.equal(expected, text_of(line.file, state, 100, true))
   end)
 
-  it("shows bytes, rate and a moving mark of a file whose size is unknown", function()
+  it("shows bytes and rate of a file whose size is unknown", function()
     local state = { name = "a.bin", received = 25000000, rate = 5e6, elapsed = 5 }
-    local shown = text_of(line.file, state, 60, false)
-    assert.matches("^a%.bin  %[ *=== *%]  25%.0 MB  5%.0 MB/s  0:05$", shown)
-    state.elapsed = 5.2
-    assert.not_equal(shown, text_of(line.file, state, 60, false))
+    assert.equal("a.bin  25.0 MB  5.0 MB/s  0:05", text_of(line.file, state, 60, false))
+  end)
+
+  it("shows the counts of a batch and of a list", function()
+    local state = { done = 37, total = 50, running = 11, failed = 1, elapsed = 45 }
+    assert.equal(
+      "37/50 ended · 11 running · 1 failed  0:45",
+      text_of(line.batch, state, 79, true)
+    )
+    assert.equal("37/50 ended - 11 running - 1 failed  0:45", text_of(line.batch, state, 79, false))
+    assert.equal("37/50 ended · 1 failed  0:45", text_of(line.batch, state, 30, true))
+    assert.equal("37/50 ende", text_of(line.batch, state, 10, true))
+    state.running = nil
+    assert.equal("37/50 done · 1 failed  0:45", text_of(line.map, state, 79, true))
   end)
 
   it("shows status and elapsed time of a wait", function()
@@ -100,6 +105,10 @@ describe("a progress line", function()
               end
             end
           end
+        end
+        local batch = { done = 1000, total = 99999, running = 812, failed = 77, elapsed = 36000 }
+        for _, utf8_terminal in ipairs { false, true } do
+          assert.is_true(columns_of(text_of(line.batch, batch, width, utf8_terminal)) <= width)
         end
         local wait = { name = name, status = "SUCCEEDED_AND_MORE_OF_IT", elapsed = 36000 }
         for _, utf8_terminal in ipairs { false, true } do
@@ -187,7 +196,8 @@ describe("qhub.progress", function()
     end)
     local file <close> = assert(io.open(name, "w"))
     assert(file:write [[
-      local qhub, loop, progress = require "qhub", require "qhub.tasks.loop", require "qhub.progress"
+      local qhub, loop = require "qhub", require "qhub.tasks.loop"
+      local progress = require "qhub.progress"
       local clock = loop.now()
       function loop.now() return clock end
       local function pass(seconds) clock = clock + seconds end
@@ -234,7 +244,7 @@ describe("qhub.progress", function()
     local output = on_terminal(TRANSFER)
     local frames = frames_of(output)
     assert.is_true(#frames >= 10 and #frames <= 13, #frames)
-    assert.matches("^data.bin  %[%-+%]    0 %%  0 B/10.0 MB$", (frames[1]:gsub("\27%[%d*m", "")))
+    assert.matches("^data.bin  0 %%  0 B/10.0 MB$", (frames[1]:gsub("\27%[%d*m", "")))
     assert.matches("50 %%", output)
     assert.matches("0:00 left", output, 1, true)
     assert.equal("data.bin  10.0 MB  10.0 MB/s  0:01\r\n", frames[#frames])
@@ -252,15 +262,43 @@ describe("qhub.progress", function()
     end
   end)
 
-  it("uses colours unless NO_COLOR is set, and blocks only in UTF-8", function()
+  it("uses colours unless NO_COLOR is set, and other than ASCII only in UTF-8", function()
     local output = on_terminal(TRANSFER)
-    assert.matches("\27[36m#", output, 1, true)
+    assert.matches("\27[36m  50 %", output, 1, true)
     assert.is_nil(output:find "[\128-\255]")
-    output = on_terminal(TRANSFER, 80, "NO_COLOR=1 LANG=de_DE.UTF-8")
+    local batch = [[
+      local reporter <close> = start("batch", "")
+      reporter:update(1, 3, 1, 1)
+      reporter:finish(true)
+    ]]
+    output = on_terminal(batch, 80, "NO_COLOR=1 LANG=de_DE.UTF-8")
     assert.is_nil(output:find("\27[3", 1, true))
-    assert.matches("█", output, 1, true)
-    assert.matches("█", on_terminal(TRANSFER, 80, "LC_ALL=C.utf8"), 1, true)
-    assert.is_nil(on_terminal(TRANSFER, 80, "LANG=C.UTF-8 LC_ALL=POSIX"):find "[\128-\255]")
+    assert.matches("1/3 ended · 1 running · 1 failed", output, 1, true)
+    assert.matches("·", on_terminal(batch, 80, "LC_ALL=C.utf8"), 1, true)
+    assert.is_nil(on_terminal(batch, 80, "LANG=C.UTF-8 LC_ALL=POSIX"):find "[\128-\255]")
+  end)
+
+  it("shows one line for a batch and for the work on a list, and leaves one", function()
+    local code = [[
+      local Double = require "spec.support.double"
+      local ended = '[{"id":"a","status":"SUCCEEDED"},{"id":"b","status":"FAILED"}]'
+      local client = Double({
+        {
+          status_code = 200,
+          body = '[{"id":"a","status":"RUNNING"},{"id":"b","status":"PENDING"}]',
+        },
+        { status_code = 200, body = ended },
+      }):client()
+      loop.sleep_until = function(due) clock = due return true end
+      local list = { client:execution "a", client:execution "b" }
+      assert(client:wait_all(list, { progress = qhub.progress }))
+      qhub.tasks.map({ 1, 2 }, function(x) return x end, { progress = qhub.progress })
+    ]]
+    local output = on_terminal(code, 80, "NO_COLOR=1")
+    assert.matches("0/2 ended - 1 running", output, 1, true)
+    assert.matches("2/2 ended %- 1 failed  0:0%d\r\n", output)
+    assert.matches("2/2 done  0:00\r\n$", output)
+    assert.equal(2, select(2, output:gsub("\n", "")))
   end)
 
   it("writes nothing but whole lines on a dumb terminal", function()
@@ -286,14 +324,12 @@ describe("qhub.progress", function()
     assert.equal(2, #frames)
   end)
 
-  it("gives the one line to the oldest, counts the others, and leaves a line of each", function()
+  it("gives the one line to whoever reports last, and leaves a line of each", function()
     local code = [[
       local one, two = start("file", "one"), start("file", "two")
       one:update(1, 10)
-      two:update(2, 10)
       pass(1)
       two:update(3, 10)
-      one:update(2, 10)
       pass(1)
       one:update(10, 10)
       one:finish(true)
@@ -301,11 +337,10 @@ describe("qhub.progress", function()
       two:finish(true)
     ]]
     local frames = frames_of(on_terminal(code, 80, "NO_COLOR=1"))
-    assert.matches("^one .* %+1$", frames[2])
-    for index, pattern in ipairs { "^one .*\r\n$", "^two .*%]", "^two .*\r\n$" } do
-      assert.matches(pattern, frames[#frames - 3 + index])
+    for index, pattern in ipairs { "^one .*", "^two .*", "^one ", "^one .*\r\n$" } do
+      assert.matches(pattern, frames[index])
     end
-    assert.is_nil(table.concat(frames, "", #frames - 2):find("+1", 1, true))
+    assert.matches("^two .*\r\n$", frames[#frames])
   end)
 
   it("tells the status of a wait, its colour, and the end", function()

@@ -1,6 +1,7 @@
 -- `qhub.tasks`: many executions from one thread, errors that are never lost, cancellation, and life
 -- in another loop.
 
+local gates = require "qhub.tasks.gate"
 local gateway = require "spec.support.gateway"
 local loop = require "qhub.tasks.loop"
 local qhub = require "qhub"
@@ -487,31 +488,47 @@ describe("tasks", function()
       assert.equal("lost", err)
     end)
 
-    it("are raised by step as soon as nobody has the task, beside one that goes on", function()
-      local long = tasks.spawn(tasks.sleep, 1e6)
-      local held = fail_later(0)
-      for _ = 1, 3 do
-        fail_later(0)
-      end
+    it("are raised by the step in which the task failed, beside one that sleeps", function()
+      local long <close> = setmetatable({ tasks.spawn(tasks.sleep, 1e6) }, {
+        __close = function(list)
+          list[1]:cancel()
+          tasks.step(0)
+        end,
+      })
+      local failing = fail_later(0)
       local raised = 0
-      while raised < 3 do
-        collectgarbage()
+      for _ = 1, 5 do
         local ok, err = pcall(tasks.step, 0)
         if not ok then
           assert.equal("lost", err)
           raised = raised + 1
         end
       end
-      for _ = 1, 10 do
-        collectgarbage()
-        tasks.step(0)
+      assert.equal(1, raised)
+      assert.same({ false, "lost" }, { pcall(failing.join, failing) })
+      assert.equal("live", tostring(long[1]):match "%((%a+)%)")
+    end)
+
+    it("are not raised by step while a task waits to gather them", function()
+      local failing, slow = fail_later(0), tasks.spawn(tasks.sleep, 0.02)
+      local gatherer = tasks.spawn(tasks.gather, { slow, failing })
+      while tasks.step(1) > 0 do
       end
-      assert.same({ false, "lost" }, { pcall(held.join, held) })
-      long:cancel()
-      while tasks.step(0) > 0 do
-        collectgarbage()
+      local _, errors = gatherer:join()
+      assert.same({ [2] = "lost" }, errors)
+    end)
+
+    it("take time that is proportional to their number #timing", function()
+      for _ = 1, 8000 do
+        tasks.spawn(error, "lost")
       end
-      assert.equal(0, tasks.step(0)) -- joined: not raised again
+      local started, raised = os.clock(), 0
+      repeat
+        local ok, live = pcall(tasks.step, 0)
+        raised = raised + (ok and 0 or 1)
+      until ok and live == 0
+      assert.equal(8000, raised)
+      assert.is_true(os.clock() - started < 1)
     end)
 
     it("are raised by one step each", function()
@@ -657,17 +674,23 @@ describe("tasks", function()
     end)
   end)
 
-  it("go on after an interrupt at any instruction", function()
+  it("are closed by an interrupt within step, say so, and leave room for new ones", function()
+    local interrupted = 0
     for count = 1, 400 do
-      local left = 0
-      for _ = 1, 3 do
-        left = left + 1
-        tasks.spawn(function()
+      local closed, begun, list = 0, 0, {}
+      local counting = {
+        __close = function()
+          closed = closed + 1
+        end,
+      }
+      for index = 1, 3 do
+        list[index] = tasks.spawn(function()
+          begun = begun + 1
+          local _ <close> = setmetatable({}, counting)
           tasks.sleep(0)
-          left = left - 1
         end)
       end
-      pcall(function()
+      local ok, err = pcall(function()
         debug.sethook(function()
           debug.sethook()
           error("interrupt", 0)
@@ -675,17 +698,218 @@ describe("tasks", function()
         tasks.step(0)
         debug.sethook()
       end)
-      local rounds = 0
+      debug.sethook()
+      local live
       repeat
-        local _, live = pcall(tasks.step, 0)
-        rounds = rounds + 1
-      until live == 0 or rounds > 100
-      assert.is_true(rounds <= 100, count)
+        live = tasks.step(0)
+      until live == 0
+      assert.equal(begun, closed)
+      for _, task in ipairs(list) do
+        local joined, reason = pcall(task.join, task)
+        if not joined then
+          interrupted = interrupted + 1
+          assert.is_false(ok)
+          assert.equal("interrupt", err)
+          assert.equal("cancelled", reason.kind)
+          assert.matches("ended by an interrupt", reason.message)
+        end
+      end
       assert.is_true(tasks.run(function() -- and new ones are not stuck
         tasks.sleep(0)
         return true
       end))
     end
+    assert.is_true(interrupted > 100, interrupted)
+  end)
+
+  it("are abandoned in time that is proportional to their number #timing", function()
+    local started = os.clock()
+    pcall(tasks.run, function()
+      for _ = 1, 100000 do
+        tasks.spawn(tasks.sleep, 1)
+      end
+      error "left"
+    end)
+    assert.is_true(os.clock() - started < 1.5)
+  end)
+
+  describe("map", function()
+    it("gives first values and errors by index, inside and outside of tasks", function()
+      local function double(value, index)
+        assert.equal(value, index)
+        tasks.sleep(0)
+        if value == 2 then
+          return nil, "soft"
+        elseif value == 3 then
+          error("hard", 0)
+        end
+        return 2 * value
+      end
+      for _, call in ipairs {
+        function()
+          return tasks.map({ 1, 2, 3, 4 }, double)
+        end,
+        function()
+          return tasks.run(tasks.map, { 1, 2, 3, 4 }, double, { limit = 2 })
+        end,
+      } do
+        local results, errors = call()
+        assert.same({ [1] = 2, [4] = 8 }, results)
+        assert.same({ [2] = "soft", [3] = "hard" }, errors)
+      end
+      assert.same({ {} }, { tasks.map({}, double) })
+    end)
+
+    it("works on at most `limit` items at once, and on that many", function()
+      local list, now, most = {}, 0, 0
+      for index = 1, 20 do
+        list[index] = index
+      end
+      tasks.map(list, function()
+        now = now + 1
+        most = math.max(most, now)
+        tasks.sleep(0.001)
+        now = now - 1
+      end, { limit = 5 })
+      assert.equal(5, most)
+    end)
+
+    it("keeps what was had when its task is cancelled", function()
+      local results, errors = tasks.run(function()
+        local task
+        task = tasks.spawn(tasks.map, { 1, 2, 3 }, function(value)
+          if value == 2 then
+            task:cancel()
+            tasks.sleep(1e6)
+          end
+          return value
+        end, { limit = 1 })
+        return task:join()
+      end)
+      assert.same({ 1 }, results)
+      assert.equal("cancelled", errors[2].kind)
+      assert.equal("cancelled", errors[3].kind)
+    end)
+
+    it("tells progress how many are done and failed, and lets its errors through", function()
+      local told = {}
+      tasks.map({ true, false }, function(value)
+        return value or nil, "no"
+      end, {
+        progress = function(...)
+          told[#told + 1] = { ... }
+        end,
+      })
+      assert.same({ { 1, 2, 0 }, { 2, 2, 1 } }, told)
+      local ok, err = pcall(tasks.map, { 1, 2 }, type, {
+        progress = function()
+          error("mine", 0)
+        end,
+      })
+      assert.same({ false, "mine" }, { ok, err })
+    end)
+
+    it("refuses wrong arguments", function()
+      assert.matches("list is needed", select(2, pcall(tasks.map, 1, type)))
+      assert.matches("function is needed", select(2, pcall(tasks.map, {}, 1)))
+      assert.matches("limit", select(2, pcall(tasks.map, {}, type, { limit = 0 })))
+    end)
+  end)
+
+  describe("gates", function()
+    -- Runs `count` tasks that enter a gate for two within and note the order.
+    local function through(gate, count, order, most)
+      local inside = 0
+      for index = 1, count do
+        tasks.spawn(function()
+          for turn = 1, 2 do
+            assert(gate:admit())
+            inside = inside + 1
+            most[1] = math.max(most[1], inside)
+            order[#order + 1] = index .. "." .. turn
+            tasks.sleep(0.001)
+            inside = inside - 1
+            gate:leave()
+          end
+        end)
+      end
+    end
+
+    it("let in at most their limit, first come first served, new ones and old ones", function()
+      local gate, order, most = gates.new(2), {}, { 0 }
+      tasks.run(through, gate, 4, order, most)
+      assert.equal(2, most[1])
+      assert.same({ "1.1", "2.1", "3.1", "4.1", "1.2", "2.2", "3.2", "4.2" }, order)
+      assert.equal(0, gate.inside)
+    end)
+
+    it("end a wait at its deadline, by cancellation, and with the owner", function()
+      local gate, owner = gates.new(1), {}
+      tasks.run(function()
+        assert(gate:admit())
+        local late = tasks.spawn(gate.admit, gate, loop.now() + 0.005)
+        local cancelled = tasks.spawn(gate.admit, gate)
+        local closed = tasks.spawn(gate.admit, gate, nil, owner)
+        local patient = tasks.spawn(gate.admit, gate)
+        tasks.sleep(0)
+        cancelled:cancel()
+        loop.wake_sleepers(owner)
+        assert.same({ nil, "deadline" }, { late:join() })
+        assert.same({ nil, "cancelled" }, { cancelled:join() })
+        assert.same({ nil, "cancelled" }, { closed:join() })
+        assert.equal("qhub.Task", getmetatable(patient).__name)
+        gate:leave()
+        assert.is_true(patient:join())
+        gate:leave()
+      end)
+      assert.equal(0, gate.inside)
+    end)
+
+    it("are left by tasks that are closed or cancelled between being let in and running", function()
+      local gate = gates.new(1)
+      tasks.run(function()
+        assert(gate:admit())
+        local task = tasks.spawn(gate.admit, gate)
+        tasks.sleep(0)
+        gate:leave()
+        task:cancel()
+        assert.same({ nil, "cancelled" }, { task:join() })
+      end)
+      assert.equal(0, gate.inside)
+      pcall(tasks.run, function()
+        assert(gate:admit())
+        tasks.spawn(gate.admit, gate)
+        tasks.sleep(0)
+        gate:leave()
+        error "left"
+      end)
+      assert.equal(0, gate.inside)
+    end)
+
+    it("do not stop a caller that cannot yield", function()
+      local gate = gates.new(1)
+      assert.is_true(gate:admit())
+      assert.is_true(gate:admit())
+      gate:leave()
+      gate:leave()
+      assert.equal(0, gate.inside)
+    end)
+  end)
+
+  it("that never ran are named when the program ends #process", function()
+    local function output_of(code)
+      local command = ("LUA_PATH='%s' LUA_CPATH='%s' %s -e '%s' 2>&1"):format(
+        package.path,
+        package.cpath,
+        os.getenv "LUA" or "lua5.4",
+        code
+      )
+      local pipe <close> = plain_assert(io.popen(command))
+      return pipe:read "a"
+    end
+    local spawn = [[local t = require("qhub").tasks; t.spawn(function() end); t.spawn(print)]]
+    assert.matches("^qhub: 2 tasks were spawned and never ran %(.*:1%); use", output_of(spawn))
+    assert.equal("\n", output_of(spawn .. " while t.step(0) > 0 do end"))
   end)
 
   it("that sleep for ever are due at no time", function()

@@ -19,6 +19,7 @@
 --   max_response_bytes   cap of a body in memory
 --   follow_redirects     boolean
 --   on_response          function or false
+--   plain_list           function(options): the list of executions as plain tables; the client sets it
 --   is_closed            true from `close` on
 --   secrets              what the last calls carried, for texts about their responses; a list or false
 --   last_token           the token that was remembered last in it

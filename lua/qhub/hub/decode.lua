@@ -147,16 +147,31 @@ function decoders.started(client, response)
   return new_execution(status, client)
 end
 
-function decoders.executions(client, response)
+--- The list as it came: items are plain tables.
+function decoders.list_raw(_, response)
   local value, message, line, column = json(response.body)
   if value == nil then
     return nil, message, line, column
   elseif not is_array(value) then
     return nil, "a list of executions is a JSON array, the answer is " .. what(value)
   end
-  for index, item in ipairs(value) do
-    if not is_object(item) then
+  for index = 1, #value do
+    local item = value[index]
+    if type(item) ~= "table" then
       return nil, ("item %d of the list is %s, not an execution"):format(index, what(item))
+    end
+  end
+  return value
+end
+
+function decoders.executions(client, response)
+  local value, message, line, column = decoders.list_raw(client, response)
+  if value == nil then
+    return nil, message, line, column
+  end
+  for index, item in ipairs(value) do
+    if is_array(item) then
+      return nil, ("item %d of the list is an array, not an execution"):format(index)
     end
     local status, wrong = status_of(item, nil)
     if not status then

@@ -50,8 +50,8 @@ end
 --- Polls until the execution is terminal; returns it whatever its end, or nil and an error.
 function methods:wait(given)
   local client = target(self, "wait")
-  local polling = require "qhub.polling.wait"
-  return polling.wait(client, self, polling.checked(given, "wait"))
+  local schedules = require "qhub.polling.schedule"
+  return require("qhub.polling.wait").until_terminal(client, self, schedules.checked(given, "wait"))
 end
 
 --- The result; that of an execution known to have SUCCEEDED is waited for through a 404.
@@ -60,7 +60,6 @@ function methods:result(given)
   if self.status ~= "SUCCEEDED" then
     return client:get_result(id, given)
   end
-  local polling = require "qhub.polling.wait"
   local loop = require "qhub.tasks.loop"
   local started, request, deadline = loop.now(), given, nil
   local function look()
@@ -86,7 +85,7 @@ function methods:result(given)
     end
     return true
   end
-  local answer, err, reason = polling.through_404(look, sleep)
+  local answer, err, reason = require("qhub.polling.wait").through_404(look, sleep)
   if reason == "cancelled" then
     local message = "result: cancelled while waiting for it"
     err = require("qhub.error").new {

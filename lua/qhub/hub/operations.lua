@@ -35,6 +35,7 @@ local operations = {
     path = "/",
     parameters = {},
     decode = decode.executions,
+    plain_decode = decode.list_raw, -- for wait_all: items stay plain tables
     repeatable = true,
     options = request_options.checkers,
   },

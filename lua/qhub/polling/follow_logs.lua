@@ -4,23 +4,27 @@
 -- with what was there at the last look. Entries have no identity of their own: two lines that are
 -- equal in timestamp, severity and message are two entries. The promise, strongest first:
 --
--- * A log that only grows at its end: every entry exactly once, in its order.
--- * A log that also loses entries at its front (a gateway that keeps the last so many): the same,
---   for all that were there at some look.
--- * A shorter answer with nothing new in it (an old one from a cache, a moment of 404): nothing
---   happens; the entries that are missing from it are known when they come back.
--- * A log that is rewritten or completed in the middle: an entry is new when the log holds more
---   like it than it did before, wherever it stands. So a line that came late is not lost, the
---   others are not repeated, and one whose text was changed counts as another.
+-- * An entry is new when the log holds more like it than it did before, wherever it stands; new
+--   ones come in the order of the log. So a log that grows at its end gives every entry exactly
+--   once, one that also loses entries at its front does, too, a line that came late is not lost,
+--   and one whose text was changed counts as another.
+-- * A shorter response with nothing new in it (an old one from a cache, a moment of 404): nothing
+--   happens; the entries that are missing from it are known when they come back. An empty one at
+--   the end of a log that had entries is asked for again, and raised when it stays so.
 --
 -- Nobody can tell a log that lost a line at its front and got an equal one at its end from a log
 -- that stayed as it is, if its lines carry no time.
 
 local core = require "qhub.core"
+local errors = require "qhub.error"
 local usage_error = require("qhub.error").usage
-local polling = require "qhub.polling.wait"
+local schedules = require "qhub.polling.schedule"
+local wait = require "qhub.polling.wait"
 
 local follow = {}
+
+-- So many times an empty log is asked for again at the end of a run whose log had entries.
+local MOST_EMPTY = 4
 
 local WHERE = "follow_logs"
 
@@ -38,66 +42,8 @@ local function key_of(entry)
   return timestamp .. "\0" .. severity .. "\0" .. part_of_key(entry.message)
 end
 
-local function is_prefix(list, of)
-  if #list > #of then
-    return false
-  end
-  for index = 1, #list do
-    if list[index] ~= of[index] then
-      return false
-    end
-  end
-  return true
-end
-
--- The length of the longest end of `old` that `new` begins with (Knuth, Morris, Pratt 1977: `new`
--- is the pattern, `old` the text).
-local function overlap(old, new)
-  local fallback, length = { 0 }, 0
-  for index = 2, #new do
-    while length > 0 and new[index] ~= new[length + 1] do
-      length = fallback[length]
-    end
-    if new[index] == new[length + 1] then
-      length = length + 1
-    end
-    fallback[index] = length
-  end
-  length = 0
-  for index = 1, #old do
-    if length == #new then
-      length = fallback[length]
-    end
-    while length > 0 and old[index] ~= new[length + 1] do
-      length = fallback[length]
-    end
-    if old[index] == new[length + 1] then
-      length = length + 1
-    end
-  end
-  return length
-end
-
-local function from(first, last)
-  local places = {}
-  for place = first, last do
-    places[#places + 1] = place
-  end
-  return places
-end
-
 --- Which of `new` (a list of keys) are not in `old`, the list before: their places, in order.
 function follow.unseen(old, new)
-  if is_prefix(old, new) then
-    return from(#old + 1, #new)
-  elseif is_prefix(new, old) then
-    return {}
-  end
-  -- A log that lost its front has most of the rest in common with what it was.
-  local common = overlap(old, new)
-  if 2 * common >= #new then
-    return from(common + 1, #new)
-  end
   local counts, places = {}, {}
   for _, key in ipairs(old) do
     counts[key] = (counts[key] or 0) + 1
@@ -137,24 +83,32 @@ end
 -- One look: at the status, and then at the log, so that what is read after the end is all of it.
 -- Returns true, or nil and an error.
 local function look(self)
-  local client, execution, pace = self.client, self.execution, self.pace
+  local client, execution, schedule = self.client, self.execution, self.schedule
   if not execution:is_terminal() then
-    local latest, err = client:get_status(execution.id, pace:request())
+    local latest, err = client:get_status(execution.id, schedule:request())
     if latest then
-      polling.absorb(execution, latest.raw)
+      wait.absorb(execution, latest.raw)
       self.is_seen = true
     elseif
-      not (self.is_known and not self.is_seen and polling.is_missing(err) and pace:is_early())
+      not (self.is_known and not self.is_seen and schedules.is_missing(err) and schedule:is_early())
     then
       return nil, err
     end
   end
   local is_last = execution:is_terminal()
-  local entries, err = client:get_logs(execution.id, pace:request())
-  if entries then
+  local entries, err = client:get_logs(execution.id, schedule:request())
+  if entries and entries[1] then
     take(self, entries)
-  elseif not polling.is_missing(err) then -- 404: none yet
+  elseif err and not schedules.is_missing(err) then -- 404: none yet
     return nil, err
+  elseif is_last and self.keys[1] then
+    self.empty = self.empty + 1
+    if self.empty > MOST_EMPTY then
+      local form = "%s: the log had %d entries and is empty at the end"
+      local message = form:format(WHERE, #self.keys)
+      return nil, err or errors.new { kind = "decode", message = message }
+    end
+    return true
   end
   self.is_finished = is_last
   return true
@@ -163,13 +117,13 @@ end
 -- Looks until there is something in the queue or the log has ended. Raises the error object.
 local function fill(self)
   while self.first > self.last and not self.is_finished do
-    local ok, reason = self.pace:rest()
+    local ok, reason = self.schedule:next_poll()
     local err
     if not ok then
-      err = self.pace:ended(reason, self.execution, polling.describe(self.execution))
+      err = self.schedule:ended(reason, self.execution, schedules.describe(self.execution))
     else
       ok, err = look(self)
-      if self.pace:note(err) then
+      if self.schedule:take(err) then
         err = nil
       end
     end
@@ -215,11 +169,11 @@ end
 --- the first look fails, after the retries of its calls. Later trouble that may pass by itself is
 --- ridden out; other trouble, and the end of `timeout`, is raised.
 function follow.logs(client, execution, given)
-  local o = polling.checked(given, WHERE, polling.following)
+  local o = schedules.checked(given, WHERE, schedules.following)
   local self = setmetatable({
     client = client,
     execution = execution,
-    pace = polling.pace(client, o),
+    schedule = schedules.new(client, o),
     keys = {}, -- of the log at the last look that brought something
     queue = {}, -- entries first .. last are still to be handed out
     first = 1,
@@ -227,15 +181,16 @@ function follow.logs(client, execution, given)
     is_known = execution.status ~= nil,
     is_seen = false,
     is_finished = false,
+    empty = 0, -- looks at the end that found no entries, though there had been some
     is_closed = false,
     is_busy = false,
     err = nil,
   }, Follower)
-  self.pace:rest() -- the first look is due at once
+  self.schedule:next_poll() -- the first look is due at once
   local ok, err = look(self)
   if not ok then
-    if polling.is_transient(err) and self.pace:is_over() then
-      err = self.pace:ended("timeout", execution, polling.describe(execution), err)
+    if schedules.is_transient(err) and self.schedule:is_over() then
+      err = self.schedule:ended("timeout", execution, schedules.describe(execution), err)
     end
     err.execution = execution
     return nil, err

@@ -8,8 +8,9 @@
 local executions = require "qhub.execution"
 local errors = require "qhub.error"
 local options = require "qhub.options"
-local polling = require "qhub.polling.wait"
 local redact = require "qhub.http.redact"
+local schedules = require "qhub.polling.schedule"
+local wait = require "qhub.polling.wait"
 local show = require "qhub.text"
 
 local run = {}
@@ -26,7 +27,7 @@ local function checkers_with(start_options)
     options.checked(value, start_options, where .. "." .. name)
     return value -- as given: the start checks and encodes it itself
   end
-  return options.extended(polling.checkers, { start = check_start })
+  return options.extended(schedules.checkers, { start = check_start })
 end
 
 local function copy(given)
@@ -53,21 +54,10 @@ local function last_words(logs, secret)
   return table.concat(words, "; ")
 end
 
--- What services write into the result of a run that failed, when they do.
-local function reason_in(result, secret)
-  for _, name in ipairs { "error", "message", "reason", "detail" } do
-    local value = type(result) == "table" and rawget(result, name)
-    if type(value) == "string" and value ~= "" then
-      return redact.remote(value, secret)
-    end
-  end
-  return ""
-end
-
 -- The error of a run that ended FAILED or CANCELLED.
-local function unsuccessful(client, execution, pace, result)
+local function unsuccessful(client, execution, schedule, result)
   local function options_for_one()
-    local request = copy(pace:request())
+    local request = copy(schedule:request())
     request.total_timeout = math.min(request.total_timeout or AFTERMATH, AFTERMATH)
     return request
   end
@@ -76,10 +66,10 @@ local function unsuccessful(client, execution, pace, result)
   end
   local logs = not client.session.is_closed and client:get_logs(execution.id, options_for_one())
     or nil
-  local said = last_words(logs or {}, client.session.secrets)
-  if said == "" then
-    said = reason_in(result, client.session.secrets)
-  end
+  -- What the author of the service wrote for the caller comes before any log line.
+  local secrets = client.session.secrets
+  local reason = require("qhub.http.failure").reason_of(result)
+  local said = reason and redact.remote(reason, secrets) or last_words(logs or {}, secrets)
   local status = execution.status
   local ending = status == "CANCELLED" and "was cancelled" or "ended as " .. status
   local message = ("run: %s %s"):format(show.value(execution.id), ending)
@@ -88,7 +78,7 @@ local function unsuccessful(client, execution, pace, result)
   end
   return errors.new {
     kind = "execution",
-    message = redact.without(message, client.session.secrets),
+    message = redact.without(message, secrets),
     execution = execution,
     result = result,
     logs = logs,
@@ -105,8 +95,8 @@ end
 --- Starts a run with `body`, waits for its end and returns its result; or nil and an error.
 --- `start_options`: checkers of the options of a start.
 function run.run(client, body, given, start_options)
-  local o = polling.checked(given, "run", checkers_with(start_options))
-  local pace = polling.pace(client, o)
+  local o = schedules.checked(given, "run", checkers_with(start_options))
+  local schedule = schedules.new(client, o)
   local start = copy(o.start)
   if o.timeout then
     local total_timeout = start.total_timeout or client.session.total_timeout or o.timeout
@@ -117,33 +107,33 @@ function run.run(client, body, given, start_options)
     return nil, err
   end
   local ok
-  ok, err = polling.wait(client, execution, o, pace, true)
+  ok, err = wait.until_terminal(client, execution, o, schedule, true)
   if not ok then
     return nil, err
   end
   if UNSUCCESSFUL[execution.status] then
-    return nil, unsuccessful(client, execution, pace)
+    return nil, unsuccessful(client, execution, schedule)
   end
-  local result, failure, reason = polling.through_404(function()
-    return client:get_result(execution.id, pace:request())
+  local result, failure, reason = wait.through_404(function()
+    return client:get_result(execution.id, schedule:request())
   end, function(delay)
-    return pace:sleep(delay)
+    return schedule:sleep(delay)
   end)
   if result == nil then
-    if not reason and pace:is_over() and polling.is_transient(failure) then
+    if not reason and schedule:is_over() and schedules.is_transient(failure) then
       reason = "timeout"
     end
     if reason then
       local state = show.value(execution.id) .. " has SUCCEEDED, but its result is not there"
-      return nil, pace:ended(reason, execution, state, failure)
+      return nil, schedule:ended(reason, execution, state, failure)
     end
     failure.execution = execution
     return nil, failure
   end
   local embedded = embedded_execution(result)
   if embedded and UNSUCCESSFUL[embedded.status] then
-    polling.absorb(execution, embedded.raw, true)
-    return nil, unsuccessful(client, execution, pace, result)
+    wait.absorb(execution, embedded.raw, true)
+    return nil, unsuccessful(client, execution, schedule, result)
   end
   return result
 end

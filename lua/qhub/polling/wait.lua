@@ -1,265 +1,28 @@
--- Waiting for what the gateway does in its own time: when to look again, and for how long.
+-- Waiting for one execution: polls until its status is terminal.
 --
--- Polling starts fast, so that short runs are noticed early, and settles to the interval. Numbers
--- of seconds are spread (widely at first, by 10 % once settled), so that thousands of waits that
--- begin together do not poll together. Failures that may pass by themselves are ridden out, ever
--- more slowly; a gateway that asks for patience gets it, also more than a single call would give.
 -- Nothing is asked after a terminal status, and a terminal status is never taken back by an older
--- answer.
---
--- Knows one execution (`wait`), and lends its clockwork, a pace, to run.lua, wait_all.lua and
--- follow.lua.
+-- response. What a poll brings is merged by `absorb`, which the other waits use, too.
 
-local core = require "qhub.core"
-local executions = require "qhub.execution"
 local errors = require "qhub.error"
+local executions = require "qhub.execution"
 local loop = require "qhub.tasks.loop"
-local usage_error = require("qhub.error").usage
-local options = require "qhub.options"
-local progress = require "qhub.progress"
-local request_options = require "qhub.options.request"
-local retry = require "qhub.http.retry"
+local notifiers = require "qhub.polling.notifier"
+local null = require("qhub.core").json.null
+local schedules = require "qhub.polling.schedule"
 local show = require "qhub.text"
+local usage_error = require("qhub.error").usage
 
-local polling = {}
+local wait = {}
 
-local check, null = options.check, core.json.null
-
-local DEFAULT_INTERVAL = 2
-local FIRST_FRACTION, FIRST_MOST, GROWTH = 1 / 8, 0.5, 1.5
-local EARLY_JITTER, JITTER = 0.5, 0.1
-local LONGEST_BACKOFF = 60
--- Longest that a gateway's wish for patience is heeded: the header may be wrong by a unit or an
--- age.
-local LONGEST_PATIENCE = 3600
--- A run that the gateway itself has told of may be unknown to some of its machines at first.
-local GRACE = 3
 -- Seconds between looks at a result that trails SUCCEEDED, as the reference client waits.
 local RESULT_DELAYS = { 1, 2, 4, 8 }
-
--- ── options ─────────────────────────────────────────────────────────────────────────────────────
-
-local function check_interval(value, name, where)
-  if type(value) == "number" then
-    return value == 0 and value or check.seconds(value, name, where)
-  elseif options.is_callable(value) then
-    return value
-  end
-  usage_error(
-    "%s: interval must be seconds or a function of the poll's number, got %s",
-    where,
-    show.value(value)
-  )
-end
-
-local function check_request(value, name, where)
-  check.table(value, name, where)
-  options.checked(value, request_options.checkers, where .. "." .. name)
-  return value -- as given: each request checks and encodes it itself
-end
-
---- Checkers of the options of following (see options.lua), and of waiting.
-polling.following = {
-  interval = check_interval,
-  timeout = check.seconds,
-  request = check_request,
-}
-polling.checkers =
-  options.extended(polling.following, { on_status = check.callable, progress = progress.check })
-
---- Checks the options of the call `where` (with `checkers`, else those of waiting). Raises a usage error.
-function polling.checked(given, where, checkers)
-  local o = options.checked(given, checkers or polling.checkers, where)
-  o.interval = o.interval or DEFAULT_INTERVAL
-  o.where = where
-  return o
-end
-
--- ── the pace ────────────────────────────────────────────────────────────────────────────────────
-
---- Seconds from poll number `poll` (counted from 1) to the next; `random` is in [0, 1). `interval`
---- is seconds, or a function of the poll's number whose answer is taken as it is.
-function polling.delay(interval, poll, random, where)
-  if type(interval) ~= "number" then
-    local seconds = interval(poll)
-    if type(seconds) ~= "number" or not (seconds >= 0 and seconds < math.huge) then
-      usage_error(
-        "%s: interval(%d) must return a number of seconds, got %s",
-        where or "wait",
-        poll,
-        show.value(seconds)
-      )
-    end
-    return seconds
-  end
-  local delay = math.min(interval * FIRST_FRACTION, FIRST_MOST) * GROWTH ^ (poll - 1)
-  if delay < interval then
-    return delay * (1 - EARLY_JITTER * random)
-  end
-  return interval * (1 - JITTER * random)
-end
-
---- True when `err` may pass by itself.
-function polling.is_transient(err)
-  if err.kind == "api" then
-    return retry.is_transient_status(err.status_code)
-  end
-  return err.kind == "network" or err.kind == "timeout"
-end
-
---- True for an answer 404.
-function polling.is_missing(err)
-  return err.kind == "api" and err.status_code == 404
-end
-
-local Pace = {}
-Pace.__index = Pace
-
---- The pace of one call with the checked options `o` (interval, timeout, request, where). Its
---- `timeout` runs from now.
-function polling.pace(client, o)
-  if client.session.is_closed then
-    usage_error("%s: the client is closed", o.where)
-  end
-  local now = loop.now()
-  local request = {}
-  for name, value in pairs(o.request or {}) do
-    request[name] = value
-  end
-  return setmetatable({
-    client = client,
-    where = o.where,
-    interval = o.interval,
-    timeout = o.timeout,
-    deadline = o.timeout and now + o.timeout,
-    -- When the next look would be too late, the last one is made so long before the deadline.
-    last_look = o.timeout and math.min(1, o.timeout / 10),
-    options = request,
-    total_timeout = request.total_timeout or client.session.total_timeout,
-    started = now,
-    poll = 0,
-    failures = 0,
-    trouble = nil, -- the error of the last look, if it was ridden out
-  }, Pace)
-end
-
---- True when the timeout has passed.
-function Pace:is_over()
-  return self.deadline ~= nil and loop.now() >= self.deadline
-end
-
---- Options for a request of this call: those in `request`, and no more time than is left.
-function Pace:request()
-  local given = self.options
-  if self.deadline then
-    local left = math.max(1e-3, self.deadline - loop.now())
-    given.total_timeout = math.min(self.total_timeout or left, left)
-  end
-  return given
-end
-
--- Sleeps until `due`, telling `tick` about once a second. Returns true, or nil and "cancelled".
-local function sleep_until(self, due, tick)
-  local client = self.client
-  while tick do
-    local now = loop.now()
-    if due - now <= 1 then
-      break
-    end
-    if not loop.sleep_until(now + 1, client.session) or client.session.is_closed then
-      return nil, "cancelled"
-    end
-    tick()
-  end
-  if not loop.sleep_until(due, client.session) or client.session.is_closed then
-    return nil, "cancelled"
-  end
-  return true
-end
-
---- Sleeps for `delay` seconds, less when that leaves time for a last look before the deadline.
---- Returns true, or nil and "timeout" (at the deadline) or "cancelled".
-function Pace:sleep(delay, is_asked, tick)
-  local now, deadline = loop.now(), self.deadline
-  local due = now + delay
-  if deadline and due >= deadline then
-    due = deadline - self.last_look
-    if is_asked or due <= now then
-      local ok, reason = sleep_until(self, deadline, tick)
-      return nil, ok and "timeout" or reason
-    end
-  end
-  if delay <= 0 then
-    if self.client.session.is_closed then
-      return nil, "cancelled"
-    end
-    return true
-  end
-  return sleep_until(self, due, tick)
-end
-
---- Sleeps until the next look is due; the first is due at once. `tick` (or nil) is called about
--- once a second. Returns as `sleep`.
-function Pace:rest(tick)
-  local poll, delay = self.poll, 0
-  self.poll = poll + 1
-  if poll > 0 then
-    delay = polling.delay(self.interval, poll, core.system.random(), self.where)
-    if self.failures > 0 and type(self.interval) == "number" then
-      delay = math.max(delay, math.min(delay * 2.0 ^ self.failures, LONGEST_BACKOFF))
-    end
-  end
-  local asked = self.trouble and self.trouble.retry_after
-  asked = asked and math.min(asked, LONGEST_PATIENCE) * (1 + JITTER * core.system.random())
-  local is_asked = asked ~= nil and asked > delay
-  return self:sleep(is_asked and asked or delay, is_asked, tick)
-end
-
---- Notes how a look ended. Returns true when the call goes on, false when `err` ends it.
---- `is_young`: a 404 may mean that the run is not known everywhere yet.
-function Pace:note(err, is_young)
-  self.trouble = err
-  if not err then
-    self.failures = 0
-    return true
-  elseif polling.is_transient(err) then
-    self.failures = self.failures + 1
-    return true
-  end
-  return is_young and polling.is_missing(err) and self:is_early()
-end
-
---- True while a run that has just been started may be unknown here and there.
-function Pace:is_early()
-  return loop.now() < self.started + GRACE
-end
-
---- The error of a call that `sleep` or `rest` ended for `reason`. `state` tells what was not
--- reached in time; `cause` (by default the trouble of the last look) may tell why.
-function Pace:ended(reason, execution, state, cause)
-  cause = cause or self.trouble
-  local fields = { kind = "cancelled", execution = execution, cause = cause }
-  if reason == "cancelled" then
-    fields.message = self.where .. ": cancelled while waiting"
-    return errors.new(fields)
-  end
-  fields.kind, fields.phase = "timeout", "wait"
-  fields.message = ("%s: %s after %g s"):format(self.where, state, self.timeout)
-  if not execution:is_terminal() then
-    fields.message = fields.message .. "; nothing was cancelled"
-  end
-  if cause then
-    fields.message = fields.message .. " (the last look failed: " .. show.line(cause.message) .. ")"
-  end
-  return errors.new(fields)
-end
-
--- ── what is known of an execution ───────────────────────────────────────────────────────────────
+-- So many looks in a row that show no status end a wait.
+local MOST_WITHOUT_STATUS = 10
 
 --- Takes over the answer `raw`, a status or (`is_sparse`) an item of the list, which may leave out
 --- what the status has. An answer from before the execution's end, as a cache may give it, does not
 --- undo the end.
-function polling.absorb(execution, raw, is_sparse)
+function wait.absorb(execution, raw, is_sparse)
   if execution:is_terminal() and not executions.is_terminal(raw.status) then
     return
   end
@@ -273,98 +36,60 @@ function polling.absorb(execution, raw, is_sparse)
   end
 end
 
---- "its id" is still PENDING, for messages.
-function polling.describe(execution)
-  local status = execution.status
-  local id = show.value(execution.id)
-  if type(status) ~= "string" then
-    return id .. " has shown no status"
-  end
-  return id .. " is still " .. show.line(status, 40)
-end
-
-local Teller = {}
-Teller.__index = Teller
-
---- Tells the program's `on_status` and `progress` (of the checked options `o`) about `execution`;
--- to be held in a to-be-closed variable.
-function polling.teller(o, execution)
-  return setmetatable({
-    execution = execution,
-    on_status = o.on_status,
-    reporter = progress.start(o.progress, "wait", execution.id),
-  }, Teller)
-end
-
---- To be called after each look: the first status and each change are told to `on_status`.
-function Teller:tell()
-  local execution = self.execution
-  local status = execution.status
-  if status == nil or self.is_done then
-    return
-  end
-  if status ~= self.told then
-    self.told = status
-    if self.on_status then
-      self.on_status(execution)
-    end
-  end
-  self.reporter:update(execution)
-  if executions.is_terminal(status) then
-    self.is_done = true
-    self.reporter:finish(true)
-  end
-end
-
---- Ends the report; one that is not complete leaves nothing on a terminal.
-function Teller:close()
-  self.reporter:finish(false)
-end
-Teller.__close = Teller.close
-
 -- ── one execution ───────────────────────────────────────────────────────────────────────────────
 
 --- Polls until `execution` is terminal; returns it, or nil and an error that carries it. `o` are
--- checked options. `pace` is one that runs already, or nil; `is_known`: the gateway has told of the
--- execution, which is also concluded from its having a status.
-function polling.wait(client, execution, o, pace, is_known)
-  if client.session.is_closed then
+--- checked options. `schedule` is one that runs already, or nil; `is_known`: the gateway has named
+--- the execution, which is also concluded from its having a status.
+function wait.until_terminal(client, execution, o, schedule, is_known)
+  if not schedule and client.session.is_closed then
     usage_error("%s: the client is closed", o.where)
   end
-  local teller <close> = polling.teller(o, execution)
-  teller:tell()
+  local notifier <close> = notifiers.new(o, execution)
+  schedule = schedule or schedules.new(client, o)
+  notifier:notify()
   if execution:is_terminal() then
     return execution
+  elseif client.session.is_closed then
+    return nil, schedule:ended("cancelled", execution)
   end
-  pace = pace or polling.pace(client, o)
-  pace.started = loop.now()
+  schedule.started = loop.now()
   is_known = is_known or execution.status ~= nil
-  local tick = teller.reporter.tick and function()
-    teller.reporter:tick()
+  local tick = notifier.reporter.tick and function()
+    notifier.reporter:tick()
   end
-  local is_seen = false
+  local is_seen, without_status = false, 0
   repeat
-    local ok, reason = pace:rest(tick)
+    local ok, reason = schedule:next_poll(tick)
     if not ok and not execution:is_terminal() then
-      local trouble = pace.trouble
-      if trouble and polling.is_missing(trouble) then
+      local trouble = schedule.last_error
+      if trouble and schedules.is_missing(trouble) then
         trouble.execution = execution
         return nil, trouble
       end
-      return nil, pace:ended(reason, execution, polling.describe(execution))
+      return nil, schedule:ended(reason, execution, schedules.describe(execution))
+    end
+    if client.session.is_closed and not execution:is_terminal() then
+      return nil, schedule:ended("cancelled", execution)
     end
     if not execution:is_terminal() then -- another task may have looked meanwhile
-      local latest, err = client:get_status(execution.id, pace:request())
+      local latest, err = client:get_status(execution.id, schedule:request())
       if latest then
-        polling.absorb(execution, latest.raw)
+        wait.absorb(execution, latest.raw)
         is_seen = true
+        without_status = latest.status == nil and without_status + 1 or 0
+        if without_status >= MOST_WITHOUT_STATUS then
+          local form = "%s: the last %d responses about %s had no status"
+          local message = form:format(o.where, without_status, show.value(execution.id))
+          return nil, errors.new { kind = "decode", message = message, execution = execution }
+        end
       end
-      if not pace:note(err, is_known and not is_seen) then
+      if not schedule:take(err, is_known and not is_seen) then
         err.execution = execution
         return nil, err
       end
     end
-    teller:tell()
+    notifier:notify()
   until execution:is_terminal()
   return execution
 end
@@ -373,10 +98,10 @@ end
 
 --- Calls `look()` until it answers otherwise than with 404, `sleep(delay)` between, as often as the
 --- reference client. Returns what `look` did, or nil, the error and why `sleep` ended it.
-function polling.through_404(look, sleep)
+function wait.through_404(look, sleep)
   local answer, err = look()
   for _, delay in ipairs(RESULT_DELAYS) do
-    if answer ~= nil or not polling.is_missing(err) then
+    if answer ~= nil or not schedules.is_missing(err) then
       break
     end
     local ok, reason = sleep(delay)
@@ -388,4 +113,4 @@ function polling.through_404(look, sleep)
   return answer, err
 end
 
-return polling
+return wait

@@ -1,7 +1,7 @@
 -- `client:wait_all`: waits for many executions at the price of few.
 --
 -- One look is one request for the list of executions; only those that the list does not name are
--- asked for one by one, a few at once where that is possible (several.lua). Where there is no list
+-- asked for one by one, a few at once where that is possible (parallel.lua). Where there is no list
 -- to be had (refused, not a list, failing again and again, or naming none of ours) all are asked
 -- for one by one, and the list is tried again only rarely.
 --
@@ -12,14 +12,24 @@
 -- What is fatal to one is fatal to all: a program learns of it now and not hours later, and what
 -- was seen stays in the executions, so that waiting for the rest is another call.
 
+local log = require "qhub.http.log"
 local execution_class = require "qhub.execution"
 local loop = require "qhub.tasks.loop"
 local usage_error = require("qhub.error").usage
-local polling = require "qhub.polling.wait"
-local several = require "qhub.tasks.parallel"
+local notifiers = require "qhub.polling.notifier"
+local schedules = require "qhub.polling.schedule"
+local slots_module = require "qhub.polling.slots"
+local parallel = require "qhub.tasks.parallel"
 local show = require "qhub.text"
 
 local wait_all = {}
+
+-- Statuses that need no second look at what they are.
+local KNOWN = {}
+for _, status in ipairs(execution_class.STATUSES) do
+  KNOWN[status] = true
+end
+local FINAL = { SUCCEEDED = true, FAILED = true, CANCELLED = true }
 
 local WHERE = "wait_all"
 -- Seconds until a list that was of no use is asked for again: doubling, and at once the most after
@@ -50,77 +60,24 @@ local function check(client, executions)
       usage_error("%s: item %d is %s, not an execution", WHERE, index, show.value(execution))
     elseif execution_class.owner(execution) ~= client then
       usage_error("%s: item %d is an execution of another client", WHERE, index)
-    elseif type(execution.id) ~= "string" then
-      usage_error("%s: the gateway gave item %d no id", WHERE, index)
     end
   end
 end
 
--- The slots of `executions`, in their order and by id. A slot has `tellers`: for each object that
--- stands for this id, nearly always one.
-local function slots_of(executions, o)
-  local slots, by_id, taken = {}, {}, {}
-  for _, execution in ipairs(executions) do
-    local id = execution.id
-    local slot = by_id[id]
-    if not slot then
-      slot = { id = id, tellers = {}, misses = 0, is_seen = false, is_known = false }
-      by_id[id] = slot
-      slots[#slots + 1] = slot
-    end
-    if not taken[execution] then
-      taken[execution] = true
-      slot.is_known = slot.is_known or execution.status ~= nil
-      table.insert(slot.tellers, polling.teller(o, execution))
+-- Tells of the first status and each change of the slots' objects.
+local function notify_all(state, slots)
+  local notifier = state.notifier
+  if notifier.is_silent then
+    return
+  end
+  for index = 1, #slots do
+    local slot = slots[index]
+    if slot.status ~= slot.notified or slot.objects then
+      slot.notified = slot.status
+      notifier:notify(slot)
     end
   end
-  return slots, by_id
-end
-
-local function first_of(slot)
-  return slot.tellers[1].execution
-end
-
-local function absorb(slot, raw, is_sparse)
-  slot.is_seen = true
-  for index, teller in ipairs(slot.tellers) do
-    local own = raw
-    if index > 1 then -- no two executions share a table
-      own = {}
-      for name, value in pairs(raw) do
-        own[name] = value
-      end
-    end
-    polling.absorb(teller.execution, own, is_sparse)
-  end
-end
-
-local function tell(slot)
-  for _, teller in ipairs(slot.tellers) do
-    teller:tell()
-  end
-end
-
--- The slots that are not at their end. An end that only one of the objects of an id has seen (there
--- may be other waits, in other tasks) is shared with the others.
-local function unfinished(slots)
-  local rest = {}
-  for _, slot in ipairs(slots) do
-    local is_finished = false
-    for _, teller in ipairs(slot.tellers) do
-      if teller.execution:is_terminal() then
-        is_finished = true
-        if slot.tellers[2] then
-          absorb(slot, teller.execution.raw, true)
-        end
-        break
-      end
-    end
-    if not is_finished then
-      rest[#rest + 1] = slot
-    end
-  end
-  return rest
+  notifier:flush()
 end
 
 -- ── the list ────────────────────────────────────────────────────────────────────────────────────
@@ -143,7 +100,7 @@ end
 -- After a list that failed: true when the executions shall be asked for singly, false when `err`
 -- has to be waited out or ends the wait.
 local function does_without(state, err)
-  if polling.is_transient(err) then
+  if schedules.is_transient(err) then
     state.list_failures = state.list_failures + 1
     if err.status_code == 429 or err.retry_after or state.list_failures < LIST_FAILURES then
       return false
@@ -151,7 +108,9 @@ local function does_without(state, err)
     rest_from_list(state)
     return true
   elseif err.kind == "decode" or (err.kind == "api" and err.status_code ~= 401) then
-    -- So it will be for the other waits of this client.
+    -- So it will be for the other waits of this client. A list may outgrow max_response_bytes.
+    local message = "wait_all: the list is of no use, each execution is asked for by itself: "
+    log.event(state.client.session.log, "warn", "list", { error = message .. err.message })
     state.client.session.no_list_until = loop.now() + LONGEST_REST
     return true
   end
@@ -165,7 +124,7 @@ local function add_probes(state, slots, singly)
   end
   local count = 0
   for _, slot in ipairs(slots) do
-    if count < state.probes and slot.misses == 0 and not first_of(slot):is_terminal() then
+    if count < state.probes and slot.misses == 0 and not FINAL[slot.execution.status] then
       count = count + 1
       slot.is_probe = true
       singly[#singly + 1] = slot
@@ -180,7 +139,7 @@ local function compare(state, singly)
     if slot.is_probe then
       slot.is_probe = nil
       is_probed = true
-      is_behind = is_behind or first_of(slot):is_terminal()
+      is_behind = is_behind or FINAL[slot.execution.status]
     end
   end
   if is_behind then
@@ -192,7 +151,7 @@ end
 
 -- Asks for the list. Returns the slots that have to be asked for singly, or nil and an error.
 local function look_at_list(state, slots)
-  local list, err = state.client:get_service_executions(state.pace:request())
+  local list, err = state.client.session.plain_list(state.schedule:request())
   if not list then
     if does_without(state, err) then
       return slots
@@ -200,18 +159,24 @@ local function look_at_list(state, slots)
     return nil, err
   end
   state.list_failures, state.listed = 0, #list
-  local poll, found = state.pace.poll, 0
-  for _, item in ipairs(list) do
-    local slot = item.id and state.by_id[item.id]
+  local poll, found = state.schedule.poll, 0
+  local named, items = {}, {}
+  for index = 1, #list do
+    local item = list[index]
+    local id, status = item.id, item.status
+    local slot = id ~= nil and (state.by_id[id] or state.by_id[tostring(id)])
     -- Of duplicates the first counts. An item without a status does not help.
-    if slot and slot.listed_at ~= poll and item.status ~= nil then
+    local has_status = status ~= nil and KNOWN[status] or type(status) == "string"
+    if slot and slot.listed_at ~= poll and has_status then
       slot.listed_at, slot.misses, slot.is_listed = poll, 0, true
       found = found + 1
-      absorb(slot, item.raw, true)
+      named[found], items[found] = slot, item
     end
   end
+  slots_module.absorb_items(named, items)
   local singly = {}
-  for _, slot in ipairs(slots) do
+  for index = 1, #slots do
+    local slot = slots[index]
     if slot.listed_at ~= poll then
       slot.misses, slot.is_listed = slot.misses + 1, false
       if slot.misses >= MISSES or not slot.is_known then
@@ -234,22 +199,22 @@ end
 local function take(state, round, slot, latest, err)
   if latest then
     round.failures, round.is_answered = 0, true
-    absorb(slot, latest.raw)
-    tell(slot)
+    slots_module.absorb(slot, latest.raw)
+    notify_all(state, { slot })
     return false
-  elseif slot.is_listed and polling.is_missing(err) then
+  elseif slot.is_listed and schedules.is_missing(err) then
     state.only_list, slot.is_listed = true, false -- until the list, which is asked now, names it
     return false
   elseif
     slot.is_known
     and not slot.is_seen
-    and polling.is_missing(err)
-    and state.pace:is_early()
+    and schedules.is_missing(err)
+    and state.schedule:is_early()
   then
     return false
   end
   round.trouble, round.slot = err, slot
-  round.is_fatal = not polling.is_transient(err)
+  round.is_fatal = not schedules.is_transient(err)
   round.failures = round.failures + 1
   return round.is_fatal
     or round.failures >= FAILURES_IN_A_ROW
@@ -268,15 +233,15 @@ local function in_turn(slots, poll)
 end
 
 local function look_singly(state, slots)
-  local client, pace = state.client, state.pace
+  local client, schedule = state.client, state.schedule
   local round = { failures = 0 }
-  local ok = several.each(in_turn(slots, pace.poll), function(slot)
-    slot.asked_at = pace.poll
-    return client:get_status(slot.id, pace:request())
+  local ok = parallel.each(in_turn(slots, schedule.poll), function(slot)
+    slot.asked_at = schedule.poll
+    return client:get_status(slot.id, schedule:request())
   end, function(slot, latest, err)
     return take(state, round, slot, latest, err)
   end, function()
-    return pace:is_over() or client.session.is_closed
+    return schedule:is_over() or client.session.is_closed
   end)
   round.is_cancelled = not ok
   return round
@@ -287,19 +252,19 @@ end
 -- `err` as the error of the whole: with what is pending, and the execution that is in trouble.
 local function failed(state, err, slot)
   err.pending = {}
-  for index, unfinished_slot in ipairs(unfinished(state.slots)) do
-    err.pending[index] = first_of(unfinished_slot)
+  for index, unfinished_slot in ipairs(slots_module.unfinished(state.slots, true)) do
+    err.pending[index] = unfinished_slot.execution
   end
-  err.execution = slot and first_of(slot) or err.pending[1]
+  err.execution = slot and slot.execution or err.pending[1]
   return err
 end
 
 local function ended(state, reason)
-  local rest = unfinished(state.slots)
-  local first = first_of(rest[1])
+  local rest = slots_module.unfinished(state.slots, true)
+  local first = rest[1].execution
   local form = "%d of %d executions are not finished, the first of them, %s,"
-  local text = form:format(#rest, #state.slots, polling.describe(first))
-  return failed(state, state.pace:ended(reason, first, text))
+  local text = form:format(#rest, #state.slots, schedules.describe(first))
+  return failed(state, state.schedule:ended(reason, first, text))
 end
 
 -- One look at all that is unfinished. Returns true, or nil and the error that ends the wait.
@@ -308,11 +273,9 @@ local function look(state, slots)
   if wants_list(state, #slots) then
     local err
     singly, err = look_at_list(state, slots)
-    for _, slot in ipairs(slots) do
-      tell(slot)
-    end
+    notify_all(state, slots)
     if not singly then
-      if state.pace:note(err) then
+      if state.schedule:take(err) then
         return true
       end
       return nil, failed(state, err)
@@ -327,7 +290,7 @@ local function look(state, slots)
   compare(state, singly)
   local trouble = round.trouble
   local is_bad = trouble and (trouble.retry_after or not round.is_answered)
-  state.pace:note(is_bad and trouble or nil)
+  state.schedule:take(is_bad and trouble or nil)
   return true
 end
 
@@ -335,46 +298,33 @@ end
 -- error with `pending` (the executions that are not) and `execution` (the one in trouble, else the
 -- first pending).
 function wait_all.wait_all(client, executions, given)
-  local o = polling.checked(given, WHERE)
+  local o = schedules.checked(given, WHERE)
   check(client, executions)
-  local slots, by_id = slots_of(executions, o)
-  local _ <close> = setmetatable({}, {
-    __close = function()
-      for _, slot in ipairs(slots) do
-        for _, teller in ipairs(slot.tellers) do
-          teller:close()
-        end
-      end
-    end,
-  })
-  local rest = unfinished(slots)
-  for _, slot in ipairs(slots) do
-    tell(slot)
-  end
+  local slots, by_id = slots_module.of(executions)
+  local notifier <close> = notifiers.of_many(o, #slots)
+  local state = { client = client, slots = slots, by_id = by_id, notifier = notifier }
+  local rest = slots_module.unfinished(slots)
+  notify_all(state, slots)
   if not rest[1] then
+    notifier:finish(true)
     return executions
   end
-  local pace = polling.pace(client, o)
-  local state = {
-    client = client,
-    slots = slots,
-    by_id = by_id,
-    pace = pace,
-    no_list_until = 0,
-    list_rest = FIRST_REST,
-    list_failures = 0,
-    listed = nil, -- items of the last list
-    only_list = false, -- a status was 404 for what the list names: ask for the list to the end
-    probes = 1,
-    probe_at = pace.started + PROBE_EVERY,
-  }
-  local tick = slots[1].tellers[1].reporter.tick
-    and function()
-      rest[1].tellers[1].reporter:tick()
-    end
+  local schedule = schedules.new(client, o)
+  state.schedule = schedule
+  state.no_list_until = 0
+  state.list_rest = FIRST_REST
+  state.list_failures = 0
+  state.listed = nil -- items of the last list
+  state.only_list = false -- a status was 404 for what the list names: ask for the list to the end
+  state.probes = 1
+  state.probe_at = schedule.started + PROBE_EVERY
+  local reporter = notifier.reporter
+  local tick = reporter and reporter.tick and function()
+    reporter:tick()
+  end
   repeat
-    local is_due, reason = pace:rest(tick)
-    rest = unfinished(rest) -- another task may have looked meanwhile
+    local is_due, reason = schedule:next_poll(tick)
+    rest = slots_module.unfinished(rest, loop.current() or not notifier.is_silent)
     if rest[1] then
       local ok, err
       if is_due then
@@ -385,12 +335,11 @@ function wait_all.wait_all(client, executions, given)
       if not ok then
         return nil, err
       end
-      rest = unfinished(rest)
+      rest = slots_module.unfinished(rest)
     end
   until not rest[1]
-  for _, slot in ipairs(slots) do
-    tell(slot)
-  end
+  notify_all(state, slots)
+  notifier:finish(true)
   return executions
 end
 

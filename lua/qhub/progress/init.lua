@@ -3,8 +3,8 @@
 --
 -- Whoever transfers or waits calls `progress.start` once and tells the reporter what happened; it
 -- knows neither terminals nor what the program gave. Drawing goes to stderr, and only where that is
--- a terminal. The terminal has one line for all transfers and waits of this Lua state: the oldest
--- of them has it, and the others are counted at its end; each leaves a line when it is complete.
+-- a terminal. The terminal has one line for all transfers and waits of this Lua state: the one that
+-- reports last has it; each leaves a line when it is complete.
 
 local core = require "qhub.core"
 local executions = require "qhub.execution"
@@ -19,7 +19,7 @@ local progress = {}
 local STDERR = 2
 local REDRAW_SECONDS = 0.1
 local RATE_SECONDS = 3 -- what the shown rate is an average of, about
-local DEFAULT_COLUMNS, LEAST_COLUMNS = 80, 20
+local DEFAULT_COLUMNS, LEAST_COLUMNS = 80, 10
 
 -- ── the terminal ────────────────────────────────────────────────────────────────────────────────
 
@@ -53,31 +53,28 @@ local COLOUR_OF_STATUS = { SUCCEEDED = "green", FAILED = "red", CANCELLED = "yel
 local Drawn = { __name = "qhub.progress.reporter" }
 Drawn.__index = Drawn
 
-local active = {} -- the reporters that have begun and not ended, oldest first
+local shown -- the reporter that has the line, if any
 local shown_at = -math.huge -- when the line was drawn last
 
 -- The text of `reporter` as one line for the terminal, without an end.
 local function text_of(reporter)
   local screen = reporter.terminal
   local columns = math.max(core.system.columns(STDERR) or DEFAULT_COLUMNS, LEAST_COLUMNS)
-  local others = ""
-  if not reporter.ended and #active > 1 then
-    others = ("  +%d"):format(#active - 1)
-  end
   -- Not into the last column, where some terminals begin a new line.
   local write = line[reporter.kind]
-  local before, accent, after = write(reporter, columns - 1 - #others, screen.utf8)
+  local before, accent, after = write(reporter, columns - 1, screen.utf8)
   if screen.colour and accent ~= "" then
     local colour = COLOUR_OF_STATUS[reporter.status] or "cyan"
+    colour = (reporter.failed or 0) > 0 and "red" or colour
     accent = COLOURS[colour] .. accent .. RESET
   end
-  return before .. accent .. after .. others
+  return before .. accent .. after
 end
 
--- Draws the line anew for the oldest reporter that has something to tell, if there is one.
-local function redraw(now)
-  local reporter = active[1]
-  if reporter and reporter.begun and not reporter.terminal.plain then
+-- Draws the line of `reporter` anew, when the last drawing is long enough ago.
+local function redraw(reporter, now)
+  shown = reporter
+  if not reporter.terminal.plain and now - shown_at >= REDRAW_SECONDS then
     shown_at = now
     reporter.elapsed = now - reporter.started
     core.system.write(STDERR, ERASE_LINE .. text_of(reporter))
@@ -96,8 +93,9 @@ local function measure(reporter, now)
   reporter.measured, reporter.measured_at = reporter.received, now
 end
 
---- For a file: bytes received so far, and the size or nil. For a wait: the execution.
-function Drawn:update(first, size)
+--- For a file: bytes received so far, and the size or nil. For a wait: the execution. For many
+--- ("batch", "map"): how many are done, of how many, how many failed, how many run or nil.
+function Drawn:update(first, size, failed, running)
   if self.ended then
     return
   end
@@ -110,6 +108,9 @@ function Drawn:update(first, size)
     else
       self.first_received, self.measured, self.measured_at = first, first, now
     end
+  elseif self.kind ~= "wait" then
+    self.done, self.total, self.running = first, size, running
+    self.failed = failed
   else
     local status = show.line(tostring(first.status or "UNKNOWN"), 40)
     local is_news = status ~= self.status
@@ -120,25 +121,14 @@ function Drawn:update(first, size)
     end
   end
   self.begun = true
-  if self == active[1] and now - shown_at >= REDRAW_SECONDS then
-    redraw(now)
-  end
+  redraw(self, now)
 end
 
 --- Draws the elapsed time anew, for a wait in which nothing happens.
 function Drawn:tick()
   local now = loop.now()
-  if self == active[1] and not self.ended and now - shown_at >= REDRAW_SECONDS then
-    redraw(now)
-  end
-end
-
-local function leave(reporter)
-  for index, other in ipairs(active) do
-    if other == reporter then
-      table.remove(active, index)
-      return
-    end
+  if self == shown and not self.ended then
+    redraw(self, now)
   end
 end
 
@@ -148,7 +138,6 @@ function Drawn:finish(ok)
     return
   end
   self.ended = true
-  leave(self)
   if not self.begun then
     return
   end
@@ -163,8 +152,10 @@ function Drawn:finish(ok)
     end
     last = text_of(self) .. "\n"
   end
-  core.system.write(STDERR, (plain and "" or ERASE_LINE) .. last)
-  redraw(now)
+  if last ~= "" or self == shown then
+    core.system.write(STDERR, (plain and "" or ERASE_LINE) .. last)
+    shown, shown_at = nil, -math.huge
+  end
 end
 
 function Drawn:__close()
@@ -172,7 +163,7 @@ function Drawn:__close()
 end
 
 local function new_drawn(kind, name, screen)
-  local reporter = setmetatable({
+  return setmetatable({
     kind = kind,
     name = type(name) == "string" and name or "",
     terminal = screen,
@@ -183,8 +174,6 @@ local function new_drawn(kind, name, screen)
     begun = false,
     ended = false,
   }, Drawn)
-  active[#active + 1] = reporter
-  return reporter
 end
 
 -- ── reporters that draw nothing ─────────────────────────────────────────────────────────────────
@@ -237,14 +226,21 @@ function Display.__tostring()
   return Display.__name
 end
 
---- What `qhub.progress` is.
+--- What `qhub.progress` is. Its `reporter(kind, name)` begins to report for callers below this
+--- module; see `start`.
 progress.display = setmetatable({}, Display)
+Display.__index = {
+  reporter = function(kind, name)
+    return progress.start(progress.display, kind, name)
+  end,
+}
 
 --- Checker of the option (see options.lua).
 progress.check = options.check.callable
 
---- Begins to report. `option` is the program's checked option (nil for none), `kind` is "file" or
---- "wait", `name` that of the file. Returns a reporter, to be held in a to-be-closed variable:
+--- Begins to report. `option` is the program's checked option (nil for none), `kind` is "file",
+--- "wait", "batch" or "map", `name` that of the file. Returns a reporter, to be held in a
+--- to-be-closed variable:
 ---   `update(received, size)` or `update(execution)`: what happened; errors of the program's
 ---     function propagate from here.
 ---   `finish(ok)`: the end, with ok as whether it was reached; closing does it with false.

@@ -1,9 +1,9 @@
 -- The text of a progress line: pure functions of a state and a width, without terminal or clock.
 --
 -- A line is returned in three parts (before, accent, after), so that whoever draws may colour the
--- accent: the bar of a file, the status of a wait. The parts together never take more columns than
--- asked for. Names come from the network: nothing of them can move the cursor or speak to the
--- terminal.
+-- accent: the percentage of a file, the status of a wait, what failed of many. The parts together
+-- never take more columns than asked for. Names come from the network: nothing of them can move the
+-- cursor or speak to the terminal.
 
 local core = require "qhub.core"
 local show = require "qhub.text"
@@ -12,9 +12,6 @@ local line = {}
 
 local GAP = "  "
 local LEAST_NAME, MOST_NAME = 10, 40
-local LEAST_BAR, MOST_BAR = 10, 30
-local MARK = 3 -- columns of the moving mark for an unknown size
-local STEPS_PER_SECOND = 8 -- of that mark
 
 -- ── units ───────────────────────────────────────────────────────────────────────────────────────
 
@@ -117,34 +114,6 @@ end
 
 -- ── files ───────────────────────────────────────────────────────────────────────────────────────
 
--- Eighths of a block, from none to seven.
-local EIGHTHS = { [0] = " ", "▏", "▎", "▍", "▌", "▋", "▊", "▉" }
-
--- A bar of `width` columns of which `share` (0 to 1) is full.
-local function bar(share, width, utf8_terminal)
-  if utf8_terminal then
-    local eighths = math.floor(share * width * 8)
-    local full = eighths // 8
-    local rest = full < width and EIGHTHS[eighths % 8] or ""
-    return "▕", ("█"):rep(full) .. rest .. (" "):rep(width - full - 1), "▏"
-  end
-  local full = math.floor(share * width)
-  return "[", ("#"):rep(full) .. ("-"):rep(width - full), "]"
-end
-
--- A mark that moves to and fro in `width` columns, for a size that is not known.
-local function moving_mark(elapsed, width, utf8_terminal)
-  local free = width - MARK
-  local step = math.floor(elapsed * STEPS_PER_SECOND) % (2 * free)
-  local left = step <= free and step or 2 * free - step
-  local mark = (" "):rep(left) .. (utf8_terminal and "█" or "="):rep(MARK)
-  mark = mark .. (" "):rep(free - left)
-  if utf8_terminal then
-    return "▕", mark, "▏"
-  end
-  return "[", mark, "]"
-end
-
 -- Takes of `fields` (text, or false, in the order of their worth) as many as fit into `width`.
 -- Returns the texts by their place in the list, with a gap before each, and the columns left.
 local function fitting(fields, width)
@@ -163,7 +132,7 @@ end
 function line.file(state, width, utf8_terminal)
   local size, received, rate = state.size, state.received, state.rate
   local share = size and (size > 0 and math.min(received / size, 1) or 1)
-  local percent = share and ("%3d %%"):format(math.floor(share * 100))
+  local percent = share and ("%d %%"):format(math.floor(share * 100))
   local amount = line.bytes(received)
   if size and not state.ended then
     local whole = line.bytes(size)
@@ -186,23 +155,11 @@ function line.file(state, width, utf8_terminal)
 
   local _, name_width = line.name(state.name, math.min(MOST_NAME, width), utf8_terminal)
   local least_name = math.min(name_width, LEAST_NAME)
-  local least_bar = not state.ended and (" "):rep(LEAST_BAR + 2)
-  local worth = { percent or false, amount, least_bar, clock or false, speed or false }
+  local worth = { percent or false, amount, clock or false, speed or false }
   local taken, left = fitting(worth, width - least_name)
-  local name, used = line.name(state.name, math.min(least_name + left, name_width), utf8_terminal)
-  left = left - (used - least_name)
-  local before, accent, after = "", "", ""
-  if taken[3] then
-    local bar_width = math.min(LEAST_BAR + left, MOST_BAR)
-    if share then
-      before, accent, after = bar(share, bar_width, utf8_terminal)
-    else
-      before, accent, after = moving_mark(state.elapsed, bar_width, utf8_terminal)
-    end
-    before = GAP .. before
-  end
-  after = after .. (taken[1] or "") .. (taken[2] or "") .. (taken[5] or "") .. (taken[4] or "")
-  return name .. before, accent, after
+  local name = line.name(state.name, math.min(least_name + left, name_width), utf8_terminal)
+  local rest = (taken[2] or "") .. (taken[4] or "") .. (taken[3] or "")
+  return name, taken[1] or "", rest
 end
 
 -- ── waits ───────────────────────────────────────────────────────────────────────────────────────
@@ -217,6 +174,41 @@ function line.wait(state, width, utf8_terminal)
   end
   local name = line.name(state.name, math.min(left, MOST_NAME), utf8_terminal)
   return name .. GAP, status, clock
+end
+
+-- ── batches ─────────────────────────────────────────────────────────────────────────────────────
+
+-- The line of counts: `state` has done, total, failed, running (nil for none), elapsed.
+local function counts(state, width, utf8_terminal, word)
+  local dot = utf8_terminal and " · " or " - "
+  local before = ("%d/%d %s"):format(state.done, state.total, word)
+  local running = state.running
+    and state.running > 0
+    and ("%s%d running"):format(dot, state.running)
+  local failed = state.failed > 0 and ("%s%d failed"):format(dot, state.failed) or ""
+  local clock = GAP .. line.duration(state.elapsed)
+  local left = width - #before
+  local function take(text) -- the dot is one column wide, and two bytes in UTF-8
+    local columns = text ~= "" and utf8.len(text) or 0
+    if columns > left then
+      return ""
+    end
+    left = left - columns
+    return text
+  end
+  failed = take(failed)
+  clock = take(clock)
+  return before:sub(1, width) .. take(running or ""), failed, clock
+end
+
+--- The line of a wait for many in at most `width` columns, as three parts.
+function line.batch(state, width, utf8_terminal)
+  return counts(state, width, utf8_terminal, "ended")
+end
+
+--- The line of the work on a list, likewise.
+function line.map(state, width, utf8_terminal)
+  return counts(state, width, utf8_terminal, "done")
 end
 
 return line

@@ -1,24 +1,23 @@
 -- Waiting: the one place where this library blocks or yields.
---
 -- Outside a task a wait is a loop over the engine's non-blocking step; inside a task it parks the
 -- task and yields to the scheduler, which runs the same step for all. A coroutine that this module
 -- did not make is never yielded: it blocks. So does a task below a C call that cannot be yielded
 -- across (a metamethod or a `table.sort` comparison called from C).
 --
--- Between two rounds every task is in exactly one place: in `runnable` (it goes on in this round),
--- parked (for a transfer, a due time, or a wake-up by hand), or done. Ctrl-C works because the
--- engine's step returns when a signal arrives and the interpreter's hook then runs in these loops.
+-- Between two rounds a task is in one place: in the queue (it continues in the next round), parked
+-- (for a transfer, a due time, a gate, or a wake-up by hand), or ended. Its coroutine is made when
+-- it first runs. An error that leaves `round` (Ctrl-C, no memory) leaves the queue as it happens to
+-- be: tasks/init.lua closes all tasks then, and `reset` makes the queue usable again.
 --
--- Memory may give out anywhere. So what moves a task from one place to another needs none: the
--- queue runs through the tasks themselves, and the fields that are set there are all in a task from
--- its beginning (`loop.new_task`), false rather than nil, so that they keep their place in it.
+-- Knows nothing of HTTP. An `owner` is any table or userdata with a field `is_closed`; its end ends
+-- waits that name it.
 
 local core = require "qhub.core"
+local errors = require "qhub.error"
 local timers = require "qhub.tasks.timers"
 
-local monotonic = core.system.monotonic
-local coroutine_running, isyieldable = coroutine.running, coroutine.isyieldable
-local yield, resume = coroutine.yield, coroutine.resume
+local monotonic, coroutine_running = core.system.monotonic, coroutine.running
+local yield, resume, unpack = coroutine.yield, coroutine.resume, table.unpack
 
 local loop = {}
 
@@ -26,11 +25,11 @@ local engine -- made at the first wait: `require` acquires nothing
 local task_of = setmetatable({}, { __mode = "k" }) -- coroutine -> task
 local waiting = setmetatable({}, { __mode = "k" }) -- transfer -> the task parked for it
 local due = timers.new() -- parked tasks with a deadline
-local owned = setmetatable({}, { __mode = "k" }) -- client -> set of the tasks asleep in its calls
-local first, last -- queue of the tasks that can go on, by their field `next`; no first: no last
+local owned = setmetatable({}, { __mode = "k" }) -- owner -> set of the tasks parked in its calls
+local first, last -- queue of the tasks that can continue, by their field `next`
 local resumed -- the task that was resumed last of those that have not yielded again
-local taken = false -- the task that was taken out of the queue last, until it has been resumed
-local turns = 0 -- how often a task was put into it
+local turns = 0 -- how often a task was put into the queue
+local OVER = "over" -- as the `reason` of a task: it never runs again
 
 loop.now = monotonic
 
@@ -49,7 +48,7 @@ function loop.current()
     return nil
   end
   local task = task_of[thread]
-  if task and isyieldable() then
+  if task and coroutine.isyieldable() then
     return task
   end
 end
@@ -69,40 +68,31 @@ function loop.enclosing()
   return resumed and coroutine.status(resumed.thread) == "normal" and resumed or nil
 end
 
---- A task that will run `fn(...)`. For what the fields at the end mean see `tasks.lua`, which fills
---- them in; those of this module are private. All are there at once: a table grows at a price.
-function loop.new_task(fn, ...)
+--- A task that will run `fn(...)`, of `group`; `enqueue` lets it begin in the next round. Rarer
+--- fields (owner, gate, ticket, cancelled, ...) come when needed.
+function loop.new_task(group, fn, ...)
   return {
-    thread = coroutine.create(fn),
-    arguments = table.pack(...),
+    start = select("#", ...) == 0 and fn or table.pack(fn, ...), -- false when it has begun
+    thread = false,
+    next = false, -- in the queue
+    turn = 0,
     parked = false,
     transfer = false,
-    owner = false,
     reason = false,
-    cancelled = false,
-    cancellations = 0,
-    was_cancelled = false, -- and has not waited since
-    begun = false,
-    forgotten = false,
     due = 0,
     timer_index = false,
-    next = false,
-    turn = 0,
-    group = false,
-    on_end = false,
+    -- Those of tasks/init.lua:
+    group = group,
+    before = false,
+    after = false,
     joiners = false,
-    claims = false,
-    joined = false,
-    record = false,
-    sentinel = false,
-    is_root = false,
-    done = false,
-    failed = false,
-    error = false,
-    results = false,
+    outcome = false, -- "done" or "failed"
+    value = false, -- packed results, or the error
+    observed = false,
   }
 end
 
+--- Lets a task that is neither parked nor in the queue continue in the next round.
 local function enqueue(task)
   turns = turns + 1
   task.turn, task.next = turns, false
@@ -114,9 +104,10 @@ local function enqueue(task)
   last = task
 end
 
+loop.enqueue = enqueue
+
 local function dequeue()
   local task = first
-  taken = task -- Ctrl-C may come at any instruction
   first = task.next or nil
   last = first and last -- holds no task that is not in the queue
   task.next = false
@@ -127,18 +118,21 @@ end
 local function unpark(task)
   task.parked = false
   if task.transfer then
-    waiting[task.transfer] = nil
-    task.transfer = false
+    waiting[task.transfer], task.transfer = nil, false
   end
-  due:remove(task)
+  if task.timer_index then
+    due:remove(task)
+  end
   if task.owner then
-    owned[task.owner][task] = nil
-    task.owner = false
+    owned[task.owner][task], task.owner = nil, nil
+  end
+  if task.ticket then
+    task.gate[task.ticket], task.gate, task.ticket = nil, nil, nil
   end
 end
 
---- Lets a parked task go on; its wait returns true, or nil and `reason`. No effect on others.
-function loop.wake(task, reason)
+--- Lets a parked task continue; its wait returns true, or nil and `reason`. No effect on others.
+local function wake(task, reason)
   if task.parked then
     unpark(task)
     task.reason = reason or false
@@ -146,13 +140,14 @@ function loop.wake(task, reason)
   end
 end
 
+loop.wake = wake
+
 -- Parks the running task. Returns true, or nil and why the wait ended otherwise.
 local function park(task, transfer, deadline, owner)
   if task.cancelled then
-    task.cancelled = false
+    task.cancelled = nil
     return nil, "cancelled"
   end
-  unpark(task) -- of a wait that memory did not suffice for, something may be left
   if transfer then
     waiting[transfer] = task
     task.transfer = transfer
@@ -168,37 +163,37 @@ local function park(task, transfer, deadline, owner)
   task.parked, task.reason = true, false
   yield()
   if task.cancelled then
-    task.cancelled = false
+    task.cancelled = nil
     return nil, "cancelled"
   end
-  task.was_cancelled = false
+  task.was_cancelled = nil
   if task.reason then
     return nil, task.reason
   end
   return true
 end
 
--- One step of the engine: news is handed to the tasks that are parked for it. Returns true when
--- `mine` (a transfer that is waited for without yielding) had news.
+-- One step of the engine: tasks are woken whose transfers are ready. Returns true when `mine` (a
+-- transfer that is waited for without yielding) is.
 local function pump(timeout, mine)
-  local mine_has_news = false
+  local is_mine_ready = false
   for _ = 1, engine:step(timeout) do
     local transfer = engine:ready()
     if not transfer then
       break -- the others were collected
     elseif transfer == mine then
-      mine_has_news = true
+      is_mine_ready = true
     else
       local task = waiting[transfer]
       if task then
-        loop.wake(task)
+        wake(task)
       end
     end
   end
-  return mine_has_news
+  return is_mine_ready
 end
 
---- Waits until `transfer` has news. Returns true, or nil and "deadline" or "cancelled".
+--- Waits until `transfer` is ready. Returns true, or nil and "deadline" or "cancelled".
 --- `deadline` is a time on the monotonic clock, or nil or false.
 function loop.await(transfer, deadline)
   local task = loop.current()
@@ -216,11 +211,11 @@ function loop.await(transfer, deadline)
   end
 end
 
---- Lets a task go on that is parked for `transfer`, which was closed and will have no news.
+--- Lets a task continue that is parked for `transfer`, which was closed and is never ready again.
 function loop.release(transfer)
   local task = waiting[transfer]
   if task then
-    loop.wake(task)
+    wake(task)
   end
 end
 
@@ -248,23 +243,25 @@ function loop.sleep_until(deadline, owner)
   return nil, "cancelled"
 end
 
---- Ends the sleeps of the tasks in `owner`'s calls.
+--- Ends the waits of the tasks in `owner`'s calls with "cancelled".
 function loop.wake_sleepers(owner)
   local tasks = owned[owner]
   if tasks then
     owned[owner] = nil
     for task in pairs(tasks) do
-      task.owner = false
-      loop.wake(task, "cancelled")
+      task.owner = nil
+      wake(task, "cancelled")
     end
   end
 end
 
+-- ── cancellation ────────────────────────────────────────────────────────────────────────────────
+
 --- Ends the wait of `task` with "cancelled"; one that is not waiting now meets it at its next wait.
 function loop.cancel(task)
-  task.cancelled, task.was_cancelled = true, true
-  task.cancellations = task.cancellations + 1
-  loop.wake(task)
+  task.cancelled, task.was_cancelled = true, true -- the latter until its next wait
+  task.cancellations = (task.cancellations or 0) + 1
+  wake(task)
 end
 
 --- How often the running task was cancelled, so that a function which waits by means of its own can
@@ -274,65 +271,75 @@ function loop.cancellations()
   return task and task.cancellations or 0
 end
 
---- Parks the running task until `loop.wake`; for waits on other tasks. Returns as `loop.await`.
-function loop.park(task, deadline)
-  return park(task, nil, deadline)
+local function settled(cancellations, ok, ...)
+  if ok then
+    return true, ...
+  end
+  local err = ...
+  if loop.cancellations() > cancellations and errors.is_error(err) and err.kind == "cancelled" then
+    return false
+  end
+  error(err, 0)
 end
 
---- Makes `task` known to the loop, which needs memory; `loop.start` lets it start in the next
---- round, which needs none. `task.on_end(task, ok, ...)` is called with what `coroutine.resume`
---- gave.
-function loop.adopt(task)
-  task_of[task.thread] = task
+--- Calls `fn(...)`, a function of the program's own that may wait (tokens, transports). Returns
+--- true and what it returned, or false when it raised since the running task was cancelled. Its
+--- own errors propagate.
+function loop.call(fn, ...)
+  if not loop.running() then
+    return true, fn(...)
+  end
+  return settled(loop.cancellations(), pcall(fn, ...))
 end
 
-loop.start = enqueue
+--- Parks the running task until `loop.wake`; for waits on other tasks and at gates. The wait ends
+--- with `owner`, too. Returns as `loop.await`.
+function loop.park(task, deadline, owner)
+  return park(task, nil, deadline, owner)
+end
 
---- Forgets a task that is being closed from outside.
+-- ── rounds ──────────────────────────────────────────────────────────────────────────────────────
+
+--- Forgets a task that is closed from outside, or has ended. Needs no memory.
 function loop.forget(task)
+  local gate = task.gate
+  local is_within = gate and not task.ticket
   unpark(task)
-  task.forgotten = true
+  task.start, task.reason, task.gate = false, OVER, nil
+  if is_within then
+    gate:leave()
+  end
 end
 
 local function after_resume(task, before, ok, ...)
-  resumed, task.arguments = before, nil
-  if taken == task then
-    taken = false
-  end
-  if not ok or coroutine.status(task.thread) == "dead" then
+  resumed = before
+  local thread = task.thread
+  if not ok or coroutine.status(thread) == "dead" then
     if not ok then
-      coroutine.close(task.thread) -- an error alone leaves to-be-closed variables as they are
+      coroutine.close(thread) -- an error alone leaves to-be-closed variables as they are
     end
-    task_of[task.thread] = nil
-    unpark(task)
-    task.forgotten = true
-    task.on_end(task, ok, ...)
+    task_of[thread] = nil
+    task.group.on_end(task, ok, ...)
   elseif not task.parked then
     enqueue(task) -- a bare yield of the program's own: let the others run first
   end
 end
 
--- Puts a task back that an interrupt or a lack of memory kept from going on, or from ending.
-local function recover()
-  local task = taken
-  taken = false
-  if not task.forgotten and not task.parked and task ~= first then
-    local state = coroutine.status(task.thread)
-    if state == "suspended" then
-      enqueue(task)
-    elseif state == "dead" then
-      after_resume(task, resumed, false, "interrupted")
-    end
-  end
+-- Makes the coroutine of `task` and lets it run until its first wait.
+local function begin(task, before)
+  local start = task.start
+  local packed = type(start) == "table" and start or { start, n = 1 }
+  task.start, task.thread = false, coroutine.create(packed[1])
+  task_of[task.thread] = task
+  after_resume(task, before, resume(task.thread, unpack(packed, 2, packed.n)))
 end
 
 --- Seconds until a task is due without anything happening outside, or nil.
 function loop.timeout()
-  while first and first.forgotten do
+  while first and first.reason == OVER do
     dequeue()
-    taken = false
   end
-  if first or taken then
+  if first then
     return 0
   end
   local left = engine and engine:timeout()
@@ -346,18 +353,15 @@ end
 --- True when nothing that this module knows of can ever wake a parked task.
 function loop.is_stuck()
   return not first
-    and not taken
     and not due:earliest()
     and not (engine and (engine:active() > 0 or engine:timeout() == 0))
 end
 
---- One round: waits at most `timeout` seconds (nil: until something happens) for news or a due
---- time, then lets every task that can go on do so, once.
+--- One round: waits at most `timeout` seconds (nil: until something happens) for a transfer that is
+--- ready or a due time, then lets every task continue that can, once. An error that leaves it ends
+--- all tasks: see the head.
 function loop.round(timeout)
   loop.engine()
-  if taken then
-    recover()
-  end
   local earliest = due:earliest()
   if first then
     timeout = 0
@@ -369,8 +373,7 @@ function loop.round(timeout)
   if earliest then
     local now = monotonic()
     while earliest and earliest.due <= now do
-      loop.wake(earliest, "deadline")
-      due:remove(earliest) -- also one that is not parked, for lack of memory
+      wake(earliest, "deadline")
       earliest = due:earliest()
     end
   end
@@ -378,20 +381,21 @@ function loop.round(timeout)
   local latest = turns
   while first and first.turn <= latest do
     local task = dequeue()
-    if task.forgotten then
-      taken = false
-    else
+    if task.reason ~= OVER then
       local before = resumed
       resumed = task
-      local arguments = task.arguments
-      if arguments then
-        task.begun = true
-        after_resume(task, before, resume(task.thread, table.unpack(arguments, 1, arguments.n)))
+      if task.start then
+        begin(task, before)
       else
         after_resume(task, before, resume(task.thread))
       end
     end
   end
+end
+
+--- Empties the queue, when all tasks have been forgotten.
+function loop.reset()
+  first, last = nil, nil
 end
 
 return loop

@@ -2,7 +2,7 @@
 --
 -- An entry is a table of the caller's; the heap keeps `due` (seconds on the monotonic clock) and
 -- `timer_index` (its place, false when it is not in the heap) in it. Entries of equal due time come
--- out in no particular order. Memory may give out at any call: even then entries know their places.
+-- out in no particular order.
 
 local timers = {}
 timers.__index = timers
@@ -50,7 +50,7 @@ end
 --- Adds `entry`, due at `due`. It must not be in the heap.
 function timers:add(entry, due)
   local index = self.count + 1
-  self[index] = entry -- not counted yet
+  self[index] = entry
   entry.due, entry.timer_index = due, index
   self.count = index
   sift_up(self, entry, index)

@@ -1,0 +1,73 @@
+-- Gates: how many calls are under way at once, in order of arrival.
+--
+-- All tasks begin, and all that have begun wait in the same line, so that new ones do not starve
+-- behind those that poll again and again. A call enters before it makes anything, and leaves
+-- however it ends:
+--
+--   local gate = gates.new(limit)                     -- one for each session
+--   local ok, reason = gate:admit(deadline, session)
+--   ... the transfer, until its body is there or it has failed ...
+--   gate:leave()                                      -- once for each admit that returned true
+--
+-- The limit is that of transfers: max_connections over HTTP/1.1; over HTTP/2, where one connection
+-- carries many, at least 64. A file that is being read stays outside of gates: its reader may pause
+-- as long as it likes, and whoever waits behind it could be what it waits for. Where the caller
+-- cannot yield it is let in at once, for nobody else could go on to leave.
+
+local loop = require "qhub.tasks.loop"
+
+local gates = {}
+
+local Gate = {}
+Gate.__index = Gate
+
+--- A gate that at most `limit` calls are within at once. Tasks that wait stand in it by number.
+function gates.new(limit)
+  return setmetatable({ limit = limit, inside = 0, head = 1, tail = 0 }, Gate)
+end
+
+-- Lets those in who wait, as far as there is room.
+local function let_in(gate)
+  while gate.inside < gate.limit and gate.head <= gate.tail do
+    local index = gate.head
+    local task = gate[index]
+    gate.head = index + 1
+    if task then
+      gate[index] = nil
+      gate.inside = gate.inside + 1
+      task.ticket = nil -- its field `gate` says that it is within
+      loop.wake(task)
+    end
+  end
+end
+
+--- Leaves the gate: the next one that waits is let in.
+function Gate:leave()
+  self.inside = self.inside - 1
+  let_in(self)
+end
+
+--- Enters the gate, behind all that wait there. Returns true, or nil and "deadline" or "cancelled"
+--- (the task was cancelled, or `owner` closed).
+function Gate:admit(deadline, owner)
+  local task = self.inside >= self.limit and loop.current()
+  if not task then
+    self.inside = self.inside + 1
+    return true
+  end
+  self.tail = self.tail + 1
+  self[self.tail] = task
+  task.gate, task.ticket = self, self.tail
+  local ok, reason = loop.park(task, deadline, owner)
+  local is_within = task.gate and not task.ticket
+  if task.ticket then -- it never waited
+    self[task.ticket] = nil
+  end
+  task.gate, task.ticket = nil, nil
+  if not ok and is_within then
+    self:leave()
+  end
+  return ok, reason
+end
+
+return gates
