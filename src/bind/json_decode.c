@@ -9,6 +9,7 @@
 #include "json.h"
 
 #include "../json/scan.h"
+#include "../text/ascii.h"
 #include "../text/utf8.h"
 
 #include <lauxlib.h>
@@ -136,7 +137,7 @@ static void push_found(lua_State *L, const qhub_json_scanner *scanner) {
   size_t sequence = qhub_utf8_sequence(position, (size_t)(scanner->end - position));
   if (position == scanner->end) {
     lua_pushliteral(L, "the end of the text");
-  } else if (sequence == 0 || (unsigned char)*position < 0x20 || *position == 0x7F) {
+  } else if (sequence == 0 || qhub_is_control(*position)) {
     unsigned char byte = (unsigned char)*position;
     lua_pushfstring(L, "byte 0x%c%c", hex[byte >> 4], hex[byte & 15]);
   } else {
