@@ -20,8 +20,12 @@ static bool is_one_of(char c, const char *set) {
   return c != '\0' && strchr(set, c) != NULL;
 }
 
+static bool is_alphanumeric(char c) {
+  return qhub_is_alpha(c) || qhub_is_digit(c);
+}
+
 static bool is_unreserved(char c) {
-  return qhub_is_alpha(c) || qhub_is_digit(c) || is_one_of(c, "-._~");
+  return is_alphanumeric(c) || is_one_of(c, "-._~");
 }
 
 static bool is_escape(const char *text, size_t length) {
@@ -73,9 +77,7 @@ static const char *check_host(const char *at, size_t length) {
 static size_t scheme_length(const char *text) {
   size_t length = 0;
   if (!qhub_is_alpha(text[0])) return 0;
-  while (qhub_is_alpha(text[length]) || qhub_is_digit(text[length]) || is_one_of(text[length], "+-.")) {
-    length++;
-  }
+  while (is_alphanumeric(text[length]) || is_one_of(text[length], "+-.")) length++;
   return strncmp(text + length, "://", 3) == 0 ? length : 0;
 }
 
@@ -255,7 +257,7 @@ const char *qhub_url_resolve(const char *base, size_t base_length, const char *r
   size_t start = authority_end(reference);
   /* libcurl makes do with one slash, and with three. */
   if (start > 0 && reference[start - 1] == '/') return "has no host";
-  if (start == 0 && is_alpha(reference[0]) && reference[strcspn(reference, ":/?#")] == ':') {
+  if (start == 0 && qhub_is_alpha(reference[0]) && reference[strcspn(reference, ":/?#")] == ':') {
     return "has no // after its scheme";
   }
   repair(reference, out);
