@@ -82,18 +82,17 @@ local function field_of(self, name)
   return value
 end
 
-function Execution.__index(self, name)
-  local method = methods[name]
-  if method then
-    return method
-  elseif member_of[name] then
+local SHOWN = { id = true, status = true, raw = true } -- of a state, as far as it has them
+
+Execution.__index = core.object.index(Execution, methods, SHOWN, function(self, name)
+  if member_of[name] then
     return field_of(self, name)
   elseif name == "raw" then
     return raw_of(self)
   end
   state_of(self, Execution) -- raises for anything but an execution
   return nil
-end
+end)
 
 function Execution.__newindex()
   error("qhub.Execution is read-only", 2)

@@ -347,6 +347,30 @@ describe("an object", function()
     assert.equal(2, two:get())
   end)
 
+  it("shows methods, then members of its state, then what the class says", function()
+    local asked = {}
+    local shown = { __name = "qhub.Shown" }
+    local function otherwise(self, name)
+      asked[#asked + 1] = name
+      return object.state(self, shown)[name] == nil and "absent" or "hidden"
+    end
+    shown.__index = object.index(shown, { size = 1 }, { size = true, value = true }, otherwise)
+    local thing = object.new(shown, { size = 2, value = 5, secret = 7 })
+    assert.equal(1, thing.size)
+    assert.equal(5, thing.value)
+    assert.equal("hidden", thing.secret)
+    assert.equal("absent", object.new(shown, {}).value)
+    assert.same({ "secret", "value" }, asked)
+    for _, other in ipairs({ io.stdout, object.new({}, { value = 5 }), 5 }) do
+      assert.error_matches(function()
+        shown.__index(other, "value")
+      end, "qhub.Shown expected")
+    end
+    assert.error_matches(function()
+      object.index(shown, {}, {})
+    end, "bad argument #4")
+  end)
+
   it("runs the __gc of its class", function()
     local collected
     local mortal = {
