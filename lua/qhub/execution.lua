@@ -1,12 +1,15 @@
--- The class of executions: a read-only userdata over a decoded response.
+-- The class of executions: a read-only userdata over a response.
 --
+-- Most programs look at the id and the status only. So an execution may be made of a response's
+-- text and these two; the text is decoded when somebody asks for anything else.
 -- Fields answer in snake_case to members in camelCase or snake_case. Methods are looked up first,
 -- so that no member which a server invents can hide one; they are defined in qhub.hub.execution.
--- This module knows nothing of requests, and assumes nothing of a response but that it is a table.
+-- This module knows nothing of requests, and assumes nothing of a response but that it is a table,
+-- or the valid text of an object.
 
 local core = require "qhub.core"
 
-local null, printable = core.json.null, core.text.printable
+local null, decode, printable = core.json.null, core.json.decode, core.text.printable
 local new_object, state_of = core.object.new, core.object.state
 
 -- Every status of the gateway. A status that it adds later passes through and is not terminal.
@@ -37,14 +40,35 @@ local methods = {}
 
 local Execution = { __name = "qhub.Execution" }
 
--- The state of an execution is { raw =, owner = }. All reading of the response goes through here.
+-- The state of an execution is { raw =, owner = }; or { text =, id =, status =, owner = } as long
+-- as nobody has asked for more than the id and the status.
+local function replace(state, raw)
+  state.raw, state.text, state.id, state.status = raw, nil, nil, nil
+end
+
+local function decoded(state)
+  local raw = decode(state.text, true)
+  raw.id = state.id
+  replace(state, raw)
+  return raw
+end
+
 local function raw_of(self)
-  return state_of(self, Execution).raw
+  local state = state_of(self, Execution)
+  return state.raw or decoded(state)
 end
 
 -- The value of a field, or nil. JSON's null counts as absent. An id is a string: a number becomes
 -- its text, and an empty one names nothing.
-local function field_of(raw, name)
+local function field_of(self, name)
+  local state = state_of(self, Execution)
+  local raw = state.raw
+  if not raw then
+    if name == "id" or name == "status" then
+      return state[name]
+    end
+    raw = decoded(state)
+  end
   local value = raw[member_of[name]]
   if value == nil or value == null then
     value = raw[name]
@@ -58,17 +82,17 @@ local function field_of(raw, name)
   return value
 end
 
-function Execution.__index(self, name)
-  local method = methods[name]
-  if method then
-    return method
-  end
-  local raw = raw_of(self)
+local SHOWN = { id = true, status = true, raw = true } -- of a state, as far as it has them
+
+Execution.__index = core.object.index(Execution, methods, SHOWN, function(self, name)
   if member_of[name] then
-    return field_of(raw, name)
+    return field_of(self, name)
+  elseif name == "raw" then
+    return raw_of(self)
   end
-  return name == "raw" and raw or nil
-end
+  state_of(self, Execution) -- raises for anything but an execution
+  return nil
+end)
 
 function Execution.__newindex()
   error("qhub.Execution is read-only", 2)
@@ -76,8 +100,7 @@ end
 
 --- "qhub.Execution ID STATUS", fit for a terminal whatever the server sent.
 function Execution.__tostring(self)
-  local raw = raw_of(self)
-  local id, status = field_of(raw, "id"), field_of(raw, "status")
+  local id, status = field_of(self, "id"), field_of(self, "status")
   local text = "qhub.Execution " .. (id and printable(id) or "(no id)")
   return type(status) == "string" and status ~= "" and text .. " " .. printable(status) or text
 end
@@ -94,15 +117,14 @@ function Execution.__eq(left, right)
   if not (execution.is(left) and execution.is(right)) then
     return false
   end
-  local id = field_of(raw_of(left), "id")
-  return id ~= nil and id == field_of(raw_of(right), "id")
+  local id = field_of(left, "id")
+  return id ~= nil and id == field_of(right, "id")
 end
 
 local function next_field(self, name)
-  local raw = raw_of(self)
   for place = (name and place_of[name] or 0) + 1, #FIELDS do
     local field = FIELDS[place][1]
-    local value = field_of(raw, field)
+    local value = field_of(self, field)
     if value ~= nil then
       return field, value
     end
@@ -110,7 +132,7 @@ local function next_field(self, name)
 end
 
 function Execution.__pairs(self)
-  raw_of(self) -- raises for anything but an execution
+  state_of(self, Execution) -- raises for anything but an execution
   return next_field, self, nil
 end
 
@@ -128,11 +150,24 @@ function execution.new(raw, owner)
   return new_object(Execution, { raw = raw, owner = owner })
 end
 
+--- An execution that shows the response `text`, the valid JSON of an object, and belongs to the
+--- client `owner`. `id`, a string that can be asked for, becomes the member of that name; `status`
+--- is the text's own, a string or nil.
+function execution.of_text(text, id, status, owner)
+  return new_object(Execution, { text = text, id = id, status = status, owner = owner })
+end
+
 --- Makes `self` show the response `raw` instead, and returns it.
 function execution.update(self, raw)
   check_raw(raw)
-  local state = state_of(self, Execution)
-  state.raw = raw
+  replace(state_of(self, Execution), raw)
+  return self
+end
+
+--- Makes `self` show what the execution `latest` shows, and returns it.
+function execution.adopt(self, latest)
+  local state, other = state_of(self, Execution), state_of(latest, Execution)
+  state.raw, state.text, state.id, state.status = other.raw, other.text, other.id, other.status
   return self
 end
 
@@ -140,9 +175,8 @@ end
 --- that is known.
 function execution.merge(self, raw)
   check_raw(raw)
-  local state = state_of(self, Execution)
   local merged = {}
-  for name, value in pairs(state.raw) do
+  for name, value in pairs(raw_of(self)) do
     merged[name] = value
   end
   for name, value in pairs(raw) do
@@ -150,8 +184,7 @@ function execution.merge(self, raw)
       merged[name] = value
     end
   end
-  state.raw = merged
-  return self
+  return execution.update(self, merged)
 end
 
 --- The client that the execution came from.

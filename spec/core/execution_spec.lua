@@ -142,6 +142,69 @@ describe("an execution", function()
     assert.is_false(execution.is_terminal("PAUSED"))
   end)
 
+  describe("made of a response's text", function()
+    local text = '{"id":"x","status":"RUNNING","createdAt":"then","tags":["a"],"energy":NaN}'
+
+    it("answers for id and status without decoding the text", function()
+      local run = execution.of_text("no JSON", "x", "RUNNING")
+      assert.equal("x", run.id)
+      assert.equal("RUNNING", run.status)
+      assert.equal("qhub.Execution x RUNNING", tostring(run))
+      assert.is_true(run == execution.new({ id = "x" }))
+      assert.is_nil(run.unknown)
+      assert.is_nil(execution.of_text("no JSON", "x").status)
+    end)
+
+    it("shows all members of the text, with the id it was given", function()
+      local run = execution.of_text(text, "x", "RUNNING", "owner")
+      assert.equal("then", run.created_at)
+      assert.same({ "a" }, { table.unpack(run.tags) })
+      assert.is_true(run.raw.energy ~= run.raw.energy)
+      assert.equal("owner", execution.owner(run))
+      assert.equal("x", execution.of_text("{}", "x").raw.id)
+      assert.equal('{"a":1,"id":"x"}', core.json.encode(execution.of_text('{"a":1}', "x")))
+    end)
+
+    it("has one table as raw, whose changes it shows", function()
+      local run = execution.of_text(text, "x", "RUNNING")
+      local raw = run.raw
+      assert.equal("RUNNING", raw.status)
+      raw.status, raw.id = "FAILED", "y"
+      assert.is_true(rawequal(raw, run.raw))
+      assert.equal("FAILED", run.status)
+      assert.equal("y", run.id)
+    end)
+
+    it("walks the fields of the text", function()
+      local shown = {}
+      for name, value in pairs(execution.of_text(text, "x", "RUNNING")) do
+        shown[#shown + 1] = name .. "=" .. (type(value) == "table" and #value or value)
+      end
+      assert.same({ "id=x", "created_at=then", "status=RUNNING", "tags=1" }, shown)
+    end)
+
+    it("can be updated, also by the members of another response", function()
+      local run = execution.of_text(text, "x", "RUNNING")
+      execution.merge(run, { status = "FAILED" })
+      assert.equal("FAILED", run.status)
+      assert.equal("then", run.created_at)
+      local other = execution.of_text(text, "x", "RUNNING")
+      assert.is_nil(execution.update(other, { id = "x" }).status)
+      assert.is_nil(other.created_at)
+    end)
+
+    it("can take over what another execution shows", function()
+      local run = execution.new({ id = "x", status = "PENDING" }, "owner")
+      assert.equal(run, execution.adopt(run, execution.of_text(text, "x", "RUNNING")))
+      assert.equal("RUNNING", run.status)
+      assert.equal("then", run.created_at)
+      assert.equal("owner", execution.owner(run))
+      local latest = execution.new({ id = "x", status = "FAILED" })
+      assert.is_true(rawequal(latest.raw, execution.adopt(run, latest).raw))
+      assert.equal("FAILED", run.status)
+    end)
+  end)
+
   it("remembers its owner, which need not be anything", function()
     local owner = {}
     assert.equal(owner, execution.owner(execution.new({}, owner)))
@@ -282,6 +345,30 @@ describe("an object", function()
     local one, two = object.new(class, { value = 1 }), object.new(class, { value = 2 })
     assert.equal(1, one:get())
     assert.equal(2, two:get())
+  end)
+
+  it("shows methods, then members of its state, then what the class says", function()
+    local asked = {}
+    local shown = { __name = "qhub.Shown" }
+    local function otherwise(self, name)
+      asked[#asked + 1] = name
+      return object.state(self, shown)[name] == nil and "absent" or "hidden"
+    end
+    shown.__index = object.index(shown, { size = 1 }, { size = true, value = true }, otherwise)
+    local thing = object.new(shown, { size = 2, value = 5, secret = 7 })
+    assert.equal(1, thing.size)
+    assert.equal(5, thing.value)
+    assert.equal("hidden", thing.secret)
+    assert.equal("absent", object.new(shown, {}).value)
+    assert.same({ "secret", "value" }, asked)
+    for _, other in ipairs({ io.stdout, object.new({}, { value = 5 }), 5 }) do
+      assert.error_matches(function()
+        shown.__index(other, "value")
+      end, "qhub.Shown expected")
+    end
+    assert.error_matches(function()
+      object.index(shown, {}, {})
+    end, "bad argument #4")
   end)
 
   it("runs the __gc of its class", function()

@@ -280,3 +280,54 @@ describe("json.document", function()
     assert.equal(1 / 0, json.document("[Infinity]", true)[1])
   end)
 end)
+
+describe("json.members", function()
+  it("gives the members of an object by name", function()
+    local text = '{"a":"x\\u00e4","b":[{"c":1}],"c":-2.5,"d":true,"e":null,"f":false}'
+    assert.same(
+      { true, "xä", -2.5, json.null, n = 4 },
+      table.pack(json.members(text, false, "a", "c", "e"))
+    )
+    assert.same({ true, true, false, n = 3 }, table.pack(json.members(text, false, "d", "f")))
+    assert.same({ true, nil, nil, n = 3 }, table.pack(json.members(text, false, "g", "")))
+  end)
+
+  it("gives the last of several, and none of an object within", function()
+    local text = '{"id":1,"x":{"id":2},"y":[{"id":3}],"id":4,"z":{"id":5}}'
+    assert.same({ true, 4, n = 2 }, table.pack(json.members(text, false, "id")))
+  end)
+
+  it("leaves to decode what is no valid object", function()
+    for _, case in ipairs(invalid) do
+      assert.is_false((json.members(case[1], false, "a")), case[1])
+      local within = '{"id":1,"more":' .. case[1] .. "}"
+      if not json.decode(within) then
+        assert.is_false((json.members(within, false, "id")), within)
+      end
+    end
+    for _, text in ipairs { "[]", '"id"', "null", "1", '[{"id":1}]' } do
+      assert.is_false((json.members(text, false, "id")))
+    end
+    assert.is_false((json.members('{"id":1,"x":NaN}', false, "id")))
+    assert.is_true((json.members('{"id":1,"x":NaN}', true, "id")))
+  end)
+
+  it("leaves to decode a name with an escape, and a member that is an array or object", function()
+    assert.is_false((json.members('{"\\u0069d":1}', false, "id")))
+    assert.is_false((json.members('{"id":[]}', false, "id")))
+    assert.is_false((json.members('{"id":{}}', false, "id")))
+    assert.is_true((json.members('{"x":{"\\u0069d":1}}', false, "id")))
+  end)
+
+  it("refuses the wrong arguments", function()
+    assert.error_matches(function()
+      json.members({}, false, "id")
+    end, "string expected")
+    assert.error_matches(function()
+      json.members("{}", false)
+    end, "names expected")
+    assert.error_matches(function()
+      json.members("{}", false, "1", "2", "3", "4", "5")
+    end, "names expected")
+  end)
+end)

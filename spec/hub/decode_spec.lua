@@ -1,5 +1,6 @@
 -- What the decoders of responses accept beyond RFC 8259. Over a transport double.
 
+local qhub = require "qhub"
 local Double = require "spec.support.double"
 
 describe("responses of the gateway", function()
@@ -141,5 +142,59 @@ describe("the answer to a start", function()
     local none, err = started('{"id":".."}', "/acme/vqe/v1/..")
     assert.is_nil(none)
     assert.equal("decode", err.kind)
+  end)
+end)
+
+describe("the text of a status", function()
+  local function status(body)
+    local client = Double({ { status_code = 200, body = body } }):client()
+    return assert(client:get_status "a")
+  end
+
+  it("is read alike however its members are written", function()
+    for _, body in ipairs {
+      '{"id":"a","status":"RUNNING","type":"MANAGED"}',
+      ' { "type" : "MANAGED" , "status" : "RUNNING" } ',
+      '{"status":"\\u0052UNNING","id":"\\u0061","type":"\\u004dANAGED"}',
+      '{"\\u0073tatus":"RUNNING","\\u0069d":"a","type":"MANAGED"}',
+      '{"status":"FAILED","id":"b","id":"a","status":"RUNNING","type":"MANAGED"}',
+      '{"status":[1],"status":"RUNNING","type":"MANAGED"}',
+      '{"more":{"id":"b","status":"FAILED"},"status":"RUNNING","id":null,"type":"MANAGED"}',
+    } do
+      local execution = status(body)
+      assert.equal("RUNNING", execution.status)
+      assert.equal("a", execution.id)
+      assert.equal("MANAGED", execution.type)
+      assert.equal("RUNNING", execution.raw.status)
+      assert.equal("a", execution.raw.id)
+    end
+  end)
+
+  it("is nil when it is null, and null in raw", function()
+    local execution = status '{"id":"a","status":null}'
+    assert.is_nil(execution.status)
+    assert.equal(qhub.json.null, execution.raw.status)
+  end)
+
+  it("that is no JSON is an error that says where, however far it was read", function()
+    for body, column in pairs {
+      ['{"id":"a","status":"RUNNING"'] = 29,
+      ['{"id":"a","status":"RUNNING","x":01}'] = 34,
+      ['{"id":"a","status":"RUNNING"} x'] = 31,
+    } do
+      local client = Double({ { status_code = 200, body = body } }):client()
+      local none, err = client:get_status "a"
+      assert.is_nil(none)
+      assert.equal("decode", err.kind)
+      assert.matches("line 1, column " .. column .. ":", err.message)
+    end
+  end)
+
+  it("of a start is kept in the same way", function()
+    local client = Double({ { status_code = 201, body = '{"id":"n","type":"MANAGED"}' } }):client()
+    local execution = assert(client:start_execution {})
+    assert.equal("n", execution.id)
+    assert.is_nil(execution.status)
+    assert.equal("MANAGED", execution.raw.type)
   end)
 end)

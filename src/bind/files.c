@@ -1,7 +1,7 @@
 /* What the bindings of files share: see files.h. */
 #include "files.h"
 
-#include "../fs/file.h"
+#include "../fs/files.h"
 #include "../text/printable.h"
 
 #include <errno.h>

@@ -1,5 +1,5 @@
 /*
-** core.json: puts encode, decode, document and the marks together.
+** core.json: puts encode, decode, members, document and the marks together.
 **
 ** A mark is a metatable that says whether a table is written as [...] or as {...}; an empty table
 ** without one is {}. Decides nothing about texts: see json_encode.c, json_decode.c and
@@ -78,7 +78,7 @@ int qhub_open_json(lua_State *L) {
   int array_mark = lua_gettop(L);
   push_mark(L, "qhub.json.object");
   int object_mark = lua_gettop(L);
-  lua_createtable(L, 0, 7);
+  lua_createtable(L, 0, 8);
   lua_pushlightuserdata(L, NULL);
   lua_setfield(L, -2, "null");
   set_marker(L, "array", mark_table, array_mark, object_mark);
@@ -88,6 +88,8 @@ int qhub_open_json(lua_State *L) {
   set_converter(L, "encode", qhub_json_encode, array_mark, object_mark);
   lua_pushnil(L);
   set_converter(L, "decode", qhub_json_decode, array_mark, object_mark);
+  lua_pushcfunction(L, qhub_json_members);
+  lua_setfield(L, -2, "members");
   qhub_json_push_document_box(L);
   set_converter(L, "document", qhub_json_document, array_mark, object_mark);
   lua_replace(L, array_mark);

@@ -27,6 +27,12 @@ int qhub_json_encode(lua_State *L);
 /* decode(text, accept_nan) -> value; or nil, message, line, column.  [-0, +1 or +4] */
 int qhub_json_decode(lua_State *L);
 
+/* members(text, accept_nan, name...) -> true, value...: the members of these names of the object in
+** `text`, which is scanned to its end; nil for one that is absent, the last of several. Or false:
+** the text is no valid object, a name has an escape, or one of these members is an array or object;
+** then `decode` says what it is. One to four names.  [-0, +1 or more] */
+int qhub_json_members(lua_State *L);
+
 /* document(text, accept_nan) -> the same, for small documents: see json_document.c.
 ** [-0, +1 or +4] */
 int qhub_json_document(lua_State *L);

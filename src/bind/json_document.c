@@ -15,7 +15,6 @@
 
 #include <cjson/cJSON.h>
 #include <lauxlib.h>
-#include <limits.h>
 #include <stdbool.h>
 #include <string.h>
 

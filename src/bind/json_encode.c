@@ -21,7 +21,6 @@
 #include "object.h"
 
 #include <assert.h>
-#include <float.h>
 #include <lauxlib.h>
 #include <math.h>
 #include <stdbool.h>
@@ -37,7 +36,7 @@ typedef struct {
   qhub_json_names names;     /* of the objects that are being written */
 } encode_box;
 
-enum { KEPT_NAMES = 24 }; /* of an object, on the Lua stack while it is written */
+enum { KEPT = 24 }; /* members of an object, on the Lua stack while it is written */
 
 typedef struct {
   lua_State *L;
@@ -118,15 +117,16 @@ static size_t verbatim_run(const char *text, size_t length) {
 
 /* Writes a string in quotes. Returns 0, or the place (from 1) of the byte that is no UTF-8. */
 static size_t write_string(encoder *e, const char *text, size_t length) {
-  size_t done = 0;
-  write_char(e, '"');
-  for (;;) {
-    size_t run = verbatim_run(text + done, length - done);
-    write_bytes(e, text + done, run);
-    done += run;
-    if (done == length) break;
+  size_t run = verbatim_run(text, length);
+  char *out = reserve(e, run + 1);
+  out[0] = '"';
+  memcpy(out + 1, text, run);
+  e->text->length += run + 1;
+  for (size_t done = run; done < length; done += run) {
     if ((unsigned char)text[done] >= 0x80) return done + 1;
     write_escape(e, text[done++]);
+    run = verbatim_run(text + done, length - done);
+    write_bytes(e, text + done, run);
   }
   write_char(e, '"');
   return 0;
@@ -268,39 +268,48 @@ static void write_array(encoder *e, int index, qhub_json_step *step, qhub_json_m
   write_char(e, ']');
 }
 
-/* Pushes the names of a table, of which the first key and value are on the stack, and adds them to
-** the list; of a large table, to the list alone.  [-2, +0 to KEPT_NAMES] */
+/* Adds the names of a table, of which the first key and value are on the stack, to the list, and
+** leaves the first members on the stack as pairs.  [-2, +2 to 2 * KEPT] */
 static void collect_names(encoder *e, int index, const qhub_json_step *step,
                           qhub_json_mark kind) {
   lua_State *L = e->L;
-  int kept = KEPT_NAMES;
+  int last = lua_gettop(L) + 2 * (KEPT - 1) - 1; /* where the last pair goes that is kept */
   do {
     int key = lua_gettop(L) - 1;
-    lua_pop(L, 1);
-    if (lua_type(L, key) != LUA_TSTRING) qhub_json_refuse_key(L, step->outer, kind);
+    if (lua_type(L, key) != LUA_TSTRING) {
+      lua_settop(L, key);
+      qhub_json_refuse_key(L, step->outer, kind);
+    }
     size_t length;
     const char *bytes = lua_tolstring(L, key, &length);
-    bool keep = kept-- > 0;
+    bool keep = key <= last;
     if (!qhub_json_names_add(&e->box->names, bytes, length, keep ? key : 0)) raise_memory(e);
-    if (keep) lua_pushvalue(L, key);
+    if (keep) {
+      lua_pushvalue(L, key);
+    } else {
+      lua_pop(L, 1);
+    }
   } while (lua_next(L, index));
 }
 
-/* Writes the member whose name is at step->name.  [-0, +0] */
-static void write_member(encoder *e, int index, const qhub_json_step *step,
-                         const qhub_json_name *name) {
-  lua_State *L = e->L;
+/* Writes the member whose name and value are at step->name and after it.  [-0, +0] */
+static void write_member(encoder *e, const qhub_json_step *step, const qhub_json_name *name) {
   write_line(e, step->depth);
   if (write_string(e, name->bytes, name->length) > 0) {
-    lua_pushliteral(L, "the name of the member is not valid UTF-8");
-    qhub_json_raise_at(L, step);
+    lua_pushliteral(e->L, "the name of the member is not valid UTF-8");
+    qhub_json_raise_at(e->L, step);
   }
   write_char(e, ':');
   if (e->indent > 0) write_char(e, ' ');
-  lua_pushvalue(L, step->name);
+  write_value(e, step->name + 1, step); /* `name` may have moved afterwards */
+}
+
+/* Pushes a name and its value; returns the index of the name.  [-0, +2] */
+static int push_member(lua_State *L, int index, const qhub_json_name *name) {
+  lua_pushlstring(L, name->bytes, name->length);
+  lua_pushvalue(L, -1);
   lua_rawget(L, index);
-  write_value(e, lua_gettop(L), step); /* `name` may have moved now */
-  lua_pop(L, 1);
+  return lua_gettop(L) - 1;
 }
 
 /* The first key and value of the table are on the stack.  [-2, +0] */
@@ -309,18 +318,16 @@ static void write_object(encoder *e, int index, qhub_json_step *step, qhub_json_
   qhub_json_names *names = &e->box->names;
   int base = lua_gettop(L) - 2;
   size_t first = names->count;
-  luaL_checkstack(L, KEPT_NAMES + 8, "not enough memory for nested JSON");
   collect_names(e, index, step, kind);
   size_t last = names->count;
   qhub_json_names_sort(names, first);
   for (size_t i = first; i < last; i++) {
     const qhub_json_name *name = &names->items[i];
-    int top = lua_gettop(L);
-    if (name->slot == 0) lua_pushlstring(L, name->bytes, name->length);
-    step->name = name->slot != 0 ? name->slot : top + 1;
+    bool kept = name->slot != 0;
+    step->name = kept ? name->slot : push_member(L, index, name);
     write_char(e, i == first ? '{' : ',');
-    write_member(e, index, step, name);
-    lua_settop(L, top);
+    write_member(e, step, name);
+    if (!kept) lua_pop(L, 2);
   }
   names->count = first;
   lua_settop(L, base);
@@ -340,7 +347,7 @@ static void write_table(encoder *e, int index, const qhub_json_step *outer) {
     lua_pushfstring(L, "tables are nested more than %d deep", QHUB_JSON_MAX_DEPTH);
     qhub_json_raise_at(L, outer);
   }
-  luaL_checkstack(L, 12, "not enough memory for nested JSON");
+  luaL_checkstack(L, 2 * KEPT + 12, "not enough memory for nested JSON");
   qhub_json_mark kind = mark_of(e, index);
   lua_pushnil(L);
   if (!lua_next(L, index)) {

@@ -57,6 +57,41 @@ static int get_state(lua_State *L) {
   return 1;
 }
 
+/* Upvalues of `__index`. */
+enum { METATABLE = 1, METHODS, SHOWN, OTHERWISE };
+
+/* __index(object, name): a method; else a member of the state that may be shown, if it is there;
+** else what `otherwise` returns.  [+1] */
+static int index_object(lua_State *L) {
+  lua_settop(L, 2);
+  lua_pushvalue(L, 2);
+  if (lua_rawget(L, lua_upvalueindex(METHODS)) != LUA_TNIL) return 1;
+  lua_pushvalue(L, 2);
+  bool is_shown = lua_rawget(L, lua_upvalueindex(SHOWN)) != LUA_TNIL;
+  if (is_shown && lua_type(L, 1) == LUA_TUSERDATA && lua_getmetatable(L, 1) &&
+      lua_rawequal(L, -1, lua_upvalueindex(METATABLE))) {
+    lua_getiuservalue(L, 1, STATE);
+    lua_pushvalue(L, 2);
+    if (lua_rawget(L, -2) != LUA_TNIL) return 1;
+  }
+  lua_settop(L, 2);
+  lua_pushvalue(L, lua_upvalueindex(OTHERWISE));
+  lua_insert(L, 1);
+  lua_call(L, 2, 1);
+  return 1;
+}
+
+/* index(metatable, methods, shown, otherwise) -> the `__index` of a class, for it is asked most.
+** `shown` has the names of the members of a state that are fields as they are; the function
+** `otherwise(object, name)` is asked for all else.  [+1] */
+static int new_index(lua_State *L) {
+  for (int i = METATABLE; i <= SHOWN; i++) luaL_checktype(L, i, LUA_TTABLE);
+  luaL_checktype(L, OTHERWISE, LUA_TFUNCTION);
+  lua_settop(L, OTHERWISE);
+  lua_pushcclosure(L, index_object, OTHERWISE);
+  return 1;
+}
+
 bool qhub_object_push_encoded(lua_State *L, int index) {
   if (luaL_getmetafield(L, index, "__encoded") == LUA_TNIL) return false;
   lua_pushvalue(L, index);
@@ -65,6 +100,7 @@ bool qhub_object_push_encoded(lua_State *L, int index) {
 }
 
 static const luaL_Reg functions[] = {
+  {"index", new_index},
   {"new", new_object},
   {"state", get_state},
   {NULL, NULL},

@@ -1,7 +1,7 @@
 /*
 ** `core.partfile`: the userdata "qhub.PartFile", and the small file jobs that go with a download.
 **
-** One function for each of src/partfile.h. A part that is neither committed nor kept is
+** One function for each of src/fs/partfile.h. A part that is neither committed nor kept is
 ** removed when its userdata goes, so that an abandoned download leaves nothing. All failures are
 ** nil, message, errno name; only misuse raises.
 */
@@ -9,7 +9,7 @@
 #include "module.h"
 #include "userdata.h"
 
-#include "../fs/file.h"
+#include "../fs/files.h"
 #include "../fs/partfile.h"
 #include "../text/printable.h"
 
@@ -71,7 +71,7 @@ static int open_part(lua_State *L, opener open) {
   return outcome.number == 0 ? 1 : push_outcome(L, target, outcome);
 }
 
-/* create(target) -> part with a name of its own, or nil, message, errno name  [+1 or +3] */
+/* create(target) -> new part, or nil, message, errno name  [+1 or +3] */
 static int create(lua_State *L) {
   return open_part(L, qhub_partfile_create);
 }
@@ -139,12 +139,6 @@ static int get_path(lua_State *L) {
   return 1;
 }
 
-/* part:target() -> where they will be  [+1] */
-static int get_target(lua_State *L) {
-  lua_pushstring(L, check_open(L)->target);
-  return 1;
-}
-
 /* part:size() -> bytes in the part; known after closing too  [+1] */
 static int get_size(lua_State *L) {
   lua_pushinteger(L, (lua_Integer)check_part(L)->size);
@@ -166,12 +160,6 @@ static int truncate_part(lua_State *L) {
   lua_Integer size = luaL_optinteger(L, 2, 0);
   luaL_argcheck(L, size >= 0 && size <= (lua_Integer)part->size, 2, "not within the part");
   return push_outcome(L, part->path, qhub_partfile_truncate(part, (int64_t)size));
-}
-
-/* part:sync() -> true, or nil, message, errno name  [+1 or +3] */
-static int sync_part(lua_State *L) {
-  qhub_partfile *part = check_open(L);
-  return push_outcome(L, part->path, qhub_partfile_sync(part));
 }
 
 /* part:commit(overwrite) -> true, and the part is closed and is the target; or nil, message, errno
@@ -230,11 +218,9 @@ static const luaL_Reg functions[] = {
 
 static const luaL_Reg methods[] = {
   {"path", get_path},
-  {"target", get_target},
   {"size", get_size},
   {"append", append},
   {"truncate", truncate_part},
-  {"sync", sync_part},
   {"commit", commit},
   {"keep", keep},
   {"close", close_part},

@@ -7,7 +7,8 @@
 #include "files.h"
 #include "module.h"
 
-#include "../fs/file.h"
+#include "../fs/files.h"
+#include "../fs/random.h"
 
 #include <lauxlib.h>
 #include <limits.h>
@@ -35,11 +36,10 @@ static int get_realtime(lua_State *L) {
   return push_clock(L, CLOCK_REALTIME);
 }
 
-/* random() -> float in [0, 1), from the kernel: no state to share between threads, none to seed.
-** [+1] */
+/* random() -> float in [0, 1)  [+1] */
 static int get_random(lua_State *L) {
   uint64_t bits;
-  if (qhub_file_random(&bits, sizeof bits) != 0) {
+  if (qhub_random_bits(&bits) != 0) {
     return luaL_error(L, "the system has no random numbers");
   }
   lua_pushnumber(L, (lua_Number)(bits >> 11) / 9007199254740992.0); /* 53 bits / 2^53 */

@@ -6,6 +6,7 @@
 */
 #include "module.h"
 
+#include "../text/ascii.h"
 #include "../text/date.h"
 #include "../text/printable.h"
 #include "../text/url.h"
@@ -144,26 +145,22 @@ static int parse_http_date(lua_State *L) {
 }
 
 /* RFC 9110 section 5.6.2 */
-static bool is_token_char(unsigned char c) {
-  if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9')) return true;
+static bool is_token_char(char c) {
+  if (qhub_is_alpha(c) || qhub_is_digit(c)) return true;
   return c != '\0' && strchr("!#$%&'*+-.^_`|~", c) != NULL;
 }
 
-static bool is_control(unsigned char c) {
-  return c < 0x20 || c == 0x7f;
+static bool is_value_char(char c) {
+  return c == '\t' || !qhub_is_control(c);
 }
 
-static bool is_value_char(unsigned char c) {
-  return c == '\t' || !is_control(c);
+static bool is_plain(char c) {
+  return !qhub_is_control(c);
 }
 
-static bool is_plain(unsigned char c) {
-  return !is_control(c);
-}
-
-static bool all_are(const char *text, size_t length, bool (*test)(unsigned char)) {
+static bool all_are(const char *text, size_t length, bool (*test)(char)) {
   for (size_t i = 0; i < length; i++) {
-    if (!test((unsigned char)text[i])) return false;
+    if (!test(text[i])) return false;
   }
   return true;
 }

@@ -1,7 +1,9 @@
 /* A part file: see partfile.h. */
 #include "partfile.h"
 
-#include "file.h"
+#include "../text/utf8.h"
+#include "files.h"
+#include "random.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -22,6 +24,9 @@ enum {
   LONGEST_STEM = 80,    /* bytes of the target's name in the part's: some file systems end at 143 */
   MARKS_SIZE = sizeof "..0123456789abcdef.0123456789abcdef.qhub-part",
 };
+
+/* Of a part that is not to be resumed. */
+static const char FIRST_MARK[] = ".0000000000000000";
 
 static const qhub_file_outcome SUCCESS = {0, NULL};
 
@@ -46,23 +51,17 @@ static unsigned long long hash_name(const char *name) {
   return hash;
 }
 
-/* DIRECTORY/.NAME[.HASH][.RANDOM].qhub-part; the hash only where the name is cut. */
-static int make_part_path(const char *target, bool is_random, char **path) {
+/* DIRECTORY/.NAME[.HASH]MARK.qhub-part; the hash only where the name is cut. Returns 0 or an
+** errno. */
+static int make_part_path(const char *target, const char *mark, char **path) {
   const char *name = qhub_file_name(target);
   size_t directory = (size_t)(name - target);
   size_t stem = strlen(name);
   char hash[sizeof ".0123456789abcdef"] = "";
-  char mark[sizeof ".0123456789abcdef"] = "";
   if (stem > LONGEST_STEM) {
     stem = LONGEST_STEM; /* or a little less: not inside a character of UTF-8 */
-    while (stem > 0 && ((unsigned char)name[stem] & 0xc0) == 0x80) stem--;
+    while (stem > 0 && qhub_utf8_is_continuation(name[stem])) stem--;
     (void)snprintf(hash, sizeof hash, ".%016llx", hash_name(name));
-  }
-  if (is_random) {
-    uint64_t bits;
-    int error = qhub_file_random(&bits, sizeof bits);
-    if (error != 0) return error;
-    (void)snprintf(mark, sizeof mark, ".%016llx", (unsigned long long)bits);
   }
   size_t size = directory + stem + MARKS_SIZE;
   *path = malloc(size);
@@ -70,6 +69,16 @@ static int make_part_path(const char *target, bool is_random, char **path) {
   (void)snprintf(*path, size, "%.*s.%.*s%s%s.qhub-part", (int)directory, target, (int)stem, name,
                  hash, mark);
   return 0;
+}
+
+/* The same, with a random mark. */
+static int make_random_path(const char *target, char **path) {
+  uint64_t bits;
+  char mark[sizeof ".0123456789abcdef"];
+  int error = qhub_random_bits(&bits);
+  if (error != 0) return error;
+  (void)snprintf(mark, sizeof mark, ".%016llx", (unsigned long long)bits);
+  return make_part_path(target, mark, path);
 }
 
 /* Does the part's name still stand for the file that is open? */
@@ -119,28 +128,6 @@ static qhub_file_outcome prepare(qhub_partfile *part, const char *target) {
   return outcome_of(part->target == NULL ? ENOMEM : 0);
 }
 
-static int create_once(qhub_partfile *part) {
-  struct stat status;
-  free(part->path);
-  part->path = NULL;
-  int error = make_part_path(part->target, true, &part->path);
-  if (error != 0) return error;
-  const int flags = O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW;
-  part->fd = open(part->path, flags, PRIVATE);
-  return part->fd < 0 ? errno : identify(part, &status);
-}
-
-qhub_file_outcome qhub_partfile_create(qhub_partfile *part, const char *target) {
-  qhub_file_outcome outcome = prepare(part, target);
-  if (outcome.number == 0) {
-    int attempts = ATTEMPTS;
-    do outcome = outcome_of(create_once(part));
-    while (outcome.number == EEXIST && --attempts > 0);
-  }
-  if (outcome.number != 0) qhub_partfile_close(part);
-  return outcome;
-}
-
 static int lock(int fd) {
   while (flock(fd, LOCK_EX | LOCK_NB) != 0) {
     if (errno != EINTR) return errno;
@@ -148,14 +135,19 @@ static int lock(int fd) {
   return 0;
 }
 
-/* Opens, locks and judges what has the part's name. `*again`: it was not fit, or is no longer
-** there, and the next attempt may fare better. */
-static qhub_file_outcome resume_once(qhub_partfile *part, bool *again) {
+/* Opens, locks and judges what has the part's name. `fresh`: what is there already is not wanted.
+** `*again`: it was not fit, or is no longer there, and the next attempt may fare better. */
+static qhub_file_outcome open_once(qhub_partfile *part, bool fresh, bool *again) {
   /* O_NONBLOCK: a named pipe in this place must not make us wait for its other end */
-  const int flags = O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
+  const int flags = O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
   struct stat status;
+  bool stale = false;
   *again = false;
-  part->fd = open(part->path, flags, PRIVATE);
+  part->fd = open(part->path, flags | O_CREAT | (fresh ? O_EXCL : 0), PRIVATE);
+  if (part->fd < 0 && errno == EEXIST) {
+    stale = true;
+    part->fd = open(part->path, flags);
+  }
   if (part->fd < 0) {
     return failure(errno, errno == ELOOP ? "is a symbolic link, and none is followed" : NULL);
   }
@@ -164,28 +156,62 @@ static qhub_file_outcome resume_once(qhub_partfile *part, bool *again) {
   if (!S_ISREG(status.st_mode)) return failure(EINVAL, "is no regular file");
   error = lock(part->fd);
   if (error == EWOULDBLOCK) return failure(EAGAIN, "another download is writing it");
+  if (fresh && !stale) error = 0; /* it is new, and ours even where there are no locks */
   if (error == 0) error = identify(part, &status); /* the size may have changed before the lock */
   if (error != 0) return outcome_of(error);
   if (!has_its_name(part)) { /* whoever had the lock has renamed or removed it */
     *again = true;
-  } else if (status.st_uid != geteuid() || status.st_nlink != 1) {
+  } else if (stale || status.st_uid != geteuid() || status.st_nlink != 1) {
     *again = true;
     if (unlink(part->path) != 0) return outcome_of(errno);
   }
   return SUCCESS;
 }
 
-qhub_file_outcome qhub_partfile_resume(qhub_partfile *part, const char *target) {
-  qhub_file_outcome outcome = prepare(part, target);
-  if (outcome.number == 0) outcome = outcome_of(make_part_path(target, false, &part->path));
-  part->kept = true; /* until it is ours, closing it must not remove it */
-  bool again = outcome.number == 0;
+/* Opens and locks the file that has the part's name, or makes it. */
+static qhub_file_outcome open_locked(qhub_partfile *part, bool fresh) {
+  qhub_file_outcome outcome = SUCCESS;
+  bool again = true;
   for (int attempts = ATTEMPTS; again && outcome.number == 0; attempts--) {
     close_descriptor(part);
-    outcome = attempts > 0 ? resume_once(part, &again) : failure(EBUSY, NULL);
+    outcome = attempts > 0 ? open_once(part, fresh, &again) : failure(EBUSY, NULL);
+  }
+  if (outcome.number != 0) close_descriptor(part);
+  return outcome;
+}
+
+/* Makes a part with a random name. Returns 0 or an errno. */
+static int create_once(qhub_partfile *part) {
+  struct stat status;
+  free(part->path);
+  part->path = NULL;
+  int error = make_random_path(part->target, &part->path);
+  if (error != 0) return error;
+  const int flags = O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW;
+  part->fd = open(part->path, flags, PRIVATE);
+  return part->fd < 0 ? errno : identify(part, &status);
+}
+
+/* The first name is always the same: a process that was killed leaves its part under it, and the
+** next download of that target removes it. A random name is for a second download meanwhile, and
+** where the first name has something that cannot be locked or removed. */
+qhub_file_outcome qhub_partfile_create(qhub_partfile *part, const char *target) {
+  qhub_file_outcome outcome = prepare(part, target);
+  if (outcome.number == 0) outcome = outcome_of(make_part_path(target, FIRST_MARK, &part->path));
+  if (outcome.number == 0 && open_locked(part, true).number != 0) {
+    int attempts = ATTEMPTS;
+    do outcome = outcome_of(create_once(part));
+    while (outcome.number == EEXIST && --attempts > 0);
   }
   if (outcome.number != 0) qhub_partfile_close(part);
-  part->kept = false;
+  return outcome;
+}
+
+qhub_file_outcome qhub_partfile_resume(qhub_partfile *part, const char *target) {
+  qhub_file_outcome outcome = prepare(part, target);
+  if (outcome.number == 0) outcome = outcome_of(make_part_path(target, "", &part->path));
+  if (outcome.number == 0) outcome = open_locked(part, false);
+  if (outcome.number != 0) qhub_partfile_close(part);
   return outcome;
 }
 
@@ -202,10 +228,6 @@ qhub_file_outcome qhub_partfile_truncate(qhub_partfile *part, int64_t size) {
   }
   part->size = size;
   return SUCCESS;
-}
-
-qhub_file_outcome qhub_partfile_sync(qhub_partfile *part) {
-  return outcome_of(qhub_file_sync(part->fd));
 }
 
 /* A rename that fails with EEXIST; other errnos than 0 and EEXIST may mean that there is none. */
@@ -245,7 +267,7 @@ static qhub_file_outcome move_to_free_name(const char *from, const char *to) {
 static mode_t new_mode(const qhub_partfile *part) {
   struct stat status = {.st_mode = PRIVATE};
   char *path;
-  if (make_part_path(part->target, true, &path) != 0) return PRIVATE;
+  if (make_random_path(part->target, &path) != 0) return PRIVATE;
   int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0666);
   if (fd >= 0) {
     (void)fstat(fd, &status);
@@ -256,18 +278,11 @@ static mode_t new_mode(const qhub_partfile *part) {
   return status.st_mode & 0777;
 }
 
-/* A file that is replaced keeps its permissions, as far as the file system has any. */
-static void set_mode(const qhub_partfile *part) {
-  struct stat status;
-  bool is_replaced = lstat(part->target, &status) == 0 && S_ISREG(status.st_mode);
-  (void)fchmod(part->fd, is_replaced ? status.st_mode & 0777 : new_mode(part));
-}
-
 qhub_file_outcome qhub_partfile_commit(qhub_partfile *part, bool overwrite) {
   if (!has_its_name(part)) return failure(ESTALE, "its part was moved or removed by somebody else");
-  qhub_file_outcome outcome = qhub_partfile_sync(part);
+  qhub_file_outcome outcome = outcome_of(qhub_file_sync(part->fd));
   if (outcome.number != 0) return outcome;
-  set_mode(part);
+  if (!qhub_file_keep_mode(part->fd, part->target)) (void)fchmod(part->fd, new_mode(part));
   if (!overwrite) {
     outcome = move_to_free_name(part->path, part->target);
   } else if (rename(part->path, part->target) != 0) {

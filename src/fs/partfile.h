@@ -33,7 +33,8 @@ typedef struct {
 /* A closed part file; acquires nothing. */
 void qhub_partfile_init(qhub_partfile *part);
 
-/* Makes a new, empty part with a random name beside `target`. */
+/* Makes a new, empty part beside `target`. Removes the one that an earlier process made in the same
+** way and left when it was killed. */
 qhub_file_outcome qhub_partfile_create(qhub_partfile *part, const char *target);
 
 /* Opens the one part of `target` that is there to be resumed, or makes it; `size` tells how much it
@@ -47,9 +48,6 @@ qhub_file_outcome qhub_partfile_append(qhub_partfile *part, const char *bytes, s
 
 /* Cuts the part; `size` is at most the present one. */
 qhub_file_outcome qhub_partfile_truncate(qhub_partfile *part, int64_t size);
-
-/* Brings the bytes to the disk. */
-qhub_file_outcome qhub_partfile_sync(qhub_partfile *part);
 
 /* Syncs, gives the part the target's name and closes it. `overwrite` false: EEXIST when something
 ** has that name, and never a moment in which it could be replaced. After a failure the part is

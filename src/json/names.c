@@ -4,6 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* The first `length` (at most 8) bytes as a number. A constant length is one instruction. */
+static inline uint64_t big_endian(const char *bytes, size_t length) {
+  uint64_t number = 0;
+  for (size_t i = 0; i < length; i++) number |= (uint64_t)(unsigned char)bytes[i] << (56 - 8 * i);
+  return number;
+}
+
 bool qhub_json_names_add(qhub_json_names *names, const char *bytes, size_t length, int slot) {
   if (names->count == names->capacity) {
     size_t capacity = names->capacity > 0 ? 2 * names->capacity : 32;
@@ -16,11 +23,7 @@ bool qhub_json_names_add(qhub_json_names *names, const char *bytes, size_t lengt
   name->bytes = bytes;
   name->length = length;
   name->slot = slot;
-  name->prefix = 0;
-  size_t known = length < sizeof name->prefix ? length : sizeof name->prefix;
-  for (size_t i = 0; i < known; i++) {
-    name->prefix |= (uint64_t)(unsigned char)bytes[i] << (56 - 8 * i);
-  }
+  name->prefix = length < 8 ? big_endian(bytes, length) : big_endian(bytes, 8);
   return true;
 }
 

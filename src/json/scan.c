@@ -318,7 +318,7 @@ void qhub_json_where(const qhub_json_scanner *scanner, size_t *line, size_t *col
     if (*byte == '\n') {
       ++*line;
       *column = 1;
-    } else if (((unsigned char)*byte & 0xC0u) != 0x80u) {
+    } else if (!qhub_utf8_is_continuation(*byte)) {
       ++*column;
     }
   }

@@ -9,7 +9,6 @@
 #ifndef QHUB_BUFFER_H
 #define QHUB_BUFFER_H
 
-#include <stdbool.h>
 #include <stddef.h>
 
 typedef enum {

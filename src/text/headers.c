@@ -1,6 +1,8 @@
 /* The header block of an answer: see headers.h. */
 #include "headers.h"
 
+#include "ascii.h"
+
 #include <string.h>
 
 /* Joining the values of one name takes time by the square of their number. */
@@ -20,18 +22,8 @@ void qhub_headers_free(qhub_headers *headers) {
   qhub_buffer_free(&headers->text);
 }
 
-static bool is_digit(char c) {
-  return c >= '0' && c <= '9';
-}
-
 static bool is_blank(char c) {
   return c == ' ' || c == '\t';
-}
-
-/* Not tolower(): the host's locale must not decide how a header is called. */
-static char lower(char c) {
-  if (c >= 'A' && c <= 'Z') c = (char)(c - 'A' + 'a');
-  return c;
 }
 
 /* Others have yet to be made; libcurl before 7.76 reads them all the same. */
@@ -42,10 +34,10 @@ static bool is_known_version(int version) {
 /* "HTTP/1.1 200 OK", "HTTP/2 200" (RFC 9112, section 4). A new status line starts a new block. */
 static qhub_headers_result begin_block(qhub_headers *headers, const char *line, size_t length) {
   size_t at = strlen("HTTP/");
-  if (length <= at || !is_digit(line[at])) return QHUB_HEADERS_MALFORMED;
+  if (length <= at || !qhub_is_digit(line[at])) return QHUB_HEADERS_MALFORMED;
   int version = (line[at] - '0') * 10;
   at++;
-  if (at + 1 < length && line[at] == '.' && is_digit(line[at + 1])) {
+  if (at + 1 < length && line[at] == '.' && qhub_is_digit(line[at + 1])) {
     version += line[at + 1] - '0';
     at += 2;
   }
@@ -53,7 +45,7 @@ static qhub_headers_result begin_block(qhub_headers *headers, const char *line, 
   while (at < length && is_blank(line[at])) at++;
   int status = 0;
   for (size_t end = at + 3; at < end; at++) {
-    if (at >= length || !is_digit(line[at])) return QHUB_HEADERS_MALFORMED;
+    if (at >= length || !qhub_is_digit(line[at])) return QHUB_HEADERS_MALFORMED;
     status = status * 10 + (line[at] - '0');
   }
   bool ends = at >= length || is_blank(line[at]) || line[at] == '\r' || line[at] == '\n';
@@ -96,7 +88,7 @@ static qhub_headers_result add_field(qhub_headers *headers, const char *name, si
   if (headers->count == MOST_FIELDS) return QHUB_HEADERS_TOO_LARGE;
   qhub_headers_result result = room_for(headers, name_length + value_length + 2, &room);
   if (result != QHUB_HEADERS_MORE) return result;
-  for (size_t i = 0; i < name_length; i++) room[i] = lower(name[i]);
+  for (size_t i = 0; i < name_length; i++) room[i] = qhub_lower(name[i]);
   room[name_length] = '\0';
   if (value_length > 0) memcpy(room + name_length + 1, value, value_length);
   room[name_length + 1 + value_length] = '\0';
@@ -118,7 +110,7 @@ static void trim(const char **text, size_t *length) {
 static bool is_word(const char *text, size_t length, const char *word) {
   if (length != strlen(word)) return false;
   for (size_t i = 0; i < length; i++) {
-    if (lower(text[i]) != word[i]) return false;
+    if (qhub_lower(text[i]) != word[i]) return false;
   }
   return true;
 }
@@ -132,7 +124,7 @@ static bool note_length(qhub_headers *headers, const char *value, size_t length)
     int64_t number = 0;
     while (at < length && is_blank(value[at])) at++;
     size_t first = at;
-    for (; at < length && is_digit(value[at]); at++) {
+    for (; at < length && qhub_is_digit(value[at]); at++) {
       int digit = value[at] - '0';
       if (number > (INT64_MAX - digit) / 10) return false;
       number = number * 10 + digit;

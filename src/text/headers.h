@@ -9,6 +9,7 @@
 #ifndef QHUB_HEADERS_H
 #define QHUB_HEADERS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "buffer.h"

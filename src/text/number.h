@@ -7,7 +7,6 @@
 #ifndef QHUB_NUMBER_H
 #define QHUB_NUMBER_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 

@@ -1,6 +1,8 @@
 /* URLs: see url.h. Section numbers are those of RFC 3986. */
 #include "url.h"
 
+#include "ascii.h"
+
 #include <curl/curl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,25 +16,20 @@ enum { FLAGS = CURLU_NON_SUPPORT_SCHEME };
 ** which only a host has). */
 static const char RESERVED[] = "!$&'()*+,;=:@/?#";
 
-/* The ctype functions follow the host program's locale; these do not. */
-static bool is_alpha(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
-
-static bool is_digit(char c) {
-  return c >= '0' && c <= '9';
-}
-
-static bool is_hex(char c) {
-  return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
-}
-
 static bool is_one_of(char c, const char *set) {
   return c != '\0' && strchr(set, c) != NULL;
 }
 
+static bool is_alphanumeric(char c) {
+  return qhub_is_alpha(c) || qhub_is_digit(c);
+}
+
 static bool is_unreserved(char c) {
-  return is_alpha(c) || is_digit(c) || is_one_of(c, "-._~");
+  return is_alphanumeric(c) || is_one_of(c, "-._~");
+}
+
+static bool is_escape(const char *text, size_t length) {
+  return length > 2 && qhub_hex_digit(text[1]) >= 0 && qhub_hex_digit(text[2]) >= 0;
 }
 
 /* What no URL and no reference may hold, and no repair is made for: a control character could
@@ -40,9 +37,9 @@ static bool is_unreserved(char c) {
 static const char *check_bytes(const char *text, size_t length) {
   if (length > QHUB_URL_LONGEST) return "is too long";
   for (size_t i = 0; i < length; i++) {
-    if ((unsigned char)text[i] < 0x20 || text[i] == 0x7f) return "has a control character in it";
+    if (qhub_is_control(text[i])) return "has a control character in it";
     if (text[i] == '\\') return "has a backslash in it";
-    if (text[i] == '%' && !(length - i > 2 && is_hex(text[i + 1]) && is_hex(text[i + 2]))) {
+    if (text[i] == '%' && !is_escape(text + i, length - i)) {
       return "has a % that is not followed by two hexadecimal digits";
     }
   }
@@ -79,10 +76,8 @@ static const char *check_host(const char *at, size_t length) {
 /* Length of the scheme at the start of the text when "://" follows it, else 0. */
 static size_t scheme_length(const char *text) {
   size_t length = 0;
-  if (!is_alpha(text[0])) return 0;
-  while (is_alpha(text[length]) || is_digit(text[length]) || is_one_of(text[length], "+-.")) {
-    length++;
-  }
+  if (!qhub_is_alpha(text[0])) return 0;
+  while (is_alphanumeric(text[length]) || is_one_of(text[length], "+-.")) length++;
   return strncmp(text + length, "://", 3) == 0 ? length : 0;
 }
 
@@ -91,7 +86,7 @@ static const char *check_text(const char *text, qhub_url *url) {
   size_t scheme = scheme_length(text);
   if (scheme == 0) {
     size_t name = strcspn(text, ":/?#");
-    bool has_scheme = is_alpha(text[0]) && text[name] == ':' && !is_digit(text[name + 1]);
+    bool has_scheme = qhub_is_alpha(text[0]) && text[name] == ':' && !qhub_is_digit(text[name + 1]);
     return has_scheme ? "has no // after its scheme" : "has no scheme, such as https://";
   }
   const char *at = text + scheme + 3;
@@ -149,9 +144,7 @@ static CURLUcode copy_part(CURLU *handle, CURLUPart part, char *out, size_t size
   if (code != CURLUE_OK) return code;
   size_t length = strlen(text);
   if (length >= size) code = CURLUE_MALFORMED_INPUT;
-  for (size_t i = 0; code == CURLUE_OK && i <= length; i++) {
-    out[i] = (char)(text[i] >= 'A' && text[i] <= 'Z' ? text[i] + ('a' - 'A') : text[i]);
-  }
+  for (size_t i = 0; code == CURLUE_OK && i <= length; i++) out[i] = qhub_lower(text[i]);
   curl_free(text);
   return code;
 }
@@ -264,7 +257,7 @@ const char *qhub_url_resolve(const char *base, size_t base_length, const char *r
   size_t start = authority_end(reference);
   /* libcurl makes do with one slash, and with three. */
   if (start > 0 && reference[start - 1] == '/') return "has no host";
-  if (start == 0 && is_alpha(reference[0]) && reference[strcspn(reference, ":/?#")] == ':') {
+  if (start == 0 && qhub_is_alpha(reference[0]) && reference[strcspn(reference, ":/?#")] == ':') {
     return "has no // after its scheme";
   }
   repair(reference, out);

@@ -9,7 +9,6 @@
 #ifndef QHUB_URL_H
 #define QHUB_URL_H
 
-#include <stdbool.h>
 #include <stddef.h>
 
 enum {

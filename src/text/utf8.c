@@ -4,10 +4,6 @@
 #include <stdint.h>
 #include <string.h>
 
-static bool is_continuation(unsigned char byte) {
-  return (byte & 0xC0u) == 0x80u;
-}
-
 /* RFC 3629, section 4: only the second byte has a range that depends on the first. */
 size_t qhub_utf8_sequence(const char *text, size_t length) {
   if (length == 0) return 0;
@@ -15,17 +11,17 @@ size_t qhub_utf8_sequence(const char *text, size_t length) {
   unsigned char first = bytes[0];
   if (first < 0x80) return 1;
   if (first < 0xC2 || first > 0xF4) return 0;
-  if (first < 0xE0) return length >= 2 && is_continuation(bytes[1]) ? 2 : 0;
+  if (first < 0xE0) return length >= 2 && qhub_utf8_is_continuation(text[1]) ? 2 : 0;
   if (first < 0xF0) {
     unsigned char lowest = first == 0xE0 ? 0xA0 : 0x80;
     unsigned char highest = first == 0xED ? 0x9F : 0xBF;
     if (length < 3 || bytes[1] < lowest || bytes[1] > highest) return 0;
-    return is_continuation(bytes[2]) ? 3 : 0;
+    return qhub_utf8_is_continuation(text[2]) ? 3 : 0;
   }
   unsigned char lowest = first == 0xF0 ? 0x90 : 0x80;
   unsigned char highest = first == 0xF4 ? 0x8F : 0xBF;
   if (length < 4 || bytes[1] < lowest || bytes[1] > highest) return 0;
-  return is_continuation(bytes[2]) && is_continuation(bytes[3]) ? 4 : 0;
+  return qhub_utf8_is_continuation(text[2]) && qhub_utf8_is_continuation(text[3]) ? 4 : 0;
 }
 
 /* Eight ASCII bytes at a time: most text is ASCII. */
@@ -40,18 +36,14 @@ static size_t ascii_prefix(const char *text, size_t length) {
   return done;
 }
 
-size_t qhub_utf8_valid_prefix(const char *text, size_t length) {
+bool qhub_utf8_is_valid(const char *text, size_t length) {
   size_t done = 0;
   for (;;) {
     done += ascii_prefix(text + done, length - done);
     size_t sequence = qhub_utf8_sequence(text + done, length - done);
-    if (sequence == 0) return done;
+    if (sequence == 0) return done == length;
     done += sequence;
   }
-}
-
-bool qhub_utf8_is_valid(const char *text, size_t length) {
-  return qhub_utf8_valid_prefix(text, length) == length;
 }
 
 size_t qhub_utf8_write(unsigned long code_point, char *out) {

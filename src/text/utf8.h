@@ -8,11 +8,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+/* Whether the byte is not the first of its character. */
+static inline bool qhub_utf8_is_continuation(char byte) {
+  return ((unsigned char)byte & 0xC0u) == 0x80u;
+}
+
 /* Bytes (1 to 4) of the well-formed character at the start of `text`; 0 when there is none. */
 size_t qhub_utf8_sequence(const char *text, size_t length);
-
-/* How many bytes at the start of `text` are well-formed; `length` when all of them are. */
-size_t qhub_utf8_valid_prefix(const char *text, size_t length);
 
 bool qhub_utf8_is_valid(const char *text, size_t length);
 

@@ -11,7 +11,7 @@ local result = require "qhub.hub.result"
 local show = require "qhub.text"
 
 local decode, is_array, null = core.json.decode, core.json.is_array, core.json.null
-local new_execution = executions.new
+local new_execution, members = executions.new, core.json.members
 
 local decoders = {}
 
@@ -78,7 +78,7 @@ local function status_of(value, id)
     value.id = id
     return value
   end
-  local own = usable_id(value.id)
+  local own = value.id == id and id or usable_id(value.id)
   if not own then
     return nil, "the id of the execution is " .. shown(value.id) .. ", which names none"
   elseif id and own ~= id then
@@ -88,8 +88,31 @@ local function status_of(value, id)
   return value
 end
 
+-- The execution in `body` that keeps the text undecoded. Nil when there is anything to find fault
+-- with or to mend but a missing id (of the execution `id`); the decoders do that.
+local function undecoded(client, body, id)
+  local is_plain, own, status = members(body, true, "id", "status")
+  if not is_plain then
+    return nil
+  elseif status == null then
+    status = nil
+  elseif status ~= nil and type(status) ~= "string" then
+    return nil
+  end
+  if is_absent(own) then
+    own = id
+  end
+  if own ~= nil and (own == id or not id and type(own) == "string" and usable_id(own)) then
+    return executions.of_text(body, own, status, client)
+  end
+end
+
 --- The answer to a question for `id`, which it may have left out.
 function decoders.execution(client, response, id)
+  local execution = undecoded(client, response.body, id)
+  if execution then
+    return execution
+  end
   local value, message, line, column = json(response.body)
   if value == nil then
     return nil, message, line, column
@@ -123,6 +146,10 @@ end
 --- The answer to a start: an execution from the body, else one known by the id in `Location`, since
 --- the run exists and must not be lost for a body that cannot be read.
 function decoders.started(client, response)
+  local execution = undecoded(client, response.body, nil)
+  if execution then
+    return execution
+  end
   local value, message, line, column = json(response.body)
   local status
   if is_object(value) then

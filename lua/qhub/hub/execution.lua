@@ -37,8 +37,7 @@ function methods:refresh(given)
   if not latest then
     return nil, err
   end
-  executions.update(self, latest.raw)
-  return self
+  return executions.adopt(self, latest)
 end
 
 --- True for SUCCEEDED, FAILED and CANCELLED.

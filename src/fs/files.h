@@ -4,8 +4,8 @@
 ** Every function returns 0 or an errno. Descriptors are never inherited by child processes. Knows
 ** neither Lua nor curl, and keeps nothing.
 */
-#ifndef QHUB_FILE_H
-#define QHUB_FILE_H
+#ifndef QHUB_FS_FILES_H
+#define QHUB_FS_FILES_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -40,10 +40,12 @@ void qhub_file_sync_directory(const char *path);
 /* Where the last name of `path` starts. */
 const char *qhub_file_name(const char *path);
 
-/* Replaces the file at `path`, or makes it: whoever opens it sees the old text or the new. */
-int qhub_file_replace(const char *path, const char *bytes, size_t length);
+/* Gives the open file `fd` the permissions of the file that it is to replace; false when there is
+** none. */
+bool qhub_file_keep_mode(int fd, const char *path);
 
-/* `length` random bytes from the kernel. */
-int qhub_file_random(void *bytes, size_t length);
+/* Replaces the file at `path`, or makes it: whoever opens it sees the old text or the new. The
+** permissions stay. */
+int qhub_file_replace(const char *path, const char *bytes, size_t length);
 
 #endif

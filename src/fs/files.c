@@ -1,24 +1,20 @@
-/* Small jobs on files: see file.h. */
-#include "file.h"
+/* Small jobs on files: see files.h. */
+#include "files.h"
 
+#include "random.h"
 #include "signals.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#ifdef __APPLE__
-#include <sys/random.h>
-#endif
 
 enum {
   LARGEST_WRITE = 1 << 30,  /* bytes at once; macOS refuses 2^31 */
-  LONGEST_ENTROPY = 256,    /* bytes a call of getentropy gives */
   PATIENCE_MS = 1000,       /* for a descriptor that does not block and takes nothing */
   SUFFIX_SIZE = sizeof ".0123456789abcdef.tmp",
 };
@@ -144,20 +140,18 @@ void qhub_file_sync_directory(const char *path) {
   (void)close(fd);
 }
 
-int qhub_file_random(void *bytes, size_t length) {
-  if (length <= LONGEST_ENTROPY && getentropy(bytes, length) == 0) return 0;
-  int fd = open("/dev/urandom", O_RDONLY | O_CLOEXEC); /* an older kernel, or a sandbox */
-  if (fd < 0) return errno;
-  size_t got = 0;
-  int error = read_whole(fd, bytes, length, &got);
-  (void)close(fd);
-  return error == 0 && got < length ? EIO : error;
+bool qhub_file_keep_mode(int fd, const char *path) {
+  struct stat status;
+  if (lstat(path, &status) != 0 || !S_ISREG(status.st_mode)) return false;
+  (void)fchmod(fd, status.st_mode & 0777);
+  return true;
 }
 
 /* Writes, syncs and renames the new file `fd` at `temporary`, which is gone afterwards. */
 static int fill_and_rename(int fd, const char *temporary, const char *path, const char *bytes,
                            size_t length) {
   size_t written;
+  (void)qhub_file_keep_mode(fd, path);
   int error = qhub_file_write_at(fd, bytes, length, 0, &written);
   if (error == 0) error = qhub_file_sync(fd);
   if (close(fd) != 0 && error == 0 && errno != EINTR) error = errno;
@@ -172,7 +166,7 @@ static int fill_and_rename(int fd, const char *temporary, const char *path, cons
 
 int qhub_file_replace(const char *path, const char *bytes, size_t length) {
   uint64_t mark;
-  int error = qhub_file_random(&mark, sizeof mark);
+  int error = qhub_random_bits(&mark);
   if (error != 0) return error;
   size_t size = strlen(path) + SUFFIX_SIZE;
   char *temporary = malloc(size);
