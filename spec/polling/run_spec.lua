@@ -286,11 +286,22 @@ describe("run", function()
     assert.is_table(err.result)
   end)
 
+  it("says the title and detail of the result before any log line", function()
+    local client = playing {
+      start = STARTED,
+      status = FAILED,
+      result = ok '{"type":"about:blank","title":"Bad input","detail":"no such molecule"}',
+      logs = ok '[{"message":"Traceback","severity":"ERROR"}]',
+    }
+    local _, err = client:run {}
+    assert.equal('run: "e1" ended as FAILED: Bad input: no such molecule', err.message)
+  end)
+
   it("shows the last errors of the log, on one line, without the token", function()
     local client = playing {
       start = STARTED,
       status = FAILED,
-      result = ok '{"error":"see the log"}',
+      result = ok "{}",
       logs = ok [=[[
         {"message":"one","severity":"ERROR"},
         {"message":"two\nwith t0ken \u001b[31m","severity":"ERROR"},
