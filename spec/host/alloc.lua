@@ -725,7 +725,7 @@ add("transport", {
   run = function()
     local one <close> = loaded().qhub.HubServiceClient(options {
       transport = function(request)
-        local pieces = { '{"id":"', request.method, '","status":"RUNNING"}' }
+        local pieces = { '{"id":"', request.url:match "[^/]+$", '","status":"RUNNING"}' }
         local index = 0
         return {
           status_code = 200,
@@ -740,7 +740,7 @@ add("transport", {
     return one:get_status(id)
   end,
   check = function(execution)
-    expect(execution.id, "GET")
+    expect(execution.id, id)
   end,
 })
 
