@@ -341,21 +341,16 @@ add("failure", {
 -- A first answer that is worth another attempt, a second one that is a redirect.
 add("detour", {
   prepare = function()
-    if not run_id then
-      run_id = create { pending_ms = 0, running_ms = 0 }
-      local match = { path = "/detour" }
-      local fault = { status = 307, headers = { Location = base_url .. "/" .. run_id } }
-      control("POST", "faults", json { match = match, times = -1, fault = fault })
-    end
+    run_id = run_id or create { pending_ms = 0, running_ms = 0 }
+    local match = { pattern = run_id:gsub("%-", "%%-") .. "$" }
     local again = { status = 503, headers = { ["Retry-After"] = "0" } }
-    local rule = { match = { path = "/detour" }, times = 1, fault = again }
+    local there = { status = 307, headers = { Location = base_url .. "/" .. run_id .. "?there" } }
     control("DELETE", "faults")
-    control("POST", "faults", json(rule))
-    local there = { status = 307, headers = { Location = base_url .. "/" .. run_id } }
-    control("POST", "faults", json { match = { path = "/detour" }, times = -1, fault = there })
+    control("POST", "faults", json { match = match, times = 1, fault = again })
+    control("POST", "faults", json { match = match, times = -1, fault = there })
   end,
   run = function()
-    return client:get_status("detour", { max_retries = 1 })
+    return client:get_status(run_id, { max_retries = 1 })
   end,
   errors = { api = true }, -- the 503, when there is no memory for what comes after it
   check = function(execution)
@@ -730,7 +725,7 @@ add("transport", {
   run = function()
     local one <close> = loaded().qhub.HubServiceClient(options {
       transport = function(request)
-        local pieces = { '{"id":"', request.method, '","status":"RUNNING"}' }
+        local pieces = { '{"id":"', request.url:match "[^/]+$", '","status":"RUNNING"}' }
         local index = 0
         return {
           status_code = 200,
@@ -745,7 +740,7 @@ add("transport", {
     return one:get_status(id)
   end,
   check = function(execution)
-    expect(execution.id, "GET")
+    expect(execution.id, id)
   end,
 })
 

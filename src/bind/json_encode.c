@@ -54,13 +54,18 @@ static void raise_memory(encoder *e) {
   lua_error(e->L);
 }
 
-/* Room for `extra` more bytes of text. The caller adds what it wrote to the buffer's length. */
-static char *reserve(encoder *e, size_t extra) {
-  qhub_buffer *text = e->text;
+/* Not inlined, so that `reserve` is. */
+__attribute__((noinline)) static char *grow(encoder *e, size_t extra) {
   char *room;
-  if (text->capacity - text->length >= extra) return text->data + text->length;
-  if (qhub_buffer_reserve(text, extra, &room) != QHUB_BUFFER_OK) raise_memory(e);
+  if (qhub_buffer_reserve(e->text, extra, &room) != QHUB_BUFFER_OK) raise_memory(e);
   return room;
+}
+
+/* Room for `extra` more bytes of text. The caller adds what it wrote to the buffer's length. */
+static inline char *reserve(encoder *e, size_t extra) {
+  const qhub_buffer *text = e->text;
+  if (text->capacity - text->length >= extra) return text->data + text->length;
+  return grow(e, extra);
 }
 
 static void write_char(encoder *e, char byte) {
@@ -91,16 +96,10 @@ static void write_escape(encoder *e, char byte) {
   static const char hex[] = "0123456789abcdef";
   char *out = reserve(e, 6);
   const char *letter = byte != '\0' ? strchr(letters, byte) : NULL;
-  out[0] = '\\';
-  if (letter != NULL) {
-    out[1] = names[letter - letters];
-    e->text->length += 2;
-    return;
-  }
-  memcpy(out + 1, "u00", 3);
-  out[4] = hex[(unsigned char)byte >> 4];
-  out[5] = hex[(unsigned char)byte & 15];
-  e->text->length += 6;
+  const char form[] = {'\\', 'u', '0', '0', hex[(byte >> 4) & 15], hex[byte & 15]};
+  memcpy(out, form, sizeof form);
+  if (letter != NULL) out[1] = names[letter - letters];
+  e->text->length += letter != NULL ? 2 : sizeof form;
 }
 
 /* How many bytes at the start of `text` are valid UTF-8 that needs no escape. */
@@ -165,13 +164,11 @@ static void write_value(encoder *e, int index, const qhub_json_step *step) {
       }
       break;
     }
-    case LUA_TBOOLEAN:
-      if (lua_toboolean(L, index)) {
-        write_bytes(e, "true", 4);
-      } else {
-        write_bytes(e, "false", 5);
-      }
+    case LUA_TBOOLEAN: {
+      const char *word = lua_toboolean(L, index) ? "true" : "false";
+      write_bytes(e, word, strlen(word));
       break;
+    }
     case LUA_TTABLE:
       write_table(e, index, step);
       break;
@@ -249,8 +246,8 @@ static void write_array(encoder *e, int index, qhub_json_step *step, qhub_json_m
   do {
     step->item++;
     bool in_order = lua_isinteger(L, key) && lua_tointeger(L, key) == step->item;
-    bool is_leaf = lua_type(L, key + 1) != LUA_TTABLE && lua_type(L, key + 1) != LUA_TUSERDATA;
-    if (!in_order || !is_leaf) {
+    int type = lua_type(L, key + 1);
+    if (!in_order || type == LUA_TTABLE || type == LUA_TUSERDATA) {
       if (!in_order) {
         e->text->length = start;
         step->item = 1;

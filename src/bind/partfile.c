@@ -154,10 +154,10 @@ static int append(lua_State *L) {
   return push_outcome(L, part->path, qhub_partfile_append(part, bytes, length));
 }
 
-/* part:truncate(size) -> true, or nil, message, errno name; 0 when left out  [+1 or +3] */
+/* part:truncate(size) -> true, or nil, message, errno name  [+1 or +3] */
 static int truncate_part(lua_State *L) {
   qhub_partfile *part = check_open(L);
-  lua_Integer size = luaL_optinteger(L, 2, 0);
+  lua_Integer size = luaL_checkinteger(L, 2);
   luaL_argcheck(L, size >= 0 && size <= (lua_Integer)part->size, 2, "not within the part");
   return push_outcome(L, part->path, qhub_partfile_truncate(part, (int64_t)size));
 }

@@ -183,6 +183,7 @@ static qhub_file_outcome open_locked(qhub_partfile *part, bool fresh) {
 /* Makes a part with a random name. Returns 0 or an errno. */
 static int create_once(qhub_partfile *part) {
   struct stat status;
+  close_descriptor(part);
   free(part->path);
   part->path = NULL;
   int error = make_random_path(part->target, &part->path);
