@@ -50,7 +50,14 @@ size_t qhub_json_plain_run(const char *text, size_t length) {
                        zero_bytes(word ^ UINT64_C(0x5C5C5C5C5C5C5C5C)) |
                        ((word - UINT64_C(0x2020202020202020)) & UINT64_C(0x8080808080808080)) |
                        (word & UINT64_C(0x8080808080808080));
-    if (special != 0) break;
+    if (special != 0) {
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+      /* the first byte that is marked is special, since only special bytes borrow from the next */
+      return done + (size_t)__builtin_ctzll(special) / 8;
+#else
+      break;
+#endif
+    }
   }
   while (done < length && is_plain(text[done])) done++;
   return done;
