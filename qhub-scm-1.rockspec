@@ -55,6 +55,7 @@ build = {
         "src/engine/easy.c",
         "src/engine/engine.c",
         "src/engine/failure.c",
+        "src/engine/fork.c",
         "src/engine/multi.c",
         "src/engine/poller_epoll.c",
         "src/engine/poller_poll.c",

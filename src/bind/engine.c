@@ -194,6 +194,13 @@ static int active(lua_State *L) {
   return 1;
 }
 
+/* engine:is_closed() -> boolean; true also in a child of fork()   [-1, +1] */
+static int is_closed(lua_State *L) {
+  const qhub_engine_box *box = qhub_bind_check(L, QHUB_ENGINE_TYPE);
+  lua_pushboolean(L, box->engine == NULL || qhub_engine_is_closed(box->engine));
+  return 1;
+}
+
 /* engine:close(); also __close   [-1, +0] */
 static int close_engine(lua_State *L) {
   const qhub_engine_box *box = qhub_bind_check(L, QHUB_ENGINE_TYPE);
@@ -226,7 +233,7 @@ static const luaL_Reg methods[] = {
   {"step", step},       {"wait", wait_for}, {"ready", ready},
   {"session", qhub_bind_session},
   {"pollfd", pollfd},   {"events", events},   {"timeout", timeout},
-  {"active", active},   {"close", close_engine},
+  {"active", active},   {"is_closed", is_closed}, {"close", close_engine},
   {NULL, NULL},
 };
 

@@ -6,6 +6,7 @@
 #include <math.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 enum { BATCH = 64 };
 
@@ -40,6 +41,7 @@ qhub_engine *qhub_engine_new(const char **message) {
     *message = "not enough memory";
     return NULL;
   }
+  engine->maker = getpid();
   qhub_poller_init(&engine->poller);
   qhub_sockets_init(&engine->sockets);
   qhub_timers_init(&engine->timers);
@@ -58,7 +60,7 @@ qhub_engine *qhub_engine_new(const char **message) {
 }
 
 void qhub_engine_close(qhub_engine *engine) {
-  if (engine->closed) return;
+  if (engine->closed || qhub_engine_left(engine)) return;
   engine->closed = true;
   while (!qhub_link_is_single(&engine->sessions)) {
     qhub_session_close(QHUB_OWNER(engine->sessions.next, qhub_session, link));
@@ -76,8 +78,8 @@ void qhub_engine_free(qhub_engine *engine) {
   free(engine);
 }
 
-bool qhub_engine_is_closed(const qhub_engine *engine) {
-  return engine->closed;
+bool qhub_engine_is_closed(qhub_engine *engine) {
+  return engine->closed || qhub_engine_left(engine);
 }
 
 size_t qhub_engine_active(const qhub_engine *engine) {
@@ -179,7 +181,7 @@ static bool turn(qhub_engine *engine, double until) {
 
 size_t qhub_engine_step(qhub_engine *engine, double timeout, qhub_interrupted interrupted,
                         void *user) {
-  if (engine->closed) return 0;
+  if (qhub_engine_is_closed(engine)) return 0;
   engine->now = qhub_monotonic();
   bool forever = timeout < 0;
   if (forever && engine->active_count == 0) return engine->ready_count;
@@ -204,12 +206,12 @@ bool qhub_engine_wait(qhub_engine *engine, qhub_transfer *transfer, double timeo
 }
 
 int qhub_engine_pollfd(qhub_engine *engine) {
-  if (!engine->closed) qhub_sockets_flush(engine);
+  if (!qhub_engine_is_closed(engine)) qhub_sockets_flush(engine);
   return engine->poller.fd;
 }
 
 double qhub_engine_timeout(qhub_engine *engine) {
-  if (engine->closed) return -1;
+  if (qhub_engine_is_closed(engine)) return -1;
   qhub_sockets_flush(engine);
   if (engine->ready_count > 0) return 0;
   double deadline = next_deadline(engine);

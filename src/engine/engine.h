@@ -9,8 +9,8 @@
 **
 ** One engine belongs to one thread at a time. Engine, sessions and transfers may be closed and
 ** freed in any order: closing an engine closes its sessions, closing a session ends its
-** transfers, and what is left behind is inert. Times are seconds. Knows no Lua; this header knows
-** no curl.
+** transfers, and what is left behind is inert. In a child of fork() they are all closed. Times are
+** seconds. Knows no Lua; this header knows no curl.
 */
 #ifndef QHUB_ENGINE_H
 #define QHUB_ENGINE_H
@@ -99,7 +99,8 @@ void qhub_engine_close(qhub_engine *engine);
 /* Closes and frees. Sessions and transfers that are still around become inert. */
 void qhub_engine_free(qhub_engine *engine);
 
-bool qhub_engine_is_closed(const qhub_engine *engine);
+/* Also true in a child of fork(). */
+bool qhub_engine_is_closed(qhub_engine *engine);
 
 /* Tells whether the host program was interrupted: whether a signal handler of its left a mark.
 ** Must not wait, nor call the engine. */

@@ -22,6 +22,7 @@
 #define QHUB_ENGINE_INTERNAL_H
 
 #include <curl/curl.h>
+#include <sys/types.h>
 
 #include "engine.h"
 #include "list.h"
@@ -66,6 +67,7 @@ typedef struct {
 } qhub_sockets;
 
 struct qhub_engine {
+  pid_t maker; /* the process that may use it */
   bool closed;
   bool guard_sigpipe;
   const char *encodings; /* value of Accept-Encoding where answers may come encoded */
@@ -113,6 +115,7 @@ typedef struct qhub_handle {
 struct qhub_session {
   qhub_link link;      /* in engine->sessions */
   qhub_engine *engine; /* NULL: closed */
+  bool is_left;        /* ... since it is the parent's of this process */
   qhub_multi multis[QHUB_MULTIS]; /* HTTP/1.1 only; HTTP/2 where it is offered */
   qhub_link transfers; /* queued and active ones */
   qhub_link queue;     /* those that wait for their turn, the oldest first */
@@ -183,6 +186,15 @@ struct qhub_transfer {
   char address[QHUB_ADDRESS_SIZE];
   qhub_failure failure;
 };
+
+/* ---- fork.c ---- */
+
+/* Whether the engine is another process's: then it is closed now, with all that belongs to it, and
+** nothing of it can be used. Comes before everything that could touch a connection. */
+bool qhub_engine_left(qhub_engine *engine);
+
+/* Says in the failure of what is refused by a closed session when fork() is the reason. */
+void qhub_session_explain(const qhub_session *session, qhub_failure *failure);
 
 /* ---- ready.c ---- */
 

@@ -59,7 +59,7 @@ qhub_session *qhub_session_new(qhub_engine *engine, const qhub_session_config *c
 }
 
 void qhub_session_close(qhub_session *session) {
-  if (session->engine == NULL) return;
+  if (qhub_session_is_closed(session)) return;
   while (!qhub_link_is_single(&session->transfers)) {
     qhub_transfer *transfer = QHUB_OWNER(session->transfers.next, qhub_transfer, session_link);
     qhub_transfer_settle(transfer, CURLE_OK, QHUB_FAIL_CANCELLED);
@@ -77,7 +77,7 @@ void qhub_session_free(qhub_session *session) {
 }
 
 bool qhub_session_is_closed(const qhub_session *session) {
-  return session->engine == NULL;
+  return session->engine == NULL || qhub_engine_left(session->engine);
 }
 
 /* Starts what there is room for. */
@@ -92,8 +92,9 @@ static void pump(qhub_session *session) {
 }
 
 bool qhub_transfer_start(qhub_transfer *transfer, qhub_session *session) {
-  if (transfer->state != QHUB_TRANSFER_IDLE || session->engine == NULL) {
+  if (transfer->state != QHUB_TRANSFER_IDLE || qhub_session_is_closed(session)) {
     qhub_failure_set(transfer, CURLE_OK, QHUB_FAIL_CANCELLED);
+    qhub_session_explain(session, &transfer->failure);
     transfer->state = QHUB_TRANSFER_DONE;
     return false;
   }
@@ -138,6 +139,7 @@ void qhub_transfer_check_silence(qhub_transfer *transfer) {
 }
 
 void qhub_transfer_close(qhub_transfer *transfer) {
+  if (transfer->session != NULL) (void)qhub_engine_left(transfer->session->engine);
   qhub_clear_ready(transfer);
   if (transfer->session != NULL) {
     qhub_engine *engine = transfer->session->engine;
@@ -189,6 +191,7 @@ void qhub_transfer_take(qhub_transfer *transfer, size_t length) {
   }
   size_t held = transfer->body.length - transfer->body_start;
   bool has_room = held < transfer->request->stream;
+  if (transfer->session != NULL) (void)qhub_engine_left(transfer->session->engine);
   if (transfer->paused && transfer->handle != NULL && has_room) resume(transfer);
 }
 

@@ -33,9 +33,9 @@ local OVER = "over" -- as the `reason` of a task: it never runs again
 
 loop.now = monotonic
 
---- The engine of this Lua state.
+--- The engine of this Lua state. A child of fork() gets one of its own.
 function loop.engine()
-  if not engine then
+  if not engine or engine:is_closed() then
     engine = core.engine()
   end
   return engine

@@ -1,0 +1,55 @@
+/*
+** What a child of fork() does with an engine of its parent: nothing but let go of it.
+**
+** Connections, TLS sessions and the poller's set are shared with the parent: a byte read or written
+** on them, a close_notify, even a change of the set would be the parent's loss. So the child makes
+** everything inert and leaves libcurl's objects alone; their memory goes with the process.
+*/
+#include "internal.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+static void say(qhub_failure *failure) {
+  (void)snprintf(failure->message, sizeof failure->message,
+                 "it belongs to the process that called fork(); make a new client in the child");
+}
+
+static void leave_transfer(qhub_transfer *transfer) {
+  qhub_clear_ready(transfer);
+  qhub_link_remove(&transfer->session_link);
+  qhub_link_remove(&transfer->queue_link);
+  transfer->handle = NULL;
+  transfer->multi = NULL;
+  transfer->session = NULL;
+  transfer->state = QHUB_TRANSFER_DONE;
+  transfer->failure = (qhub_failure){.kind = QHUB_FAIL_CANCELLED, .sent = true};
+  say(&transfer->failure);
+}
+
+static void leave_session(qhub_session *session) {
+  while (!qhub_link_is_single(&session->transfers)) {
+    leave_transfer(QHUB_OWNER(session->transfers.next, qhub_transfer, session_link));
+  }
+  session->idle = NULL;
+  session->idle_count = 0;
+  for (int i = 0; i < QHUB_MULTIS; i++) session->multis[i].curl = NULL;
+  qhub_link_remove(&session->link);
+  session->engine = NULL;
+  session->is_left = true;
+}
+
+void qhub_session_explain(const qhub_session *session, qhub_failure *failure) {
+  if (session->is_left) say(failure);
+}
+
+bool qhub_engine_left(qhub_engine *engine) {
+  if (engine == NULL || engine->closed || engine->maker == getpid()) return false;
+  while (!qhub_link_is_single(&engine->sessions)) {
+    leave_session(QHUB_OWNER(engine->sessions.next, qhub_session, link));
+  }
+  engine->active_count = 0;
+  engine->maker = getpid(); /* of what is left, which closing may take down */
+  qhub_engine_close(engine);
+  return true;
+}
