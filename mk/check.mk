@@ -130,6 +130,8 @@ JSON_VALUES ?= 200000
 check-conformance: all check-tools ## JSONTestSuite, Python's json, the URL standard
 	@scripts/conformance/json.sh $(JSON_VALUES)
 	@scripts/with_build.sh build $(LUA) scripts/conformance/redirects.lua
+	@scripts/with_build.sh build $(LUA) scripts/conformance/secrets.lua
+	@scripts/with_build.sh build $(LUA) scripts/conformance/names.lua
 
 # Real servers, programs that others wrote, and a soak: minutes, and packages of Debian's.
 SOAK ?= tasks=2000 seconds=600

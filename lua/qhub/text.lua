@@ -69,4 +69,20 @@ function show.value(value)
   return "a " .. (type(name) == "string" and show.line(name, 60) or kind)
 end
 
+local BASE64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+
+--- RFC 4648, 4.
+function show.base64(bytes)
+  local pieces = {}
+  for at = 1, #bytes, 3 do
+    local a, b, c = bytes:byte(at, at + 2)
+    local bits = a << 16 | (b or 0) << 8 | (c or 0)
+    for index = 0, 3 do
+      local place = (bits >> (18 - 6 * index) & 63) + 1
+      pieces[#pieces + 1] = at + index > #bytes + 1 and "=" or BASE64:sub(place, place)
+    end
+  end
+  return table.concat(pieces)
+end
+
 return show

@@ -252,7 +252,8 @@ local answers = {
     return { status_code = 429, headers = headers, body = "" }
   end,
   ["another's id"] = function(s)
-    local body = { id = s, status = s, createdAt = s }
+    -- Id and status of a run are shown as they are, so these are good ones.
+    local body = { id = "e2", status = "RUNNING", createdAt = s }
     return { status_code = 200, headers = json, body = qhub.json.encode(body) }
   end,
   ["the stack's message"] = function(s)
@@ -292,7 +293,7 @@ local calls = {
     return c:get_result_file("e1", "f.bin")
   end,
   run = function(c)
-    return c:run({ x = 1 }, { interval = 0.01, start = { secrets = { KEY = RUN } } })
+    return c:run({ x = 1 }, { interval = 0.01, timeout = 0.05, start = { secrets = { KEY = RUN } } })
   end,
 } -- stylua: ignore
 

@@ -16,6 +16,7 @@ local failures = require "qhub.http.failure"
 local new_request = require("qhub.http.request").new
 local sessions = require "qhub.http.session"
 local single_flight = require "qhub.auth.single_flight"
+local show = require "qhub.text"
 local redact = require "qhub.http.redact"
 local version = require "qhub.version"
 
@@ -90,22 +91,6 @@ local function required(given)
 end
 
 -- ── one request ──────────────────────────────────────────────────────────────────────────────────
-
-local BASE64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
-
--- RFC 4648, 4.
-local function base64(bytes)
-  local pieces = {}
-  for at = 1, #bytes, 3 do
-    local a, b, c = bytes:byte(at, at + 2)
-    local bits = a << 16 | (b or 0) << 8 | (c or 0)
-    for index = 0, 3 do
-      local place = (bits >> (18 - 6 * index) & 63) + 1
-      pieces[#pieces + 1] = at + index > #bytes + 1 and "=" or BASE64:sub(place, place)
-    end
-  end
-  return table.concat(pieces)
-end
 
 local function session_for(o)
   return sessions.new({
@@ -202,7 +187,7 @@ local function client_credentials(given)
   local o = required(given)
   local session = session_for(o)
   local endpoint = o.token_endpoint or DEFAULT_ENDPOINT
-  local basic = base64(o.access_key_id .. ":" .. o.secret_access_key)
+  local basic = show.base64(o.access_key_id .. ":" .. o.secret_access_key)
   local secrets = { basic, o.secret_access_key }
   local request = request_of(session, "Basic " .. basic)
   local held -- the latest token: { token, renew_at, expires_at } on the monotonic clock

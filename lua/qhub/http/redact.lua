@@ -195,20 +195,33 @@ local function find_folded(text, secret, is_cut, found)
   end
 end
 
--- The spellings of `secret` to look for.
-local function spellings(secret)
+-- Adds what base64 makes of `secret` in the midst of other bytes: its offset in a group of three
+-- makes three spellings; letters that depend on the neighbours are left out.
+local function add_base64(result, secret)
+  for lead = 0, 2 do
+    local code = show.base64(("\0"):rep(lead) .. secret):gsub("=", "")
+    local last = (lead + #secret) % 3 == 0 and #code or #code - 1
+    result[#result + 1] = code:sub(lead == 0 and 1 or lead + 2, last):lower()
+  end
+end
+
+-- The spellings of `secret` to look for in a text of so many bytes.
+local function spellings(secret, size)
   local result = { quickly_folded(secret) }
+  if #secret >= LEAST_CREDENTIAL and size >= #secret * 4 // 3 - LEAST_SECRET then
+    add_base64(result, secret)
+  end
   if secret:find("%", 1, true) then
-    result[2] = quickly_folded((decoded(secret)))
+    result[#result + 1] = quickly_folded((decoded(secret)))
   end
   return result
 end
 
 -- The secrets in all their spellings, those that are long enough.
-local function all_spellings(secrets)
+local function all_spellings(secrets, size)
   local result = {}
   for _, secret in ipairs(secrets) do
-    for _, spelling in ipairs(spellings(secret)) do
+    for _, spelling in ipairs(spellings(secret, size)) do
       if #spelling >= LEAST_SECRET then
         result[#result + 1] = spelling
       end
@@ -246,7 +259,7 @@ local function without(text, secret, is_cut)
   if not secrets[1] or #text < LEAST_SECRET then
     return text
   end
-  local ranges, sought = {}, all_spellings(secrets)
+  local ranges, sought = {}, all_spellings(secrets, #text)
   add_ranges(ranges, text, sought, is_cut)
   if text:find("%", 1, true) then
     local whole, first, last = decoded(text)
@@ -308,9 +321,6 @@ local function credentials_in(value)
   return parts
 end
 
--- Header fields that the gateway may say back, beside Authorization.
-local SECRET_FIELDS = { "x-parent-execution-token" }
-
 --- What the gateway got to know by a call (see attempts.lua), as a list: the token and the one that
 --- was rejected before it, or credentials that the program gave instead.
 function redact.carried(request, state)
@@ -318,8 +328,10 @@ function redact.carried(request, state)
   local result = own and credentials_in(own) or {}
   result[#result + 1] = state.token or nil
   result[#result + 1] = state.rejected or nil
-  for _, name in ipairs(SECRET_FIELDS) do
-    result[#result + 1] = request.fields[name] or nil
+  for name, value in pairs(request.fields) do
+    if name ~= "authorization" and value and redact.is_secret_name(name) then
+      result[#result + 1] = value
+    end
   end
   return result
 end
