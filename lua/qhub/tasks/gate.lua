@@ -6,8 +6,8 @@
 --
 --   local gate = gates.new(limit)                     -- one for each session
 --   local ok, reason = gate:admit(deadline, session)
+--   local _ <close> = gate             -- leaves; once for each admit that returned true
 --   ... the transfer, until its body is there or it has failed ...
---   gate:leave()                                      -- once for each admit that returned true
 --
 -- The limit is that of transfers: max_connections over HTTP/1.1; over HTTP/2, where one connection
 -- carries many, at least 64. A file that is being read stays outside of gates: its reader may pause
@@ -46,6 +46,8 @@ function Gate:leave()
   self.inside = self.inside - 1
   let_in(self)
 end
+
+Gate.__close = Gate.leave
 
 --- Enters the gate, behind all that wait there. Returns true, or nil and "deadline" or "cancelled"
 --- (the task was cancelled, or `owner` closed).
