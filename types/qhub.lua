@@ -1,8 +1,8 @@
 ---@meta qhub
 
 -- The types of everything public in `qhub`, for lua-language-server, and the source of
--- docs/reference.md (`make docs`). Never loaded by a program. spec/promises/types_spec.lua holds it against
--- the library: a name that is missing here, or here alone, fails.
+-- docs/reference.md (`make docs`). Never loaded by a program. spec/promises/types_spec.lua holds it
+-- against the library: a name that is missing here, or here alone, fails.
 --
 -- Conventions that scripts/reference.lua reads: the comment above a class, field or function is
 -- its description; classes come out in the order in which they stand here; `-- # Title` begins a

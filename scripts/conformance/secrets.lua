@@ -293,7 +293,8 @@ local calls = {
     return c:get_result_file("e1", "f.bin")
   end,
   run = function(c)
-    return c:run({ x = 1 }, { interval = 0.01, timeout = 0.05, start = { secrets = { KEY = RUN } } })
+    local start = { secrets = { KEY = RUN } }
+    return c:run({ x = 1 }, { interval = 0.01, timeout = 0.05, start = start })
   end,
 } -- stylua: ignore
 

@@ -107,20 +107,91 @@ for _, name in ipairs(source.files({ "src" }, { ".c", ".h" })) do
   end
 end
 
+-- The layers of lua/qhub, bottom up: a module requires those of its own layer and of lower ones.
+-- The longest name that a module's name begins with counts.
+local LAYERS = {
+  { "qhub.text", "qhub.version" },
+  { "qhub.error" },
+  { "qhub.json", "qhub.execution", "qhub.options" },
+  { "qhub.tasks" },
+  { "qhub.progress" },
+  { "qhub.http" },
+  { "qhub.options.client", "qhub.options.request", "qhub.options.start" },
+  { "qhub.auth", "qhub.files", "qhub.polling" },
+  { "qhub.hub" },
+  { "qhub" },
+}
+
+local function layer_of(module)
+  local longest, layer = -1, nil
+  for number, names in ipairs(LAYERS) do
+    for _, name in ipairs(names) do
+      local is_within = module == name or module:sub(1, #name + 1) == name .. "."
+      if is_within and #name > longest and (name ~= "qhub" or module == "qhub") then
+        longest, layer = #name, number
+      end
+    end
+  end
+  return layer
+end
+
+local function check_require(name, number, module)
+  local own = name:match("^lua/(.*)%.lua$"):gsub("/init$", ""):gsub("/", ".")
+  local from, to = layer_of(own), layer_of(module)
+  if module:find("^qhub%.core") then
+    return
+  elseif not from then
+    report("%s:%d: stands in no layer; see LAYERS in scripts/lint/arrows.lua", name, number)
+  elseif not to then
+    report("%s:%d: requires %s, which is no module of the library", name, number, module)
+  elseif to > from then
+    report("%s:%d: requires %s, which is in a higher layer", name, number, module)
+  end
+end
+
+-- A field whose name ends in "_" is private: only its own object's methods read it.
+local function check_private(name, number, code)
+  for owner, field in code:gmatch("([%w_]+)[.:]([%w_]*%a_)%f[^%w_]") do
+    if owner ~= "self" then
+      report("%s:%d: reads %s.%s, which is private", name, number, owner, field)
+    end
+  end
+end
+
 -- The library requires itself and nothing else, and knows nothing of examples and specs.
 for _, name in ipairs(source.files({ "lua/qhub" }, { ".lua" })) do
   for number, line in source.lines(source.read(name)) do
     local code = line:gsub("%-%-.*", "")
     for module in code:gmatch("require%s*%(?%s*[\"']([^\"']+)[\"']") do
-      if module ~= "qhub" and not module:find("^qhub%.") then
-        report("%s:%d: requires %s; the library needs only itself", name, number, module)
-      end
+      check_require(name, number, module)
     end
+    check_private(name, number, code:gsub('"[^"]*"', '""'))
     for _, folder in ipairs({ "examples", "spec", "bench", "fuzz" }) do
       if code:find("[\"'/]" .. folder .. "[/.]") then
         report("%s:%d: names %s/", name, number, folder)
       end
     end
+  end
+end
+
+-- At most a dozen entries in a folder, so that a listing shows the architecture.
+local MOST_ENTRIES = 12
+local entries = {}
+for _, name in ipairs(source.files({ "lua/qhub" }, { ".lua" })) do
+  local folder, entry = name:match("^(lua/qhub[^.]-)/([^/]+)$")
+  while folder do
+    entries[folder] = entries[folder] or {}
+    entries[folder][entry] = true
+    folder, entry = folder:match("^(lua/qhub.*)/([^/]+)$")
+  end
+end
+for folder, names in pairs(entries) do
+  local count = 0
+  for _ in pairs(names) do
+    count = count + 1
+  end
+  if count > MOST_ENTRIES then
+    report("%s: %d entries, more than %d", folder, count, MOST_ENTRIES)
   end
 end
 

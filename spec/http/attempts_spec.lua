@@ -329,7 +329,7 @@ describe("retries", function()
   end)
 
   it("are as many as max_retries for every call, however many have failed", function()
-    local time <close> = virtual_time()
+    local _ <close> = virtual_time()
     local double = Double {
       function()
         return { status_code = 503 }

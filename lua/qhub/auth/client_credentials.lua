@@ -3,7 +3,7 @@
 --
 -- It keeps the token and renews it before it expires; single_flight.lua fetches it once however
 -- many callers wait.
--- The request goes the same way as every other call (attempts.lua), by connection settings of its own.
+-- The request goes the same way as every other call (attempts.lua), by a session of its own.
 -- What is secret (the secret, the Basic credentials, tokens) is never in a reason or message.
 
 local attempts = require "qhub.http.attempts"

@@ -155,8 +155,8 @@ end
 File.__gc = methods.close
 File.__close = methods.close
 
---- Opens the file `name` at `url` by `request`. Returns the four values of a generic `for`: the file, nil, nil,
---- and the file again, which is closed when the loop is left; or nil and an error.
+--- Opens the file `name` at `url` by `request`. Returns the four values of a generic `for`: the
+--- file, nil, nil, and the file again, which is closed when the loop is left; or nil and an error.
 function file.open(session, request, url, name)
   local chunk_size = request.stream
   local source, err = streams.open(session, request, url)

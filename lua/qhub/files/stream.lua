@@ -294,8 +294,8 @@ end
 
 local stream = {}
 
---- Opens the file at `url` by `request`. Returns a reader, or nil and an error. `known` (version and
---- position) is what an earlier call has of the file: the reader then begins at its `position`,
+--- Opens the file at `url` by `request`. Returns a reader, or nil and an error. `known` (version
+--- and position) is what an earlier call has of the file: the reader then begins at its `position`,
 --- which is 0 when that is of no use any more.
 function stream.open(session, request, url, known)
   local chunk_size = math.max(LEAST_HELD, math.min(request.stream, MOST_HELD))

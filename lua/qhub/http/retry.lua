@@ -59,8 +59,8 @@ function retry.backoff(attempt, random)
   return math.min(delay * (1 - JITTER + 2 * JITTER * random), retry.LONGEST_WAIT)
 end
 
---- True when `outcome` (`status_code`, or `failure` with kind, sent, lasting) may pass by itself and
---- the request may be sent again. `repeatable` is false for a request that could start a second run.
+--- True when `outcome` (`status_code`, or `failure` with kind, sent, lasting) may pass by itself
+--- and the request may be sent again. `repeatable` is false for one that could start a second run.
 function retry.may_repeat(outcome, repeatable)
   local failure = outcome.failure
   if not failure then

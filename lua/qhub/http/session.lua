@@ -20,9 +20,9 @@
 --   max_response_bytes   cap of a body in memory
 --   follow_redirects     boolean
 --   on_response          function or false
---   plain_list           function(options): the list of executions as plain tables; the client sets it
+--   plain_list           function(options): the list of executions as plain tables, by the client
 --   is_closed            true from `close` on
---   secrets              what the last calls carried, for texts about their responses; a list or false
+--   secrets              what the last calls carried, newest first; a list or false
 --   last_token           the token that was remembered last in it
 
 local gates = require "qhub.tasks.gate"
@@ -79,6 +79,7 @@ function Session:closed_failure()
   return { kind = "cancelled", message = message, not_attempted = true }
 end
 
+<<<<<<< HEAD
 -- The failure of a call whose total_timeout passed before anything was sent.
 local function late_failure()
   local message = "total_timeout passed"
@@ -88,6 +89,13 @@ end
 local function send(session, request, token, url, body, deadline)
   if session.is_closed then
     return nil, session:closed_failure()
+=======
+--- Sends `request` (see request.lua) with `token`. Returns as the transport does; a failure that
+--- has `not_attempted` came before anything was sent.
+function Session:transfer(request, token, url, body, deadline)
+  if self.is_closed then
+    return nil, self:closed_failure()
+>>>>>>> c73f57c (Lint: layers, private fields and the size of folders; the architecture page says what is enforced)
   elseif deadline and deadline <= loop.now() then
     return nil, late_failure()
   end

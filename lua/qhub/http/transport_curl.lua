@@ -4,7 +4,7 @@
 -- shares:
 --
 -- `send(request, token, url, body, deadline)` takes a request (request.lua), the token of this
--- attempt or nil, the body or nil and a deadline on the monotonic clock, or nil or false. It returns
+-- attempt or nil, the body or nil and a deadline on the monotonic clock, or nil. It returns
 -- a response, or nil and a failure, or both when the body broke off. What it holds when it is left
 -- early is closed.
 --   response: status_code, headers, body (whole) or read(n) -> chunk | nil at the end | nil and a

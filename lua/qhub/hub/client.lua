@@ -177,13 +177,6 @@ end
 
 local methods = {}
 
--- The list of executions as `wait_all` asks for it.
-local PLAIN_LIST = {}
-for name, value in pairs(operations.get_service_executions) do
-  PLAIN_LIST[name] = value
-end
-PLAIN_LIST.answer = PLAIN_LIST.plain_answer
-
 -- A method takes the parameters of its row and then the options, so that the options of an
 -- operation without parameters are its first argument.
 for name, row in pairs(operations) do
@@ -287,9 +280,10 @@ local function new(given)
   local plain_list
   -- For wait_all, which needs no objects of the list's items.
   function client.session.plain_list(request)
-    plain_list = plain_list or setmetatable({
-      decode = operations.get_service_executions.plain_decode,
-    }, { __index = operations.get_service_executions })
+    plain_list = plain_list
+      or setmetatable({
+        decode = operations.get_service_executions.plain_decode,
+      }, { __index = operations.get_service_executions })
     return perform(client, plain_list, nil, nil, request)
   end
   return client

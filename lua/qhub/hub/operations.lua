@@ -1,13 +1,13 @@
 -- The seven operations, each a row: where it goes, what it sends, what its answer means.
 --
--- All take the same way (client.lua makes a request of a row, attempts.lua carries it out), so that a
--- correction of the wire contract is a correction of one row here.
+-- All take the same way (client.lua makes a request of a row, attempts.lua carries it out), so that
+-- a correction of the wire contract is a correction of one row here.
 -- Source: the wire contract of the service gateway.
 --
 -- method, path      as on the wire; `{id}` and `{file}` are percent-encoded as one segment each
 -- parameters        what stands before the options; `body` becomes the JSON body
 -- decode            of a 2xx response (decode.lua)
--- stream            in place of it, for rows that are answered by a file: its default chunk in bytes
+-- stream            in place of it, for rows whose response is a file: its default chunk in bytes
 -- repeatable        false for the request that costs money
 -- accept_truncated  when a 2xx response counts although its body broke off; never by default
 -- options           checkers of its options

@@ -17,9 +17,9 @@
 
 local core = require "qhub.core"
 local errors = require "qhub.error"
+local executions = require "qhub.execution"
 local usage_error = require("qhub.error").usage
 local schedules = require "qhub.polling.schedule"
-local wait = require "qhub.polling.wait"
 
 local follow = {}
 
@@ -87,7 +87,9 @@ local function look(self)
   if not execution:is_terminal() then
     local latest, err = client:get_status(execution.id, schedule:request())
     if latest then
-      wait.absorb(execution, latest.raw)
+      if not execution:is_terminal() or latest:is_terminal() then
+        executions.adopt(execution, latest)
+      end
       self.is_seen = true
     elseif
       not (self.is_known and not self.is_seen and schedules.is_missing(err) and schedule:is_early())

@@ -75,7 +75,9 @@ function wait.until_terminal(client, execution, o, schedule, is_known)
     if not execution:is_terminal() then -- another task may have looked meanwhile
       local latest, err = client:get_status(execution.id, schedule:request())
       if latest then
-        wait.absorb(execution, latest.raw)
+        if not execution:is_terminal() or latest:is_terminal() then
+          executions.adopt(execution, latest) -- its text stays as it is until it is asked for
+        end
         is_seen = true
         without_status = latest.status == nil and without_status + 1 or 0
         if without_status >= MOST_WITHOUT_STATUS then
