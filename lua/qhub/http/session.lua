@@ -79,7 +79,6 @@ function Session:closed_failure()
   return { kind = "cancelled", message = message, not_attempted = true }
 end
 
-<<<<<<< HEAD
 -- The failure of a call whose total_timeout passed before anything was sent.
 local function late_failure()
   local message = "total_timeout passed"
@@ -89,13 +88,6 @@ end
 local function send(session, request, token, url, body, deadline)
   if session.is_closed then
     return nil, session:closed_failure()
-=======
---- Sends `request` (see request.lua) with `token`. Returns as the transport does; a failure that
---- has `not_attempted` came before anything was sent.
-function Session:transfer(request, token, url, body, deadline)
-  if self.is_closed then
-    return nil, self:closed_failure()
->>>>>>> c73f57c (Lint: layers, private fields and the size of folders; the architecture page says what is enforced)
   elseif deadline and deadline <= loop.now() then
     return nil, late_failure()
   end
