@@ -54,7 +54,7 @@ describe("json numbers", function()
     end
   end)
 
-  it("tell 1 from 1.0", function()
+  it("keep 1 and 1.0 apart", function()
     assert.equal("1", json.encode(1))
     assert.equal("1.0", json.encode(1.0))
     assert.equal("integer", math.type(json.decode "1"))
@@ -114,7 +114,7 @@ describe("json numbers", function()
 
   -- printf and strtod are exact in the C library: the fewest digits of printf that read back as
   -- the same number are what is expected here.
-  it("are written with the fewest digits, and of those the nearest #large", function()
+  it("are written with the fewest digits that read back to the same double #large", function()
     local random = values.new(3)
     local function digits_of(text)
       local digits = text:gsub("[eE].*", ""):gsub("[-.]", ""):gsub("^0+", ""):gsub("0+$", "")
@@ -149,7 +149,7 @@ describe("json numbers", function()
     end
   end)
 
-  it("are written the way people write them", function()
+  it("are written in plain or exponent notation, as people write them", function()
     for text, number in pairs {
       ["0.1"] = 0.1,
       ["100.0"] = 1e2,
@@ -167,7 +167,7 @@ describe("json numbers", function()
     end
   end)
 
-  it("are read to the nearest double, however they are written #large", function()
+  it("are read to the nearest double in every notation #large", function()
     local random = values.new(4)
     local function check(literal)
       local value, message = json.decode(literal)
@@ -233,7 +233,7 @@ describe("json numbers", function()
 end)
 
 describe("json strings", function()
-  it("survive with every character there is", function()
+  it("survive with every Unicode character", function()
     local characters = {}
     for code = 0, 0x10FFFF do
       if code < 0xD800 or code > 0xDFFF then
@@ -312,7 +312,7 @@ describe("json tables", function()
     assert.equal('["a"]', json.encode(json.array { "a" }))
   end)
 
-  it("are refused a mark that would replace another metatable", function()
+  it("cannot be marked when they have another metatable", function()
     local foreign = setmetatable({}, { __name = "Other" })
     for _, mark in ipairs { json.array, json.object } do
       assert.error_matches(function()
@@ -325,7 +325,7 @@ describe("json tables", function()
     assert.equal("Other", getmetatable(foreign).__name)
   end)
 
-  it("survive whatever they hold", function()
+  it("survive a round trip with random contents", function()
     for seed = 1, 300 do
       local random = values.new(seed)
       local value = random:value(6, 6)
@@ -335,7 +335,7 @@ describe("json tables", function()
     end
   end)
 
-  it("survive when they are long and nested, at every cut", function()
+  it("survive a round trip when they are long and nested", function()
     for seed = 1, 25 do
       local random = values.new(1000 + seed)
       local value = json.array {}

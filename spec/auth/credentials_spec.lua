@@ -112,7 +112,7 @@ describe("the client credentials grant", function()
 
   -- ── one caller ──────────────────────────────────────────────────────────────────────────────
 
-  it("asks for nothing before the first call needs a token, then once for many calls", function()
+  it("requests no token before the first call, then one token for many calls", function()
     local client = client_of(of_gateway())
     assert.equal(0, gateway:tokens().requests)
     for _ = 1, 5 do
@@ -133,7 +133,7 @@ describe("the client credentials grant", function()
     assert.matches("^qhub%-lua/", request.headers["user-agent"])
   end)
 
-  it("asks the gateway of the hub unless told otherwise, with its timeout", function()
+  it("requests tokens from the hub's gateway by default, with its own timeout", function()
     local requests = {}
     local token = client_credentials {
       access_key_id = "a",
@@ -150,7 +150,7 @@ describe("the client credentials grant", function()
     assert.equal(7, requests[1].timeout)
   end)
 
-  it("encodes credentials of every length", function()
+  it("encodes credentials of any length", function()
     local encoded = { b = "YTpi", bc = "YTpiYw==", bcd = "YTpiY2Q=", ["\u{fc}:\255"] = "YTrDvDr/" }
     for secret, expected in pairs(encoded) do
       local changes = { access_key_id = "a", secret_access_key = secret }
@@ -160,13 +160,13 @@ describe("the client credentials grant", function()
     end
   end)
 
-  it("returns the token and nothing else", function()
+  it("returns only the token", function()
     local token = doubled { granted("t", 60) }
     assert.equal(1, select("#", token()))
     assert.equal(1, select("#", token()))
   end)
 
-  it("is a plain function that shows nothing", function()
+  it("is a plain function whose tostring shows no secret", function()
     local token = doubled { granted "t" }
     assert.equal("function", type(token))
     assert.matches("^function: ", tostring(token))
@@ -174,7 +174,7 @@ describe("the client credentials grant", function()
 
   -- ── lifetime ────────────────────────────────────────────────────────────────────────────────
 
-  it("renews a token 120 s before it expires and not earlier", function()
+  it("renews a token 120 s before it expires, not earlier", function()
     local token, requests = doubled { numbered(3600) }
     assert.equal("token-1", token())
     pass(3479)
@@ -184,14 +184,14 @@ describe("the client credentials grant", function()
     assert.equal(2, #requests)
   end)
 
-  it("renews tokens that live no longer than that at every call, as the reference does", function()
+  it("renews a token that lives 120 s or less at every call", function()
     local token, requests = doubled { numbered(120) }
     assert.equal("token-1", token())
     assert.equal("token-2", token())
     assert.equal(2, #requests)
   end)
 
-  it("understands lifetimes of every kind", function()
+  it("understands expires_in as a number or a string, and uses a default otherwise", function()
     -- What the answer says, and how long the token is used: at least, and less than.
     for _, case in ipairs {
       { nil, 179, 301 },
@@ -215,7 +215,7 @@ describe("the client credentials grant", function()
     end
   end)
 
-  it("uses a token that is said to have expired already once", function()
+  it("uses a token that has already expired exactly once", function()
     for _, lifetime in ipairs { "0", "-1", '"-5"', "-1e300" } do
       local token, requests = doubled { numbered(lifetime) }
       assert.equal("token-1", token())
@@ -224,7 +224,7 @@ describe("the client credentials grant", function()
     end
   end)
 
-  it("goes on with the old token while a renewal fails, and only until it expires", function()
+  it("keeps using the old token while renewals fail, until it expires", function()
     local refused = { status_code = 400, body = '{"error":"invalid_request"}' }
     local token, requests = doubled { granted("old", 3600), refused }
     token()
@@ -241,7 +241,7 @@ describe("the client credentials grant", function()
 
   -- ── refused tokens ──────────────────────────────────────────────────────────────────────────
 
-  it("gets another token after a 401, and the call succeeds", function()
+  it("gets a new token after a 401, and the call succeeds", function()
     local client = client_of(of_gateway())
     assert(client:get_service_executions())
     gateway:tokens { revoke = true }
@@ -249,7 +249,7 @@ describe("the client credentials grant", function()
     assert.equal(2, gateway:tokens().requests)
   end)
 
-  it("asks for no other when the token it has is not the one that was refused", function()
+  it("requests no new token when the current one is not the one that was refused", function()
     local token, requests = doubled { numbered(3600) }
     assert.equal("token-1", token())
     assert.equal("token-2", token "token-1")
@@ -257,7 +257,7 @@ describe("the client credentials grant", function()
     assert.equal(2, #requests)
   end)
 
-  it("never gives out a refused token again when there is no other", function()
+  it("never returns a refused token again when no new one can be had", function()
     local token = doubled { granted("bad", 3600), { status_code = 400 } }
     assert.equal("bad", token())
     assert.is_nil((token "bad"))
@@ -266,7 +266,7 @@ describe("the client credentials grant", function()
 
   -- ── failures ────────────────────────────────────────────────────────────────────────────────
 
-  it("ends calls with kind token when the endpoint refuses, and asks it once", function()
+  it("fails calls with kind token when the endpoint refuses, after a single request", function()
     local client = client_of(of_gateway { secret_access_key = "wrong-secret" })
     local value, err = client:get_service_executions()
     assert.is_nil(value)
@@ -280,14 +280,14 @@ describe("the client credentials grant", function()
     assert.is_nil(text:find("ZGVtby1rZXk6", 1, true)) -- how the Basic credentials begin
   end)
 
-  it("gives a string as the reason", function()
+  it("returns the reason of a failure as a string", function()
     local value, reason = doubled({ { status_code = 403, body = "no" } })()
     assert.is_nil(value)
     assert.equal("string", type(reason))
     assert.matches("answered 403 %(POST https://gateway.example/token%)", reason)
   end)
 
-  it("tries again after transient failures, by the rules of all calls", function()
+  it("retries after transient failures, by the same rules as other calls", function()
     gateway:fault {
       match = { path = "/token" },
       times = 2,
@@ -302,7 +302,7 @@ describe("the client credentials grant", function()
     assert.matches("500.*3 attempts", reason)
   end)
 
-  it("names a network failure without the answer's help", function()
+  it("names a network failure when there is no response", function()
     local sleep_until = loop.sleep_until
     finally(function()
       loop.sleep_until = sleep_until
@@ -335,7 +335,7 @@ describe("the client credentials grant", function()
     end
   end)
 
-  it("refuses answers without a usable token", function()
+  it("refuses responses without a usable token", function()
     for _, body in ipairs {
       "",
       "null",
@@ -368,7 +368,7 @@ describe("the client credentials grant", function()
     assert.equal("grant_type=client_credentials", requests[2].body)
   end)
 
-  it("carries its credentials to no other origin", function()
+  it("never sends its credentials to another origin", function()
     for _, status_code in ipairs { 301, 302, 303, 307, 308 } do
       local moved = { status_code = status_code, headers = { Location = "https://evil.example/" } }
       local token, requests = doubled { moved, { status_code = 404 } }
@@ -380,7 +380,7 @@ describe("the client credentials grant", function()
     end
   end)
 
-  it("lets an error of the transport function through", function()
+  it("propagates an error of the transport function", function()
     local thrown = setmetatable({}, { __name = "mine" })
     local token = doubled {
       function()
@@ -405,7 +405,7 @@ describe("the client credentials grant", function()
     end)
   end
 
-  it("asks once however many tasks wait, and all get the token", function()
+  it("sends one request for any number of waiting tasks, and all get the token", function()
     local token = of_gateway()
     local results = together(50, function()
       return token()
@@ -417,7 +417,7 @@ describe("the client credentials grant", function()
     assert.equal(1, gateway:tokens().requests)
   end)
 
-  it("asks once for all calls whose token was refused", function()
+  it("sends one request for all calls whose token was refused", function()
     local client = client_of(of_gateway())
     local function call()
       return client:get_service_executions()
@@ -430,7 +430,7 @@ describe("the client credentials grant", function()
     assert.equal(2, gateway:tokens().requests)
   end)
 
-  it("gives a failure to all who waited for it", function()
+  it("gives a failure to every waiting task", function()
     local token = of_gateway { secret_access_key = "wrong" }
     local results, failures = together(10, function()
       return token()
@@ -442,7 +442,7 @@ describe("the client credentials grant", function()
     assert.equal(1, gateway:tokens().requests)
   end)
 
-  it("lets others use the old token while one renews it", function()
+  it("lets other tasks use the old token while one task renews it", function()
     local token = of_gateway()
     local old = token()
     pass(3500)
@@ -456,7 +456,7 @@ describe("the client credentials grant", function()
     assert.equal(2, gateway:tokens().requests)
   end)
 
-  it("hands over to the next task when the one that asks is cancelled", function()
+  it("lets the next task request when the requesting task is cancelled", function()
     gateway:fault(HANG)
     local token = of_gateway()
     local first = tasks.spawn(token)
@@ -472,7 +472,7 @@ describe("the client credentials grant", function()
     assert.equal(2, gateway:count("POST", "^/token"))
   end)
 
-  it("ends the call of a task that is cancelled meanwhile with kind cancelled", function()
+  it("ends the call of a task cancelled in the meantime with kind cancelled", function()
     gateway:fault(HANG)
     local client = client_of(of_gateway())
     local asking = tasks.spawn(client.get_service_executions, client)
@@ -488,7 +488,7 @@ describe("the client credentials grant", function()
     end
   end)
 
-  it("lets a task that waits be cancelled, and the others go on waiting", function()
+  it("lets a waiting task be cancelled while the others keep waiting", function()
     gateway:fault { match = { path = "/token" }, fault = { delay_ms = 100 } }
     local token = of_gateway()
     local list = { tasks.spawn(token), tasks.spawn(token), tasks.spawn(token) }
@@ -501,7 +501,7 @@ describe("the client credentials grant", function()
     assert.equal(1, gateway:tokens().requests)
   end)
 
-  it("wakes nobody who has stopped waiting", function()
+  it("wakes no task that has stopped waiting", function()
     gateway:fault { match = { path = "/token" }, fault = { delay_ms = 50 } }
     local token = of_gateway()
     local fetcher = tasks.spawn(token)
@@ -519,7 +519,7 @@ describe("the client credentials grant", function()
     assert.is_true(slept >= 0.2)
   end)
 
-  it("hands over when the one that asks is closed with its run", function()
+  it("lets the next task request when the requesting task is closed with its run", function()
     gateway:fault(HANG)
     local token = of_gateway()
     tasks.run(function()
@@ -548,7 +548,7 @@ describe("the client credentials grant", function()
     assert.equal(2, gateway:count("POST", "^/token"))
   end)
 
-  it("hands over when the one that asks meets an error of the transport function", function()
+  it("lets the next task request when the transport function raises", function()
     local token, requests = doubled {
       function()
         tasks.sleep(0.001)
@@ -565,7 +565,7 @@ describe("the client credentials grant", function()
     assert.equal(2, #requests)
   end)
 
-  it("asks by itself outside of tasks while a task that stands still holds the request", function()
+  it("sends its own request outside of tasks while a suspended task owns the shared one", function()
     gateway:fault(HANG)
     local token = of_gateway()
     local holder = tasks.spawn(token)
@@ -575,7 +575,7 @@ describe("the client credentials grant", function()
     holder:join()
   end)
 
-  it("works in coroutines of the program's own, within tasks and without", function()
+  it("works in the program's own coroutines, inside and outside of tasks", function()
     local token = of_gateway()
     local function in_a_coroutine()
       return coroutine.wrap(function()
@@ -588,7 +588,7 @@ describe("the client credentials grant", function()
     assert.same({ value, value }, results)
   end)
 
-  it("does not wait for itself when its own transport function asks for a token", function()
+  it("does not deadlock when its own transport function requests a token", function()
     local token
     local depth = 0
     token = doubled {
@@ -606,7 +606,7 @@ describe("the client credentials grant", function()
     assert.equal("outer-inner", value)
   end)
 
-  it("survives the client that asked for the token", function()
+  it("outlives the client that requested the token", function()
     gateway:fault { match = { path = "/token" }, fault = { delay_ms = 50 } }
     local token = of_gateway()
     local client, other = client_of(token), client_of(token)
@@ -623,7 +623,7 @@ describe("the client credentials grant", function()
 
   -- ── misuse ──────────────────────────────────────────────────────────────────────────────────
 
-  it("raises for what is missing, wrong or unknown, and shows no value", function()
+  it("raises for missing, wrong and unknown options, and shows no value", function()
     for _, case in ipairs {
       { { access_key_id = "" }, "access_key_id is an empty string" },
       { { access_key_id = 5 }, "access_key_id must be a string" },

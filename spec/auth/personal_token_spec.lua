@@ -61,7 +61,7 @@ describe("the default resolution", function()
     "PLANQK_PERSONAL_ACCESS_TOKEN",
   }
 
-  it("prefers the given value, then five variables, then a file", function()
+  it("prefers the given value, then the five environment variables, then a file", function()
     environment.HOME = folder
     write(".config/qhubctl/config.json", config_of "from the file")
     assert.equal("from the file", resolved())
@@ -94,7 +94,7 @@ describe("the default resolution", function()
     assert.equal("legacy", resolved())
   end)
 
-  it("takes empty variables for variables that are not set, and ignores XDG_CONFIG_HOME", function()
+  it("treats empty variables as unset, and ignores XDG_CONFIG_HOME", function()
     environment.HOME = folder
     environment.XDG_CONFIG_HOME = folder .. "/xdg"
     assert(os.execute(("mkdir -p %s/xdg/qhubctl %s/xdg/planqk"):format(folder, folder)))
@@ -116,7 +116,7 @@ describe("the default resolution", function()
     assert.matches(path .. " (is no valid JSON", trouble(), 1, true)
   end)
 
-  it("names everything it looked at when it finds nothing", function()
+  it("names every source that it searched when it finds nothing", function()
     local text = trouble()
     local names = { "access_token", "KQH_CONFIG_FILE_PATH", "PLANQK_CONFIG_FILE_PATH", "HOME" }
     table.move(variables, 1, #variables, #names + 1, names)
@@ -171,7 +171,7 @@ describe("the default resolution", function()
     assert.is_nil(text:find("t0psecret", 1, true))
   end)
 
-  it("raises for a given value that is no token, and for unknown options", function()
+  it("raises for a given value that is not a token, and for unknown options", function()
     local default = qhub.credentials.default
     for _, value in ipairs { "", "t0psecret\n", 5, {} } do
       local message = misuse(default, { access_token = value })

@@ -24,8 +24,8 @@ describe("core.engine", function()
 
   after_each(bench.close)
 
-  describe("news", function()
-    it("is given once per piece, for the transfer that has it", function()
+  describe("readiness", function()
+    it("is reported once per event, for the transfer concerned", function()
       local transfer = start "/ok"
       assert.is_nil(engine:ready())
       step_until(function()
@@ -38,7 +38,7 @@ describe("core.engine", function()
       assert.is_nil(engine:timeout())
     end)
 
-    it("of a stream comes with headers, bytes after a dry spell, and the end", function()
+    it("of a stream is reported for headers, for bytes after a pause, and for the end", function()
       local states
       repeat -- a machine that is busy elsewhere may look only when all has come
         local transfer = start("/drip?n=3&ms=20", { stream = 1000 })
@@ -56,7 +56,7 @@ describe("core.engine", function()
       until #states >= 3
     end)
 
-    it("of a transfer that nobody holds is dropped with it", function()
+    it("of a collected transfer is dropped with it", function()
       start "/ok"
       collectgarbage()
       collectgarbage()
@@ -66,7 +66,7 @@ describe("core.engine", function()
   end)
 
   describe("a step", function()
-    it("waits for the time it is given when there is nothing to do #timing", function()
+    it("waits for the given time when there is nothing to do #timing", function()
       local began = monotonic()
       assert.equal(0, engine:step(0.05))
       assert.is_true(monotonic() - began >= 0.05)
@@ -75,7 +75,7 @@ describe("core.engine", function()
       assert.is_true(monotonic() - began < 1)
     end)
 
-    it("refuses nonsense", function()
+    it("refuses wrong arguments", function()
       for _, timeout in ipairs { -1, 0 / 0, "soon", {} } do
         assert.has_error(function()
           engine:step(timeout)
@@ -83,7 +83,7 @@ describe("core.engine", function()
       end
     end)
 
-    it("can be left to another loop #pollfd", function()
+    it("can be driven by another loop #pollfd", function()
       local cqueues = require "cqueues"
       local transfer = start "/later?ms=20"
       assert.equal("r", engine:events())
@@ -100,7 +100,7 @@ describe("core.engine", function()
   end)
 
   describe("many transfers", function()
-    it("run side by side", function()
+    it("run in parallel", function()
       local transfers = {}
       for i = 1, 64 do
         transfers[i] = start("/bytes?n=" .. i * 1000)
@@ -138,7 +138,7 @@ describe("core.engine", function()
       finish(held)
     end)
 
-    it("that wait too long for a connection say so #timing", function()
+    it("that wait too long for a connection time out and say so #timing", function()
       local narrow = engine:session { max_connections = 1 }
       local held = start("/silence", { timeout = 30 }, narrow)
       local failure = failure_of(fetch("/ok", { timeout = 0.1 }, narrow))
@@ -150,7 +150,7 @@ describe("core.engine", function()
       assert.equal("ok", fetch("/ok", nil, narrow):body())
     end)
 
-    it("that wait while the queue moves are not silent #timing", function()
+    it("that wait while the queue moves do not time out #timing", function()
       local narrow = engine:session { max_connections = 1 }
       local transfers = {}
       for i = 1, 8 do
@@ -161,7 +161,7 @@ describe("core.engine", function()
       end
     end)
 
-    it("that wait behind one that is slow, but moves, are not silent #timing", function()
+    it("that wait for a slow but moving one do not time out #timing", function()
       local narrow = engine:session { max_connections = 1 }
       local slow = start("/drip?n=30&ms=20", { timeout = 0.25 }, narrow)
       local waiting = start("/ok", { timeout = 0.25 }, narrow)
@@ -171,7 +171,7 @@ describe("core.engine", function()
   end)
 
   describe("closing", function()
-    it("a transfer ends it, twice is once, and what it knew stays", function()
+    it("a transfer ends it, can be repeated, and keeps its results", function()
       local transfer = start "/silence"
       transfer:close()
       transfer:close()
@@ -190,7 +190,7 @@ describe("core.engine", function()
       assert.equal("ok", fetch("/ok", nil, queued):body())
     end)
 
-    it("a session ends its transfers with news, and no others", function()
+    it("a session ends and reports its own transfers only", function()
       local mine = engine:session { max_connections = 1 }
       local others = engine:session { max_connections = 1 }
       local active, queued = start("/silence", nil, mine), start("/silence", nil, mine)
@@ -227,7 +227,7 @@ describe("core.engine", function()
       end
     end)
 
-    it("happens by itself, in any order of collection", function()
+    it("happens on collection, in any order", function()
       for _ = 1, 20 do
         local own = core.engine()
         local held = {
@@ -314,7 +314,7 @@ describe("core.engine", function()
     assert.truthy(output:find("interrupted!", 1, true))
   end)
 
-  it("is told apart from a proxy that does not connect", function()
+  it("is distinguished from a proxy that does not connect", function()
     local proxied = engine:session { proxy = server.url }
     local transfer = fetch("https://127.0.0.1:1/", nil, proxied)
     local failure = failure_of(transfer)
@@ -324,7 +324,7 @@ describe("core.engine", function()
     assert.is_nil(transfer:status())
   end)
 
-  it("uses a proxy when told, and none when told so", function()
+  it("uses the proxy that is set, and none when it is switched off", function()
     local proxied = engine:session { proxy = server.url }
     local transfer = fetch("http://nowhere.invalid/echo", nil, proxied)
     assert.equal(404, transfer:status())

@@ -27,7 +27,7 @@ describe("core.engine", function()
   end
 
   describe("a prepared request", function()
-    it("serves many starts with other URLs and bodies", function()
+    it("can be started many times with different URLs and bodies", function()
       local prepared = session:prepare(request_of("/echo", {
         method = "POST",
         header_lines = { "X-Kept: yes" },
@@ -75,8 +75,8 @@ describe("core.engine", function()
     end)
   end)
 
-  describe("an outcome", function()
-    it("is nothing until the transfer is done", function()
+  describe("a result", function()
+    it("is nil until the transfer is done", function()
       local transfer = start "/silence"
       assert.equal(0, select("#", transfer:outcome()))
       transfer:close()
@@ -97,7 +97,7 @@ describe("core.engine", function()
       assert.equal(15, #bench.drain(transfer))
     end)
 
-    it("of a body that breaks off has status, the bytes that came, and the failure", function()
+    it("of a body that breaks off has status, the bytes received, and the failure", function()
       local transfer = start "/truncate"
       while not engine:wait(transfer) do
       end
@@ -111,7 +111,7 @@ describe("core.engine", function()
   end)
 
   describe("waiting for one transfer", function()
-    it("ends without it when another one is ready, which is then found by ready()", function()
+    it("ends early when another one is ready, which ready() then returns", function()
       local slow, quick = start "/silence", start "/ok"
       assert.is_false(engine:wait(slow, 30))
       assert.equal(quick, engine:ready())
@@ -128,7 +128,7 @@ describe("core.engine", function()
       assert.is_true(engine:wait(transfer, 30))
     end)
 
-    it("takes the mark, so that ready() does not give the transfer again", function()
+    it("clears its readiness, so that ready() does not return the transfer again", function()
       local transfer = start "/ok"
       while not engine:wait(transfer) do
       end

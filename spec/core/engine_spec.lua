@@ -24,7 +24,7 @@ describe("core.engine", function()
 
   after_each(bench.close)
 
-  describe("an answer", function()
+  describe("a response", function()
     it("has status, headers and body", function()
       local transfer = fetch "/ok"
       assert.equal(200, transfer:status())
@@ -34,7 +34,7 @@ describe("core.engine", function()
       assert.is_nil((transfer:failure()))
     end)
 
-    it("joins repeated headers, keeps cookies apart, folds and trims", function()
+    it("has repeated headers joined, cookies kept apart, lines unfolded and trimmed", function()
       local headers = fetch("/repeated"):headers()
       assert.equal("one, two", headers["x-list"])
       assert.equal("a=1\nb=2", headers["set-cookie"])
@@ -43,7 +43,7 @@ describe("core.engine", function()
       assert.equal("one, two", fetch("/repeated"):header "x-list")
     end)
 
-    it("is the final one: interim answers and trailers are dropped", function()
+    it("is the final one: interim responses and trailers are dropped", function()
       assert.equal("final", fetch("/interim"):header "x-early")
       local chunked = fetch "/chunked"
       assert.equal(15, #chunked:body())
@@ -69,20 +69,20 @@ describe("core.engine", function()
       assert.equal("until the end", fetch("/until-close"):body())
     end)
 
-    it("that redirects is handed over, not followed", function()
+    it("that redirects is returned, not followed", function()
       local transfer = fetch "/location"
       assert.equal(302, transfer:status())
       assert.equal("/ok", transfer:header "location")
       assert.equal("moved", transfer:body())
     end)
 
-    it("is decoded when it comes compressed, asked for or not", function()
+    it("is decompressed, whether compression was requested or not", function()
       assert.equal("hello hello hello", fetch("/gzip", { decode = true }):body())
       assert.equal("hello hello hello", fetch("/gzip"):body())
       assert.equal("hello hello hello", drain(start("/gzip", { stream = 65536 })))
     end)
 
-    it("tells how it came", function()
+    it("has HTTP version, timing and reuse of its connection", function()
       local info = fetch("/bytes?n=5000"):info()
       assert.equal("1.1", info.http_version)
       assert.equal(5000, info.bytes_received)
@@ -98,7 +98,7 @@ describe("core.engine", function()
       return (body:gsub("Host: [^\r]*\r\n", "", 1))
     end
 
-    it("is what it was told to be, plus Host and Accept-Encoding", function()
+    it("is sent as given, plus Host and Accept-Encoding", function()
       assert.equal(
         "GET /echo?q=1 HTTP/1.1\r\nX-One: 1\r\nX-Two: 2\r\nAccept-Encoding: identity\r\n\r\n",
         echo { header_lines = { "X-One: 1", "X-Two: 2" } }
@@ -106,7 +106,7 @@ describe("core.engine", function()
       assert.truthy(echo({ decode = true }):find "Accept%-Encoding: [^\r]*gzip")
     end)
 
-    it("with a body has its length and nothing that nobody asked for", function()
+    it("with a body has its length and no unexpected headers", function()
       assert.equal(
         "POST /echo?q=1 HTTP/1.1\r\nX: y\r\nAccept-Encoding: identity\r\nContent-Length: 5\r\n\r\n"
           .. "a\0b\r\n",
@@ -136,12 +136,12 @@ describe("core.engine", function()
       assert.truthy(text:find("X-300: " .. ("v"):rep(300) .. "\r\n", 1, true))
     end)
 
-    it("leaves out what is not wanted of the headers that are there by default", function()
+    it("leaves out default headers that are removed", function()
       local text = echo { header_lines = { "Accept-Encoding:" }, decode = true }
       assert.is_nil(text:lower():find("accept-encoding", 1, true))
     end)
 
-    it("gets nothing from the one before it on the same handle", function()
+    it("inherits nothing from an earlier request on the same easy handle", function()
       local plain = echo()
       local forms = {
         { method = "POST", body = "secret", header_lines = { "Authorization: Bearer secret" } },
@@ -156,7 +156,7 @@ describe("core.engine", function()
       end
     end)
 
-    it("that cannot be sent to begin with is told at once or by its failure", function()
+    it("that cannot be sent fails at once or when it is polled", function()
       for _, url in ipairs { "ftp://127.0.0.1/", "http://a:b@127.0.0.1/", "file:///etc/fstab" } do
         local transfer, kind = session:start(request_of(url))
         assert.equal("network", transfer and failure_of(finish(transfer)).kind or kind)
@@ -186,7 +186,7 @@ describe("core.engine", function()
   end)
 
   describe("a failure", function()
-    it("to connect was surely not sent", function()
+    it("to connect counts as not sent", function()
       local transfer = fetch "http://127.0.0.1:1/path?token=secret"
       local failure = failure_of(transfer)
       assert.equal("network", failure.kind)
@@ -197,14 +197,14 @@ describe("core.engine", function()
       assert.equal("", transfer:body())
     end)
 
-    it("to find the host was surely not sent", function()
+    it("to resolve the host counts as not sent", function()
       local failure = failure_of(fetch "http://no-such-host.invalid/")
       assert.equal("network", failure.kind)
       assert.is_false(failure.details.sent)
       assert.truthy(failure.message:find "no%-such%-host%.invalid")
     end)
 
-    it("may come before the answer", function()
+    it("may come before the response", function()
       for _, path in ipairs { "/close-after-request", "/garbage", "/truncate-headers" } do
         local failure = failure_of(fetch(path))
         assert.equal("network", failure.kind, path)
@@ -222,7 +222,7 @@ describe("core.engine", function()
       assert.is_false(failure.details.stale)
     end)
 
-    it("in the body comes after the bytes that came", function()
+    it("in the body is reported after the bytes received", function()
       local transfer = fetch "/truncate"
       assert.equal("network", failure_of(transfer).kind)
       assert.equal(("x"):rep(50), transfer:body())
@@ -235,7 +235,7 @@ describe("core.engine", function()
       assert.equal("network", failure_of(transfer).kind)
     end)
 
-    it("to understand the body is one of the network", function()
+    it("to decompress the body is a network failure", function()
       for _, path in ipairs { "/bad-chunk", "/unknown-encoding" } do
         local failure = failure_of(fetch(path))
         assert.equal("network", failure.kind)
@@ -243,7 +243,7 @@ describe("core.engine", function()
       end
     end)
 
-    it("names the limit of open files when there are none left #process", function()
+    it("names the limit of open files when it is reached #process", function()
       local output = bench.run_script [[
         local held = {}
         repeat
@@ -259,13 +259,13 @@ describe("core.engine", function()
       assert.matches("too many open files: raise ulimit %-n", output)
     end)
 
-    it("names a head that drips #timing", function()
+    it("names a response head that arrives too slowly #timing", function()
       local transfer = fetch("/drip-head", { timeout = 0.3 })
       assert.equal("timeout", failure_of(transfer).kind)
       assert.matches("head of the answer .* came too slowly", failure_of(transfer).message)
     end)
 
-    it("for size comes at the bound, counted decoded, and keeps what fits", function()
+    it("for size occurs at the limit of decompressed bytes, and keeps what fits", function()
       local transfer = fetch("/bytes?n=1000", { max_bytes = 999 })
       assert.equal("too_large", failure_of(transfer).kind)
       assert.equal(999, #transfer:body())
@@ -275,7 +275,7 @@ describe("core.engine", function()
       assert.equal(("\0"):rep(100000), transfer:body())
     end)
 
-    it("comes from headers without end, and says so", function()
+    it("is raised by endless headers, and says so", function()
       for _, path in ipairs { "/headers?n=60&size=9000", "/headers?n=3000" } do
         local transfer = fetch(path)
         assert.equal("network", failure_of(transfer).kind)
@@ -286,7 +286,7 @@ describe("core.engine", function()
   end)
 
   describe("a kept connection", function()
-    it("is used again, but not by another session", function()
+    it("is reused, but not by another session", function()
       assert.is_false(fetch("/ok"):info().reused)
       assert.is_true(fetch("/ok"):info().reused)
       local other = engine:session {}
@@ -295,7 +295,7 @@ describe("core.engine", function()
       assert.is_true(fetch("/ok", nil, other):info().reused)
     end)
 
-    it("that died is told as stale, and nothing is sent twice behind our back", function()
+    it("that was closed is reported as stale, and libcurl sends nothing twice", function()
       for _, way in ipairs { "/close-next", "/reset-next" } do
         for _, method in ipairs { "GET", "POST" } do
           local body = method == "POST" and "once" or nil
@@ -314,7 +314,7 @@ describe("core.engine", function()
   end)
 
   describe("silence", function()
-    it("before the answer is a timeout of phase read #timing", function()
+    it("before the response is a timeout of phase read #timing", function()
       local began = monotonic()
       local failure = failure_of(fetch("/silence", { timeout = 0.15 }))
       local seconds = monotonic() - began
@@ -324,7 +324,7 @@ describe("core.engine", function()
       assert.is_true(seconds >= 0.15 and seconds < 2, seconds)
     end)
 
-    it("in the body is a timeout after the bytes that came #timing", function()
+    it("in the body is a timeout after the bytes received #timing", function()
       local transfer = start("/silence-in-body", { timeout = 0.1, stream = 1000 })
       assert.equal("half", drain(transfer))
       assert.equal("timeout", failure_of(transfer).kind)
@@ -339,7 +339,7 @@ describe("core.engine", function()
       assert.is_false(failure.details.sent)
     end)
 
-    it("is no silence while bytes drip, up or down #timing", function()
+    it("does not time out while bytes arrive slowly, up or down #timing", function()
       local transfer = fetch("/drip?n=30&ms=20", { timeout = 0.2 })
       assert.is_nil((transfer:failure()))
       assert.equal(30, #transfer:body())
@@ -350,7 +350,7 @@ describe("core.engine", function()
       assert.equal("taken", transfer:body())
     end)
 
-    it("is no silence while the program does something else #timing", function()
+    it("does not time out while the program does something else #timing", function()
       local transfer = start("/later?ms=30", { timeout = 0.1 })
       engine:step(0.01)
       local until_then = monotonic() + 0.3
@@ -359,7 +359,7 @@ describe("core.engine", function()
       assert.equal("later", finish(transfer):body())
     end)
 
-    it("is no silence while the reader pauses #timing", function()
+    it("does not time out while the reader pauses #timing", function()
       local transfer = start("/bytes?n=4000000", { stream = 65536, timeout = 0.1 })
       local paused = false
       local body = drain(transfer, nil, function()
@@ -390,7 +390,7 @@ describe("core.engine", function()
       assert.is_nil(transfer:read(10))
     end)
 
-    it("loses, doubles and mixes no byte, whatever the sizes #large", function()
+    it("loses, repeats and reorders no byte, for any chunk size #large", function()
       local whole = fetch("/bytes?n=3000000"):body()
       assert.equal(3000000, #whole)
       for _, sizes in ipairs { { 1, 5000 }, { 65536, 65536 }, { 1 << 20, 100000 } } do
@@ -401,7 +401,7 @@ describe("core.engine", function()
       assert.is_true(drain(chunked, 999) == whole)
     end)
 
-    it("stops the network when nobody reads #large", function()
+    it("stops receiving when it is not read #large", function()
       local transfer = start("/bytes?n=50000000", { stream = 65536 })
       local until_then = monotonic() + 0.3
       repeat
@@ -411,13 +411,13 @@ describe("core.engine", function()
       transfer:close()
     end)
 
-    it("gives out a compressed body whole, however far it expands #large", function()
+    it("returns a compressed body whole, however far it expands #large", function()
       local transfer = start("/bomb?n=5000000", { stream = 10000 })
       assert.is_true(drain(transfer) == ("\0"):rep(5000000))
       assert.is_nil((transfer:failure()))
     end)
 
-    it("that stops does not stop the others", function()
+    it("that pauses does not stop the others", function()
       local stopped = start("/bytes?n=50000000", { stream = 65536 })
       for _ = 1, 20 do
         assert.equal("ok", fetch("/ok"):body())

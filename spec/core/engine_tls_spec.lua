@@ -30,7 +30,7 @@ describe("core.engine over TLS #process", function()
     return fetch(front.origin .. path, changes, from or session)
   end
 
-  it("speaks HTTP/2 where it is offered, and HTTP/1.1 when told", function()
+  it("uses HTTP/2 where it is offered, and HTTP/1.1 when configured", function()
     assert.equal("2", fetch_front("/ok"):info().http_version)
     local old = engine:session { ca_file = front.ca_file, http_version = "1.1" }
     assert.equal("1.1", fetch_front("/ok", nil, old):info().http_version)
@@ -51,14 +51,14 @@ describe("core.engine over TLS #process", function()
     assert.equal(1, opened)
   end)
 
-  it("sends bodies and takes large answers", function()
+  it("sends bodies and receives large responses", function()
     local body = ("x"):rep(3000000)
     local transfer = fetch_front("/echo", { method = "POST", body = body })
     assert.is_true(transfer:body():sub(-#body) == body)
     assert.equal(5000000, #fetch_front("/bytes?n=5000000"):body())
   end)
 
-  it("streams without stopping the others when nobody reads", function()
+  it("streams without stopping the others when one is not read", function()
     local stopped = start(front.origin .. "/bytes?n=20000000", { stream = 65536 }, session)
     for _ = 1, 10 do
       assert.equal("ok", fetch_front("/ok"):body())
@@ -69,7 +69,7 @@ describe("core.engine over TLS #process", function()
     assert.is_nil((stopped:failure()))
   end)
 
-  it("tells a stream that was cut off", function()
+  it("reports a stream that breaks off", function()
     local transfer = fetch_front "/truncate"
     assert.equal(("x"):rep(50), transfer:body())
     assert.equal("network", failure_of(transfer).kind)
@@ -77,7 +77,7 @@ describe("core.engine over TLS #process", function()
     assert.equal("ok", fetch_front("/ok"):body())
   end)
 
-  it("trusts nobody without reason, unless told", function()
+  it("trusts no unknown authority unless verification is off", function()
     local strict = engine:session {}
     local failure = failure_of(fetch_front("/ok", nil, strict))
     assert.equal("network", failure.kind)
@@ -90,7 +90,7 @@ describe("core.engine over TLS #process", function()
     assert.equal(60, failure.details.code)
   end)
 
-  it("trusts the given authorities alone", function()
+  it("trusts only the given authorities", function()
     local path = os.tmpname()
     assert(
       os.execute(
@@ -106,7 +106,7 @@ describe("core.engine over TLS #process", function()
     assert.equal(60, failure.details.code)
   end)
 
-  it("says which file of certificates cannot be read", function()
+  it("names a certificate file that cannot be read", function()
     local broken = engine:session { ca_file = "/nonexistent/ca.pem" }
     local failure = failure_of(fetch_front("/ok", nil, broken))
     assert.equal("network", failure.kind)

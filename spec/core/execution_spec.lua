@@ -38,7 +38,7 @@ describe("an execution", function()
     somethingNew = 7,
   }
 
-  it("shows the members of the answer in snake_case", function()
+  it("shows the members of the response in snake_case", function()
     local run = execution.new(answer, "owner")
     assert.equal("02e0d85a", run.id)
     assert.equal("2026-02-27 10:04:50", run.created_at)
@@ -53,7 +53,7 @@ describe("an execution", function()
     assert.equal(answer, run.raw)
   end)
 
-  it("accepts snake_case on the wire, and prefers camelCase", function()
+  it("accepts snake_case in responses, and prefers camelCase", function()
     assert.equal("s", execution.new({ created_at = "s" }).created_at)
     assert.equal("c", execution.new({ created_at = "s", createdAt = "c" }).created_at)
   end)
@@ -69,12 +69,12 @@ describe("an execution", function()
     assert.is_nil(run.methods)
   end)
 
-  it("takes snake_case where camelCase is null", function()
+  it("uses snake_case when camelCase is null", function()
     assert.equal("s", execution.new({ createdAt = null, created_at = "s" }).created_at)
     assert.is_nil(execution.new({ createdAt = null }).created_at)
   end)
 
-  it("has a string as id, or none", function()
+  it("has a string as id or nil", function()
     assert.equal("7", execution.new({ id = 7 }).id)
     assert.equal("string", type(execution.new({ id = 7 }).id))
     assert.is_nil(execution.new({}).id)
@@ -83,7 +83,7 @@ describe("an execution", function()
     assert.is_nil(execution.new({ id = true }).id)
   end)
 
-  it("does not change the answer by reading it", function()
+  it("does not change the response by reading it", function()
     local raw = { id = 7 }
     local run = execution.new(raw)
     assert.equal("7", run.id)
@@ -91,7 +91,7 @@ describe("an execution", function()
     assert.equal(7, raw.id)
   end)
 
-  it("finds methods before fields, so that no server can hide one", function()
+  it("finds methods before fields, so that no response can hide one", function()
     execution.methods.wait = function(self, more)
       return self, more
     end
@@ -123,7 +123,7 @@ describe("an execution", function()
     end, "table expected")
   end)
 
-  it("takes in the members of another response, but no null for what it knows", function()
+  it("merges the members of another response, except nulls for known members", function()
     local run = execution.new({ id = "x", status = "PENDING", tags = null, startedAt = "then" })
     local raw = run.raw
     assert.equal(run, execution.merge(run, { status = "RUNNING", startedAt = null, tags = null }))
@@ -145,7 +145,7 @@ describe("an execution", function()
   describe("made of a response's text", function()
     local text = '{"id":"x","status":"RUNNING","createdAt":"then","tags":["a"],"energy":NaN}'
 
-    it("answers for id and status without decoding the text", function()
+    it("returns id and status without decoding the text", function()
       local run = execution.of_text("no JSON", "x", "RUNNING")
       assert.equal("x", run.id)
       assert.equal("RUNNING", run.status)
@@ -193,7 +193,7 @@ describe("an execution", function()
       assert.is_nil(other.created_at)
     end)
 
-    it("can take over what another execution shows", function()
+    it("can take over the members of another execution", function()
       local run = execution.new({ id = "x", status = "PENDING" }, "owner")
       assert.equal(run, execution.adopt(run, execution.of_text(text, "x", "RUNNING")))
       assert.equal("RUNNING", run.status)
@@ -205,13 +205,13 @@ describe("an execution", function()
     end)
   end)
 
-  it("remembers its owner, which need not be anything", function()
+  it("keeps its owner, which may be any value", function()
     local owner = {}
     assert.equal(owner, execution.owner(execution.new({}, owner)))
     assert.is_nil(execution.owner(execution.new({})))
   end)
 
-  it("keeps answer and owner alive, and lets both go with it", function()
+  it("keeps response and owner alive, and releases both with it", function()
     local watched = setmetatable({}, { __mode = "v" })
     -- functions of their own, for what a function has held may stay on its stack
     local function fill()
@@ -234,14 +234,14 @@ describe("an execution", function()
     assert.same({}, watched)
   end)
 
-  it("shows id and status as text", function()
+  it("shows id and status in tostring", function()
     assert.equal("qhub.Execution 02e0d85a SUCCEEDED", tostring(execution.new(answer)))
     assert.equal("qhub.Execution 7", tostring(execution.new({ id = 7 })))
     assert.equal("qhub.Execution (no id) FAILED", tostring(execution.new({ status = "FAILED" })))
     assert.equal("qhub.Execution (no id)", tostring(execution.new({ status = {} })))
   end)
 
-  it("shows what a hostile server sent without control characters and within bounds", function()
+  it("shows hostile values without control characters and within limits", function()
     local shown = tostring(execution.new({ id = "\27[2J\0\n\\\xff", status = ("S"):rep(1000000) }))
     assert.is_nil(shown:find("[^\32-\126]"))
     assert.truthy(#shown < 300)
@@ -291,7 +291,7 @@ describe("an execution", function()
     assert.is_nil((pairs(execution.new({}))(execution.new({}))))
   end)
 
-  it("is known by type", function()
+  it("is recognised by type", function()
     assert.is_true(execution.is(execution.new({})))
     assert.is_false(execution.is({}))
     assert.is_false(execution.is(nil))
@@ -300,7 +300,7 @@ describe("an execution", function()
     assert.equal("qhub.Execution", getmetatable(execution.new({})).__name)
   end)
 
-  it("refuses the wrong things as arguments", function()
+  it("refuses wrong arguments", function()
     assert.error_matches(function()
       execution.new("text")
     end, "table expected")
@@ -317,7 +317,7 @@ describe("an execution", function()
     end
   end)
 
-  it("gives its answer when it is written as JSON", function()
+  it("encodes to its response as JSON", function()
     local run = execution.new({ id = "x" })
     assert.equal('{"id":"x"}', core.json.encode(run))
     assert.equal('[{"id":"x"}]', core.json.encode({ run }))
@@ -347,7 +347,7 @@ describe("an object", function()
     assert.equal(2, two:get())
   end)
 
-  it("shows methods, then members of its state, then what the class says", function()
+  it("looks up methods, then members of its state, then the class's index function", function()
     local asked = {}
     local shown = { __name = "qhub.Shown" }
     local function otherwise(self, name)
@@ -384,7 +384,7 @@ describe("an object", function()
     assert.equal("gone", collected)
   end)
 
-  it("names the method and blames the caller's line when it is called on something else", function()
+  it("names the method and the caller's line when it is called on another type", function()
     local thing = object.new(class, { value = 5 })
     local others = {
       { 5, "number" },
@@ -409,7 +409,7 @@ describe("an object", function()
     end
   end)
 
-  it("refuses to be made of anything but two tables", function()
+  it("can only be made of two tables", function()
     assert.error_matches(function()
       object.new(class)
     end, "bad argument #2")

@@ -145,7 +145,7 @@ local invalid = {
 }
 
 describe("json.decode", function()
-  it("takes what RFC 8259 allows", function()
+  it("accepts what RFC 8259 allows", function()
     for _, case in ipairs(valid) do
       local value, message = json.decode(case[1])
       assert.is_nil(message, case[1])
@@ -153,7 +153,7 @@ describe("json.decode", function()
     end
   end)
 
-  it("refuses all else, and says what is wrong in which line and column", function()
+  it("refuses everything else, and says what is wrong in which line and column", function()
     for _, case in ipairs(invalid) do
       local results = table.pack(json.decode(case[1]))
       local shown = ("%q"):format(case[1])
@@ -182,7 +182,7 @@ describe("json.decode", function()
     end
   end)
 
-  it("refuses every text that was cut off", function()
+  it("refuses every truncated text", function()
     local text =
       '{"a": [1.5e3, -20, "x\\u00e4\\ud83d\\ude00y\\n", true], "b": {"c": null, "ä": []}}'
     assert.is_table(json.decode(text))
@@ -191,7 +191,7 @@ describe("json.decode", function()
     end
   end)
 
-  it("never takes a text that has one byte more than it should", function()
+  it("refuses every text with one byte too many", function()
     local text = '{"a":[1,"x",true]}'
     for place = 0, #text do
       for _, byte in ipairs { "\0", "\x01", "\x80", "\xFF", "'" } do
@@ -208,7 +208,7 @@ describe("json.decode", function()
     assert.is_nil((json.decode '{"a":1}\0{"b":2}'))
   end)
 
-  it("raises for what is no string", function()
+  it("raises for anything but a string", function()
     for _, value in ipairs { 12, true, {}, print } do
       assert.error_matches(function()
         json.decode(value)
@@ -219,7 +219,7 @@ describe("json.decode", function()
     end, "string expected, got no value")
   end)
 
-  it("accepts NaN and infinities only where they are asked for", function()
+  it("accepts NaN and infinities only on request", function()
     local text = "[NaN, Infinity, -Infinity, 1]"
     assert.is_nil((json.decode(text)))
     local list = json.decode(text, true)
@@ -232,7 +232,7 @@ describe("json.decode", function()
   end)
 
   it(
-    "refuses a text with more values than are read, and takes one that has as many #large",
+    "refuses a text with more values than the limit, and accepts one at the limit #large",
     function()
       local most = 1 << 24
       local function ones(count)
@@ -250,7 +250,7 @@ describe("json.decode", function()
 end)
 
 describe("json.document", function()
-  it("takes and refuses what json.decode does, and reads it to the same values", function()
+  it("accepts and refuses what json.decode does, and returns the same values", function()
     for _, case in ipairs(valid) do
       assert.is_true(values.same(json.decode(case[1]), json.document(case[1])), case[1])
     end
@@ -264,7 +264,7 @@ describe("json.document", function()
     end
   end)
 
-  it("keeps what cJSON would change", function()
+  it("keeps numbers and strings that cJSON would change", function()
     for _, text in ipairs {
       "9007199254740993",
       "1000000001",
@@ -282,7 +282,7 @@ describe("json.document", function()
 end)
 
 describe("json.members", function()
-  it("gives the members of an object by name", function()
+  it("returns the members of an object by name", function()
     local text = '{"a":"x\\u00e4","b":[{"c":1}],"c":-2.5,"d":true,"e":null,"f":false}'
     assert.same(
       { true, "xä", -2.5, json.null, n = 4 },
@@ -292,12 +292,12 @@ describe("json.members", function()
     assert.same({ true, nil, nil, n = 3 }, table.pack(json.members(text, false, "g", "")))
   end)
 
-  it("gives the last of several, and none of an object within", function()
+  it("returns the last of several, and none of a nested object", function()
     local text = '{"id":1,"x":{"id":2},"y":[{"id":3}],"id":4,"z":{"id":5}}'
     assert.same({ true, 4, n = 2 }, table.pack(json.members(text, false, "id")))
   end)
 
-  it("leaves to decode what is no valid object", function()
+  it("returns false for anything but a valid object", function()
     for _, case in ipairs(invalid) do
       assert.is_false((json.members(case[1], false, "a")), case[1])
       local within = '{"id":1,"more":' .. case[1] .. "}"
@@ -312,14 +312,14 @@ describe("json.members", function()
     assert.is_true((json.members('{"id":1,"x":NaN}', true, "id")))
   end)
 
-  it("leaves to decode a name with an escape, and a member that is an array or object", function()
+  it("returns false for a name with an escape, and for arrays and objects", function()
     assert.is_false((json.members('{"\\u0069d":1}', false, "id")))
     assert.is_false((json.members('{"id":[]}', false, "id")))
     assert.is_false((json.members('{"id":{}}', false, "id")))
     assert.is_true((json.members('{"x":{"\\u0069d":1}}', false, "id")))
   end)
 
-  it("refuses the wrong arguments", function()
+  it("refuses wrong arguments", function()
     assert.error_matches(function()
       json.members({}, false, "id")
     end, "string expected")

@@ -24,7 +24,7 @@ describe("json.encode", function()
     assert_refused({ x = -1 / 0 }, "x", "-infinity")
   end)
 
-  it("refuses values that have no form in JSON, and names their type", function()
+  it("refuses values that JSON cannot represent, and names their type", function()
     assert_refused(nil, "value", "nil cannot be written as JSON; use qhub.json.null")
     assert_refused(print, "value", "a function cannot be written")
     assert_refused({ a = { b = coroutine.create(print) } }, "a.b", "a thread cannot be written")
@@ -63,7 +63,7 @@ describe("json.encode", function()
     assert_refused({ [1] = 1, [2 ^ 53] = 2 }, "value", "item 2 is missing")
   end)
 
-  it("holds marked tables to their mark", function()
+  it("checks marked tables against their mark", function()
     assert_refused({ a = json.array { x = 1 } }, "a", 'marked as an array but has the key "x"')
     assert_refused(json.array { 1, nil, 3 }, "value", "item 2 is missing")
     assert_refused(json.array { [0] = 1 }, "value", "marked as an array but has the key 0")
@@ -71,7 +71,7 @@ describe("json.encode", function()
     assert_refused(json.object { x = 1, [2] = 2 }, "value", "marked as an object but has the key 2")
   end)
 
-  it("refuses cycles where they close", function()
+  it("refuses cycles, and names where they close", function()
     local itself = {}
     itself.me = itself
     assert_refused(itself, "me", "contains itself (it is value as well)")
@@ -82,7 +82,7 @@ describe("json.encode", function()
     assert.equal("[[1],[1]]", json.encode { shared, shared })
   end)
 
-  it("names places as Lua would write them", function()
+  it("names places in Lua syntax", function()
     assert_refused({ ["a b"] = { ["c"] = print } }, 'value["a b"].c', "function")
     assert_refused({ a = { ["1"] = print } }, 'a["1"]', "function")
     assert_refused({ _x1 = { { print } } }, "_x1[1][1]", "function")
@@ -96,7 +96,7 @@ describe("json.encode", function()
     assert.equal(shown, message:sub(1, #shown))
   end)
 
-  it("writes a table with the keys 1 to n as an array, whatever its inside", function()
+  it("writes a table with the keys 1 to n as an array, however it is stored", function()
     local backwards = {}
     for i = 100, 1, -1 do
       backwards[i] = i
@@ -120,7 +120,7 @@ describe("json.encode", function()
     assert.equal("{}", json.encode(setmetatable(backwards, nil)))
   end)
 
-  it("writes arrays whose items Lua does not keep in order, each item once", function()
+  it("writes each item once for arrays in Lua's hash part", function()
     -- Names that were there once leave room, in which later items lie in any order.
     local function scattered(first, count)
       local list = { 1, first }
@@ -182,7 +182,7 @@ describe("json.encode", function()
     assert.equal('{"a":1}', json.encode(alias))
   end)
 
-  it("leaves the value as it was when it refuses it", function()
+  it("leaves a refused value unchanged", function()
     local value = { 1, { a = print } }
     refusal(value)
     assert.equal(1, value[1])
@@ -190,7 +190,7 @@ describe("json.encode", function()
     assert.is_nil(getmetatable(value))
   end)
 
-  it("keeps 10 MB of doubles to the bit #large", function()
+  it("keeps every bit of 10 MB of doubles #large", function()
     local numbers = {}
     for i = 1, 530000 do
       numbers[i] = (i * 0.6180339887498949) % 1
@@ -223,7 +223,7 @@ describe("json.encode", function()
     end
   end)
 
-  it("orders large objects, and objects within them", function()
+  it("orders large objects and nested objects", function()
     local members, expected = {}, {}
     for i = 1000, 1, -1 do
       members[("name%04d"):format(i)] = { y = { d = i, c = 1 }, x = 2 }
@@ -234,7 +234,7 @@ describe("json.encode", function()
     assert.equal("{" .. table.concat(expected, ",") .. "}", json.encode(members))
   end)
 
-  it("writes lines with an indent", function()
+  it("writes indented lines", function()
     local value = { b = { 1, { c = "x" }, {} }, a = json.array {}, d = {} }
     assert.equal(
       '{\n  "a": [],\n  "b": [\n    1,\n    {\n      "c": "x"\n    },\n    {}\n  ],\n  "d": {}\n}',

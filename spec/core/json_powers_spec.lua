@@ -86,7 +86,7 @@ local function from_halves(high, low, minus)
 end
 
 describe("the table of powers of ten", function()
-  it("holds for each power the least 128-bit number that is not below it", function()
+  it("has for each power the least 128-bit number that is not below it", function()
     local file = assert(io.open("src/text/number_powers.h"))
     local text = file:read "a"
     file:close()

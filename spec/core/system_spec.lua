@@ -27,7 +27,7 @@ local function write_temporary(content)
 end
 
 describe("the clocks", function()
-  it("tell seconds as floats", function()
+  it("return seconds as floats", function()
     assert.equal("float", math.type(system.monotonic()))
     assert.equal("float", math.type(system.realtime()))
   end)
@@ -47,7 +47,7 @@ describe("the clocks", function()
 end)
 
 describe("random", function()
-  it("gives floats from 0 to below 1 that fill the range", function()
+  it("returns floats from 0 to below 1 that fill the range", function()
     local sum, low, high = 0, 1, 0
     for _ = 1, 10000 do
       local value = system.random()
@@ -58,7 +58,7 @@ describe("random", function()
     assert.truthy(high > 0.99 and high < 1)
   end)
 
-  it("does not repeat itself or follow the host's seed", function()
+  it("does not repeat itself or depend on the host's seed", function()
     math.randomseed(1)
     local one = system.random()
     math.randomseed(1)
@@ -67,19 +67,19 @@ describe("random", function()
 end)
 
 describe("getenv", function()
-  it("gives the value or nil", function()
+  it("returns the value or nil", function()
     assert.equal(os.getenv("PATH"), system.getenv("PATH"))
     assert.is_nil(system.getenv("QHUB_NO_SUCH_VARIABLE"))
   end)
 end)
 
 describe("the terminal", function()
-  it("is not where a descriptor is no terminal or not open", function()
+  it("is not reported for a descriptor that is not a terminal or not open", function()
     assert.is_false(system.isatty(999))
     assert.is_nil(system.columns(999))
   end)
 
-  it("refuses what cannot be a descriptor", function()
+  it("refuses anything but a descriptor", function()
     for _, fd in ipairs({ -1, 2 ^ 31, "x", 1.5 }) do
       assert.error_matches(function()
         system.isatty(fd)
@@ -89,7 +89,7 @@ describe("the terminal", function()
 end)
 
 describe("write", function()
-  it("tells which descriptor failed and why", function()
+  it("reports which descriptor failed and why", function()
     local ok, message, name = system.write(999, "x")
     assert.is_nil(ok)
     assert.matches("descriptor 999: ", message, 1, true)
@@ -101,7 +101,7 @@ describe("write", function()
     assert.equal(1000003, tonumber(output))
   end)
 
-  it("survives a reader that has gone, with EPIPE #process", function()
+  it("returns EPIPE when the reader has gone #process", function()
     local output = run_child(
       [[
       local ok, message, name = core.system.write(1, ("x"):rep(1000000))
@@ -149,7 +149,7 @@ describe("read_file", function()
     assert.equal("EFBIG", name)
   end)
 
-  it("reads an empty file, with no limit to spare", function()
+  it("reads an empty file with a limit of 0", function()
     local path = write_temporary("")
     finally(function()
       os.remove(path)
@@ -157,7 +157,7 @@ describe("read_file", function()
     assert.equal("", system.read_file(path, 0))
   end)
 
-  it("reads files that do not tell their size, up to the limit", function()
+  it("reads files of unknown size up to the limit", function()
     assert.matches("^Name:", system.read_file("/proc/self/status"))
     local text, message, name = system.read_file("/dev/zero", 100)
     assert.is_nil(text)
@@ -165,7 +165,7 @@ describe("read_file", function()
     assert.equal("EFBIG", name)
   end)
 
-  it("tells path and reason of a failure", function()
+  it("reports path and reason of a failure", function()
     local text, message, name = system.read_file("/no/such/file")
     assert.is_nil(text)
     assert.matches("^/no/such/file: .+", message)
@@ -180,7 +180,7 @@ describe("read_file", function()
     assert.equal("EINVAL", name)
   end)
 
-  it("leaves no descriptor open, whatever happens", function()
+  it("leaves no descriptor open after success or failure", function()
     local function count()
       collectgarbage() -- what the specs before left behind
       local total = 0

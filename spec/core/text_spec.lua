@@ -17,7 +17,7 @@ describe("parse_url", function()
     assert.equal("integer", math.type(url.port))
   end)
 
-  it("leaves out what the URL leaves out, and keeps what is empty", function()
+  it("omits absent components of a URL and keeps empty ones", function()
     assert.same({ scheme = "http", host = "h", port = 80, path = "" }, text.parse_url("http://h"))
     assert.same(
       { scheme = "http", host = "h", port = 80, path = "/", query = "", fragment = "" },
@@ -37,7 +37,7 @@ describe("parse_url", function()
     assert.equal("[::ffff:1.2.3.4]", text.parse_url("http://[::ffff:1.2.3.4]").host)
   end)
 
-  it("says in words what is wrong with a URL", function()
+  it("describes what is wrong with a URL", function()
     local faults = {
       { "", "empty" },
       { "gateway.example.com/a", "no scheme" },
@@ -93,7 +93,7 @@ describe("parse_url", function()
     end
   end)
 
-  it("raises for what is no string", function()
+  it("raises for anything but a string", function()
     assert.error_matches(function()
       text.parse_url({})
     end, "bad argument #1")
@@ -101,7 +101,7 @@ describe("parse_url", function()
 end)
 
 describe("parse_proxy", function()
-  it("takes the schemes that libcurl has for proxies, and none", function()
+  it("accepts the proxy schemes of libcurl, and no others", function()
     for _, scheme in ipairs({ "http", "https", "socks4", "socks4a", "socks5", "socks5h" }) do
       local proxy = text.parse_proxy(scheme .. "://u:p%2Fw@proxy.example:3128")
       assert.equal(scheme, proxy.scheme)
@@ -195,14 +195,14 @@ describe("resolve_url", function()
     end)
   end
 
-  it("takes an absolute reference as it is, but for dot segments", function()
+  it("keeps an absolute reference, except for dot segments", function()
     assert.equal(
       "https://Other.example:8443/x?y",
       text.resolve_url(base, "https://Other.example:8443/a/../x?y")
     )
   end)
 
-  it("puts a slash after a base that has no path", function()
+  it("adds a slash to a base without a path", function()
     assert.equal("http://h/g", text.resolve_url("http://h", "g"))
     assert.equal("http://h/g", text.resolve_url("http://h?x", "../g"))
     assert.equal("http://h/?y", text.resolve_url("http://h?x", "?y"))
@@ -212,7 +212,7 @@ describe("resolve_url", function()
     assert.equal("http://h/a?q", text.resolve_url("http://h/a?q#f", ""))
   end)
 
-  it("encodes what servers forget to encode", function()
+  it("encodes characters that servers forget to encode", function()
     assert.equal(
       "http://a/%C3%A4%20b?x=%7B1%7D%5B%5D",
       text.resolve_url(base, "/\u{e4} b?x={1}[]#<")
@@ -220,7 +220,7 @@ describe("resolve_url", function()
     assert.equal("http://a/b/c/%41%2f", (text.resolve_url(base, "%41%2f"):gsub("%%2F$", "%%2f")))
   end)
 
-  it("refuses what no repair is made for", function()
+  it("refuses references that it does not repair", function()
     local faults = {
       { base, "/\r\nSet-Cookie: x", "control" },
       { base, "/\\evil", "backslash" },
@@ -245,20 +245,20 @@ describe("resolve_url", function()
 end)
 
 describe("origin", function()
-  it("tells scheme, host and port in lower case, the port always", function()
+  it("is scheme, host and port in lower case, always with the port", function()
     assert.equal("https://h.example:443", text.origin("HTTPS://u@H.Example/x?y"))
     assert.equal("https://h.example:443", text.origin("https://h.example:443"))
     assert.equal("http://[::1]:81", text.origin("http://[::1]:81/"))
   end)
 
-  it("is nil where there is none", function()
+  it("is nil for a text without an origin", function()
     assert.is_nil(text.origin("not a url"))
     assert.is_nil(text.origin("x://h/"))
   end)
 end)
 
 describe("encode_segment", function()
-  it("keeps the unreserved characters and encodes all the rest", function()
+  it("keeps unreserved characters and encodes all others", function()
     local all = {}
     for byte = 0, 255 do
       all[#all + 1] = string.char(byte)
@@ -271,7 +271,7 @@ describe("encode_segment", function()
     assert.equal("a%2Fb%20%C3%A4.txt", text.encode_segment("a/b \u{e4}.txt"))
   end)
 
-  it("takes texts longer than any buffer on the stack", function()
+  it("accepts texts longer than any buffer on the stack", function()
     assert.equal(("%20"):rep(100000), text.encode_segment((" "):rep(100000)))
   end)
 end)
@@ -363,7 +363,7 @@ describe("parse_timestamp", function()
     end
   end)
 
-  it("gives fractions of any length as the nearest float", function()
+  it("rounds fractions of any length to the nearest float", function()
     assert.equal(1772186699.123, parse_timestamp("2026-02-27T10:04:59.123Z"))
     assert.equal(1772186699.123456, parse_timestamp("2026-02-27T10:04:59.123456+00:00"))
     assert.equal(1772186699.1, parse_timestamp("2026-02-27 10:04:59.100000"))
@@ -377,7 +377,7 @@ describe("parse_timestamp", function()
     assert.equal("float", math.type(whole))
   end)
 
-  it("names the text and the reason when there is no such moment", function()
+  it("names the text and the reason when the moment does not exist", function()
     local faults = {
       { "", "form" },
       { "2026-02-27", "form" },
@@ -419,7 +419,7 @@ describe("parse_timestamp", function()
 end)
 
 describe("header texts", function()
-  it("tells what can name a header", function()
+  it("recognises valid header names", function()
     assert.is_true(text.is_token("X-Request-Id"))
     assert.is_true(text.is_token("!#$%&'*+-.^_`|~09azAZ"))
     assert.is_false(text.is_token(""))
@@ -428,7 +428,7 @@ describe("header texts", function()
     end
   end)
 
-  it("tells what can stand in a header", function()
+  it("recognises valid header values", function()
     for _, value in ipairs({ "", "a b", "a\tb", "\u{e4}\255" }) do
       assert.is_true(text.is_field_value(value))
     end
@@ -445,7 +445,7 @@ describe("header texts", function()
     end
   end)
 
-  it("tells valid UTF-8", function()
+  it("recognises valid UTF-8", function()
     assert.is_true(text.is_utf8("a\u{e4}\u{20ac}\u{1f600}\0"))
     assert.is_false(text.is_utf8("\xc3"))
     assert.is_false(text.is_utf8("\xed\xa0\x80"))

@@ -181,7 +181,7 @@ describe("a download", function()
       assert.equal(200, status_code)
     end)
 
-    it("runs beside others in tasks", function()
+    it("runs in parallel with others in tasks", function()
       qhub.tasks.run(function()
         local list = {}
         for index = 1, 5 do
@@ -199,7 +199,7 @@ describe("a download", function()
       assert.equal(5, #names())
     end)
 
-    it("raises misuse at the caller's line, and sends nothing", function()
+    it("raises usage errors at the caller's line, and sends nothing", function()
       local sub = execution
       misuse("path must be", sub.download, sub, NAME)
       for _, case in ipairs {
@@ -258,7 +258,7 @@ describe("a download", function()
       end
     end)
 
-    it("keeps files apart whose names are harmless alike", function()
+    it("keeps files apart whose names become equal when made safe", function()
       run("plots/e.png", 1000)
       local first = execution:download("plots/e.png", folder)
       run("plots_e.png", 1000)
@@ -270,7 +270,7 @@ describe("a download", function()
       os.remove(second)
     end)
 
-    it("fails when the folder is none", function()
+    it("fails when the folder does not exist", function()
       local err = assert_failed("file", "No such file", execution:download(NAME, folder .. "no/"))
       assert.equal(folder .. "no/" .. NAME, err.path)
       assert.matches(folder .. "no/", tostring(err), 1, true)
@@ -280,14 +280,14 @@ describe("a download", function()
       assert.equal(0, #asked())
     end)
 
-    it("fails when something that is no file has the name", function()
+    it("fails when something other than a file has the name", function()
       assert(os.execute(("mkdir '%s'"):format(folder .. NAME)))
       assert_failed("file", "is a directory", execution:download(NAME, folder))
       assert.equal(0, #asked())
     end)
   end)
 
-  describe("that goes on from an earlier call where the gateway ignores Range", function()
+  describe("that continues an earlier call when the gateway ignores Range", function()
     local DATE = "Fri, 27 Feb 2026 10:04:50 GMT"
 
     -- Breaks after five bytes; then has all ten again, in pieces that take their time.
@@ -315,16 +315,16 @@ describe("a download", function()
       return read(path)
     end
 
-    it("skips what is known, and total_timeout ends with the first byte", function()
+    it("skips what was saved, and total_timeout ends at the first byte", function()
       assert.equal("1111122222", saved { etag = '"v1"' })
     end)
 
-    it("begins anew when the file's date is too young to name one version", function()
+    it("starts over when the file's date is too recent to identify one version", function()
       assert.equal("2222222222", saved { ["last-modified"] = DATE, date = DATE })
     end)
   end)
 
-  it("does not replace what is no file but a pipe or a device", function()
+  it("does not replace a pipe or a device", function()
     shell("mkfifo " .. path)
     local saved, err = run(NAME, 10):download(NAME, path)
     assert.is_nil(saved)
@@ -343,7 +343,7 @@ describe("a download", function()
       assert.equal("old", read(path))
     end)
 
-    it("leaves a target alone that appears meanwhile", function()
+    it("does not replace a target that appears in the meantime", function()
       local function appear()
         write(path, "new")
       end
@@ -353,14 +353,14 @@ describe("a download", function()
       assert.equal(1, #names())
     end)
 
-    it("saves where there is no target", function()
+    it("saves the file when there is no target", function()
       assert(execution:download(NAME, path, { overwrite = false }))
       assert_saved()
     end)
   end)
 
   describe("that fails", function()
-    it("leaves the old target, and nothing beside it", function()
+    it("leaves the old target, and no part file", function()
       write(path, "old")
       fault({ truncate = 100000 }, { times = 2 })
       assert_failed("network", "", execution:download(NAME, path, { max_retries = 0 }))
@@ -369,7 +369,7 @@ describe("a download", function()
       assert.same({ "saved.bin" }, names())
     end)
 
-    it("lets the program's own error through, and leaves nothing", function()
+    it("propagates the program's own error, and leaves nothing", function()
       local reason = {}
       local ok, err = pcall(execution.download, execution, NAME, path, {
         progress = function(received)
@@ -413,7 +413,7 @@ describe("a download", function()
       assert.same({}, names())
     end)
 
-    it("reports a commit that fails, and leaves the target as it was", function()
+    it("reports a failed commit, and leaves the target unchanged", function()
       local function block(received, size)
         if received == size then
           os.execute(("mkdir '%s'"):format(path))
@@ -423,7 +423,7 @@ describe("a download", function()
       assert.same({ "saved.bin" }, names())
     end)
 
-    it("reports a disk that takes no more, and leaves nothing #process", function()
+    it("reports a full disk, and leaves nothing #process", function()
       local script = os.tmpname()
       write(
         script,
@@ -450,7 +450,7 @@ describe("a download", function()
   end)
 
   describe("with progress", function()
-    it("is told received and size, from the start to the end", function()
+    it("is notified of received bytes and size, from the start to the end", function()
       local calls = {}
       assert(execution:download(NAME, path, {
         progress = function(received, size)
@@ -465,7 +465,7 @@ describe("a download", function()
       end
     end)
 
-    it("counts what an earlier call has saved", function()
+    it("counts bytes that an earlier call has saved", function()
       interrupt(300000)
       local first
       assert(execution:download(NAME, path, {
@@ -478,14 +478,14 @@ describe("a download", function()
       assert.is_true(first >= 300000)
     end)
 
-    it("may be qhub.progress, which needs no terminal", function()
+    it("works with qhub.progress without a terminal", function()
       assert(execution:download(NAME, path, { progress = qhub.progress }))
       assert_saved()
     end)
   end)
 
   describe("with resume", function()
-    it("goes on where an earlier call ended, and leaves nothing else", function()
+    it("continues where an earlier call ended, and leaves nothing else", function()
       interrupt(300000)
       assert.equal(2, #names())
       assert.equal(path, execution:download(NAME, path, { resume = true }))
@@ -497,7 +497,7 @@ describe("a download", function()
       assert.equal(server:file(execution.id, NAME).etag, requests[2].headers["if-range"])
     end)
 
-    it("goes on several times, and over breaks", function()
+    it("continues several times, and across breaks", function()
       interrupt(100000)
       interrupt(200000)
       fault({ truncate = 50000 }, { times = 2 })
@@ -507,7 +507,7 @@ describe("a download", function()
       assert_saved()
     end)
 
-    it("begins anew when the file has changed, with one request", function()
+    it("starts over when the file has changed, with one request", function()
       interrupt(300000)
       fault { change_etag = true }
       assert(execution:download(NAME, path, { resume = true }))
@@ -516,7 +516,7 @@ describe("a download", function()
       assert.equal(200, asked()[2].status)
     end)
 
-    it("skips what it has when the server ignores Range", function()
+    it("skips the saved bytes when the server ignores Range", function()
       interrupt(300000)
       fault { ignore_range = true }
       assert(execution:download(NAME, path, { resume = true }))
@@ -524,7 +524,7 @@ describe("a download", function()
       assert.equal(2, #asked())
     end)
 
-    it("begins anew when the server answers with another range, or with 416", function()
+    it("starts over when the server responds with another range or with 416", function()
       for _, headers in ipairs {
         { ["Content-Range"] = "bytes 0-1/2" },
         { ["Content-Range"] = "bytes */5" },
@@ -539,7 +539,7 @@ describe("a download", function()
       end
     end)
 
-    it("begins anew when the part is of another file", function()
+    it("starts over when the part belongs to another file", function()
       interrupt(300000)
       run(NAME, SIZE)
       assert(execution:download(NAME, path, { resume = true }))
@@ -547,7 +547,7 @@ describe("a download", function()
       assert.is_nil(asked()[2].range)
     end)
 
-    it("begins anew when the note is missing, damaged, or does not fit the part", function()
+    it("starts over when its record of the part is missing, damaged, or does not match", function()
       local note = folder .. ".saved.bin.qhub-part.note"
       for _, damage in ipairs {
         function()
@@ -576,7 +576,7 @@ describe("a download", function()
       end
     end)
 
-    it("commits a part that was complete, when the gateway confirms it", function()
+    it("commits a complete part when the gateway confirms it", function()
       local function appear(received, size)
         if received == size then
           write(path, "in the way")
@@ -590,7 +590,7 @@ describe("a download", function()
       assert.equal(("bytes=%d-"):format(SIZE - 1), asked()[2].range)
     end)
 
-    it("keeps the part when the gateway fails for now", function()
+    it("keeps the part after a transient failure", function()
       interrupt(300000)
       fault { status = 403 }
       assert_failed("api", "403", execution:download(NAME, path, { resume = true }))
@@ -608,7 +608,7 @@ describe("a download", function()
       assert.same({}, names())
     end)
 
-    it("reads an encoded file again and skips what it has", function()
+    it("reads an encoded file again and skips the saved bytes", function()
       fault({ content_encoding = "gzip" }, { times = 2 })
       interrupt(300000)
       assert(execution:download(NAME, path, { resume = true }))
@@ -616,7 +616,7 @@ describe("a download", function()
       assert.is_nil(asked()[2].range)
     end)
 
-    it("lets nobody else write the same part", function()
+    it("locks the part against other writers", function()
       local failure
       assert(execution:download(NAME, path, {
         resume = true,
@@ -631,7 +631,7 @@ describe("a download", function()
       assert_saved()
     end)
 
-    it("does not wait longer than the usual delays", function()
+    it("does not wait longer than the usual retry delays", function()
       local sleep = stub(loop, "sleep_until").returns(true)
       finally(function()
         sleep:revert()
@@ -673,7 +673,7 @@ describe("a download", function()
       assert.equal(path, file:save(path, options))
     end)
 
-    it("goes on with the part of an earlier call", function()
+    it("continues the part of an earlier call", function()
       interrupt(300000)
       assert.equal(path, open():save(path, { resume = true }))
       assert_saved()
@@ -686,7 +686,7 @@ describe("a download", function()
       assert.equal(1, #asked())
     end)
 
-    it("refuses a file that was read already, and options of a request", function()
+    it("refuses a file that was already read, and request options", function()
       local file <close> = open()
       misuse("unknown option 'timeout'", function()
         file:save(path, { timeout = 1 })
@@ -699,7 +699,7 @@ describe("a download", function()
     end)
   end)
 
-  describe("that is stopped from outside #process", function()
+  describe("that is interrupted #process", function()
     local function script_of(code)
       local script = os.tmpname()
       write(script, ([[
@@ -711,7 +711,7 @@ describe("a download", function()
       return command:format(package.path, package.cpath, script), script
     end
 
-    it("by Ctrl-C leaves nothing", function()
+    it("by Ctrl-C leaves no file", function()
       fault { hang = "body", after = 300000 }
       local command, script = script_of [[
         io.stdout:setvbuf "line"

@@ -97,8 +97,8 @@ describe("a result file", function()
     end
   end
 
-  describe("that nothing happens to", function()
-    it("tells its name, size, type and headers before it is read", function()
+  describe("without faults", function()
+    it("has its name, size, type and headers before it is read", function()
       local file = assert(open { content = "hello", type = "text/plain" })
       assert.equal(NAME, file.name)
       assert.equal(5, file.size)
@@ -123,7 +123,7 @@ describe("a result file", function()
       assert_whole(file, table.concat(chunks))
     end)
 
-    it("gives one value from each call that succeeds", function()
+    it("returns exactly one value from each call that succeeds", function()
       local file = assert(open(10))
       assert.equal(1, select("#", file:read(4)))
       assert.equal(1, select("#", file:read()))
@@ -143,7 +143,7 @@ describe("a result file", function()
       assert.equal("", file:read_all())
     end)
 
-    it("is read whole, or what is left of it", function()
+    it("is read whole, or the rest of it", function()
       local file = assert(open(500000))
       local first = file:read(10)
       assert_whole(file, first .. assert(file:read_all()))
@@ -159,21 +159,21 @@ describe("a result file", function()
       assert_whole(unknown, assert(unknown:read_all()))
     end)
 
-    it("is asked for without compression", function()
+    it("is requested without compression", function()
       assert(open(10)):close()
       local headers = asked()[1].headers
       assert.equal("identity", headers["accept-encoding"] or "identity")
       assert.equal("*/*", headers.accept)
     end)
 
-    it("is an error at once when there is none", function()
+    it("is an error at once when it does not exist", function()
       local file, err = client:get_result_file("no-such-run", NAME)
       assert.is_nil(file)
       assert.equal("api", err.kind)
       assert.equal(404, err.status_code)
     end)
 
-    it("refuses nonsense at the caller's line", function()
+    it("refuses wrong arguments at the caller's line", function()
       local file <close> = assert(open(10))
       for _, n in ipairs { 0, -1, 1.5, "x", {} } do
         local message = misuse(function()
@@ -195,7 +195,7 @@ describe("a result file", function()
       )
     end)
 
-    it("is closed by break, and cannot be read then", function()
+    it("is closed by break, and cannot be read afterwards", function()
       local file, second, third, closing = open(1000000)
       for _ in file, second, third, closing do -- luacheck: ignore 512
         break
@@ -210,7 +210,7 @@ describe("a result file", function()
   end)
 
   describe("whose connection breaks", function()
-    it("is resumed where it broke, under the ETag, with the token of that time", function()
+    it("is resumed where it broke, with If-Range and the current token", function()
       local tokens = 0
       client = qhub.HubServiceClient {
         base_url = server.url,
@@ -240,7 +240,7 @@ describe("a result file", function()
       assert.equal(21, #asked())
     end)
 
-    it("survives resets and silence as well", function()
+    it("survives resets and silence", function()
       fault({}, { reset = 80000 })
       fault({}, { hang = "body", after = 20000 })
       local file = assert(open(200000, { timeout = 0.2 }))
@@ -248,13 +248,13 @@ describe("a result file", function()
       assert.is_true(#asked() >= 3)
     end)
 
-    it("is resumed in chunks of one byte as in large ones", function()
+    it("is resumed with chunks of one byte as well as with large ones", function()
       fault({ times = 2 }, { truncate = 17000 })
       local file = assert(open(40000))
       assert_whole(file, (drain(file, 1)))
     end)
 
-    it("is asked for anew when nothing had been handed out", function()
+    it("is requested again when nothing was handed out", function()
       fault({}, { truncate = 0, headers = { ["Retry-After"] = "0" } })
       without_delays()
       local file = assert(open(100000))
@@ -264,7 +264,7 @@ describe("a result file", function()
       assert.is_nil(requests[2].range)
     end)
 
-    it("calls on_response once, and tells the log where it resumed", function()
+    it("calls on_response once, and logs where it resumed", function()
       local responses, events = 0, {}
       client = qhub.HubServiceClient {
         base_url = server.url,
@@ -298,7 +298,7 @@ describe("a result file", function()
       assert.equal(3, #asked())
     end)
 
-    it("is read again when its bytes come encoded, never by a range", function()
+    it("is read again from the start when its bytes are encoded, never by a range", function()
       fault({}, { content_encoding = "gzip", truncate = 150000 })
       fault({}, { content_encoding = "gzip" })
       local file = assert(open(200000))
@@ -321,7 +321,7 @@ describe("a result file", function()
       end
     end)
 
-    it("cannot be resumed without a validator: what came is handed out, then it fails", function()
+    it("fails without a validator, after handing out what was received", function()
       fault({}, { truncate = 30000 })
       local file = assert(open { size = 90000, etag = false, last_modified = false })
       local text, err = drain(file)
@@ -361,7 +361,7 @@ describe("a result file", function()
       assert.equal(1, #asked())
     end)
 
-    it("is given max_retries for each break, and no more", function()
+    it("gets at most max_retries for each break", function()
       without_delays()
       fault({}, { truncate = 30000 })
       fault({}, { reset = "headers" })
@@ -376,7 +376,7 @@ describe("a result file", function()
       assert.equal(5, err.attempts)
     end)
 
-    it("waits as the gateway asks, and not at all after much had come", function()
+    it("waits as the gateway asks, and not at all after much was received", function()
       local delays = {}
       local sleep = stub(loop, "sleep_until").invokes(function(due)
         delays[#delays + 1] = due - loop.now()
@@ -396,7 +396,7 @@ describe("a result file", function()
       assert.is_true(delays[2] > 0.5 and delays[2] <= 1.25)
     end)
 
-    it("asks for another token when the old one has expired", function()
+    it("requests another token when the old one has expired", function()
       local second, rejections = "second-token", {}
       client = qhub.HubServiceClient {
         base_url = server.url,
@@ -419,7 +419,7 @@ describe("a result file", function()
       assert.same({ 200, 401, 206 }, statuses)
     end)
 
-    it("ends with the gateway's answer when the rest is refused", function()
+    it("fails with the gateway's status when the rest is refused", function()
       fault({}, { truncate = 30000 })
       fault({}, { status = 403, body = { message = "no longer" } })
       local file = assert(open(90000))
@@ -431,7 +431,7 @@ describe("a result file", function()
   end)
 
   describe("of any size", function()
-    it("takes the same memory, and is the same after 20 breaks #large #process", function()
+    it("takes constant memory, and is intact after 20 breaks #large #process", function()
       local script = os.tmpname()
       local out <close> = assert(io.open(script, "w"))
       out:write(([[
@@ -473,13 +473,13 @@ describe("a result file", function()
   end)
 
   describe("and its time", function()
-    it("has total_timeout for its first byte only", function()
+    it("has total_timeout until its first byte only", function()
       fault({}, { drip = { bytes = 2000, ms = 20 } })
       local file = assert(open(40000, { total_timeout = 0.2 }))
       assert_whole(file, assert(file:read_all()))
     end)
 
-    it("is not over when the bytes came in time and the program comes late", function()
+    it("is intact when the bytes arrive in time and the program reads late", function()
       local other = process.raw_server()
       fault({}, { redirect = other.url .. "/later-body?ms=20" })
       local file = assert(open(5, { total_timeout = 0.1 }))
@@ -489,7 +489,7 @@ describe("a result file", function()
       assert.equal("later", text, err)
     end)
 
-    it("ends with total_timeout when no byte comes", function()
+    it("ends at total_timeout when no byte arrives", function()
       fault({ times = -1 }, { hang = "body" })
       local file = assert(open(40000, { total_timeout = 0.1 }))
       local chunk, err = file:read()
@@ -500,7 +500,7 @@ describe("a result file", function()
     end)
   end)
 
-  describe("left or shared", function()
+  describe("closed early or shared", function()
     it("is cancelled when the client is closed", function()
       fault({}, { hang = "body", after = 20000 })
       local file = assert(open(90000))
@@ -569,7 +569,7 @@ describe("a result file", function()
       end)
     end)
 
-    it("lets go when the program's token function raises", function()
+    it("is released when the program's token function raises", function()
       local reason, calls = {}, 0
       client = qhub.HubServiceClient {
         base_url = server.url,
@@ -591,7 +591,7 @@ describe("a result file", function()
       )
     end)
 
-    it("keeps many files apart that break at the same time", function()
+    it("is kept apart from others that break at the same time", function()
       without_delays()
       fault({ times = 40 }, { random_break = 60000 })
       qhub.tasks.run(function()

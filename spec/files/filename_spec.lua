@@ -22,7 +22,7 @@ describe("a safe file name", function()
     end
   end)
 
-  it("differs for different names, also for those that are harmless alike", function()
+  it("differs for different names, even when their safe forms would be equal", function()
     local seen = {}
     for _, name in ipairs {
       "plots_e.png",
@@ -66,7 +66,7 @@ describe("a safe file name", function()
     assert.equal("__________", safe '<>:"|?*\27\r\t')
   end)
 
-  it("shows as what it is", function()
+  it("has no invisible or direction-changing characters", function()
     assert.equal("invoice_fdp.exe", safe "invoice\u{202E}fdp.exe")
     assert.equal("a_b_", safe "a\u{200B}b\u{FEFF}")
   end)
@@ -88,14 +88,14 @@ describe("a safe file name", function()
     end
   end)
 
-  it("is neither hidden nor an option, and has no blanks or dots at its ends", function()
+  it("is neither hidden nor an option, and has no spaces or dots at its ends", function()
     assert.equal("_bashrc", safe ".bashrc")
     assert.equal("_rf", safe "-rf")
     assert.equal("a", safe "  a. . ")
     assert.equal("_hidden", safe " .hidden")
   end)
 
-  it("is no device on Windows", function()
+  it("is not a device name on Windows", function()
     for name, expected in pairs {
       CON = "_CON",
       nul = "_nul",

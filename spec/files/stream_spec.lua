@@ -57,7 +57,7 @@ local function drain(file)
   end
 end
 
-describe("a reader", function()
+describe("a stream", function()
   local double
 
   before_each(function()
@@ -101,7 +101,7 @@ describe("a reader", function()
     assert.equal('"v1"', double.requests[3].headers["if-range"])
   end)
 
-  it("goes on after a partial answer that brings less than was asked for", function()
+  it("continues after a partial response with fewer bytes than requested", function()
     local short = answer(40000, 60000, {
       ["Content-Range"] = "bytes 40000-59999/100000",
       ["Content-Length"] = "20000",
@@ -111,20 +111,20 @@ describe("a reader", function()
     assert.equal("bytes=60000-", double.requests[3].headers.range)
   end)
 
-  it("takes a body that ends too early for one that broke", function()
+  it("treats a body that ends too early as broken", function()
     local short = answer(0)
     short.body = CONTENT:sub(1, 50000)
     assert_whole { short, answer(50000) }
   end)
 
-  it("takes a failure after the last byte for an end", function()
+  it("treats a failure after the last byte as the end", function()
     local full = answer(0)
     full.body = pieces(CONTENT, true)
     assert_whole { full }
     assert.equal(1, #double.requests)
   end)
 
-  it("refuses a body that is longer than announced, after what was announced", function()
+  it("hands out the announced bytes of a body that is too long, then raises", function()
     local long = answer(0)
     long.body = pieces(CONTENT .. "x")
     local count, err = read { long }
@@ -138,7 +138,7 @@ describe("a reader", function()
     assert.matches("goes on after", err.message)
   end)
 
-  it("learns from 416 that only the end of the body was missing", function()
+  it("ends normally when 416 says that no byte was missing", function()
     local open_end = answer(0, nil, { ["Content-Length"] = false })
     open_end.body = pieces(CONTENT, true)
     local past = { status_code = 416, headers = { ["Content-Range"] = "bytes */100000" } }
@@ -147,12 +147,12 @@ describe("a reader", function()
     assert.equal("bytes=100000-", double.requests[2].headers.range)
   end)
 
-  it("refuses 416 where there should be more", function()
+  it("raises for 416 when bytes are missing", function()
     assert_refused({ status_code = 416, headers = { ["Content-Range"] = "bytes */40000" } }, "ends")
     assert_refused({ status_code = 416, headers = {} }, "nothing after")
   end)
 
-  it("refuses bytes of another place, or of several", function()
+  it("raises for another range than requested, or for several", function()
     assert_refused(answer(40001), "begins at 40001")
     assert_refused(
       answer(40000, nil, { ["Content-Type"] = "multipart/byteranges; boundary=b" }),
@@ -162,7 +162,7 @@ describe("a reader", function()
     assert_refused(answer(40000, nil, { ["Content-Encoding"] = "gzip" }), "encoded")
   end)
 
-  it("refuses another version", function()
+  it("raises when the file has another version", function()
     assert_refused(answer(40000, nil, { ETag = '"v2"' }), "changed")
     assert_refused(answer(0, nil, { ETag = '"v2"' }), "changed")
     assert_refused(answer(0, nil, { ETag = false, ["Last-Modified"] = false }), "does not tell")
@@ -173,17 +173,17 @@ describe("a reader", function()
     assert_refused(answer(0, nil, { ["Content-Length"] = "99999" }), "changed")
   end)
 
-  it("refuses another status", function()
+  it("raises for any other status", function()
     assert_refused({ status_code = 204 }, "204")
   end)
 
-  it("refuses a version that turns out to be shorter while it is read again", function()
+  it("raises when the file turns out to be shorter while it is read again", function()
     local shorter = answer(0, nil, { ["Content-Length"] = false })
     shorter.body = CONTENT:sub(1, 30000)
     assert_refused(shorter, "shorter than before")
   end)
 
-  it("counts a connection that brought nothing new among the retries of the break", function()
+  it("counts a connection without new bytes as a retry of the same break", function()
     local count, err = read {
       answer(0, 40000),
       answer(0, 30000),
@@ -198,7 +198,7 @@ describe("a reader", function()
     })
   end)
 
-  it("takes over a new version when nothing had been handed out", function()
+  it("accepts a new version when nothing was handed out", function()
     local old = answer(0, 0, { ETag = '"v0"', ["Content-Length"] = "7" })
     local file = assert_whole { old, answer(0) }
     assert.equal(#CONTENT, file.size)
@@ -206,7 +206,7 @@ describe("a reader", function()
     assert.is_nil(double.requests[2].headers.range)
   end)
 
-  it("does not take a part for the whole", function()
+  it("does not treat a partial response as the whole file", function()
     local part = answer(40000)
     local file, err = Double({ part }):client():get_result_file("1", "f")
     assert.is_nil(file)
@@ -217,7 +217,7 @@ describe("a reader", function()
     assert.equal(#CONTENT, assert_whole({ first, answer(50000) }).size)
   end)
 
-  it("hands out the range that the program asked for, and does not resume it", function()
+  it("hands out a range that the program requested, and does not resume it", function()
     local part = answer(40000)
     local options = { headers = { Range = "bytes=40000-" } }
     local client = Double({ part }):client()
@@ -228,7 +228,7 @@ describe("a reader", function()
     assert.matches("a range of the program's own", err.message)
   end)
 
-  it("asks the gateway again, not the host that it had pointed to", function()
+  it("resumes at the gateway, not at the host it redirected to", function()
     local function to_storage(request)
       assert.equal("https://gateway.example/acme/vqe/v1/1/result/f", request.url)
       assert.equal("Bearer t0ken", request.headers.authorization)
@@ -243,7 +243,7 @@ describe("a reader", function()
     assert.is_nil(last.headers.authorization)
   end)
 
-  it("lets go and passes on what the transport raises", function()
+  it("propagates what the transport raises, and is released", function()
     local reason = {}
     local raising = answer(0)
     raising.body = function()
@@ -257,7 +257,7 @@ describe("a reader", function()
     assert.is_false((pcall(file.read, file)))
   end)
 
-  it("is read in small chunks from a large body of a transport function #timing", function()
+  it("reads a large body of a transport function in small chunks in linear time #timing", function()
     double = Double { { status_code = 200, body = ("x"):rep(16 << 20) } }
     local file = assert(double:client():get_result_file("1", "f", { chunk_size = 1000 }))
     local started = loop.now()
@@ -267,7 +267,7 @@ describe("a reader", function()
     assert.is_true(loop.now() - started < 5) -- and not 16 MiB moved for each of them
   end)
 
-  it("reads nothing more of a client that was closed", function()
+  it("reads nothing after its client was closed", function()
     double = Double { answer(0) }
     local client = double:client()
     local file = assert(client:get_result_file("1", "f"))

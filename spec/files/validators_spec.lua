@@ -18,7 +18,7 @@ describe("the validator of a file", function()
     assert.equal('"\xE9"', version({ etag = '"\xE9"' }).validator)
   end)
 
-  it("is the date where the ETag is weak, missing or none", function()
+  it("is the date when the ETag is weak, missing or invalid", function()
     assert.equal(DATE, version({ etag = 'W/"v1"' }).validator)
     assert.equal(DATE, version({ etag = false }).validator)
     assert.equal(DATE, version({ etag = "v1" }).validator)
@@ -26,7 +26,7 @@ describe("the validator of a file", function()
     assert.is_nil(version({ etag = '""', ["last-modified"] = false }).validator)
   end)
 
-  it("is a date only when it is one, and not later than the answer", function()
+  it("is a date only when it is valid and not later than the response", function()
     assert.is_nil(version({ etag = false, ["last-modified"] = "yesterday" }).validator)
     assert.is_nil(version({ etag = false, ["last-modified"] = LATER, date = DATE }).validator)
     local young = version { etag = false, date = DATE }
@@ -41,12 +41,12 @@ describe("the validator of a file", function()
 end)
 
 describe("the size of a file", function()
-  it("is what Content-Length says", function()
+  it("is Content-Length", function()
     assert.equal(1000, version().size)
     assert.equal(0, version({ ["content-length"] = "0" }).size)
   end)
 
-  it("is unknown when that is missing, no number, or counts other bytes", function()
+  it("is unknown when Content-Length is missing, invalid, or counts encoded bytes", function()
     for _, changes in ipairs {
       { ["content-length"] = false },
       { ["content-length"] = "12, 12" },
@@ -67,12 +67,12 @@ describe("the request for the rest", function()
     assert.same({ range = "bytes=400-", ["if-range"] = '"v1"' }, fields)
   end)
 
-  it("asks for the whole when ranges would be of encoded bytes", function()
+  it("asks for the whole file when ranges would count encoded bytes", function()
     assert.same({}, resume.request_headers(version { ["content-encoding"] = "gzip" }, 400))
   end)
 end)
 
-describe("a partial answer", function()
+describe("a partial response", function()
   local function judge(changes, of, position)
     local fields = { etag = '"v1"', ["content-range"] = "bytes 400-999/1000" }
     for name, value in pairs(changes or {}) do
@@ -81,24 +81,24 @@ describe("a partial answer", function()
     return resume.judge(of or version(), position or 400, 206, fields)
   end
 
-  it("goes on when it begins where it must", function()
+  it("continues the file when it begins at the right byte", function()
     assert.same({ "continue", 1000, 1000 }, { judge() })
     assert.equal("continue", (judge { etag = false, ["last-modified"] = DATE }))
     assert.equal("continue", (judge { ["content-range"] = "Bytes 400-999/*" }))
     assert.equal("continue", (judge { ["content-length"] = "600" }))
   end)
 
-  it("is refused without a validator, for it may be of another version", function()
+  it("is refused without a validator, because it may be of another version", function()
     local verdict, why = judge { etag = false }
     assert.is_nil(verdict)
     assert.matches("without ETag or Last%-Modified", why)
   end)
 
-  it("may bring less than was asked for", function()
+  it("may have fewer bytes than requested", function()
     assert.same({ "continue", 1000, 500 }, { judge { ["content-range"] = "bytes 400-499/1000" } })
   end)
 
-  it("tells the size of a file of unknown size", function()
+  it("gives the size of a file of unknown size", function()
     local unknown = version { ["content-length"] = false }
     assert.same({ "continue", 1000, 1000 }, { judge({}, unknown) })
     assert.is_nil((judge({ ["content-range"] = "bytes 400-999/*" }, unknown)))
@@ -134,7 +134,7 @@ describe("a partial answer", function()
     assert.is_nil((judge { ["content-type"] = "multipart/byteranges; boundary=x" }))
   end)
 
-  it("is told by the date as well when the ETag is weak", function()
+  it("is checked by the date as well when the ETag is weak", function()
     local weak = version { etag = 'W/"v1"' }
     assert.equal("continue", (judge({ etag = 'W/"v1"', ["last-modified"] = DATE }, weak)))
     assert.is_nil((judge({ etag = 'W/"v1"', ["last-modified"] = LATER }, weak)))
@@ -142,7 +142,7 @@ describe("a partial answer", function()
   end)
 end)
 
-describe("a whole answer", function()
+describe("a complete response", function()
   local function judge(changes, of)
     local fields = { etag = '"v1"', ["content-length"] = "1000" }
     for name, value in pairs(changes or {}) do
@@ -158,7 +158,7 @@ describe("a whole answer", function()
     assert.equal("skip", (judge({ etag = false, ["last-modified"] = DATE }, dated)))
   end)
 
-  it("is refused when its validator is another, or missing", function()
+  it("is refused when its validator is different or missing", function()
     for _, changes in ipairs {
       { etag = '"v2"' },
       { etag = false },
@@ -173,8 +173,8 @@ describe("a whole answer", function()
   end)
 end)
 
-describe("any other answer", function()
-  it("says that all had come when nothing is after it", function()
+describe("any other response", function()
+  it("with 416 at the end means that the file was complete", function()
     local fields = { ["content-range"] = "bytes */400" }
     local unknown = version { ["content-length"] = false }
     assert.same({ "complete", 400 }, { resume.judge(unknown, 400, 416, fields) })

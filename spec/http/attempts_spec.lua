@@ -15,8 +15,8 @@ local function broken()
   return nil, "reset"
 end
 
-describe("an answer that broke off", function()
-  it("is asked for again, whatever it says of its rate limits", function()
+describe("a response that breaks off", function()
+  it("is requested again, whatever its rate limit headers say", function()
     local cut = {
       status_code = 200,
       headers = { ["X-RateLimit-Reset"] = tostring(os.time() + 3600) },
@@ -33,7 +33,7 @@ describe("an answer that broke off", function()
 end)
 
 describe("total_timeout over a transport function", function()
-  it("ends the call though the function took its time, and tells it how much is left", function()
+  it("ends the call even when the function is slow, and passes it the time left", function()
     local told
     local function slow(request)
       told = request.timeout
@@ -122,7 +122,7 @@ describe("a token function", function()
     assert.equal("Bearer new", double.requests[2].headers.authorization)
   end)
 
-  it("leads to one repetition only, and to none with the same token", function()
+  it("leads to one repetition, and to none with the same token", function()
     local double = Double { DENIED }
     local count = 0
     local client = double:client {
@@ -148,7 +148,7 @@ describe("a token function", function()
     assert.equal(1, #double.requests)
   end)
 
-  it("repeats a start too, for a 401 started nothing", function()
+  it("repeats a start too, because a 401 starts nothing", function()
     local double = Double { DENIED, { status_code = 201, body = '{"id":"9"}' } }
     local client = double:client {
       token = function(old)
@@ -159,7 +159,7 @@ describe("a token function", function()
     assert.equal(2, #double.requests)
   end)
 
-  it("that gives no usable token ends the call with kind token and sends nothing", function()
+  it("that returns no usable token ends the call with kind token and sends nothing", function()
     for _, values in ipairs { {}, { nil, "vault sealed" }, { "" }, { "a\nb" }, { 5 }, { {} } } do
       local double = Double { OK }
       local client = double:client {
@@ -178,7 +178,7 @@ describe("a token function", function()
     end
   end)
 
-  it("may raise anything, and it propagates unchanged", function()
+  it("may raise any value, which propagates unchanged", function()
     local thrown = setmetatable({}, { __name = "mine" })
     local client = Double({ OK }):client {
       token = function()
@@ -190,7 +190,7 @@ describe("a token function", function()
     assert.equal(thrown, err)
   end)
 
-  it("may yield in a coroutine of the program's own", function()
+  it("may yield in the program's own coroutine", function()
     local client = Double({ OK }):client {
       token = function()
         return (coroutine.yield "please")
@@ -206,7 +206,7 @@ describe("a token function", function()
     assert.equal("1", execution.id)
   end)
 
-  it("is not asked when the request brings or removes Authorization itself", function()
+  it("is not called when the request sets or removes Authorization itself", function()
     local asked = false
     local double = Double { OK }
     local client = double:client {
@@ -224,7 +224,7 @@ describe("a token function", function()
 end)
 
 describe("retries", function()
-  it("repeat every operation after transient answers, a start included", function()
+  it("repeat every operation after transient responses, including a start", function()
     for _, call in ipairs {
       function(c)
         return c:get_status "1"
@@ -261,7 +261,7 @@ describe("retries", function()
     assert.equal(1, #double.requests)
   end)
 
-  it("never repeat a start that may have left, unless it is called idempotent", function()
+  it("never repeat a start that may have been sent, unless it is declared idempotent", function()
     local double = Double { broken }
     local client = double:client()
     client:start_execution {}
@@ -274,7 +274,7 @@ describe("retries", function()
     assert.equal(2, #double.requests)
   end)
 
-  it("never repeat a start whose 303 was taken, only what it points at", function()
+  it("never repeat a start after its 303, only the request for its target", function()
     local location = "https://gateway.example/acme/vqe/v1/5"
     local double = Double {
       { status_code = 303, headers = { Location = location } },
@@ -289,7 +289,7 @@ describe("retries", function()
     assert.same({ "POST", "GET", "GET" }, methods)
   end)
 
-  it("of what a 303 points at carry the token of their attempt", function()
+  it("of the target of a 303 carry the token of their attempt", function()
     local double = Double {
       { status_code = 303, headers = { Location = "/acme/vqe/v1/5" } },
       DENIED,
@@ -309,7 +309,7 @@ describe("retries", function()
     assert.same({ "t1", "t1", "t2", "t3" }, tokens)
   end)
 
-  it("do not begin a wait that total_timeout would cut off, nor one beyond 60 s", function()
+  it("are given up when the wait exceeds 60 s or total_timeout", function()
     for _, case in ipairs { { "30", 5 }, { "61" } } do
       local double = Double { { status_code = 503, headers = { ["retry-after"] = case[1] } } }
       local value, err = double:client():get_status("1", { total_timeout = case[2] })
@@ -320,7 +320,7 @@ describe("retries", function()
     end
   end)
 
-  it("leave what does not decode alone", function()
+  it("do not repeat a response that does not decode", function()
     local double = Double { { status_code = 200, body = "<html>" } }
     local value, err = double:client():get_status "1"
     assert.is_nil(value)
@@ -328,7 +328,7 @@ describe("retries", function()
     assert.equal(1, #double.requests)
   end)
 
-  it("are as many as max_retries for every call, however many have failed", function()
+  it("reach max_retries for every call, however many calls have failed", function()
     local _ <close> = virtual_time()
     local double = Double {
       function()
@@ -342,7 +342,7 @@ describe("retries", function()
     assert.equal(600, #double.requests)
   end)
 
-  it("are always as many as max_retries for the first call that fails", function()
+  it("always reach max_retries for the first call that fails", function()
     local double = Double { BUSY }
     double:client({ max_retries = 150 }):get_status "1"
     assert.equal(151, #double.requests)
@@ -350,7 +350,7 @@ describe("retries", function()
 end)
 
 describe("redirects", function()
-  it("are followed for the answer, the credentials staying at home", function()
+  it("are followed without sending credentials to another origin", function()
     local double = Double {
       { status_code = 302, headers = { location = "https://storage.example/f?sig=1" } },
       { status_code = 200, body = "bytes" },
@@ -393,7 +393,7 @@ describe("redirects", function()
     assert.equal("Bearer t0ken", double.requests[3].headers.authorization)
   end)
 
-  it("show a 401 of another origin no token and ask for none", function()
+  it("send no token to another origin after its 401, and request no new one", function()
     local asked = {}
     local double = Double {
       { status_code = 302, headers = { location = "https://storage.example/f" } },
@@ -413,7 +413,7 @@ describe("redirects", function()
 end)
 
 describe("on_response", function()
-  it("is called once per call that got an answer, whatever its status", function()
+  it("is called once per call that got a response of any status", function()
     for _, last in ipairs { OK, { status_code = 404 } } do
       local seen = {}
       local client = Double({ BUSY, last }):client {
@@ -432,7 +432,7 @@ describe("on_response", function()
     end
   end)
 
-  it("of a request replaces the client's, and none is called without an answer", function()
+  it("of a request replaces the client's, and is not called without a response", function()
     local who = {}
     local function note(name)
       return function()
@@ -445,7 +445,7 @@ describe("on_response", function()
     assert.same({ "request" }, who)
   end)
 
-  it("may raise, after the call has let go of the answer", function()
+  it("may raise, after the response has been released", function()
     local client = Double({ OK }):client {
       on_response = function()
         error("mine", 0)
@@ -487,7 +487,7 @@ describe("logging", function()
     return events
   end
 
-  it("tells one event per attempt, retry and outcome", function()
+  it("emits one event per attempt, retry and result", function()
     local events = logged({ BUSY, OK }, {}, function(client)
       client:get_status "1"
     end)
@@ -504,7 +504,7 @@ describe("logging", function()
     end
   end)
 
-  it("tells of an answer that means nothing as of any other failure", function()
+  it("reports a response that does not decode like any other failure", function()
     local events = logged({ { status_code = 200, body = "<html>" } }, {}, function(client)
       client:get_status "1"
     end)
@@ -555,7 +555,7 @@ describe("logging", function()
     assert.matches("REDACTED", text)
   end)
 
-  it("is silent by default, below its level, and when it is told to be", function()
+  it("is silent by default, below its level, and when it is switched off", function()
     local count = 0
     local function logger()
       count = count + 1
@@ -567,7 +567,7 @@ describe("logging", function()
     assert.equal(1, count)
   end)
 
-  it("lets an error of the logger through", function()
+  it("propagates an error of the logger", function()
     local client = Double({ OK }):client {
       logging = {
         level = "debug",
@@ -583,7 +583,7 @@ describe("logging", function()
 end)
 
 describe("a transport function", function()
-  it("gets method, url, headers, body and timeout", function()
+  it("receives method, url, headers, body and timeout", function()
     local double = Double { { status_code = 201, body = '{"id":"1"}' } }
     double:client({ timeout = 7 }):start_execution { a = 1 }
     local request = double.requests[1]
@@ -593,7 +593,7 @@ describe("a transport function", function()
     assert.is_nil(getmetatable(request.headers))
   end)
 
-  it("may give headers in any case and a body in chunks", function()
+  it("may return headers in any case and a body in chunks", function()
     local chunks = { '{"id"', "", ':"1"}' }
     local client = Double({
       function()
@@ -613,7 +613,7 @@ describe("a transport function", function()
     assert.equal("1", assert(client:get_status "1").id)
   end)
 
-  it("may raise, and it propagates unchanged", function()
+  it("may raise any value, which propagates unchanged", function()
     local client = Double({
       function()
         error("mine", 0)
@@ -624,7 +624,7 @@ describe("a transport function", function()
     assert.equal("mine", err)
   end)
 
-  it("that returns nonsense is told so", function()
+  it("that returns wrong values gets an error that says so", function()
     for _, answer in ipairs {
       {},
       { status_code = "200" },

@@ -18,7 +18,7 @@ local function said(body, status_code)
 end
 
 describe("the message of an error status", function()
-  it("names the member and what is wrong with it, as FastAPI lists them", function()
+  it("names each member and its error from a FastAPI list", function()
     assert.equal(
       "Unprocessable Content: values: field required",
       said('{"detail":[{"loc":["body","values"],"msg":"field required","type":"missing"}]}', 422)
@@ -33,7 +33,7 @@ describe("the message of an error status", function()
     )
   end)
 
-  it("is the title and detail of a problem document before other members", function()
+  it("is the title and detail of a problem document, in preference to other members", function()
     assert.equal(
       "Bad Request: Bad input: shots is missing",
       said '{"message":"","detail":"shots is missing","title":"Bad input","type":"about:blank"}'
@@ -41,7 +41,7 @@ describe("the message of an error status", function()
     assert.equal("Bad Request: d: m", said '{"message":"m","detail":"d"}')
   end)
 
-  it("has neither a stray blank before a colon nor a colon too many", function()
+  it("has no space before a colon and no double colon", function()
     assert.equal(
       "Forbidden: Resource forbidden: No subscription",
       said('{"code":"900908","message":"Resource forbidden ","description":"No subscription"}', 403)
@@ -50,7 +50,7 @@ describe("the message of an error status", function()
     assert.equal("Bad Request", said '{"message":" : "}')
   end)
 
-  it("says nothing twice", function()
+  it("repeats nothing", function()
     assert.equal("Bad Request: no such id", said '{"message":"no such id","detail":"no such id"}')
     assert.equal(
       "Bad Request: id 7: no such id",
@@ -59,7 +59,7 @@ describe("the message of an error status", function()
     assert.equal("Bad Request", said '{"title":"Bad Request","message":"Bad Request"}')
   end)
 
-  it("names the wait that the gateway asks for, and that it is not waited for", function()
+  it("names the wait that the gateway asks for, and says that it is not waited for", function()
     local err = err_of(
       { status_code = 429, headers = { ["Retry-After"] = "120" } },
       { max_retries = 2 }
@@ -74,7 +74,7 @@ describe("the message of an error status", function()
 end)
 
 describe("the reason of a failed run", function()
-  it("is the title and detail of its problem document, else an older member", function()
+  it("is the title and detail of its problem document, otherwise an older member", function()
     assert.equal("T: D", failure.reason_of { title = "T", detail = "D", error = "E" })
     assert.equal("D", failure.reason_of { detail = "D", message = "M" })
     assert.equal("E", failure.reason_of { error = "E", message = "M", reason = "R" })
@@ -83,7 +83,7 @@ describe("the reason of a failed run", function()
     assert.equal("in it", failure.reason_of { error = { message = "in it" } })
   end)
 
-  it("is nil when the result says nothing", function()
+  it("is nil when the result has no reason", function()
     for _, result in ipairs { {}, { energy = 1 }, { error = "" }, { title = {} }, 7, "x" } do
       assert.is_nil(failure.reason_of(result))
     end
@@ -91,10 +91,10 @@ describe("the reason of a failed run", function()
   end)
 end)
 
-describe("the secret of an echo", function()
+describe("an echoed secret", function()
   local TOKEN = "t0kenMARKERx7Qz"
 
-  it("is redacted in upper case, with a zero width and with a control character", function()
+  it("is redacted in upper case, with zero-width and with control characters in it", function()
     for _, echo in ipairs {
       TOKEN:upper(),
       TOKEN:sub(1, 5) .. "\\u200b" .. TOKEN:sub(6),
@@ -119,7 +119,7 @@ describe("the secret of an echo", function()
     end
   end)
 
-  it("is redacted in the reason of a token function as far as the client knows it", function()
+  it("is redacted in the reason of a token function if the client knows it", function()
     local calls = 0
     local client = Double({ { status_code = 200, body = '{"status":"RUNNING"}' } }):client {
       token = function()
@@ -162,7 +162,7 @@ describe("where an error happened", function()
     assert.equal("spec/http/failure_spec.lua:" .. line, err.where)
   end)
 
-  it("is that of the wait that met it", function()
+  it("is the line of the wait that failed", function()
     local _, err = client:execution("x"):wait { timeout = 1 }
     assert.equal("spec/http/failure_spec.lua:" .. here() - 1, err.where)
   end)

@@ -75,7 +75,7 @@ end
 
 describe("a proxy", function()
   it(
-    "is taken when it is host:port, a URL of a scheme that libcurl knows, with or without user",
+    "is accepted as host:port or as a URL of a scheme that libcurl knows, with or without user",
     function()
       for _, value in ipairs(GOOD) do
         assert.is_nil(proxy.fault(value), value)
@@ -85,7 +85,7 @@ describe("a proxy", function()
     end
   )
 
-  it("is a usage error when it is malformed, which does not show it", function()
+  it("is a usage error when it is malformed, and is not shown", function()
     for _, value in ipairs(BAD) do
       local ok, message = pcall(client_with, value)
       assert.is_false(ok, value)
@@ -97,7 +97,7 @@ describe("a proxy", function()
     check_text(message)
   end)
 
-  it("that fails is named without its user info, in the error and nowhere else", function()
+  it("that fails is named in the error without its user info", function()
     for _, value in ipairs {
       "http://user:Pa55MARKER@127.0.0.1:1",
       "user:Pa55MARKER@127.0.0.1:1",
@@ -118,7 +118,7 @@ describe("a proxy", function()
   end)
 
   it(
-    "of the environment that is malformed fails the call once, and is not shown #process",
+    "of the environment that is malformed fails the call at once, and is not shown #process",
     function()
       for _, value in ipairs(BAD) do
         if value ~= "" and not value:find "[\n\\]" then

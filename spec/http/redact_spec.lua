@@ -47,7 +47,7 @@ describe("the name of a header or query parameter", function()
 end)
 
 describe("a URL in a text", function()
-  it("has no user info, well-formed or not", function()
+  it("loses its user info, well-formed or not", function()
     for text, expected in pairs {
       ["at http://me:hidden@host/x"] = "at http://host/x",
       ["at http://me@host/x"] = "at http://host/x",
@@ -60,7 +60,7 @@ describe("a URL in a text", function()
     end
   end)
 
-  it("has no values of secret parameters and keeps the others", function()
+  it("loses the values of secret parameters and keeps the others", function()
     assert.equal(
       "http://h/x?a=1&sig=REDACTED&decode=2&%63ode=REDACTED",
       redact.urls "http://h/x?a=1&sig=abc&decode=2&%63ode=xyz"
@@ -74,13 +74,13 @@ describe("a known secret", function()
     assert.equal("before REDACTED after", clean)
   end
 
-  it("is taken out in any case", function()
+  it("is redacted in upper and lower case", function()
     check(TOKEN)
     check(TOKEN:upper())
     check(TOKEN:lower())
   end)
 
-  it("is taken out when it is percent-encoded, also twice", function()
+  it("is redacted when it is percent-encoded, even twice", function()
     check "t0kenMARKERx7Qz%2F%2B9"
     check "t0kenMARKERx7Qz%2f%2b9"
     check "t0kenMARKERx7Qz%252F%252B9"
@@ -89,7 +89,7 @@ describe("a known secret", function()
     end))
   end)
 
-  it("is taken out with what does not print within it", function()
+  it("is redacted when characters that do not print are within it", function()
     for _, junk in ipairs {
       "\u{200B}",
       "\u{200D}",
@@ -116,19 +116,19 @@ describe("a known secret", function()
     end
   end)
 
-  it("is taken out each time, also when it follows itself", function()
+  it("is redacted each time, even when it follows itself", function()
     assert.equal(
       "REDACTEDREDACTED-REDACTED",
       redact.without(TOKEN .. TOKEN:upper() .. "-" .. TOKEN, TOKEN)
     )
   end)
 
-  it("is taken out of a list, longer ones with those that they hold", function()
+  it("is redacted whole when it contains another secret", function()
     local clean = redact.without("x abcdefgh y abcd z", { "abcd", "abcdefgh" })
     assert.equal("x REDACTED y REDACTED z", clean)
   end)
 
-  it("leaves other text as it is", function()
+  it("leaves other text unchanged", function()
     local text = "100% \u{200B}ünï \\ t0ken MARKERx"
     assert.equal(text, redact.without(text, TOKEN))
     assert.equal("many", redact.without("many", "any"))
@@ -143,7 +143,7 @@ describe("a known secret", function()
     assert.is_nil(line:find("abcd", 1, true), line)
   end)
 
-  it("is found in a large text in time that grows with its length only", function()
+  it("is found in a large text in linear time", function()
     local started = os.clock()
     redact.remote((TOKEN:sub(1, -2)):rep(200000), TOKEN)
     redact.remote(("%25"):rep(100000) .. TOKEN, TOKEN)

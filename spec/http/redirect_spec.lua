@@ -53,17 +53,17 @@ describe("redirect", function()
     end
   end)
 
-  it("sees through other spellings of the same origin", function()
+  it("recognises other spellings of the same origin", function()
     local next_request = redirect.next(request(), 302, "HTTPS://GATEWAY.example:443/x")
     assert.equal("Bearer secret", next_request.headers.authorization)
   end)
 
-  it("never falls from https to http", function()
+  it("refuses to go from https to http", function()
     assert.is_nil(redirect.next(request(), 302, "http://gateway.example/x"))
     assert.is_nil(redirect.next(request { url = "HTTPS://gateway.example/" }, 302, "http://a/"))
   end)
 
-  it("goes nowhere but to http and https", function()
+  it("follows only http and https", function()
     for _, location in ipairs {
       "file:///etc/passwd",
       "ftp://gateway.example/x",

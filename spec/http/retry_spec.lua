@@ -13,7 +13,7 @@ local function failure(fields)
 end
 
 describe("retry", function()
-  it("tells transient statuses from final ones", function()
+  it("distinguishes transient statuses from final ones", function()
     for _, code in ipairs { 408, 429, 500, 502, 503, 504, 599 } do
       assert.is_true(retry.is_transient_status(code), tostring(code))
     end
@@ -50,7 +50,7 @@ describe("retry", function()
     assert.equal(1, retry.requested_wait(both, now))
   end)
 
-  it("takes no notice of a Retry-After that is none", function()
+  it("ignores an invalid Retry-After", function()
     for _, value in ipairs { "", "soon", "-1", "1e9", "0x10", "nan", "inf", "1,5" } do
       assert.is_nil(retry.requested_wait({ ["retry-after"] = value }, 0), value)
     end
@@ -63,18 +63,18 @@ describe("retry", function()
     assert.is_nil(retry.delay(1, 0, status(503), true, nil, nil, MIDDLE))
   end)
 
-  it("does not begin a wait beyond 60 s or beyond the time left", function()
+  it("refuses to wait more than 60 s or beyond the time left", function()
     assert.equal(60, retry.delay(1, 2, status(429), true, 60, nil, MIDDLE))
     assert.is_nil(retry.delay(1, 2, status(429), true, 60.5, nil, MIDDLE))
     assert.is_nil(retry.delay(1, 2, status(429), true, 5, 4.9, MIDDLE))
     assert.equal(5, retry.delay(1, 2, status(429), true, 5, 5.1, MIDDLE))
   end)
 
-  it("repeats a start after a transient answer", function()
+  it("repeats a start after a transient response", function()
     assert.equal(1.0, retry.delay(1, 2, status(500), false, nil, nil, MIDDLE))
   end)
 
-  it("never repeats a start that may have left", function()
+  it("never repeats a start that may have been sent", function()
     for _, fields in ipairs {
       { kind = "network", sent = true },
       { kind = "network" },
@@ -86,19 +86,19 @@ describe("retry", function()
     end
   end)
 
-  it("repeats a start that surely never left", function()
+  it("repeats a start that was certainly not sent", function()
     local refused = failure { kind = "network", sent = false }
     assert.equal(1.0, retry.delay(1, 2, refused, false, nil, nil, MIDDLE))
     local unconnected = failure { kind = "timeout", phase = "connect", sent = false }
     assert.equal(1.0, retry.delay(1, 2, unconnected, false, nil, nil, MIDDLE))
   end)
 
-  it("repeats at once when a kept connection had died", function()
+  it("repeats at once when a kept connection was dead", function()
     local stale = failure { kind = "network", sent = true, stale = true }
     assert.equal(0, retry.delay(1, 2, stale, true, nil, nil, MIDDLE))
   end)
 
-  it("does not repeat what will not pass", function()
+  it("does not repeat permanent failures", function()
     for _, fields in ipairs {
       { kind = "timeout", phase = "total", sent = true },
       { kind = "too_large" },

@@ -29,7 +29,7 @@ describe("building a client", function()
     assert.matches("table of options", misuse(qhub.HubServiceClient))
   end)
 
-  it("blames the line of the program that did it", function()
+  it("blames the caller's line", function()
     local line
     local message = misuse(function()
       line = debug.getinfo(1, "l").currentline + 1
@@ -60,7 +60,7 @@ describe("building a client", function()
     assert.matches("acme/vqe/v1", misuse(build, { base_url = "https://g/<a>/b" }))
   end)
 
-  it("takes environment in the place of base_url, which wins", function()
+  it("accepts environment instead of base_url, which takes precedence", function()
     local double = Double { { status_code = 200, body = "[]" } }
     local client = double:client { environment = qhub.HubServiceClientEnvironment.DEFAULT }
     assert(client:get_service_executions())
@@ -70,7 +70,7 @@ describe("building a client", function()
     misuse(build, { environment = 1 })
   end)
 
-  it("refuses tokens that are empty or have control characters, without telling them", function()
+  it("refuses tokens that are empty or have control characters, without showing them", function()
     for _, token in ipairs { "", "s3cret\n", "s3cret\r\nX: y", "s3\0cret", 12, true } do
       local message = misuse(build, { token = token })
       assert.is_nil(message:find("cret", 1, true))
@@ -118,7 +118,7 @@ describe("building a client", function()
     assert.matches("closed", tostring(client))
   end)
 
-  it("offers itself as service_api", function()
+  it("offers itself as service_api, like the reference SDK", function()
     local client = build {}
     assert.equal(client, client.service_api)
   end)
@@ -199,7 +199,7 @@ describe("a request", function()
     assert.equal(BASE .. "/1", request.url)
   end)
 
-  it("refuses ids and names that are no segment", function()
+  it("refuses ids and names that are not a path segment", function()
     local client = build {}
     for _, id in ipairs { "", ".", "..", 5, true } do
       misuse(client.get_status, client, id)
@@ -209,7 +209,7 @@ describe("a request", function()
     misuse(client.get_status, client)
   end)
 
-  it("encodes whatever a name may hold", function()
+  it("encodes any character of a name", function()
     local double = Double { { status_code = 200, body = "bytes" } }
     assert(double:client():get_result_file("a\0b", "line\nbreak %.txt"))
     assert.equal(BASE .. "/a%00b/result/line%0Abreak%20%25.txt", double.requests[1].url)
@@ -247,7 +247,7 @@ describe("a request", function()
     assert.is_nil(request.headers["x-b"])
   end)
 
-  it("forgets per-request headers afterwards", function()
+  it("does not keep per-request headers for later requests", function()
     local double = Double { { status_code = 200, body = "[]" } }
     local client = double:client()
     client:get_logs("1", { headers = { ["x-once"] = "1" } })
@@ -272,7 +272,7 @@ describe("a request", function()
     end
   end)
 
-  it("sends the body as it is given, with options.body merged over it", function()
+  it("sends the given body, with options.body merged over it", function()
     local function body(b, o)
       return sent(function(c)
         c:start_execution(b, o)
@@ -289,7 +289,7 @@ describe("a request", function()
     assert.equal('{"a":2}', body(guarded, { body = { a = 2 } }))
   end)
 
-  it("refuses a body that is no JSON object, naming the place", function()
+  it("refuses a body that is not a JSON object, and names the place", function()
     local client = build {}
     for _, body in ipairs { { 1, 2 }, "x", qhub.json.array {} } do
       assert.matches("JSON object", misuse(client.start_execution, client, body))
@@ -312,7 +312,7 @@ describe("a request", function()
   end)
 end)
 
-describe("an answer", function()
+describe("a response", function()
   local function asked(answer, call)
     local client = Double({ answer }):client { max_retries = 0 }
     return call(client)
@@ -340,7 +340,7 @@ describe("an answer", function()
     end
   end)
 
-  it("gives executions with fields in both spellings, null as nil, unknown values kept", function()
+  it("gives an execution fields in both spellings, null as nil, unknown values kept", function()
     local e = status [[{"id":"1","created_at":"2026-02-27 10:04:50","startedAt":null,
       "status":"PAUSED","serviceId":"s","tags":["a"],"novel":{"x":[]}}]]
     assert.equal("2026-02-27 10:04:50", e.created_at)
@@ -354,7 +354,7 @@ describe("an answer", function()
     assert.matches('"novel":{"x":[]}', qhub.json.encode(e), 1, true)
   end)
 
-  it("without an id is of the execution that was asked for", function()
+  it("without an id belongs to the requested execution", function()
     for _, id in ipairs { "", '"id":null,' } do
       local body = "{" .. id .. '"status":"RUNNING"}'
       local known = asked({ status_code = 200, body = body }, function(c)
@@ -382,7 +382,7 @@ describe("an answer", function()
     end
   end)
 
-  it("says that a run may have started when nothing names it", function()
+  it("without any id fails and says that a run may have started", function()
     local nameless = { "https://gateway.example/", "https://gateway.example", "", "/.." }
     table.insert(nameless, BASE .. "/")
     for _, location in ipairs(nameless) do
@@ -399,7 +399,7 @@ describe("an answer", function()
     end
   end)
 
-  it("lists executions, and tells the old health object from a list", function()
+  it("with a list becomes executions, and an old health object is recognised", function()
     local list = assert(asked({ status_code = 200, body = '[{"id":"1"},{"id":"2"}]' }, function(c)
       return c:get_service_executions()
     end))
@@ -412,7 +412,7 @@ describe("an answer", function()
     assert.equal("decode", err.kind)
   end)
 
-  it("keeps the result envelope whole, with aliases that are never encoded", function()
+  it("with a result keeps the whole envelope, with aliases that are never encoded", function()
     local text = '{"_embedded":{"status":{"id":"1","status":"FAILED"}},"energy":-1.0,"links":7}'
     local result = assert(asked({ status_code = 200, body = text }, function(c)
       return c:get_result "1"
@@ -424,7 +424,7 @@ describe("an answer", function()
     assert.same(qhub.json.decode(text), qhub.json.decode(qhub.json.encode(result)))
   end)
 
-  it("returns a result that is no object as decoded", function()
+  it("with a result that is not an object is returned as decoded", function()
     assert.equal(
       3,
       asked({ status_code = 200, body = "3" }, function(c)
@@ -439,7 +439,7 @@ describe("an answer", function()
     )
   end)
 
-  it("has no logs for 204, blank and null, and turns bare strings into entries", function()
+  it("has no log entries for 204, blank and null, and turns bare strings into entries", function()
     assert.same({}, logs { status_code = 204 })
     assert.same({}, logs { status_code = 200, body = " \n" })
     assert.same({}, logs { status_code = 200, body = "null" })
@@ -451,7 +451,7 @@ describe("an answer", function()
     assert.same({ message = "m", timestamp = "t" }, entries[2])
   end)
 
-  it("never takes an error for missing logs", function()
+  it("with an error status is never taken for missing logs", function()
     for _, code in ipairs { 401, 404, 500 } do
       local entries, err = logs { status_code = code, body = "" }
       assert.is_nil(entries)
@@ -460,7 +460,7 @@ describe("an answer", function()
     end
   end)
 
-  it("ignores the body of a cancel", function()
+  it("to a cancel may have any body", function()
     for _, body in ipairs { "", "null", "<html>", '{"id":"1"}' } do
       assert.is_true(asked({ status_code = 202, body = body }, function(c)
         return c:cancel_execution "1"
@@ -468,7 +468,7 @@ describe("an answer", function()
     end
   end)
 
-  it("that is not the JSON it must be is a decode error with all that came", function()
+  it("that is not the expected JSON is a decode error with the whole body", function()
     for _, body in ipairs { "<html>Welcome</html>", "", '{"id":', "[]", "null", "7" } do
       local e, err = asked({
         status_code = 200,
@@ -519,7 +519,7 @@ describe("an error", function()
     assert.matches("404", "it said " .. err)
   end)
 
-  it("keeps its status whatever its body is", function()
+  it("keeps its status for any body", function()
     assert.equal("<html>", err_of({ status_code = 502, body = "<html>" }).body)
     assert.is_nil(err_of({ status_code = 502, body = "" }).body)
     assert.equal(502, err_of({ status_code = 502 }).status_code)
@@ -535,7 +535,7 @@ describe("an error", function()
     assert.is_nil(tostring(err):find("t0ken", 1, true))
   end)
 
-  it("has no part of the token, wherever a text is cut or its blanks are joined", function()
+  it("contains no part of the token, wherever its text is cut or its spaces are joined", function()
     local token = "s3cret  of  mine"
     for _, value in ipairs { "Bearer s3cret-of-mine ", 'Digest a="s3cret-of-mine", b=x' } do
       local answer = { status_code = 403, body = '{"message":"no s3cret-of-mine"}' }
@@ -559,7 +559,7 @@ describe("an error", function()
     end
   end)
 
-  it("turns into a raise with its fields intact", function()
+  it("raised by assert keeps its fields", function()
     local client = Double({ { status_code = 404 } }):client()
     local ok, err = pcall(function()
       return _G.assert(client:get_status "1")
@@ -568,7 +568,7 @@ describe("an error", function()
     assert.equal(404, err.status_code)
   end)
 
-  it("of the transport counts as maybe sent, and a start is not repeated", function()
+  it("of the transport counts as possibly sent, and a start is not repeated", function()
     local double = Double {
       function()
         return nil, "cable cut"
@@ -583,7 +583,7 @@ describe("an error", function()
     assert.matches("cable cut.*may have started", err.message)
   end)
 
-  it("caps what is kept of a body", function()
+  it("keeps only the beginning of a long body", function()
     local body = ("x"):rep(100)
     local err = err_of({ status_code = 500, body = body }, {
       max_response_bytes = 10,
@@ -605,7 +605,7 @@ describe("an error", function()
 end)
 
 describe("a closed client", function()
-  it("raises at every call, and closing twice is nothing", function()
+  it("raises at every call, and can be closed twice", function()
     local client = build {}
     local execution = client:execution "1"
     local ended = client:execution "1"
@@ -628,7 +628,7 @@ describe("a closed client", function()
     assert.matches("closed", misuse(kept.get_status, kept, "1"))
   end)
 
-  it("ends its calls under way with kind cancelled", function()
+  it("ends its running calls with kind cancelled", function()
     local client
     client = Double({
       function()

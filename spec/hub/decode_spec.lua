@@ -4,7 +4,7 @@ local qhub = require "qhub"
 local Double = require "spec.support.double"
 
 describe("responses of the gateway", function()
-  it("may hold NaN and infinities, which the vendor's runtime writes", function()
+  it("may contain NaN and infinities, which the vendor's runtime writes", function()
     local client = Double({
       { status_code = 200, body = '{"energy":NaN,"bounds":[-Infinity,Infinity]}' },
     }):client()
@@ -13,7 +13,7 @@ describe("responses of the gateway", function()
     assert.same({ -math.huge, math.huge }, { table.unpack(result.bounds) })
   end)
 
-  it("may hold them in error bodies, too", function()
+  it("may contain NaN and infinities in error bodies, too", function()
     local client = Double({ { status_code = 400, body = '{"title":"bad","value":NaN}' } }):client()
     local none, err = client:get_result "1"
     assert.is_nil(none)
@@ -22,7 +22,7 @@ describe("responses of the gateway", function()
     assert.is_true(err.body.value ~= err.body.value)
   end)
 
-  it("are still refused for other words that are no JSON", function()
+  it("are refused for other words that are not JSON", function()
     local client = Double({ { status_code = 200, body = '{"energy":nan}' } }):client()
     local none, err = client:get_result "1"
     assert.is_nil(none)
@@ -37,14 +37,14 @@ describe("a status", function()
     return Double({ { status_code = 200, body = body } }):client():get_status "x"
   end
 
-  it("is of the execution asked for, or names none", function()
+  it("names the requested execution or none", function()
     local bodies = { '{"id":"x"}', '{"id":null,"status":null}', '{"status":"RUNNING"}', "{}" }
     for _, body in ipairs(bodies) do
       assert.equal("x", assert(status(body)).id)
     end
   end)
 
-  it("is kind decode when its id is another one, or none at all", function()
+  it("is kind decode when its id is another one or missing", function()
     for _, id in ipairs {
       '"OTHER"',
       '"X"',
@@ -66,7 +66,7 @@ describe("a status", function()
     end
   end)
 
-  it("is kind decode when it is no string", function()
+  it("is kind decode when the status is not a string", function()
     for _, value in ipairs { "7", "true", "[]", "{}" } do
       local execution, err = status('{"id":"x","status":' .. value .. "}")
       assert.is_nil(execution, value)
@@ -75,7 +75,7 @@ describe("a status", function()
     end
   end)
 
-  it("of a gateway that counts has its integer id as text", function()
+  it("with an integer id has the id as text", function()
     local double = Double { { status_code = 200, body = '[{"id":7,"status":"RUNNING"}]' } }
     local client = double:client()
     assert.equal("7", client:get_service_executions()[1].id)
@@ -99,7 +99,7 @@ describe("a status", function()
     assert.equal("x", execution.id)
   end)
 
-  it("of a list or a result follows the same rule", function()
+  it("in a list or a result follows the same rule", function()
     local client = Double({ { status_code = 200, body = '[{"id":"1"},{"id":[]}]' } }):client()
     local none, err = client:get_service_executions()
     assert.is_nil(none)
@@ -116,7 +116,7 @@ describe("a status", function()
   end)
 end)
 
-describe("the answer to a start", function()
+describe("the response to a start", function()
   local function started(body, location)
     local headers = { Location = location }
     return Double({ { status_code = 201, body = body, headers = headers } })
@@ -124,7 +124,7 @@ describe("the answer to a start", function()
       :start_execution {}
   end
 
-  it("is kind decode with the raw answer when nothing can be asked for by its id", function()
+  it("is kind decode with the raw response when its id cannot be used in a request", function()
     for _, id in ipairs { '".."', '"."', '""', '"a\\n"', "{}", "null", "true" } do
       local body = '{"id":' .. id .. "}"
       local none, err = started(body, nil)
@@ -135,7 +135,7 @@ describe("the answer to a start", function()
     end
   end)
 
-  it("is the execution that Location names when its own id is of no use", function()
+  it("is the execution that Location names when its own id cannot be used", function()
     for _, body in ipairs { '{"id":".."}', '{"id":""}', '{"id":"a","status":7}', "<html>" } do
       assert.equal("7f", assert(started(body, "/acme/vqe/v1/7f")).id)
     end
@@ -151,7 +151,7 @@ describe("the text of a status", function()
     return assert(client:get_status "a")
   end
 
-  it("is read alike however its members are written", function()
+  it("is read the same for every spelling of its members", function()
     for _, body in ipairs {
       '{"id":"a","status":"RUNNING","type":"MANAGED"}',
       ' { "type" : "MANAGED" , "status" : "RUNNING" } ',
@@ -176,7 +176,7 @@ describe("the text of a status", function()
     assert.equal(qhub.json.null, execution.raw.status)
   end)
 
-  it("that is no JSON is an error that says where, however far it was read", function()
+  it("that is not JSON is an error that says where", function()
     for body, column in pairs {
       ['{"id":"a","status":"RUNNING"'] = 29,
       ['{"id":"a","status":"RUNNING","x":01}'] = 34,

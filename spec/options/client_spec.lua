@@ -84,7 +84,7 @@ describe("a token that begins with Bearer", function()
 end)
 
 describe("an option of a client for Python", function()
-  it("is refused with our name for it", function()
+  it("is refused with the name that it has in qhub", function()
     for name, ours in pairs {
       service_endpoint = "base_url",
       access_key_id = "client_credentials",
@@ -100,8 +100,8 @@ describe("an option of a client for Python", function()
   end)
 end)
 
-describe("a transport function that answers with `status`", function()
-  it("is told that the name is status_code", function()
+describe("a transport function that returns `status`", function()
+  it("gets an error that names status_code", function()
     local client = Double({ { status = 200, body = "[]" } }):client()
     local ok, message = pcall(client.get_service_executions, client)
     assert.is_false(ok)

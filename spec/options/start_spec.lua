@@ -21,7 +21,7 @@ local function refused(body, options)
 end
 
 describe("the options tags and secrets", function()
-  it("are sent as $tags and $secrets beside the body, which stays as it is", function()
+  it("are sent as $tags and $secrets beside the body, which is not changed", function()
     local body = { values = { 2 }, tags = "a parameter" }
     local sent = started(body, { tags = { "demo", "x" }, secrets = { KEY = SECRET } })
     assert.same({ "demo", "x" }, sent["$tags"])
@@ -46,7 +46,7 @@ describe("the options tags and secrets", function()
     assert.matches('"$tags":["t"]', double.requests[1].body, 1, true)
   end)
 
-  it("are refused when they are not what they must be, without showing a value", function()
+  it("are refused when they have the wrong type, without showing a value", function()
     assert.matches("tags must be", refused({}, { tags = "x" }))
     assert.matches("tags%[2%]", refused({}, { tags = { "x", 7 } }))
     assert.matches("list of strings", refused({}, { tags = { x = "y" } }))
@@ -55,7 +55,7 @@ describe("the options tags and secrets", function()
     assert.matches("no name", refused({}, { secrets = { SECRET } }))
   end)
 
-  it("are refused when the body has such a member already", function()
+  it("are refused when the body already has such a member", function()
     assert.matches("$tags", refused({ ["$tags"] = { "a" } }, { tags = { "b" } }), 1, true)
     assert.matches(
       "$secrets",
@@ -76,7 +76,7 @@ describe("the options tags and secrets", function()
 end)
 
 describe("a data pool", function()
-  it("is a reference, with a grant for one of somebody else", function()
+  it("is sent as a reference, with a grant if one is given", function()
     assert.same({ id = "p", ref = "DATAPOOL" }, qhub.data_pool "p")
     local pool = qhub.data_pool("p", { grant = SECRET })
     assert.same({ id = "p", ref = "DATAPOOL", grant = SECRET }, pool)
@@ -86,7 +86,7 @@ describe("a data pool", function()
     assert.matches("not REDACTED", err.message)
   end)
 
-  it("is refused without an id, and with a grant that cannot be one", function()
+  it("is refused without an id or with an invalid grant", function()
     for _, arguments in ipairs { {}, { "" }, { 7 }, { "a\n" }, { "p", { grant = "MARKER\n" } } } do
       local ok, message = pcall(qhub.data_pool, table.unpack(arguments))
       assert.is_false(ok)
@@ -95,7 +95,7 @@ describe("a data pool", function()
   end)
 end)
 
-describe("the files of a result in hand", function()
+describe("the files of a result", function()
   it("are the relations of its links except self and status", function()
     local links = { self = {}, status = {}, ["b.png"] = {}, ["a.txt"] = {} }
     assert.same({ "a.txt", "b.png" }, qhub.result_files { _links = links })

@@ -24,27 +24,27 @@ local function unseen(old, new)
   return table.concat(found)
 end
 
-describe("what is new in a log", function()
-  it("is what stands behind the known entries when it grows at its end", function()
+describe("the new entries of a log", function()
+  it("are those after the known ones when the log grows at its end", function()
     assert.equal("abc", unseen("", "abc"))
     assert.equal("", unseen("abc", "abc"))
     assert.equal("de", unseen("abc", "abcde"))
     assert.equal("aa", unseen("aa", "aaaa")) -- equal lines are as many entries
   end)
 
-  it("is that also when it loses entries at its front", function()
+  it("are those after the known ones when the log also loses entries at its front", function()
     assert.equal("ef", unseen("abcd", "bcdef"))
     assert.equal("e", unseen("abcd", "cde"))
     assert.equal("xyz", unseen("abc", "xyz")) -- so many came that nothing is left of it
   end)
 
-  it("is nothing in an older or emptied log", function()
+  it("are none in an older or emptied log", function()
     assert.equal("", unseen("abcd", "ab"))
     assert.equal("", unseen("abcd", ""))
     assert.equal("", unseen("abcd", "cd"))
   end)
 
-  it("is what came into the middle, what was changed, and nothing besides", function()
+  it("are those inserted in the middle and those changed, and no others", function()
     assert.equal("xe", unseen("abcd", "abxcde"))
     assert.equal("xe", unseen("abcd", "axcde"))
     assert.equal("e", unseen("abcd", "acde"))
@@ -53,7 +53,7 @@ describe("what is new in a log", function()
     assert.equal("xc", unseen("aba", "axbac"))
   end)
 
-  it("is every entry once for any log of distinct entries that grows and rotates", function()
+  it("are each entry once in any log of distinct entries that grows and rotates", function()
     local seed = math.random(1 << 30)
     math.randomseed(seed)
     for _ = 1, 200 do
@@ -77,7 +77,7 @@ describe("what is new in a log", function()
     end
   end)
 
-  it("takes time that is proportional to the log's length #timing", function()
+  it("are found in linear time #timing", function()
     local old, new = {}, {}
     for index = 1, 200000 do
       old[index] = "same"
@@ -131,7 +131,7 @@ end
 local collect
 
 describe("follow_logs at the end of a run", function()
-  it("looks again at a log that is empty though it had entries, and takes what comes", function()
+  it("reads an emptied log again, and hands out what arrives", function()
     for _, gone in ipairs { MISSING, { status_code = 204 }, { status_code = 200, body = "[]" } } do
       local execution = playing({ log_of "a", gone, log_of("a", "b") }, { "RUNNING", "SUCCEEDED" })
       assert.equal("a b", collect(execution))
@@ -159,7 +159,7 @@ function collect(execution, options)
 end
 
 describe("follow_logs", function()
-  it("hands out the four values of a generic for, of which the first can be asserted", function()
+  it("returns the four values of a generic for, and the first can be asserted", function()
     local execution = playing { log_of "a" }
     local values = table.pack(execution:follow_logs())
     assert.equal(4, values.n)
@@ -170,7 +170,7 @@ describe("follow_logs", function()
     assert.is_nil(values[1]())
   end)
 
-  it("hands out each entry once while the log grows, equal ones too", function()
+  it("hands out each entry once while the log grows, including equal ones", function()
     local execution, counts = playing {
       log_of "a",
       log_of("a", "b", "b"),
@@ -199,7 +199,7 @@ describe("follow_logs", function()
     assert.equal(0, counts.status)
   end)
 
-  it("takes 404, 204, nothing and null for a log that is not there yet", function()
+  it("treats 404, 204, an empty body and null as a log that does not exist yet", function()
     local execution = playing {
       MISSING,
       { status_code = 204 },
@@ -213,13 +213,13 @@ describe("follow_logs", function()
     assert.equal("", collect((playing { MISSING })))
   end)
 
-  it("repeats nothing and loses nothing when an older answer comes in between", function()
+  it("repeats nothing and loses nothing when an older response comes in between", function()
     local execution =
       playing { log_of("a", "b", "c"), log_of "a", log_of("a", "b"), log_of("a", "b", "c", "d") }
     assert.equal("a b c d", collect(execution))
   end)
 
-  it("tells entries apart by time and severity as well", function()
+  it("distinguishes entries by time and severity as well", function()
     local first = '{"message":"m","timestamp":"1","severity":"INFO"}'
     local second = '{"message":"m","timestamp":"2","severity":"INFO"}'
     local third = '{"message":"m","timestamp":"2","severity":"ERROR"}'
@@ -230,7 +230,7 @@ describe("follow_logs", function()
     assert.equal("m m m", collect(execution))
   end)
 
-  it("takes bare strings, and entries without a message", function()
+  it("accepts bare strings, and entries without a message", function()
     local body = '["old style",{"severity":"INFO"},{"message":{"code":7}},{"message":null}]'
     local execution = playing { { status_code = 200, body = body } }
     local entries = {}
@@ -252,7 +252,7 @@ describe("follow_logs", function()
     assert.equal(3, count)
   end)
 
-  it("rides out trouble that may pass, of the status and of the log", function()
+  it("continues through transient failures of the status and of the log", function()
     local execution = playing({ log_of "a", BUSY, log_of("a", "b"), BUSY, log_of("a", "b", "c") }, {
       "RUNNING",
       BUSY,
@@ -264,7 +264,7 @@ describe("follow_logs", function()
     assert.equal("a b c", collect(execution))
   end)
 
-  it("returns nil and an error when the first look fails", function()
+  it("returns nil and an error when the first request fails", function()
     local html = { status_code = 200, body = "<html>" }
     for _, answer in ipairs { { status_code = 403 }, BUSY, html } do
       local execution = playing { answer }
@@ -280,7 +280,7 @@ describe("follow_logs", function()
     assert.equal(0, counts.log)
   end)
 
-  it("raises the error object when a later look fails, and again when asked again", function()
+  it("raises the error object when a later request fails, and at every call after that", function()
     local execution = playing { log_of("a", "b"), { status_code = 403 }, log_of "never" }
     local iterator = assert(execution:follow_logs { interval = 0.004 })
     assert.equal("a", iterator().message)
@@ -294,7 +294,7 @@ describe("follow_logs", function()
     end
   end)
 
-  it("raises kind timeout, phase wait, after what is there has been handed out", function()
+  it("raises kind timeout, phase wait, after the known entries were handed out", function()
     local execution = playing({ log_of("a", "b") }, { "RUNNING" })
     local messages = {}
     local started = loop.now()
@@ -311,12 +311,12 @@ describe("follow_logs", function()
     assert.same({ "a", "b" }, messages)
   end)
 
-  it("waits for the log of a run that was started a moment ago", function()
+  it("waits for the log of a run that was just started", function()
     local execution = playing({ MISSING, log_of "a" }, { MISSING, "SUCCEEDED" }, "PENDING")
     assert.equal("a", collect(execution))
   end)
 
-  it("asks nothing more after a break", function()
+  it("sends nothing after a break", function()
     local execution, counts = playing({ log_of("a", "b") }, { "RUNNING" })
     local iterator, _, _, closing = execution:follow_logs { interval = 0.004 }
     for entry in iterator, nil, nil, closing do
@@ -328,7 +328,7 @@ describe("follow_logs", function()
     assert.equal(1, counts.log)
   end)
 
-  it("keeps to the interval", function()
+  it("polls at the interval", function()
     local time <close> = virtual_time()
     local logs = {}
     for index = 1, 20 do
@@ -413,7 +413,7 @@ describe("follow_logs over the network", function()
     return entries
   end
 
-  it("brings what the log holds at the end, entry for entry", function()
+  it("returns exactly the entries that the log has at the end", function()
     local execution = start { pending_ms = 40, running_ms = 120 }
     local entries = followed(execution)
     assert.is_true(#entries > 10)
@@ -421,7 +421,7 @@ describe("follow_logs over the network", function()
     assert.equal("SUCCEEDED", execution.status)
   end)
 
-  it("brings it also through resets, truncations and 5xx", function()
+  it("returns exactly those through resets, truncations and 5xx", function()
     local execution = start { pending_ms = 40, running_ms = 120, logs = 50 }
     for skip, fault in ipairs { { reset = "headers" }, { truncate = 9 }, { status = 502 } } do
       service:fault { match = { operation = "get_logs" }, skip = skip, fault = fault }
@@ -434,7 +434,7 @@ describe("follow_logs over the network", function()
     end
   end)
 
-  it("lets other tasks go on", function()
+  it("lets other tasks continue", function()
     local counts = qhub.tasks.run(function()
       local list = {}
       for index = 1, 5 do

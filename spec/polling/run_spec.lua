@@ -64,7 +64,7 @@ describe("run", function()
     return { input = { molecule = "H2" }, simulate = simulate }
   end
 
-  it("starts once, waits, and returns the result and nothing else", function()
+  it("starts once, waits, and returns only the result", function()
     local seen = {}
     local returned = table.pack(client:run(body { pending_ms = 20, running_ms = 30 }, {
       interval = 0.02,
@@ -83,7 +83,7 @@ describe("run", function()
     assert.is_nil(operations.get_logs)
   end)
 
-  it("waits for a result that trails the end", function()
+  it("waits for a result that appears after the end", function()
     local result = assert(
       client:run(
         body { pending_ms = 0, running_ms = 0, result_delay_ms = 300 },
@@ -94,7 +94,7 @@ describe("run", function()
     assert.equal(2, service:requests().operations.get_result)
   end)
 
-  it("takes a start that only tells a Location", function()
+  it("accepts a start whose response has only a Location", function()
     service:settings { start = "location" }
     assert(client:run(body { pending_ms = 0, running_ms = 10 }, { interval = 0.02 }))
   end)
@@ -110,7 +110,7 @@ describe("run", function()
     assert.matches("backend rejected the job: calibration in progress", tostring(err), 1, true)
   end)
 
-  it("returns one for a run that was CANCELLED", function()
+  it("returns an error of kind execution for a run that was CANCELLED", function()
     local result, err = client:run(body { pending_ms = 0, running_ms = 60000 }, {
       interval = 0.02,
       on_status = function(execution)
@@ -125,7 +125,7 @@ describe("run", function()
     assert.matches("was cancelled", err.message)
   end)
 
-  it("does without the result and the logs of a failed run when they cannot be had", function()
+  it("reports a failed run even when its result and logs are not available", function()
     for _, status in ipairs { 404, 500, 403 } do
       for _, operation in ipairs { "get_logs", "get_result" } do
         service:fault { match = { operation = operation }, fault = { status = status } }
@@ -139,7 +139,7 @@ describe("run", function()
     end
   end)
 
-  it("bounds all of it by its timeout #timing", function()
+  it("bounds start, wait and result by its timeout #timing", function()
     local silent = { hang = "headers", seconds = 30 }
     local quick = { pending_ms = 10, running_ms = 0 }
     local cases = {
@@ -218,7 +218,7 @@ describe("run", function()
     assert.equal(0, count "start")
   end)
 
-  it("gives the start its own options", function()
+  it("passes the start its own options", function()
     local sent
     local client = playing {
       start = function(request)
@@ -261,7 +261,7 @@ describe("run", function()
     end
   end)
 
-  it("waits 1, 2, 4 and 8 seconds for a result, and then tells of the 404", function()
+  it("waits 1, 2, 4 and 8 seconds for a result, and then returns the 404", function()
     local time <close> = virtual_time()
     local client, count = playing { start = STARTED, status = SUCCEEDED, result = MISSING }
     local _, err = client:run {}
@@ -272,7 +272,7 @@ describe("run", function()
     end
   end)
 
-  it("believes the result when it says that the run failed", function()
+  it("fails when the result says that the run failed", function()
     local client = playing {
       start = STARTED,
       status = SUCCEEDED,
@@ -286,7 +286,7 @@ describe("run", function()
     assert.is_table(err.result)
   end)
 
-  it("says the title and detail of the result before any log line", function()
+  it("shows the title and detail of the result in preference to log lines", function()
     local client = playing {
       start = STARTED,
       status = FAILED,
@@ -346,7 +346,7 @@ describe("run", function()
     assert.equal('run: "e1" ended as FAILED: denied for REDACTED', err.message)
   end)
 
-  it("lets an error of on_status through unchanged; the run goes on and is not lost", function()
+  it("propagates an error of on_status unchanged, and the run continues", function()
     local client, count = playing { start = STARTED, status = SUCCEEDED, result = RESULT }
     local fault, mine = {}, nil
     local raised, err = pcall(client.run, client, {}, {
@@ -375,7 +375,7 @@ describe("run", function()
 end)
 
 describe("execution:result", function()
-  it("of a run that has SUCCEEDED is waited for within total_timeout", function()
+  it("of a run that SUCCEEDED is waited for within total_timeout", function()
     local time <close> = virtual_time()
     local client, count = playing { start = SUCCEEDED, result = { MISSING, MISSING, RESULT } }
     local execution = assert(client:start_execution {})
@@ -389,7 +389,7 @@ describe("execution:result", function()
     assert.equal(3, count "result")
   end)
 
-  it("of another is not waited for", function()
+  it("of a run that did not SUCCEED is not waited for", function()
     local client, count = playing { start = FAILED, result = MISSING }
     local execution = assert(client:start_execution {})
     local _, err = execution:result()

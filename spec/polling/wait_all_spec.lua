@@ -52,7 +52,7 @@ describe("wait_all", function()
     end
   end
 
-  it("takes one request per poll, however many executions there are", function()
+  it("sends one request per poll for any number of executions", function()
     for _, count in ipairs { 2, 100, 1000 } do
       service:forget()
       service:clear()
@@ -71,7 +71,7 @@ describe("wait_all", function()
     end
   end)
 
-  it("asks for a single execution itself", function()
+  it("requests the status of a single execution directly", function()
     assert(client:wait_all(executions(1), { interval = QUICK }))
     local lists, statuses = operations()
     assert.equal(0, lists)
@@ -91,7 +91,7 @@ describe("wait_all", function()
     check_ended(list)
   end)
 
-  it("asks nothing for an empty list, or when all have ended", function()
+  it("sends nothing for an empty list, or when all have ended", function()
     local empty = {}
     assert.is_true(rawequal(empty, client:wait_all(empty)))
     local list = executions(3, 0)
@@ -107,7 +107,7 @@ describe("wait_all", function()
     assert.equal(0, service:requests().total)
   end)
 
-  it("takes the same execution more than once, as one object or as two", function()
+  it("accepts the same execution more than once, as one object or as two", function()
     local list = executions(3)
     list[4], list[5] = list[1], client:execution(list[2].id)
     list[6] = client:execution(list[3].id)
@@ -129,7 +129,7 @@ describe("wait_all", function()
     assert.equal(0, service:requests().total)
   end)
 
-  it("finds its executions in a list without order among others", function()
+  it("finds its executions among others in an unordered list", function()
     service:create(50, { simulate = { running_ms = 60000 } })
     local list = executions(20)
     service:settings { list_unordered = true }
@@ -139,7 +139,7 @@ describe("wait_all", function()
     check_ended(list)
   end)
 
-  it("asks singly only for those that a partial list does not name", function()
+  it("requests singly only those that a partial list does not name", function()
     local list = executions(10, 100)
     service:settings { list_limit = 7 } -- the newest seven
     assert(client:wait_all(list, { interval = QUICK }))
@@ -153,7 +153,7 @@ describe("wait_all", function()
     end
   end)
 
-  it("does without a list that is refused, and does not ask for it again", function()
+  it("polls singly when the list is refused, and does not request it again", function()
     for _, oddity in ipairs { { list_status = 403 }, { list_status = 404 }, { health = true } } do
       service:clear()
       service:settings(oddity)
@@ -173,7 +173,7 @@ describe("wait_all", function()
     end
   end)
 
-  it("asks singly a few at a time: in a task and in the main program", function()
+  it("sends single requests a few at a time, in a task and in the main program", function()
     local function peak(run)
       service:clear()
       service:settings { list_status = 405, latency_ms = 5 }
@@ -200,7 +200,7 @@ describe("wait_all", function()
     )
   end)
 
-  it("does not move other tasks of a program that is in none", function()
+  it("does not run other tasks when it is called outside of tasks", function()
     service:settings { list_status = 405 }
     local moved = false
     local task = qhub.tasks.spawn(function()
@@ -212,7 +212,7 @@ describe("wait_all", function()
     assert.is_true(moved)
   end)
 
-  it("keeps its timeout, and tells which have not ended #timing", function()
+  it("ends at its timeout, and names those that have not ended #timing", function()
     for _, list_status in ipairs { 200, 403 } do
       service:clear()
       service:settings { list_status = list_status }
@@ -231,7 +231,7 @@ describe("wait_all", function()
     end
   end)
 
-  it("keeps its timeout when the gateway is silent #timing", function()
+  it("ends at its timeout when the gateway is silent #timing", function()
     for _, operation in ipairs { "get_service_executions", "get_status" } do
       service:clear()
       if operation == "get_status" then
@@ -260,7 +260,7 @@ describe("wait_all", function()
     end
   end)
 
-  it("tells on_status the first status and each change of each execution", function()
+  it("notifies on_status of the first status and each change of each execution", function()
     local list = {}
     for index = 1, 4 do
       list[index] = assert(client:start_execution {
@@ -284,7 +284,7 @@ describe("wait_all", function()
     end
   end)
 
-  it("lets an error of on_status through unchanged, also beside single requests", function()
+  it("propagates an error of on_status unchanged, even during single requests", function()
     service:settings { list_status = 403, latency_ms = 2 }
     local list = executions(40)
     local fault = {}
@@ -352,7 +352,7 @@ describe("wait_all", function()
     end
   end)
 
-  it("ends when one of them cannot be asked for, and names it", function()
+  it("fails when one execution cannot be requested, and names it", function()
     local list = executions(3, 60000)
     table.insert(list, 2, client:execution "no-such-run")
     local waited, err = client:wait_all(list, { interval = QUICK })
@@ -362,7 +362,7 @@ describe("wait_all", function()
     assert.equal(4, #err.pending)
   end)
 
-  it("refuses what is no list of its own executions, and sends nothing", function()
+  it("refuses anything but a list of its own executions, and sends nothing", function()
     local other = qhub.HubServiceClient { base_url = service.url, token = service.token }
     local known = client:execution "a"
     local wrong = { 1, "a", { "a" }, { known, {} }, { other:execution "a" }, { known, 1 } }
@@ -434,7 +434,7 @@ local ALL = items("SUCCEEDED", "FAILED", "CANCELLED")
 local BUSY = { status_code = 503 }
 
 describe("the list in wait_all", function()
-  it("may be sparser than what is known: nothing is forgotten for it", function()
+  it("may have fewer members than is known: known members are kept", function()
     local client, list, counts = playing {
       '[{"id":"a","status":"FAILED","createdAt":null,"endedAt":"now","more":1},{"id":"b","status":'
         .. '"SUCCEEDED"},{"id":"c","status":"CANCELLED"}]',
@@ -447,7 +447,7 @@ describe("the list in wait_all", function()
     assert.equal(0, counts.status)
   end)
 
-  it("does not undo an end when it is older than that", function()
+  it("does not undo a terminal status when it is older", function()
     local client, list = playing({
       items("SUCCEEDED", "RUNNING", "RUNNING"),
       items("RUNNING", "SUCCEEDED", "RUNNING"),
@@ -466,14 +466,14 @@ describe("the list in wait_all", function()
     end
   end)
 
-  it("counts the first of items that name the same execution", function()
+  it("uses the first of several items with the same id", function()
     local first = '{"id":"a","status":"FAILED"},{"id":"a","status":"SUCCEEDED"}'
     local client, list = playing { "[" .. first .. "," .. ALL:sub(2) }
     assert(client:wait_all(list))
     assert.equal("FAILED", list[1].status)
   end)
 
-  it("does not help with items without a status or an id: those are asked for singly", function()
+  it("leaves executions without a status or id to single requests", function()
     local client, list, counts = playing(
       { '[{"id":"a"},{"id":"b","status":"SUCCEEDED"},{"id":"c","status":"SUCCEEDED"},{}]' },
       { a = "SUCCEEDED" }
@@ -482,14 +482,14 @@ describe("the list in wait_all", function()
     assert.equal(1, counts.status)
   end)
 
-  it("may name a run later than the start does", function()
+  it("may name a run some time after its start", function()
     local client, list, counts = playing { "[]", ALL }
     assert(client:wait_all(list, { interval = QUICK }))
     assert.equal(2, counts.list)
     assert.equal(0, counts.status)
   end)
 
-  it("is not asked for again soon when it names none of them", function()
+  it("is not soon requested again when it names none of them", function()
     local time <close> = virtual_time()
     local client, list, counts = playing({ '[{"id":"z","status":"FAILED"}]' }, {
       a = function(count)
@@ -507,7 +507,7 @@ describe("the list in wait_all", function()
     assert.equal(1, counts.b)
   end)
 
-  it("is waited for through trouble that may pass, and replaced when that lasts", function()
+  it("is retried through transient failures, and replaced when they last", function()
     local client, list, counts = playing { BUSY, ALL }
     assert(client:wait_all(list, { interval = QUICK }))
     assert.equal(0, counts.status)
@@ -517,7 +517,7 @@ describe("the list in wait_all", function()
     assert.equal(3, counts.status)
   end)
 
-  it("is waited for when the gateway asks for patience, never replaced", function()
+  it("is retried after Retry-After, never replaced", function()
     local time <close> = virtual_time()
     local throttled = { status_code = 429, headers = { ["Retry-After"] = "100" } }
     local client, list, counts = playing { throttled, throttled, throttled, ALL }
@@ -529,7 +529,7 @@ describe("the list in wait_all", function()
     end
   end)
 
-  it("is found out when it lags behind for long", function()
+  it("is detected as stale when it stays behind the single statuses", function()
     local time <close> = virtual_time()
     local client, list, counts = playing(
       { items("RUNNING", "RUNNING", "RUNNING") },
@@ -541,7 +541,7 @@ describe("the list in wait_all", function()
     assert.equal(3, counts.status)
   end)
 
-  it("that lags is given up quickly, however many executions there are", function()
+  it("that is stale is given up quickly for any number of executions", function()
     local time <close> = virtual_time()
     local parts, statuses = {}, {}
     for index = 1, 100 do
@@ -566,7 +566,7 @@ describe("the list in wait_all", function()
     assert.equal(0, counts.status)
   end)
 
-  it("is not asked for when few are left of a very long one", function()
+  it("is not requested when it is very long and few executions are left", function()
     local many = {}
     for index = 1, 2000 do
       many[index] = ('{"id":"x%d","status":"SUCCEEDED"}'):format(index)
@@ -612,7 +612,7 @@ describe("the cost of wait_all", function()
     return calls
   end
 
-  it("is at most 25 Lua and C calls an execution for three looks, for any number", function()
+  it("is at most 25 Lua and C calls per execution for three polls", function()
     local thousand = calls_for(1000)
     assert.is_true(thousand <= 25000, thousand .. " calls")
     assert.is_true(calls_for(4000) < 4.1 * thousand)
@@ -641,7 +641,7 @@ describe("the report of wait_all", function()
     }, told)
   end)
 
-  it("names max_response_bytes when the list outgrows it, and asks singly", function()
+  it("names max_response_bytes when the list exceeds it, and polls singly", function()
     local events = {}
     local status = { status_code = 200, body = '{"id":"a","status":"SUCCEEDED"}' }
     local client = Double({
@@ -667,8 +667,8 @@ describe("the report of wait_all", function()
   end)
 end)
 
-describe("the list in wait_all, when it is all that the gateway has", function()
-  it("is asked for to the end", function()
+describe("the list in wait_all, when the gateway has no single statuses", function()
+  it("is requested until the end", function()
     local one = '[{"id":"a","status":"SUCCEEDED"},{"id":"b","status":"RUNNING"}]'
     local client, list, counts = playing({ one, one, one, ALL }, {})
     assert(client:wait_all({ list[1], list[2] }, { interval = QUICK }))
@@ -677,7 +677,7 @@ describe("the list in wait_all, when it is all that the gateway has", function()
     assert.equal(4, counts.list)
   end)
 
-  it("is asked for also when it is very long", function()
+  it("is requested even when it is very long", function()
     local many = { '{"id":"a","status":"RUNNING"}', '{"id":"b","status":"RUNNING"}' }
     for index = 1, 5000 do
       many[#many + 1] = ('{"id":"x%d","status":"SUCCEEDED"}'):format(index)
@@ -688,7 +688,7 @@ describe("the list in wait_all, when it is all that the gateway has", function()
     assert.is_true(counts.list >= 3)
   end)
 
-  it("does not excuse a 404 for ever when it is not to be had any more", function()
+  it("does not excuse a 404 forever when it is no longer available", function()
     local time <close> = virtual_time()
     local one = '[{"id":"a","status":"RUNNING"},{"id":"b","status":"RUNNING"}]'
     local client, list, counts = playing({ one, { status_code = 403 } }, {})
@@ -697,7 +697,7 @@ describe("the list in wait_all, when it is all that the gateway has", function()
     assert.is_true(counts.status <= 4 and #time.slept >= 1)
   end)
 
-  it("raises the 404 of a run that neither the list nor the gateway knows any more", function()
+  it("fails with the 404 of a run that is in neither the list nor the gateway any more", function()
     local time <close> = virtual_time()
     local one = '[{"id":"a","status":"SUCCEEDED"},{"id":"b","status":"RUNNING"}]'
     local client, list = playing({ one, one, "[]" }, {})
@@ -711,7 +711,7 @@ end)
 describe("single requests in wait_all", function()
   local NONE = { status_code = 403 }
 
-  it("are ridden out when they fail for a while, without asking everybody then", function()
+  it("are repeated when they fail for a while, without requesting all executions", function()
     local time <close> = virtual_time()
     local down = true
     local function answer(count)
@@ -724,7 +724,7 @@ describe("single requests in wait_all", function()
     assert.is_true(counts.status <= 15)
   end)
 
-  it("end at the first that is told to be patient", function()
+  it("stop at the first one that gets a Retry-After", function()
     local time <close> = virtual_time()
     local throttled = { status_code = 429, headers = { ["Retry-After"] = "100" } }
     local client, list, counts = playing({ NONE }, {
@@ -743,7 +743,7 @@ describe("single requests in wait_all", function()
     assert.equal(4, counts.status)
   end)
 
-  it("that find a run missing which was just started are repeated for a moment", function()
+  it("that return 404 for a run that was just started are repeated for a moment", function()
     local client, list = playing({ NONE }, {
       a = function(count)
         return count < 3 and { status_code = 404 } or "SUCCEEDED"

@@ -35,7 +35,7 @@ local function playing(answers, known, options)
 end
 
 describe("a wait for responses without a status", function()
-  it("ends after ten in a row with kind decode", function()
+  it("ends with kind decode after ten in a row", function()
     local client = Double({ { status_code = 200, body = '{"id":"e1"}' } }):client()
     local execution = client:execution "e1"
     local done, err = execution:wait { interval = 0.001 }
@@ -63,8 +63,8 @@ describe("a wait whose client is closed by on_status", function()
   end)
 end)
 
-describe("the pace of polling", function()
-  it("begins fast and settles to the interval, which it never exceeds", function()
+describe("the polling schedule", function()
+  it("starts fast and settles to the interval, which it never exceeds", function()
     for _, interval in ipairs { 0.1, 2, 60 } do
       local first = schedules.delay(interval, 1, 0)
       assert.is_true(first <= interval / 8 and first <= 0.5)
@@ -78,13 +78,13 @@ describe("the pace of polling", function()
     end
   end)
 
-  it("is spread: by half while it is fast, by a tenth when it has settled", function()
+  it("has jitter: half while it is fast, a tenth when it has settled", function()
     assert.is_true(schedules.delay(2, 1, 0.999) < 0.51 * schedules.delay(2, 1, 0))
     local settled = schedules.delay(2, 30, 0.999)
     assert.is_true(settled >= 1.8 and settled < 1.81)
   end)
 
-  it("is a function's when `interval` is one, called with the number of the poll from 1", function()
+  it("comes from `interval` when it is a function of the number of the poll", function()
     local time <close> = virtual_time()
     local polls = {}
     local execution = playing { PENDING, PENDING, PENDING, SUCCEEDED }
@@ -101,7 +101,7 @@ describe("the pace of polling", function()
     end
   end)
 
-  it("spreads a thousand waits that begin together over an interval", function()
+  it("spreads a thousand waits that start together over an interval", function()
     local buckets = {}
     for _ = 1, 1000 do
       local at = 0
@@ -118,7 +118,7 @@ describe("the pace of polling", function()
 end)
 
 describe("wait", function()
-  it("tells on_status the first status and each change, and nothing twice", function()
+  it("notifies on_status of the first status and each change, once", function()
     local execution = playing { PENDING, RUNNING, RUNNING, SUCCEEDED }
     local seen = {}
     local waited = assert(execution:wait {
@@ -132,7 +132,7 @@ describe("wait", function()
     assert.same({ "PENDING", "RUNNING", "SUCCEEDED" }, seen)
   end)
 
-  it("tells on_status at once what is known before the first poll", function()
+  it("notifies on_status of a known status before the first poll", function()
     local execution, double = playing({ SUCCEEDED }, "PENDING")
     local asked
     assert(execution:wait {
@@ -143,34 +143,34 @@ describe("wait", function()
     assert.equal(0, asked)
   end)
 
-  it("returns the execution whatever its end", function()
+  it("returns the execution for any terminal status", function()
     for _, name in ipairs { "SUCCEEDED", "FAILED", "CANCELLED" } do
       local execution = playing { status(name) }
       assert.equal(name, assert(execution:wait()).status)
     end
   end)
 
-  it("asks nothing when the end is known", function()
+  it("sends nothing when the execution has already ended", function()
     local execution, double = playing({ BUSY }, "FAILED")
     assert.equal(execution, execution:wait())
     assert.equal(0, #double.requests)
   end)
 
-  it("asks nothing after the end", function()
+  it("sends nothing after the end", function()
     local execution, double = playing { RUNNING, SUCCEEDED, RUNNING }
     assert(execution:wait { interval = QUICK })
     assert(execution:wait { interval = QUICK })
     assert.equal(2, #double.requests)
   end)
 
-  it("goes on through UNKNOWN, unknown and missing statuses", function()
+  it("continues through UNKNOWN, unrecognised and missing statuses", function()
     local nothing = { status_code = 200, body = '{"id":"e1","status":null}' }
     local execution, double = playing { status "UNKNOWN", status "PAUSED", nothing, SUCCEEDED }
     assert(execution:wait { interval = QUICK })
     assert.equal(4, #double.requests)
   end)
 
-  it("rides out failures that may pass: 503, 429, 408, a broken connection", function()
+  it("continues through transient failures: 503, 429, 408, a broken connection", function()
     local execution, double = playing {
       BUSY,
       { status_code = 429 },
@@ -185,7 +185,7 @@ describe("wait", function()
     assert.equal(6, #double.requests)
   end)
 
-  it("polls ever more slowly while the gateway is in trouble, and quickly after it", function()
+  it("backs off while the gateway fails, and polls quickly afterwards", function()
     local time <close> = virtual_time()
     local answers = { RUNNING }
     for _ = 1, 8 do
@@ -201,7 +201,7 @@ describe("wait", function()
     assert.is_true(slept[10] <= 2)
   end)
 
-  it("respects Retry-After, also one that a single call refuses", function()
+  it("respects Retry-After, even one that a single call refuses", function()
     local time <close> = virtual_time()
     local throttled = { status_code = 429, headers = { ["Retry-After"] = "300" } }
     local execution = playing({ throttled, SUCCEEDED }, nil, { max_retries = 2 })
@@ -210,7 +210,7 @@ describe("wait", function()
     assert.is_true(time.slept[1] >= 300 and time.slept[1] <= 330)
   end)
 
-  it("does not believe in a Retry-After of years", function()
+  it("ignores a Retry-After of years", function()
     local time <close> = virtual_time()
     local throttled = { status_code = 503, headers = { ["Retry-After"] = "1772186690000" } }
     local execution = playing { throttled, SUCCEEDED }
@@ -218,7 +218,7 @@ describe("wait", function()
     assert.is_true(time.slept[1] <= 4000)
   end)
 
-  it("asks nothing more when the gateway wants to be left alone beyond the timeout", function()
+  it("stops polling when Retry-After reaches beyond the timeout", function()
     local throttled = { status_code = 429, headers = { ["Retry-After"] = "300" } }
     local execution, double = playing { throttled }
     local waited, err = execution:wait { interval = QUICK, timeout = 0.05 }
@@ -229,7 +229,7 @@ describe("wait", function()
     assert.equal(1, #double.requests)
   end)
 
-  it("ends with a failure that will not pass, and the error has the execution", function()
+  it("ends with a permanent failure, and the error has the execution", function()
     local html =
       { status_code = 200, headers = { ["Content-Type"] = "text/html" }, body = "<html>" }
     for kind, answer in pairs { api = { status_code = 403 }, decode = html } do
@@ -242,14 +242,14 @@ describe("wait", function()
     end
   end)
 
-  it("ends at once with 404 for an id that the gateway has never named", function()
+  it("ends at once with 404 for an id that the gateway never returned", function()
     local execution, double = playing { MISSING }
     local _, err = execution:wait { interval = QUICK }
     assert.equal(404, err.status_code)
     assert.equal(1, #double.requests)
   end)
 
-  it("rides out 404 for a moment when the gateway has told of the run", function()
+  it("continues through 404 for a moment when the gateway has named the run", function()
     local execution = playing({ MISSING, MISSING, SUCCEEDED }, "PENDING")
     assert(execution:wait { interval = QUICK })
     local time <close> = virtual_time()
@@ -266,14 +266,14 @@ describe("wait", function()
     assert.equal(404, err.status_code)
   end)
 
-  it("ends with 404 when a run that was there is gone", function()
+  it("ends with 404 when a known run has disappeared", function()
     local execution, double = playing({ RUNNING, MISSING }, "PENDING")
     local _, err = execution:wait { interval = QUICK }
     assert.equal(404, err.status_code)
     assert.equal(2, #double.requests)
   end)
 
-  it("looks once more shortly before its timeout, however long the interval", function()
+  it("polls once more shortly before its timeout, for any interval", function()
     local execution, double = playing { RUNNING, SUCCEEDED }
     assert(execution:wait {
       timeout = 0.1,
@@ -284,13 +284,13 @@ describe("wait", function()
     assert.equal(2, #double.requests)
   end)
 
-  it("does not undo an end by an older answer", function()
+  it("keeps a terminal status when an older response arrives", function()
     local execution = playing({ BUSY }, "SUCCEEDED")
     wait.absorb(execution, { id = "e1", status = "RUNNING" })
     assert.equal("SUCCEEDED", execution.status)
   end)
 
-  it("lets errors of on_status, progress and interval through unchanged", function()
+  it("propagates errors of on_status, progress and interval unchanged", function()
     local fault = setmetatable({}, {
       __tostring = function()
         return "mine"
@@ -347,7 +347,7 @@ describe("wait", function()
     end)
   end)
 
-  it("asks without pause with an interval of 0", function()
+  it("polls without a pause when the interval is 0", function()
     local time <close> = virtual_time()
     local execution, double = playing { PENDING, RUNNING, SUCCEEDED }
     assert(execution:wait { interval = 0 })
@@ -364,7 +364,7 @@ describe("wait", function()
     assert.matches("%?full=true$", double.requests[1].url)
   end)
 
-  it("tells progress after each look", function()
+  it("notifies progress after each poll", function()
     local seen = {}
     local execution = playing { PENDING, PENDING, SUCCEEDED }
     assert(execution:wait {
@@ -376,7 +376,7 @@ describe("wait", function()
     assert.same({ "PENDING", "PENDING", "SUCCEEDED" }, seen)
   end)
 
-  it("asks nothing more when a wait in another task has seen the end", function()
+  it("stops polling when a wait in another task has seen the end", function()
     local execution, double = playing { RUNNING, RUNNING, SUCCEEDED }
     qhub.tasks.run(function()
       local slow = qhub.tasks.spawn(function()
@@ -438,7 +438,7 @@ describe("wait over the network", function()
     return assert(client:start_execution { simulate = simulate })
   end
 
-  it("sees a run through to its end", function()
+  it("follows a run to its end", function()
     local execution = start { pending_ms = 20, running_ms = 40 }
     local seen = {}
     assert(execution:wait {
@@ -451,7 +451,7 @@ describe("wait over the network", function()
     assert.is_string(execution.ended_at)
   end)
 
-  it("keeps its timeout, and the run goes on #timing", function()
+  it("ends at its timeout, and the run continues #timing", function()
     local execution = start { running_ms = 60000 }
     local started = loop.now()
     local waited, err = execution:wait { interval = 0.1, timeout = 0.4 }
@@ -465,7 +465,7 @@ describe("wait over the network", function()
     assert(execution:wait())
   end)
 
-  it("keeps its timeout also when the gateway is silent #timing", function()
+  it("ends at its timeout when the gateway is silent #timing", function()
     local execution = start { running_ms = 60000 }
     service:fault {
       match = { operation = "get_status" },
@@ -478,7 +478,7 @@ describe("wait over the network", function()
     assert.equal("wait", err.phase)
   end)
 
-  it("rides out resets, truncations and 5xx until the end", function()
+  it("continues through resets, truncations and 5xx until the end", function()
     local execution = start { running_ms = 60000 }
     service:force(execution.id, "SUCCEEDED")
     for _, fault in ipairs { { reset = "headers" }, { truncate = 5 }, { status = 500 } } do

@@ -123,7 +123,7 @@ describe("a progress line", function()
     assert.equal("measu...t.png", line.name("measurement-of-everything_t.png", 13, false))
   end)
 
-  it("lets no name speak to the terminal", function()
+  it("removes control characters from names", function()
     for name, shown in pairs {
       ["a\27[31mb"] = "a [31mb",
       ["a\r\nb\tc\0d\127e"] = "a b c d e",
@@ -140,7 +140,7 @@ describe("a progress line", function()
 end)
 
 describe("a function as progress", function()
-  it("gets what a file's transfer tells, and its errors propagate unchanged", function()
+  it("receives received and total bytes of a file, and its errors propagate unchanged", function()
     local told = {}
     local reporter = progress.start(function(...)
       told[#told + 1] = table.pack(...)
@@ -158,7 +158,7 @@ describe("a function as progress", function()
     assert.equal(thrown, err)
   end)
 
-  it("gets the execution at every look of a wait", function()
+  it("receives the execution at every poll of a wait", function()
     local client = Double({ PENDING, PENDING, SUCCEEDED }):client()
     local statuses = {}
     local execution = client:execution "run-1"
@@ -240,7 +240,7 @@ describe("qhub.progress", function()
     reporter:finish(true)
   ]]
 
-  it("draws one line anew about ten times a second and leaves the last one", function()
+  it("redraws one line about ten times a second and leaves the last one", function()
     local output = on_terminal(TRANSFER)
     local frames = frames_of(output)
     assert.is_true(#frames >= 10 and #frames <= 13, #frames)
@@ -278,7 +278,7 @@ describe("qhub.progress", function()
     assert.is_nil(on_terminal(batch, 80, "LANG=C.UTF-8 LC_ALL=POSIX"):find "[\128-\255]")
   end)
 
-  it("shows one line for a batch and for the work on a list, and leaves one", function()
+  it("shows one line for a batch and for tasks.map, and leaves one", function()
     local code = [[
       local Double = require "spec.support.double"
       local ended = '[{"id":"a","status":"SUCCEEDED"},{"id":"b","status":"FAILED"}]'
@@ -301,17 +301,17 @@ describe("qhub.progress", function()
     assert.equal(2, select(2, output:gsub("\n", "")))
   end)
 
-  it("writes nothing but whole lines on a dumb terminal", function()
+  it("writes only whole lines on a dumb terminal", function()
     local output = on_terminal(TRANSFER, 80, "TERM=dumb")
     assert.equal("data.bin  10.0 MB  10.0 MB/s  0:01\r\n", output)
   end)
 
-  it("is silent when stderr is no terminal", function()
+  it("is silent when stderr is not a terminal", function()
     assert.equal("", on_terminal(TRANSFER, 80, "", "2>/dev/null"))
     assert.equal("", on_terminal(TRANSFER, 80, "", "2>&1 | cat"))
   end)
 
-  it("leaves nothing of what failed", function()
+  it("leaves no line after a failure", function()
     local code = [[
       do
         local reporter <close> = start("file", "data.bin")
@@ -324,7 +324,7 @@ describe("qhub.progress", function()
     assert.equal(2, #frames)
   end)
 
-  it("gives the one line to whoever reports last, and leaves a line of each", function()
+  it("shows the last reporter on the one line, and leaves a line of each", function()
     local code = [[
       local one, two = start("file", "one"), start("file", "two")
       one:update(1, 10)
@@ -343,7 +343,7 @@ describe("qhub.progress", function()
     assert.matches("^two .*\r\n$", frames[#frames])
   end)
 
-  it("tells the status of a wait, its colour, and the end", function()
+  it("shows the status of a wait in its colour, and the end", function()
     local code = [[
       local Double = require "spec.support.double"
       local client = Double({
@@ -364,7 +364,7 @@ describe("qhub.progress", function()
     assert.matches("^run%-1  PENDING  0:00\r\nrun%-1  SUCCEEDED  0:30\r\n$", plain)
   end)
 
-  it("can be called by a function that stands in its place", function()
+  it("can be called by a wrapping function", function()
     local code = [[
       for step = 0, 10 do
         qhub.progress(step, 10)
@@ -378,7 +378,7 @@ describe("qhub.progress", function()
     assert.matches("1 B/20 B", frames[#frames], 1, true)
   end)
 
-  it("is silent for callers without a terminal, and refuses what is neither", function()
+  it("is silent without a terminal, and refuses wrong arguments", function()
     assert.equal("qhub.progress", tostring(qhub.progress))
     for _, value in ipairs { "5", {}, true } do
       local ok, message = pcall(qhub.progress, value)
@@ -389,7 +389,7 @@ describe("qhub.progress", function()
 end)
 
 describe("parse_timestamp", function()
-  it("understands both forms of the gateway, and tells what it does not", function()
+  it("reads both forms of the gateway, and reports other texts", function()
     assert.equal(1772186690, qhub.parse_timestamp "2026-02-27 10:04:50")
     assert.equal(1772186699.123, qhub.parse_timestamp "2026-02-27T10:04:59.123Z")
     local value, message = qhub.parse_timestamp "yesterday"
@@ -397,7 +397,7 @@ describe("parse_timestamp", function()
     assert.is_string(message)
   end)
 
-  it("raises for what is no string", function()
+  it("raises for anything but a string", function()
     local ok, message = pcall(qhub.parse_timestamp, 5)
     assert.is_false(ok)
     assert.matches("progress_spec.lua:%d+: parse_timestamp: .*must be a string, got 5", message)

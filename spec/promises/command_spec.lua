@@ -49,21 +49,21 @@ describe("qhub-lua", function()
     assert.is_truthy(out:find(id, 1, true))
   end)
 
-  it("shows the log on stderr while the run goes on, and saves its files", function()
+  it("shows the log on stderr during the run, and saves its files", function()
     local out, err, status = shell(BODY .. "qhub-lua run - --follow --download files; ls files")
     assert.equal(0, status, err)
     assert.matches("execution accepted.*result written", err)
     assert.matches("hello.txt\noutput.json\nplot.svg\nresult.bin\n$", out)
   end)
 
-  it("starts a run with tags and leaves it to itself", function()
+  it("starts a run with tags and returns at once", function()
     local out, err, status = shell(BODY .. "qhub-lua --json run - --detach --tag a --tag b")
     assert.equal(0, status, err)
     assert.equal(1, select(2, out:gsub("\n", "\n")))
     assert.matches('"tags":%["a","b"%]', out)
   end)
 
-  it("waits for executions, and lists, shows and downloads what they left", function()
+  it("waits for executions, lists them, and shows and downloads their results", function()
     local out, err, status = shell(BODY .. [[qhub-lua --json run - --detach >one
       id=$(sed 's/.*"id":"\([^"]*\)".*/\1/' one)
       qhub-lua wait $id && qhub-lua list | grep -c $id
@@ -75,7 +75,7 @@ describe("qhub-lua", function()
     assert.matches("hello.txt\n", out)
   end)
 
-  it("ends with the status of the kind of error, and says what is wrong in one line", function()
+  it("exits with the status for the kind of error, after one line about it", function()
     for command, expected in pairs {
       ["qhub-lua status nope"] = { 3, "404" },
       ["qhub-lua list --timeout 1"] = { 2, "unknown option" },
@@ -96,7 +96,7 @@ describe("qhub-lua", function()
     end
   end)
 
-  it("reads the token from a file, with or without a line break at its end", function()
+  it("reads the token from a file, with or without a final line break", function()
     local out, err, status = shell(
       "echo " .. server.token .. " >token; qhub-lua --token-file token list | wc -l",
       "QHUB_TOKEN="
@@ -105,7 +105,7 @@ describe("qhub-lua", function()
     assert.matches("%d+", out)
   end)
 
-  it("leaves the run when Ctrl-C comes, and says how to go on", function()
+  it("leaves the run running on Ctrl-C, and says how to continue", function()
     local _, err, status = shell [[
       echo '{"simulate":{"running_ms":60000}}' >long.json
       set -m
@@ -120,7 +120,7 @@ describe("qhub-lua", function()
     assert.matches("the run goes on: qhub%-lua wait " .. id:gsub("%-", "%%-"), err)
   end)
 
-  it("draws its progress on a terminal and leaves one line of it", function()
+  it("draws its progress on a terminal and leaves one line", function()
     local out, err, status = shell(BODY .. [[qhub-lua run - --detach --json >/dev/null 2>&1
       export TERM=xterm LC_ALL=C.UTF-8
       id=$(qhub-lua list | head -n 1 | cut -d ' ' -f 1)
@@ -131,7 +131,7 @@ describe("qhub-lua", function()
     assert.is_nil(out:find("traceback", 1, true))
   end)
 
-  it("completes itself in bash, zsh and fish", function()
+  it("offers completion for bash, zsh and fish", function()
     for _, name in ipairs { "bash", "zsh", "fish" } do
       local out, err, status = shell("qhub-lua completion " .. name)
       assert.equal(0, status, err)
@@ -139,7 +139,7 @@ describe("qhub-lua", function()
     end
   end)
 
-  it("says how to get argparse where it is missing", function()
+  it("says how to install argparse when it is missing", function()
     local out, err, status = shell "LUA_PATH=';' qhub-lua list"
     assert.equal("", out)
     assert.equal(1, status)

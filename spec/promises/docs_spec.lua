@@ -65,7 +65,7 @@ describe("documentation", function()
   end)
 
   for _, page in ipairs(PAGES) do
-    it("runs as it is written in " .. page, function()
+    it("runs as written: " .. page, function()
       local run = runs[page]
       runs[page] = nil
       local said = run:read "a"
@@ -75,7 +75,7 @@ describe("documentation", function()
       assert.equal(blocks, ran, said)
     end)
 
-    it("leads somewhere with the links of " .. page, function()
+    it("has only valid links: " .. page, function()
       local base = page:match "^(.*/)" or ""
       for target in prose_of(page):gmatch "%]%(([^)]+)%)" do
         if not target:find "^https?:" then
@@ -102,7 +102,7 @@ describe("documentation", function()
     end
   end)
 
-  it("names every operation and every option of the client beside Python's", function()
+  it("names every operation and every client option next to Python's", function()
     local page = text_of "docs/python.md"
     for name in pairs(require "qhub.hub.operations") do
       plain_assert(page:find("`service.service_api." .. name .. "(", 1, true), name)
@@ -125,7 +125,7 @@ describe("documentation", function()
     assert.is_true(ok)
   end)
 
-  it("names files that there are", function()
+  it("names only files that exist", function()
     for _, page in ipairs(PAGES) do
       for path in text_of(page):gmatch "%f[%w][%w_]+/[%w_/]+%.%l+%f[%W]" do
         local is_ours = path:find "^lua/" or path:find "^src/" or path:find "^types/"
@@ -137,7 +137,7 @@ describe("documentation", function()
     end
   end)
 
-  it("of the architecture names modules that there are", function()
+  it("of the architecture names only modules that exist", function()
     local page = text_of "docs/architecture.md"
     for name in page:gmatch "`([%w_/]+)%.lua`" do
       local form = "test -e lua/qhub/%s.lua || test -e %s.lua"

@@ -64,7 +64,7 @@ describe("example", function()
     end)
   end
 
-  it("of each file is listed here and in the README", function()
+  it("has every file listed here and in the README", function()
     local readme = plain_assert(io.open "examples/README.md"):read "a"
     local listed = {}
     for path in plain_assert(io.popen "ls examples/*.lua"):lines() do
@@ -78,7 +78,7 @@ describe("example", function()
     end
   end)
 
-  it("says at its head how it is run, and what is missing without an address", function()
+  it("says in its head how it is run, and which variable is missing", function()
     for name in pairs(EXAMPLES) do
       local path = "examples/" .. name .. ".lua"
       local text = plain_assert(io.open(path)):read "a"

@@ -39,7 +39,7 @@ describe("connections", function()
     return server:requests().connections.total
   end
 
-  it("are used again by their client, whatever the answers were below 500", function()
+  it("are reused by their client after any status below 500", function()
     local one <close> = client_of(server)
     local other <close> = client_of(server, { timeout = 5, max_retries = 0 })
     for _ = 1, 10 do
@@ -52,7 +52,7 @@ describe("connections", function()
     assert.equal(libcurl.starts_use_kept and 2 or 12, connections())
   end)
 
-  it("are used again after a file that was read to its end", function()
+  it("are reused after a file was read to its end", function()
     local simulate = { pending_ms = 0, running_ms = 0, files = { ["result.bin"] = 100000 } }
     local run = server:create(1, { simulate = simulate })[1]
     local client <close> = client_of(server)
@@ -63,7 +63,7 @@ describe("connections", function()
     assert.equal(1, connections())
   end)
 
-  it("are closed when the server says so, and with the last client", function()
+  it("are closed when the server asks for it, and with the last client", function()
     do
       local client <close> = client_of(server)
       server:fault { fault = { close = true } }
@@ -122,7 +122,7 @@ describe("a request on the wire", function()
     return fields, request
   end
 
-  it("has each header once, and none that nobody asked for", function()
+  it("has each header once, and no unexpected ones", function()
     for _, call in ipairs(calls) do
       local fields, request = heads(call)
       assert.matches("^" .. call.method .. " [^ ]+ HTTP/1%.1\r\n", request.head)
@@ -154,7 +154,7 @@ describe("a request on the wire", function()
     assert.is_nil(server:requests()[2].head:lower():find("cookie", 1, true))
   end)
 
-  it("takes every id and name as one segment, byte for byte", function()
+  it("encodes every id and name as one segment, byte for byte", function()
     local client <close> = client_of(server)
     for text, encoded in pairs {
       ["a/b"] = "a%2Fb",
@@ -198,7 +198,7 @@ describe("a request on the wire", function()
     assert.same({ "a%20b%26c=d%3De%2Ff%3Fg%23h%0D%0Ai", "n=1", "n=2.5", "n=true" }, query)
   end)
 
-  it("cannot be given a second header or request by what a program puts into it", function()
+  it("cannot be split into a second header or request by any input of the program", function()
     server:play(trial.good(calls.get_status))
     local client <close> = client_of(server)
     local evil = "a\r\nX-Evil: 1"
@@ -259,7 +259,7 @@ describe("a request on the wire", function()
     end
   end)
 
-  it("is answered in gzip as well, but for files", function()
+  it("accepts gzip, except for files", function()
     local simulator <close> = gateway.start()
     local client <close> = client_of(simulator)
     simulator:fault { times = -1, fault = { content_encoding = "gzip" } }
@@ -287,7 +287,7 @@ describe("time", function()
     server:clear()
   end)
 
-  it("in total is bounded by total_timeout, retries and waits included #timing", function()
+  it("of a call is bounded by total_timeout, including retries and waits #timing", function()
     local client <close> = client_of(server, { total_timeout = 1, max_retries = 1000 })
     server:fault { times = -1, fault = { status = 503, headers = { ["Retry-After"] = "0.05" } } }
     local began = loop.now()
@@ -297,7 +297,7 @@ describe("time", function()
     assert.is_true(err.attempts > 2 and seconds < 1.5, seconds)
   end)
 
-  it("in total ends a call in the middle of an answer #timing", function()
+  it("of a call is bounded by total_timeout in the middle of a response #timing", function()
     local client <close> = client_of(server, { total_timeout = 0.2 })
     server:fault { times = -1, fault = { drip = { bytes = 1, ms = 20, head = true } } }
     local began = loop.now()
@@ -353,7 +353,7 @@ describe("a proxy", function()
     return server:requests().total, proxy:requests().total
   end
 
-  it("that is named is used for everything", function()
+  it("that is configured is used for every request", function()
     local client <close> = client_of(server, { http = { proxy = proxy.origin } })
     local execution = assert(client:start_execution {})
     assert(client:get_status(execution.id))
@@ -364,7 +364,7 @@ describe("a proxy", function()
     assert.equal(1, seen.connections.total)
   end)
 
-  it("that does not answer was surely sent nothing", function()
+  it("that does not accept connections leaves the request not sent", function()
     local gone = scripted.start()
     gone:stop()
     local _ <close> = trial.at_once()
@@ -375,7 +375,7 @@ describe("a proxy", function()
     assert.equal(3, err.attempts)
   end)
 
-  it("comes from the environment unless told otherwise #process", function()
+  it("comes from the environment by default #process", function()
     local environment = "http_proxy=" .. proxy.origin
     local direct, by_proxy = with_environment(environment)
     assert.same({ 0, 1 }, { direct, by_proxy })
@@ -389,7 +389,7 @@ describe("a proxy", function()
     assert.same({ 3, 2 }, { direct, by_proxy })
   end)
 
-  it("keeps its password to itself", function()
+  it("never shows its password", function()
     local with_password = proxy.origin:gsub("//", "//user:p4ss@")
     local client <close> = client_of(server, { http = { proxy = with_password } })
     assert(client:get_service_executions())

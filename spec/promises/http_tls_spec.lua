@@ -37,12 +37,12 @@ describe("TLS", function()
     server:clear()
   end)
 
-  it("believes an authority from ca_file", function()
+  it("trusts an authority from ca_file", function()
     assert.is_true(try(server, { ca_file = server.ca_file }))
     assert.is_false(try(server, {}))
   end)
 
-  it("believes an authority from ca_path", function()
+  it("trusts an authority from ca_path", function()
     local folder = os.tmpname()
     os.remove(folder)
     local command = "mkdir %s && cp %s %s/ca.pem && openssl rehash %s >/dev/null 2>&1"
@@ -52,12 +52,12 @@ describe("TLS", function()
     assert.is_true(ok, err)
   end)
 
-  it("believes anybody with verify = false, and only then", function()
+  it("accepts any certificate with verify = false, and only then", function()
     assert.is_true(try(server, { verify = false }))
     assert.is_false(try(server, { verify = true }))
   end)
 
-  it("does not share a connection that was made without looking at the certificate", function()
+  it("does not reuse a connection that was made without verification", function()
     local careless <close> = client_of(server, { verify = false })
     assert(careless:get_service_executions())
     local strict <close> = client_of(server, {})
@@ -81,7 +81,7 @@ describe("TLS", function()
     assert.equal(2, server:requests().connections.total)
   end)
 
-  it("goes through a proxy by CONNECT, token and path unseen", function()
+  it("goes through a proxy by CONNECT, which sees neither token nor path", function()
     local proxy <close> = gateway.start()
     local client <close> = client_of(server, { ca_file = server.ca_file, proxy = proxy.origin })
     assert(client:get_service_executions())
@@ -96,7 +96,7 @@ describe("TLS", function()
     assert.equal(2, server:requests().total)
   end)
 
-  it("fails, with nothing sent, when the proxy does not let it through", function()
+  it("fails with nothing sent when the proxy refuses CONNECT", function()
     local proxy <close> = gateway.start()
     proxy:fault { times = -1, fault = { status = 403, body = '{"message":"no"}' } }
     local client <close> = client_of(server, { ca_file = server.ca_file, proxy = proxy.origin })
@@ -119,7 +119,7 @@ describe("a client's certificate", function()
     server:stop()
   end)
 
-  it("is shown where it is asked for", function()
+  it("is presented when the server asks for it", function()
     assert.is_true(try(server, {
       ca_file = server.ca_file,
       client_cert = server.client_cert,
@@ -130,7 +130,7 @@ describe("a client's certificate", function()
     assert.equal("network", err.kind)
   end)
 
-  it("does not lend its connection to clients without it", function()
+  it("does not share its connection with clients without it", function()
     local known <close> = client_of(server, {
       ca_file = server.ca_file,
       client_cert = server.client_cert,
@@ -170,13 +170,13 @@ describe("HTTP/2", function()
     return seen
   end
 
-  it("is spoken where TLS offers it, and HTTP/1.1 when told", function()
+  it("is used where TLS offers it, and HTTP/1.1 when configured", function()
     assert.equal("HTTP/2.0", protocol { ca_file = front.ca_file })
     assert.equal("HTTP/2.0", protocol { ca_file = front.ca_file, http_version = "2" })
     assert.equal("HTTP/1.1", protocol { ca_file = front.ca_file, http_version = "1.1" })
   end)
 
-  it("is no must: a server without it gets HTTP/1.1", function()
+  it("is optional: a server without it gets HTTP/1.1", function()
     local plain <close> = gateway.start { "--tls" }
     assert.is_true(try(plain, { ca_file = plain.ca_file, http_version = "2" }))
     assert.is_true(try(server, { http_version = "2" }))

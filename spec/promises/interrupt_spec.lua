@@ -127,12 +127,12 @@ describe("Ctrl-C #process", function()
     interrupt([[client { base_url = G.scripted:gsub("^http:", "https:") }:get_status(G.id)]])
   end)
 
-  it("ends the wait for an answer", function()
+  it("ends the wait for a response", function()
     hang("get_status", "headers")
     interrupt("client():get_status(G.id)", asked "get_status")
   end)
 
-  it("ends an upload that does not get on", function()
+  it("ends a stalled upload", function()
     script_server:play { { unread = true }, { pause = 20000 } }
     interrupt(
       [[client { base_url = G.scripted }:start_execution { blob = ("x"):rep(50000000) }]],
@@ -142,7 +142,7 @@ describe("Ctrl-C #process", function()
     )
   end)
 
-  it("ends a file that does not get on", function()
+  it("ends a stalled file", function()
     hang("get_result_file", "body", 100000)
     interrupt(
       [[for _ in assert(client():get_result_file(G.done, "result.bin")) do end]],
@@ -150,7 +150,7 @@ describe("Ctrl-C #process", function()
     )
   end)
 
-  it("ends a download that does not get on, and leaves no file", function()
+  it("ends a stalled download, and leaves no file", function()
     hang("get_result_file", "body", 100000)
     interrupt(
       [[client():execution(G.done):download("result.bin", G.folder .. "/saved")]],
@@ -160,7 +160,7 @@ describe("Ctrl-C #process", function()
     )
   end)
 
-  it("ends a download in full flow, and leaves no file", function()
+  it("ends a running download, and leaves no file", function()
     server:fault { times = -1, fault = { drip = { bytes = 1000, ms = 1 } } }
     interrupt(
       [[client():execution(G.done):download("result.bin", G.folder .. "/saved")]],
@@ -193,7 +193,7 @@ describe("Ctrl-C #process", function()
     interrupt("client():run({ molecule = 'H2' }, { interval = 30 })", asked("get_status", 2))
   end)
 
-  it("ends the following of a log", function()
+  it("ends follow_logs", function()
     interrupt(
       "for _ in client():execution(G.id):follow_logs { interval = 30 } do end",
       asked "get_logs"
@@ -218,7 +218,7 @@ describe("Ctrl-C #process", function()
     )
   end)
 
-  it("ends all tasks, and closes what they hold", function()
+  it("ends all tasks, and closes their resources", function()
     hang("get_result_file", "body", 100000)
     hang("get_status", "headers")
     interrupt(
@@ -240,7 +240,7 @@ describe("Ctrl-C #process", function()
     )
   end)
 
-  it("ends a wait in a coroutine of the program's own", function()
+  it("ends a wait in the program's own coroutine", function()
     hang("get_status", "headers")
     interrupt(
       [[
@@ -252,7 +252,7 @@ describe("Ctrl-C #process", function()
     )
   end)
 
-  it("ends a program that makes one call after the other, in a coroutine or not", function()
+  it("ends a program that makes call after call, in a coroutine or not", function()
     local calls = "local c = client() while true do assert(c:get_status(G.id)) end"
     for _ = 1, 3 do
       server:clear()
@@ -277,7 +277,7 @@ describe("Ctrl-C #process", function()
     )
   end)
 
-  it("in a coroutine is an error like any other there, and comes once", function()
+  it("in a coroutine is an ordinary error, raised once", function()
     hang("get_status", "headers")
     interrupt(
       [[

@@ -133,7 +133,7 @@ describe("client, execution and file", function()
   for _, client_step in ipairs { "client:close", "client collected" } do
     for _, file_step in ipairs { "file:close", "file collected" } do
       for _, order in ipairs(permutations { client_step, "execution collected", file_step }) do
-        it("may go in the order " .. table.concat(order, ", "), function()
+        it("may be collected in the order " .. table.concat(order, ", "), function()
           local all = opened()
           for _, name in ipairs(order) do
             steps[name](all)
@@ -149,11 +149,11 @@ describe("client, execution and file", function()
     end
   end
 
-  it("are all let go of when all are collected at once", function()
+  it("are all released when all are collected at once", function()
     opened()
   end)
 
-  it("keep each other: a file can be read when its client was dropped, not closed", function()
+  it("keep each other alive: a file can be read when its client was dropped, not closed", function()
     local file <close> = (function()
       return plain_assert(new():get_result_file(execution_id, "a.bin"))
     end)()
@@ -161,13 +161,13 @@ describe("client, execution and file", function()
     assert.equal(SIZE, #plain_assert(file:read_all()))
   end)
 
-  it("keep each other: an execution can be asked when its client was dropped", function()
+  it("keep each other alive: an execution can be used when its client was dropped", function()
     local execution = new():execution(execution_id)
     collect()
     assert.equal("SUCCEEDED", plain_assert(execution:refresh()).status)
   end)
 
-  it("tell that they are closed, by a value or by misuse, and never break", function()
+  it("report that they are closed, by an error value or a usage error", function()
     local all = opened()
     all.client:close()
     local chunk, err
@@ -187,7 +187,7 @@ describe("client, execution and file", function()
     assert.matches("closed", tostring(all.file))
   end)
 
-  it("close as to-be-closed variables, in the order that Lua has", function()
+  it("close as to-be-closed variables, in Lua's order", function()
     local client <close> = new()
     local file <close> = plain_assert(client:get_result_file(execution_id, "a.bin"))
     plain_assert(file:read(10))
@@ -383,7 +383,7 @@ end
 
 for _, name in ipairs(names) do
   describe(name, function()
-    it("that raises gets its error through, and everything is let go of", function()
+    it("that raises propagates its error, and everything is released", function()
       local client, hook, act = arrange(name)
       local problem = setmetatable({}, { __name = "problem" })
       function hook.fn()
@@ -400,7 +400,7 @@ for _, name in ipairs(names) do
       client:close()
     end)
 
-    it("that raises in a task does the same, and the other tasks go on", function()
+    it("that raises in a task propagates its error, and the other tasks continue", function()
       local client, hook, act = arrange(name)
       local problem = {}
       function hook.fn()
@@ -452,13 +452,13 @@ for _, name in ipairs(names) do
       client:close()
     end)
 
-    it("may collect garbage and drop what it hangs on", function()
+    it("may collect garbage and drop the objects that it belongs to", function()
       local _, hook, act = arrange(name)
       hook.fn = collect
       plain_assert(act())
     end)
 
-    it("may wait in a task while others go on", function()
+    it("may wait in a task while others continue", function()
       local client, hook, act = arrange(name)
       local turns = 0
       function hook.fn()
@@ -502,7 +502,7 @@ end
 
 -- ── abandoned ───────────────────────────────────────────────────────────────────────────────────
 
-describe("what nobody finishes", function()
+describe("unfinished work", function()
   local held -- a coroutine that is to be collected, until then
   it("is closed by break", function()
     local client = new()
@@ -568,7 +568,7 @@ describe("what nobody finishes", function()
     coroutine.wrap(client.get_status)(client, execution_id)
   end) -- and the client with it
 
-  it("is closed by coroutine.close, wherever the coroutine was", function()
+  it("is closed by coroutine.close, wherever the coroutine was suspended", function()
     for _, name in ipairs(names) do
       local client, hook, act = arrange(name)
       local thread = coroutine.create(act)
@@ -740,7 +740,7 @@ describe("a finalizer of the program's", function()
     return table.unpack(result, 1, result.n)
   end
 
-  it("may use the client while a call is under way", function()
+  it("may use the client during a call", function()
     local status
     local client, hook, act = arrange "a token function"
     local finalized = false
@@ -758,14 +758,14 @@ describe("a finalizer of the program's", function()
     client:close()
   end)
 
-  it("may close the client while a call is under way", function()
+  it("may close the client during a call", function()
     local client, hook, act = arrange "a token function"
     local result, err = finalized_within(client.close, client, hook, act)
     assert.is_nil(result)
     assert.equal("cancelled", err.kind)
   end)
 
-  it("may use and close a file that goes in the same collection", function()
+  it("may use and close a file that is collected in the same cycle", function()
     local seen
     do
       local client = new()
@@ -783,7 +783,7 @@ describe("a finalizer of the program's", function()
     assert.equal(10, #seen[2])
   end)
 
-  it("runs in a task without letting the task yield below it", function()
+  it("runs in a task, which cannot yield inside it", function()
     local status
     local client = new()
     tasks.run(function()

@@ -69,7 +69,7 @@ describe("memory", function()
     server:clear()
   end)
 
-  describe("is given back by", function()
+  describe("is released after", function()
     it("calls that succeed", function()
       leaves_nothing(function()
         plain_assert(client:get_status(id))
@@ -87,7 +87,7 @@ describe("memory", function()
       end)
     end)
 
-    it("calls that nobody answers", function()
+    it("calls without a response", function()
       local nobody = qhub.HubServiceClient {
         token = "t",
         base_url = "http://127.0.0.1:1/",
@@ -107,7 +107,7 @@ describe("memory", function()
       end)
     end)
 
-    it("files that are read, left, and dropped", function()
+    it("files that are read, left early, and dropped", function()
       leaves_nothing(function()
         assert.equal(300000, #plain_assert(client:get_result_file(id, "a.bin")):read_all())
         for chunk in plain_assert(client:get_result_file(id, "a.bin")) do
@@ -120,7 +120,7 @@ describe("memory", function()
       end)
     end)
 
-    it("clients that come and go", function()
+    it("clients that are created and closed", function()
       leaves_nothing(function()
         local one = qhub.HubServiceClient {
           token = server.token,
@@ -132,7 +132,7 @@ describe("memory", function()
       end)
     end)
 
-    it("tasks, whatever becomes of them", function()
+    it("tasks that end in any way", function()
       leaves_nothing(function()
         tasks.run(function()
           local failing = tasks.spawn(error, "on purpose")
@@ -164,7 +164,7 @@ describe("memory", function()
       end)
     end)
 
-    it("JSON, read, written and refused", function()
+    it("JSON that is read, written and refused", function()
       local text = '{"list":[' .. ('{"a":[1,2.5,"\\u00e9",null]},'):rep(2000) .. "{}]}"
       leaves_nothing(function()
         assert.equal(2001, #plain_assert(qhub.json.decode(text)).list)
@@ -232,7 +232,7 @@ describe("memory", function()
       end)
     end)
 
-    it("a result whose execution is in use", function()
+    it("a result while its execution is in use", function()
       local execution
       is_collected(function()
         local result = plain_assert(client:get_result(id))
@@ -242,7 +242,7 @@ describe("memory", function()
       assert.equal(id, execution.id)
     end)
 
-    it("a task that has ended, or was cancelled asleep", function()
+    it("a task that has ended or was cancelled asleep", function()
       is_collected(function()
         return tasks.run(function()
           return tasks.spawn(client.get_status, client, id)
@@ -258,7 +258,7 @@ describe("memory", function()
       end)
     end)
 
-    it("what a task's function held", function()
+    it("what a task's function referred to", function()
       local kept
       is_collected(function()
         local big = {}

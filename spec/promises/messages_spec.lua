@@ -29,7 +29,7 @@ local function build(options)
   return qhub.HubServiceClient(options)
 end
 
-describe("misuse", function()
+describe("a usage error", function()
   local client = Double({ { status_code = 200, body = "{}" } }):client()
   local execution = client:execution "1"
 
@@ -297,7 +297,7 @@ describe("misuse", function()
 
   for _, cause in ipairs(causes) do
     local name, act, parts = table.unpack(cause)
-    it("is told at its line: " .. name, function()
+    it("names the caller's line: " .. name, function()
       local ok, message = pcall(act)
       assert.is_false(ok)
       assert.is_string(message)
@@ -353,30 +353,30 @@ describe("an error", function()
     has_parts(text, { "404 Not Found: no such execution " })
   end)
 
-  it("of any status shows what the gateway says of it", function()
+  it("of any status shows the gateway's own message", function()
     local body = '{"code":900802,"message":"Throttled Out","description":"Quota exceeded"}'
     local text = answered { status_code = 429, body = body }
     has_parts(text, { "429 Too Many Requests: Throttled Out: Quota exceeded" })
   end)
 
-  it("does not say twice what the status says", function()
+  it("does not repeat the words of the status", function()
     local body = '{"error":"Not Found","message":"no such file"}'
     has_parts(answered { status_code = 404, body = body }, { "404 Not Found: no such file (" })
     assert.matches("404 Not Found;", answered { status_code = 404, body = '{"error":"Not Found"}' })
   end)
 
-  it("of a page in place of JSON says what it is and where to look", function()
+  it("of a web page in place of JSON says what it is and where to look", function()
     local headers = { ["Content-Type"] = "text/html" }
     local text = answered { status_code = 200, headers = headers, body = "<html>" }
     has_parts(text, { "line 1, column 1", "'<'", "text/html", "base_url", "proxy", WHERE })
   end)
 
-  it("of an answer that was cut off says where", function()
+  it("of a truncated response says where it ends", function()
     local text = answered { status_code = 200, body = '{"id":' }
     has_parts(text, { "line 1, column 7", "the end of the text" })
   end)
 
-  it("of an answer of another shape names both shapes", function()
+  it("of a response of the wrong type names both types", function()
     local text = answered { status_code = 200, body = "[]" }
     has_parts(text, { "an execution is a JSON object", "an array" })
   end)
@@ -385,7 +385,7 @@ describe("an error", function()
     has_parts(answered { status_code = 302 }, { "302 Found", "not followed", "Location" })
   end)
 
-  it("of a start that may have happened says what to look at first", function()
+  it("of a start that may have happened points to the list of executions", function()
     local client = qhub.HubServiceClient {
       token = "t0ken-of-mine",
       base_url = BASE,
@@ -402,7 +402,7 @@ describe("an error", function()
     })
   end)
 
-  it("of a token function tells its reason on one line", function()
+  it("of a token function shows its reason on one line", function()
     local client = build {
       token = function()
         return nil, "the vault\nis sealed"
@@ -412,27 +412,27 @@ describe("an error", function()
     has_parts(tostring(err), { "token error", "the token function", "the vault is sealed" })
   end)
 
-  it("of a missing token names every place that was looked at", function()
+  it("of a missing token names every place that was searched", function()
     local _, err = qhub.credentials.default()
     if err then
       has_parts(tostring(err), { "access_token", "KQH_PERSONAL_ACCESS_TOKEN", "config.json" })
     end
   end)
 
-  it("of a connection names the address and what the system says", function()
+  it("of a failed connection names the address and the system's error", function()
     local client <close> = build { base_url = "http://127.0.0.1:1/x", max_retries = 0 }
     local _, err = client:get_status "1"
     has_parts(tostring(err), { "cannot connect to 127.0.0.1:1", "Connection refused" })
   end)
 
-  it("of a certificate that is not trusted names the option for it", function()
+  it("of an untrusted certificate names the option for it", function()
     local server <close> = gateway.start { tls = true }
     local client <close> = build { base_url = server.url, max_retries = 0 }
     local _, err = client:get_status "1"
     has_parts(tostring(err), { "certificate", "http.ca_file" })
   end)
 
-  it("of a certificate for another name does not send to the option", function()
+  it("of a certificate for another name does not suggest the option", function()
     local server <close> = gateway.start { tls = true, host = "another.example" }
     local http = { ca_file = server.ca_file }
     local client <close> = build { base_url = server.url, max_retries = 0, http = http }
@@ -449,7 +449,7 @@ describe("an error", function()
     has_parts(tostring(err), { "http.ca_file" })
   end)
 
-  it("of a file names the path and what the system says", function()
+  it("of a file names the path and the system's error", function()
     local client = Double({ { status_code = 200, body = "x" } }):client()
     local _, err = client:execution("1"):download("result.bin", "/nonexistent/result.bin")
     has_parts(tostring(err), { "download: /nonexistent/result.bin: No such file or directory" })
@@ -471,7 +471,7 @@ describe("foreign text in a message", function()
       and not text:find "\xE2\x81[\xA6-\xAF]"
   end
 
-  it("cannot steer the terminal", function()
+  it("cannot control the terminal", function()
     for _, hostile in ipairs {
       "\27[31mred",
       "\u{9B}31m",
@@ -497,7 +497,7 @@ describe("foreign text in a message", function()
     end
   end)
 
-  it("is left as it is when it is harmless", function()
+  it("is unchanged when it is harmless", function()
     for _, text in ipairs { "Zustände → «naïve»", "日本語", "👩‍🔬", "100 €" } do
       assert.equal(text, show.line(text))
     end
@@ -511,7 +511,7 @@ describe("foreign text in a message", function()
     end
   end)
 
-  it("keeps its words when the token is a word of its own", function()
+  it("keeps its words when the token is one of them", function()
     local client = Double({ { status_code = 500, body = '{"message":"too many"}' } }):client {
       token = "any",
       max_retries = 0,

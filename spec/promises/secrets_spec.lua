@@ -128,22 +128,22 @@ describe("a secret", function()
     ["nothing at all"] = {},
     ["half a head"] = { "HTTP/1.1 200 " .. TOKEN .. "\r\nX-Echo: " .. TOKEN },
     ["another protocol"] = { "SSH-2.0-" .. ECHO .. "\r\n" },
-    ["a header that is none"] = { "HTTP/1.1 200 OK\r\n" .. ECHO .. "\r\n\r\n" },
-    ["a length that is none"] = { "HTTP/1.1 200 OK\r\nContent-Length: " .. ECHO .. "\r\n\r\n" },
-    ["an encoding that is none"] = {
+    ["an invalid header line"] = { "HTTP/1.1 200 OK\r\n" .. ECHO .. "\r\n\r\n" },
+    ["an invalid length"] = { "HTTP/1.1 200 OK\r\nContent-Length: " .. ECHO .. "\r\n\r\n" },
+    ["an invalid encoding"] = {
       "HTTP/1.1 200 OK\r\nContent-Encoding: " .. TOKEN .. "\r\n\r\n" .. ECHO,
     },
     ["half a body"] = {
       'HTTP/1.1 200 OK\r\nETag: "' .. TOKEN .. '"\r\nContent-Length: 9999\r\n\r\n' .. ECHO,
     },
-    ["a chunk that is none"] = {
+    ["an invalid chunk"] = {
       "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" .. ECHO .. "\r\n",
     },
-    ["what is no JSON"] = { scripted.answer("200 " .. TOKEN, ECHO, FIELDS) },
+    ["a body that is not JSON"] = { scripted.answer("200 " .. TOKEN, ECHO, FIELDS) },
     ["JSON that breaks off"] = { scripted.answer("200 OK", '{"' .. ECHO .. '":', FIELDS) },
     ["JSON of the wrong shape"] = { scripted.answer("200 OK", '[{"id":1},"' .. TOKEN .. '"]') },
     ["log entries of the wrong shape"] = { scripted.answer("200 OK", '[["' .. TOKEN .. '"]]') },
-    ["an error in words"] = { scripted.answer("400 " .. ECHO, ECHO, FIELDS) },
+    ["an error as plain text"] = { scripted.answer("400 " .. ECHO, ECHO, FIELDS) },
     ["an error in a message"] = { scripted.answer("400 No", '{"message":"' .. ECHO .. '"}') },
     ["an error in a long message"] = { scripted.answer("400 No", '{"message":"' .. LONG .. '"}') },
     ["an error in several members"] = {
@@ -152,24 +152,24 @@ describe("a secret", function()
         '{"error":{"message":"' .. TOKEN .. '"},"detail":"' .. ECHO .. '"}'
       ),
     },
-    ["that it was refused"] = { scripted.answer("401 No", '{"error":"' .. ECHO .. '"}', FIELDS) },
-    ["that it is busy"] = { scripted.answer("503 No", '{"error":"' .. ECHO .. '"}', FIELDS) },
-    ["a redirect to nowhere"] = {
+    ["a 401"] = { scripted.answer("401 No", '{"error":"' .. ECHO .. '"}', FIELDS) },
+    ["a 503"] = { scripted.answer("503 No", '{"error":"' .. ECHO .. '"}', FIELDS) },
+    ["a redirect to another scheme"] = {
       scripted.answer("307 No", ECHO, { "Location: ftp://" .. TOKEN .. "@h/" .. TOKEN }),
     },
-    ["a redirect to no address"] = {
+    ["a redirect to an invalid address"] = {
       scripted.answer("307 No", ECHO, { "Location: http://[" .. TOKEN .. "/" }),
     },
     ["a redirect to itself"] = {
       scripted.answer("307 No", "", { "Location: /x?access_token=" .. TOKEN .. "&" .. TOKEN }),
     },
-    ["a redirect to a server that is gone"] = {
+    ["a redirect to an unreachable server"] = {
       scripted.answer("302 No", "", { "Location: http://127.0.0.1:1/" .. TOKEN .. "?a=" .. TOKEN }),
     },
   }
 
   for what, script in pairs(scripts) do
-    it("is not shown when a server says " .. what, function()
+    it("is not shown when a server sends " .. what, function()
       server:play(script)
       do
         local client <close> = new_client()
@@ -187,7 +187,7 @@ describe("a secret", function()
     end)
   end
 
-  it("is not shown when the server falls silent #timing", function()
+  it("is not shown when the server goes silent #timing", function()
     server:play { { hang = true } }
     local client <close> = new_client { timeout = 0.05, max_retries = 0 }
     assert.equal(#calls, search(client))
@@ -207,7 +207,7 @@ describe("a secret", function()
     gone:stop()
   end)
 
-  it("is not shown when it is in a header or query of the program's own", function()
+  it("is not shown when it is in the program's own header or query", function()
     local fields = { "X-Echo: Bearer " .. SECRET, "Cookie: " .. SECRET }
     local body = '{"message":"' .. SECRET .. '"}'
     server:play { scripted.answer("400 No", body, fields), { keep = true } }
@@ -223,7 +223,7 @@ describe("a secret", function()
     )
   end)
 
-  it("is not shown by what is refused before anything is sent", function()
+  it("is not shown by usage errors", function()
     local client <close> = new_client()
     local line = SECRET .. "\n"
     for index, attempt in ipairs {
@@ -277,7 +277,7 @@ describe("a secret", function()
     end
   end)
 
-  it("of client_credentials is not shown, whatever the token endpoint says", function()
+  it("of client_credentials is not shown for any response of the token endpoint", function()
     local said = ("%s %s %s Basic %s"):format(SECRET, ENCODED, BASIC, BASIC)
     local token = '{"access_token":"' .. TOKEN .. '"'
     for _, script in ipairs {
@@ -312,7 +312,7 @@ describe("a secret", function()
     end
   end)
 
-  it("of client_credentials works, and its token is not shown", function()
+  it("of client_credentials is used, and the token it buys is not shown", function()
     local simulator <close> = gateway.start {
       "--set",
       "access_key_id=key",

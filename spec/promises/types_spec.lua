@@ -77,7 +77,7 @@ describe("types/qhub.lua", function()
     execution = client:execution "1"
   end)
 
-  it("has the names that require gives, and no others", function()
+  it('has exactly the names that require "qhub" returns', function()
     assert.same(keys_of(qhub), joined(functions_of "qhub", fields_of "qhub"))
   end)
 
@@ -266,7 +266,7 @@ describe("types/qhub.lua", function()
     assert.same(keys_of(found), fields_of "qhub.Error")
   end)
 
-  it("has the fields of what on_response, a transport and a logger get", function()
+  it("has the fields that on_response, a transport and a logger receive", function()
     local asked, response, logged = nil, nil, {}
     local service = qhub.HubServiceClient {
       token = "x",
@@ -299,7 +299,7 @@ describe("types/qhub.lua", function()
     end
   end)
 
-  it("describes what does not explain itself", function()
+  it("describes every option and function", function()
     local PLAIN = { LogEntry = true, TransportRequest = true, HalLink = true, Task = true }
     for _, entry in ipairs(entries) do
       for _, fn in ipairs(entry.functions or {}) do
@@ -349,8 +349,8 @@ describe("docs/reference.md", function()
   end)
 end)
 
-describe("an answer of the simulator", function()
-  it("has no field of an execution that the types do not name", function()
+describe("a response of the simulator", function()
+  it("has only fields of an execution that the types name", function()
     local server <close> = gateway.start()
     local client <close> = qhub.HubServiceClient { base_url = server.url, token = server.token }
     local execution = plain_assert(client:start_execution {})

@@ -57,7 +57,7 @@ describe("a program's own loop #pollfd", function()
     assert.is_true(steps < QUIET, steps .. " steps")
   end)
 
-  it("of cqueues goes on with its own work meanwhile", function()
+  it("of cqueues does its own work in the meantime", function()
     spawn_calls(1)
     local ticks, running = 0, true
     local loop = cqueues.new()
@@ -101,7 +101,7 @@ describe("a program's own loop #pollfd", function()
     assert.is_true(steps < QUIET, steps .. " steps")
   end)
 
-  it("is told when a sleeping task is due", function()
+  it("learns from tasks.timeout when a sleeping task is due", function()
     local woken
     tasks.spawn(function()
       tasks.sleep(0.05)
@@ -119,7 +119,7 @@ describe("a program's own loop #pollfd", function()
     assert.is_true(steps < 10, steps .. " steps")
   end)
 
-  it("that steps without waiting always comes back at once", function()
+  it("that steps without waiting always returns at once", function()
     local statuses = spawn_calls(1)
     local steps = 0
     while tasks.step(0) > 0 do

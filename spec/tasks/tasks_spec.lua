@@ -32,7 +32,7 @@ describe("tasks", function()
   end)
 
   describe("run", function()
-    it("returns what its function returned, when every task in it has ended", function()
+    it("returns its function's results after every task in it has ended", function()
       local ended = 0
       local a, b, c = tasks.run(function(x, y)
         for _ = 1, 3 do
@@ -47,7 +47,7 @@ describe("tasks", function()
       assert.equal(3, ended)
     end)
 
-    it("lets calls in different tasks be under way at once", function()
+    it("lets calls in different tasks run at the same time", function()
       server:fault { match = { method = "GET" }, times = 20, fault = { delay_ms = 200 } }
       local started = os.time()
       local results, errors = tasks.run(function()
@@ -64,7 +64,7 @@ describe("tasks", function()
       assert.is_true(os.time() - started < 3, "20 calls of 0.2 s took longer than 3 s")
     end)
 
-    it("raises the error of its function and closes what is unfinished", function()
+    it("raises its function's error and closes unfinished tasks", function()
       local closed = false
       local ok, err = pcall(tasks.run, function()
         tasks.spawn(function()
@@ -83,7 +83,7 @@ describe("tasks", function()
       assert.is_true(closed)
     end)
 
-    it("raises an error that nobody joined, after the others have ended", function()
+    it("raises an error that was not joined, after the other tasks have ended", function()
       local others = false
       local ok, err = pcall(tasks.run, function()
         tasks.spawn(error, "lost")
@@ -97,7 +97,7 @@ describe("tasks", function()
       assert.is_true(others)
     end)
 
-    it("nests: an inner run ends with its own tasks", function()
+    it("nests: an inner run waits only for its own tasks", function()
       local order = {}
       tasks.run(function()
         tasks.spawn(function()
@@ -115,7 +115,7 @@ describe("tasks", function()
       assert.same({ "inner", "between", "outer" }, order)
     end)
 
-    it("says so when every task waits for another one", function()
+    it("reports a deadlock when every task waits for another one", function()
       local ok, err = pcall(tasks.run, function()
         local a, b
         a = tasks.spawn(function()
@@ -130,7 +130,7 @@ describe("tasks", function()
       assert.matches("waits for another", err)
     end)
 
-    it("runs file iterators, each task with its own", function()
+    it("runs one file iterator per task", function()
       local sizes = tasks.run(function()
         local list = {}
         for index = 1, 5 do
@@ -149,7 +149,7 @@ describe("tasks", function()
   end)
 
   describe("join", function()
-    it("returns what the task returned, or raises what it raised, as often as asked", function()
+    it("returns the task's results or raises its error, every time it is called", function()
       tasks.run(function()
         local fine = tasks.spawn(function()
           return 1, nil, 3
@@ -180,7 +180,7 @@ describe("tasks", function()
   end)
 
   describe("gather", function()
-    it("gives first values and errors by index", function()
+    it("returns first values and errors by index", function()
       local results, errors = tasks.run(function()
         return tasks.gather {
           tasks.spawn(function()
@@ -197,7 +197,7 @@ describe("tasks", function()
       assert.same({ [2] = "soft", [3] = "hard" }, errors)
     end)
 
-    it("has no errors when there are none", function()
+    it("returns no errors when every task succeeded", function()
       local results, errors = tasks.run(function()
         return tasks.gather {}
       end)
@@ -207,7 +207,7 @@ describe("tasks", function()
   end)
 
   describe("cancel", function()
-    it("ends a call with kind cancelled, and the client goes on working", function()
+    it("ends a call with kind cancelled, and the client stays usable", function()
       server:fault { match = { method = "GET" }, times = 1, fault = { hang = "headers" } }
       tasks.run(function()
         local task = tasks.spawn(function()
@@ -222,7 +222,7 @@ describe("tasks", function()
       end)
     end)
 
-    it("makes sleep raise, and leaves a finished task alone", function()
+    it("makes sleep raise, and does nothing to a finished task", function()
       tasks.run(function()
         local sleeper = tasks.spawn(tasks.sleep, 60)
         tasks.sleep(0)
@@ -269,7 +269,7 @@ describe("tasks", function()
       assert.is_false(ran)
     end)
 
-    it("ends a join for good: a later wait is not cut short by it #timing", function()
+    it("ends a join once: a later wait is not cut short by it #timing", function()
       local slept = tasks.run(function()
         local joined = tasks.spawn(tasks.sleep, 0.03)
         local joiner = tasks.spawn(function()
@@ -286,7 +286,7 @@ describe("tasks", function()
     end)
   end)
 
-  it("close with their client: calls under way and asleep end with kind cancelled", function()
+  it("end with kind cancelled when their client is closed, during a call and asleep", function()
     server:fault { match = { method = "GET" }, times = 1, fault = { hang = "headers" } }
     local own = qhub.HubServiceClient { base_url = server.url, token = server.token }
     local asleep = Double({ { status_code = 503, headers = { ["retry-after"] = "50" } } }):client()
@@ -308,7 +308,7 @@ describe("tasks", function()
     end)
   end)
 
-  it("block below C calls that cannot be yielded across, and get their answer", function()
+  it("block inside C calls that cannot yield, and get their response", function()
     local found = tasks.run(function()
       local list = { 3, 1, 2 }
       table.sort(list, function(a, b)
@@ -329,7 +329,7 @@ describe("tasks", function()
     assert.same({ 1, 2, 3, execution.id }, found)
   end)
 
-  it("leave coroutines of the program's own alone: there a call blocks", function()
+  it("leave the program's own coroutines alone: there a call blocks", function()
     local thread = coroutine.wrap(function()
       return plain_assert(client:get_status(execution.id)).id
     end)
@@ -343,7 +343,7 @@ describe("tasks", function()
     assert.equal(execution.id, inner)
   end)
 
-  it("that yield by themselves let the others run", function()
+  it("that yield themselves let the others run", function()
     local order = {}
     tasks.run(function()
       for name = 1, 2 do
@@ -359,7 +359,7 @@ describe("tasks", function()
   end)
 
   describe("in a loop of the program's own", function()
-    it("move on by step, which counts the live ones", function()
+    it("advance by step, which returns how many are alive", function()
       local id
       local task = tasks.spawn(function()
         id = plain_assert(client:get_status(execution.id)).id
@@ -387,7 +387,7 @@ describe("tasks", function()
       task:join()
     end)
 
-    it("leave nothing to be done when they were given up, so that the loop can rest", function()
+    it("leave no work after they were abandoned, so that the loop can sleep", function()
       tasks.spawn(error, "never begun"):cancel()
       assert.is_nil(tasks.timeout())
       pcall(tasks.run, function()
@@ -397,7 +397,7 @@ describe("tasks", function()
       assert.is_nil(tasks.timeout())
     end)
 
-    it("serve the engine though none is alive", function()
+    it("serve the engine even when no task is alive", function()
       local transfer = plain_assert(loop.engine():session({}):start {
         method = "GET",
         url = server.url,
@@ -415,7 +415,7 @@ describe("tasks", function()
       assert.equal("done", transfer:state())
     end)
 
-    it("raise from step what nobody joined, once the last has ended", function()
+    it("raise an error that was not joined from step, after the last task has ended", function()
       tasks.spawn(error, "lost")
       local ok, err
       repeat
@@ -426,7 +426,7 @@ describe("tasks", function()
       assert.equal(0, tasks.step(0))
     end)
 
-    it("join from outside", function()
+    it("can be joined from outside of tasks", function()
       local task = tasks.spawn(function()
         return plain_assert(client:get_status(execution.id)).id
       end)
@@ -434,7 +434,7 @@ describe("tasks", function()
     end)
   end)
 
-  describe("errors that nobody joined", function()
+  describe("errors that were not joined", function()
     local function fail_later(seconds)
       return tasks.spawn(function()
         tasks.sleep(seconds)
@@ -442,7 +442,7 @@ describe("tasks", function()
       end)
     end
 
-    it("are raised by run also when a join or gather of theirs was cancelled", function()
+    it("are raised by run even when a join or gather of the task was cancelled", function()
       for _, wait in ipairs {
         function(task)
           task:join()
@@ -478,7 +478,7 @@ describe("tasks", function()
       assert.same({ false, "lost", n = 2 }, joined)
     end)
 
-    it("are raised by run for tasks that a coroutine of the program's own spawned in it", function()
+    it("are raised by run for tasks that the program's own coroutine spawned in it", function()
       local ok, err = pcall(tasks.run, function()
         coroutine.wrap(function()
           fail_later(0.001)
@@ -488,7 +488,7 @@ describe("tasks", function()
       assert.equal("lost", err)
     end)
 
-    it("are raised by the step in which the task failed, beside one that sleeps", function()
+    it("are raised by the step in which the task failed while another one sleeps", function()
       local long <close> = setmetatable({ tasks.spawn(tasks.sleep, 1e6) }, {
         __close = function(list)
           list[1]:cancel()
@@ -518,7 +518,7 @@ describe("tasks", function()
       assert.same({ [2] = "lost" }, errors)
     end)
 
-    it("take time that is proportional to their number #timing", function()
+    it("take time proportional to their number #timing", function()
       for _ = 1, 8000 do
         tasks.spawn(error, "lost")
       end
@@ -541,7 +541,7 @@ describe("tasks", function()
       assert.equal(#list, raised)
     end)
 
-    it("do not include the end of a task that was cancelled", function()
+    it("do not include the cancellation of a task", function()
       assert.equal(
         "done",
         tasks.run(function()
@@ -553,7 +553,7 @@ describe("tasks", function()
       )
     end)
 
-    it("are kept no longer than until they are joined", function()
+    it("are released when they are joined", function()
       tasks.run(function()
         local function fail()
           local task = tasks.spawn(error, ("x"):rep(100000))
@@ -572,7 +572,7 @@ describe("tasks", function()
       end)
     end)
 
-    it("are raised when a gather that knew of them ends early", function()
+    it("are raised when a gather that waits for the task ends early", function()
       local ok, err = pcall(tasks.run, function()
         local failing, long = fail_later(0), tasks.spawn(tasks.sleep, 1e6)
         local gatherer = tasks.spawn(pcall, tasks.gather, { failing, long })
@@ -585,7 +585,7 @@ describe("tasks", function()
       assert.equal("lost", err)
     end)
 
-    it("are raised by step when their run was over before a gather gave them up", function()
+    it("are raised by step when their run was over before a gather abandoned them", function()
       tasks.run(function()
         local failing
         local long = tasks.spawn(tasks.sleep, 1e6)
@@ -604,7 +604,7 @@ describe("tasks", function()
       assert.equal(0, tasks.step(0))
     end)
 
-    it("are raised once, also when they lead to their task", function()
+    it("are raised once, even when the error refers to its task", function()
       local task
       task = tasks.spawn(function()
         error { task = task }
@@ -619,7 +619,7 @@ describe("tasks", function()
       assert.is_nil(task)
     end)
 
-    it("are not raised after a join, though joins before it were cancelled", function()
+    it("are not raised after a join, even when earlier joins were cancelled", function()
       local failing
       pcall(tasks.run, function()
         failing = fail_later(0.01)
@@ -635,7 +635,7 @@ describe("tasks", function()
       assert.equal(0, tasks.step(0))
     end)
 
-    it("of an inner run are raised before the end of the task that was cancelled in it", function()
+    it("of an inner run are raised before the cancellation of a task in it", function()
       local ok, err = pcall(tasks.run, function()
         local outer = tasks.spawn(tasks.run, function()
           fail_later(0)
@@ -648,7 +648,7 @@ describe("tasks", function()
       assert.equal("lost", err)
     end)
 
-    it("include the end of one that was cancelled long ago", function()
+    it("include the error of a task that was cancelled long before", function()
       local own = Double({ { status_code = 503, headers = { ["Retry-After"] = "30" } } }):client()
       local ok, err = pcall(tasks.run, function()
         local task = tasks.spawn(function()
@@ -665,7 +665,7 @@ describe("tasks", function()
       assert.equal("cancelled", err.kind)
     end)
 
-    it("show in gather, whatever they are", function()
+    it("are returned by gather for error values of any type", function()
       local results, errors = tasks.run(function()
         return tasks.gather { tasks.spawn(error), tasks.spawn(type, 1) }
       end)
@@ -674,7 +674,7 @@ describe("tasks", function()
     end)
   end)
 
-  it("are closed by an interrupt within step, say so, and leave room for new ones", function()
+  it("are closed by an interrupt within step, report it, and new tasks can be spawned", function()
     local interrupted = 0
     for count = 1, 400 do
       local closed, begun, list = 0, 0, {}
@@ -722,7 +722,7 @@ describe("tasks", function()
     assert.is_true(interrupted > 100, interrupted)
   end)
 
-  it("are abandoned in time that is proportional to their number #timing", function()
+  it("are abandoned in time proportional to their number #timing", function()
     local started = os.clock()
     pcall(tasks.run, function()
       for _ = 1, 100000 do
@@ -734,7 +734,7 @@ describe("tasks", function()
   end)
 
   describe("map", function()
-    it("gives first values and errors by index, inside and outside of tasks", function()
+    it("returns first values and errors by index, inside and outside of tasks", function()
       local function double(value, index)
         assert.equal(value, index)
         tasks.sleep(0)
@@ -760,7 +760,7 @@ describe("tasks", function()
       assert.same({ {} }, { tasks.map({}, double) })
     end)
 
-    it("works on at most `limit` items at once, and on that many", function()
+    it("works on exactly `limit` items at once", function()
       local list, now, most = {}, 0, 0
       for index = 1, 20 do
         list[index] = index
@@ -774,7 +774,7 @@ describe("tasks", function()
       assert.equal(5, most)
     end)
 
-    it("keeps what was had when its task is cancelled", function()
+    it("keeps the results so far when its task is cancelled", function()
       local results, errors = tasks.run(function()
         local task
         task = tasks.spawn(tasks.map, { 1, 2, 3 }, function(value)
@@ -791,7 +791,7 @@ describe("tasks", function()
       assert.equal("cancelled", errors[3].kind)
     end)
 
-    it("tells progress how many are done and failed, and lets its errors through", function()
+    it("notifies progress of the done and failed counts, and propagates its errors", function()
       local told = {}
       tasks.map({ true, false }, function(value)
         return value or nil, "no"
@@ -835,7 +835,7 @@ describe("tasks", function()
       end
     end
 
-    it("let in at most their limit, first come first served, new ones and old ones", function()
+    it("admit at most their limit, in order of arrival", function()
       local gate, order, most = gates.new(2), {}, { 0 }
       tasks.run(through, gate, 4, order, most)
       assert.equal(2, most[1])
@@ -843,7 +843,7 @@ describe("tasks", function()
       assert.equal(0, gate.inside)
     end)
 
-    it("end a wait at its deadline, by cancellation, and with the owner", function()
+    it("end a wait at its deadline, by cancellation, and when the owner is closed", function()
       local gate, owner = gates.new(1), {}
       tasks.run(function()
         assert(gate:admit())
@@ -865,7 +865,7 @@ describe("tasks", function()
       assert.equal(0, gate.inside)
     end)
 
-    it("are left by tasks that are closed or cancelled between being let in and running", function()
+    it("are left by tasks that are closed or cancelled between admission and running", function()
       local gate = gates.new(1)
       tasks.run(function()
         assert(gate:admit())
@@ -912,7 +912,7 @@ describe("tasks", function()
     assert.equal("\n", output_of(spawn .. " while t.step(0) > 0 do end"))
   end)
 
-  it("that sleep for ever are due at no time", function()
+  it("that sleep forever have no deadline", function()
     local task = tasks.spawn(tasks.sleep, math.huge)
     tasks.step(0)
     assert.is_nil(tasks.timeout())
@@ -920,7 +920,7 @@ describe("tasks", function()
     assert.is_false((pcall(task.join, task)))
   end)
 
-  it("end a call with nil and an error when the program's functions wait in it", function()
+  it("end a call with nil and an error when a function of the program waits in it", function()
     local function waits()
       tasks.sleep(1e6)
     end
@@ -944,7 +944,7 @@ describe("tasks", function()
     end
   end)
 
-  it("are told what they were given when it is wrong", function()
+  it("raise usage errors that name the wrong argument", function()
     assert.matches("function is needed", select(2, pcall(tasks.spawn, 1)))
     assert.matches("function is needed", select(2, pcall(tasks.run)))
     assert.matches("number of seconds", select(2, pcall(tasks.sleep, -1)))

@@ -30,7 +30,7 @@ describe("the gateway simulator", function()
     return wire.ask(g.port, method, "/acme/vqe/v1" .. path, options)
   end
 
-  describe("breaking things", function()
+  describe("injecting faults", function()
     local id
 
     before_each(function()
@@ -55,13 +55,13 @@ describe("the gateway simulator", function()
       end
     )
 
-    it("announces all and closes early", function()
+    it("announces the full length and closes early", function()
       local answer = broken { truncate = 10 }
       assert.is_true(answer.broken)
       assert.equal(10, #answer.body)
     end)
 
-    it("resets the connection before the answer", function()
+    it("resets the connection before the response", function()
       g:fault { fault = { reset = "headers" } }
       local socket = connect()
       socket:write(request("GET", "/acme/vqe/v1/" .. id))
@@ -70,7 +70,7 @@ describe("the gateway simulator", function()
       socket:close()
     end)
 
-    it("resets a connection that was in use before", function()
+    it("resets a reused connection", function()
       local socket = connect()
       socket:write(request("GET", "/acme/vqe/v1/" .. id))
       assert.equal(200, receive(socket).status)
@@ -81,7 +81,7 @@ describe("the gateway simulator", function()
       socket:close()
     end)
 
-    it("carries out a start even if its answer is lost", function()
+    it("performs a start even if its response is lost", function()
       g:forget()
       g:fault { fault = { close_after_request = true } }
       assert.is_nil(ask("POST", "/", { body = "{}" }).status)
@@ -93,7 +93,7 @@ describe("the gateway simulator", function()
       assert.equal(2, #json.decode(ask("GET", "/").body))
     end)
 
-    it("falls silent in the middle of a body until the peer goes", function()
+    it("goes silent in the middle of a body until the peer closes", function()
       local socket = connect()
       g:fault { fault = { hang = "body", after = 5 } }
       socket:write(request("GET", "/acme/vqe/v1/" .. id))
@@ -107,14 +107,14 @@ describe("the gateway simulator", function()
       socket:close()
     end)
 
-    it("wraps a body in gzip", function()
+    it("compresses a body with gzip", function()
       local answer = broken { content_encoding = "gzip" }
       assert.equal("gzip", answer.headers["content-encoding"])
       assert.equal("\31\139\8", answer.body:sub(1, 3))
       assert.truthy(answer.body:find(id, 1, true))
     end)
 
-    it("redirects, drips, and says what is no HTTP", function()
+    it("redirects, sends slowly, and sends invalid HTTP", function()
       local answer = broken { redirect = "https://elsewhere.invalid/", status = 307 }
       assert.equal(307, answer.status)
       assert.equal("https://elsewhere.invalid/", answer.headers.location)
@@ -124,7 +124,7 @@ describe("the gateway simulator", function()
       assert.is_nil(broken({ garbage = true }).status)
     end)
 
-    it("breaks every connection at a place of its own", function()
+    it("breaks every connection at a random place", function()
       local path = "/" .. id .. "/result/result.bin"
       g:fault { times = -1, fault = { random_break = 1000 } }
       local sizes, different = {}, 0
@@ -145,7 +145,7 @@ describe("the gateway simulator", function()
   end)
 
   describe("on a connection", function()
-    it("keeps it, pipelines, and counts requests and connections", function()
+    it("keeps it open, pipelines, and counts requests and connections", function()
       local socket = connect()
       local one = request("GET", "/acme/vqe/v1/")
       socket:write(one .. one)
@@ -165,7 +165,7 @@ describe("the gateway simulator", function()
       assert.equal(2, g:count("GET", "/v1/$"))
     end)
 
-    it("closes without a word when told to", function()
+    it("closes an idle connection without notice when configured", function()
       g:fault { fault = { drop = true } }
       local socket = connect()
       socket:write(request("GET", "/acme/vqe/v1/"))
@@ -207,7 +207,7 @@ describe("the gateway simulator", function()
       socket:close()
     end)
 
-    it("takes chunked bodies, large bodies and Expect: 100-continue", function()
+    it("accepts chunked bodies, large bodies and Expect: 100-continue", function()
       local socket = connect()
       local head = "POST /acme/vqe/v1/ HTTP/1.1\r\nAuthorization: Bearer demo-token\r\n"
       socket:write(head .. "Transfer-Encoding: chunked\r\nExpect: 100-continue\r\n\r\n")
@@ -220,7 +220,7 @@ describe("the gateway simulator", function()
       assert.equal(#large, g:requests().requests[2].body_size)
     end)
 
-    it("survives what is no request", function()
+    it("survives invalid requests", function()
       for _, junk in ipairs {
         "\0\1\2\3\r\n\r\n",
         "GET\r\n\r\n",
@@ -259,7 +259,7 @@ describe("the gateway simulator", function()
     assert.equal(1, secure:count("GET", "/v1/"))
   end)
 
-  it("has certificates that a client must not accept", function()
+  it("offers certificates that a client must not accept", function()
     local function told(server, ca_file)
       return wire.ask_securely(server.port, "/", { ca_file = ca_file })
     end
@@ -271,7 +271,7 @@ describe("the gateway simulator", function()
     assert.truthy(told(good, expired.ca_file):find("self.signed certificate"))
   end)
 
-  it("asks for a client's certificate when told to", function()
+  it("asks for a client certificate when configured", function()
     local strict <close> = gateway.start { tls = true, client_cert = true }
     local options = { ca_file = strict.ca_file }
     assert.is_nil(
@@ -284,7 +284,7 @@ describe("the gateway simulator", function()
   end)
 
   if nginx.available() then
-    it("has nginx in front that offers HTTP/2 over TLS", function()
+    it("offers HTTP/2 over TLS through nginx", function()
       local front <close> = nginx.start(g)
       local options = { ca_file = front.ca_file, alpn = "h2" }
       assert.truthy(wire.ask_securely(front.port, "/", options):find("ALPN protocol: h2", 1, true))

@@ -45,7 +45,7 @@ describe("the gateway simulator", function()
     )
   end
 
-  describe("as the contract has it", function()
+  describe("by the contract", function()
     it("answers a start with 201, the execution and its Location", function()
       local id, answer = start { simulate = { pending_ms = 60000 }, ["$tags"] = json.array { "a" } }
       assert.equal(g.url .. "/" .. id, answer.headers.location)
@@ -56,7 +56,7 @@ describe("the gateway simulator", function()
       assert.truthy(id:match("^%x+%-%x+%-4%x%x%x%-[89ab]%x%x%x%-%x+$"))
     end)
 
-    it("goes through PENDING, RUNNING and SUCCEEDED as time goes by", function()
+    it("moves an execution through PENDING, RUNNING and SUCCEEDED", function()
       local id = start { simulate = { pending_ms = 100000, running_ms = 100000 } }
       local function status()
         return json.decode(ask("GET", "/" .. id).body).status
@@ -75,7 +75,7 @@ describe("the gateway simulator", function()
       assert.same({ second, first }, { list[1].id, list[2].id })
     end)
 
-    it("wraps a result in an envelope with the service's own members on top", function()
+    it("returns a result in an envelope with the service's own members at the top level", function()
       local id = start { input = { molecule = "H2", bond_length = 0.735 } }
       local result = json.decode(ask("GET", "/" .. id .. "/result").body)
       assert.equal(-1.13727, result.energy)
@@ -85,7 +85,7 @@ describe("the gateway simulator", function()
       assert.equal(g.url .. "/" .. id, result._links.status.href)
     end)
 
-    it("draws a curve with its minimum at the molecule's bond length", function()
+    it("computes a curve with its minimum at the molecule's bond length", function()
       local lowest, best = math.huge, nil
       for _, length in ipairs { 0.4, 0.6, 0.735, 0.9, 1.4 } do
         local id = start { input = { molecule = "H2", bond_length = length } }
@@ -97,7 +97,7 @@ describe("the gateway simulator", function()
       assert.equal(0.735, best)
     end)
 
-    it("keeps the result back for a while after SUCCEEDED", function()
+    it("withholds the result for a while after SUCCEEDED", function()
       local id = start { simulate = { pending_ms = 0, running_ms = 0, result_delay_ms = 50000 } }
       assert.equal("SUCCEEDED", json.decode(ask("GET", "/" .. id).body).status)
       assert.equal(404, ask("GET", "/" .. id .. "/result").status)
@@ -105,12 +105,12 @@ describe("the gateway simulator", function()
       assert.equal(200, ask("GET", "/" .. id .. "/result").status)
     end)
 
-    it("takes tags from $tags alone", function()
+    it("takes tags from $tags only", function()
       local _, answer = start { tags = json.array { "a parameter" } }
       assert.is_nil(json.decode(answer.body).tags)
     end)
 
-    it("keeps the names of secrets and shows their values nowhere", function()
+    it("keeps the names of secrets and never shows their values", function()
       local secrets = { API_KEY = "s3cr3t-value", OTHER = "s3cr3t-too" }
       local id = start { ["$secrets"] = secrets, n = 1, simulate = { echo = true } }
       local listed
@@ -124,21 +124,21 @@ describe("the gateway simulator", function()
       assert.equal(1, json.decode(ask("GET", "/" .. id .. "/result").body).echo.n)
     end)
 
-    it("keeps the token of the run that a run was started by", function()
+    it("keeps the parent execution token of a start", function()
       local headers = { ["X-Parent-Execution-Token"] = "token-of-parent" }
       g:forget()
       assert.equal(201, ask("POST", "/", { body = "{}", headers = headers }).status)
       assert.equal("token-of-parent", g:call("GET", "executions").executions[1].parent)
     end)
 
-    it("takes a raw DEL in a string, and no other control character", function()
+    it("accepts a raw DEL in a string, and no other control character", function()
       assert.equal(201, ask("POST", "/", { body = '{"a":"\127"}' }).status)
       for _, byte in ipairs { "\0", "\1", "\n", "\31" } do
         assert.equal(400, ask("POST", "/", { body = '{"a":"' .. byte .. '"}' }).status)
       end
     end)
 
-    it("has the output of the service in output.json, other values in output.txt", function()
+    it("offers the service's output as output.json, or output.txt when it is not JSON", function()
       local id = start { simulate = { result = { sum = 3 } } }
       assert.equal('{"sum":3}', ask("GET", "/" .. id .. "/result/output.json").body)
       local links = json.decode(ask("GET", "/" .. id .. "/result").body)._links
@@ -152,7 +152,7 @@ describe("the gateway simulator", function()
       assert.is_nil(result.energy)
     end)
 
-    it("answers a problem document for FAILED when asked to", function()
+    it("returns a problem document for FAILED when configured", function()
       local problem = { title = "InputError", detail = "no such basis", hint = "sto-3g" }
       local id = start { simulate = { outcome = "FAILED", problem = problem } }
       local result = json.decode(ask("GET", "/" .. id .. "/result").body)
@@ -169,14 +169,14 @@ describe("the gateway simulator", function()
       assert.equal("FAILED", result._embedded.status.status)
     end)
 
-    it("answers a result for FAILED too, without output", function()
+    it("returns a result without output for FAILED", function()
       local id = start { simulate = { outcome = "FAILED", pending_ms = 0, running_ms = 0 } }
       local result = json.decode(ask("GET", "/" .. id .. "/result").body)
       assert.equal("FAILED", result._embedded.status.status)
       assert.is_nil(result.energy)
     end)
 
-    it("lets logs grow, and ends them with the run", function()
+    it("adds log entries until the run ends", function()
       local id = start { simulate = { pending_ms = 0, running_ms = 100000, logs = 10 } }
       assert.equal(1, #json.decode(ask("GET", "/" .. id .. "/log").body))
       g:advance(51)
@@ -189,7 +189,7 @@ describe("the gateway simulator", function()
       assert.equal(10, #json.decode(ask("GET", "/" .. id .. "/log").body))
     end)
 
-    it("cancels what has not ended, and nothing else", function()
+    it("cancels only executions that have not ended", function()
       local id = start { simulate = { running_ms = 100000 } }
       assert.equal(204, ask("PUT", "/" .. id .. "/cancel").status)
       assert.equal("CANCELLED", json.decode(ask("GET", "/" .. id).body).status)
@@ -198,7 +198,7 @@ describe("the gateway simulator", function()
       assert.equal("SUCCEEDED", json.decode(ask("GET", "/" .. id).body).status)
     end)
 
-    it("answers 404, 401, 405 and 400 in JSON", function()
+    it("returns 404, 401, 405 and 400 as JSON", function()
       local id = start()
       assert.equal(404, ask("GET", "/nothing").status)
       assert.equal(404, ask("GET", "/" .. id .. "/result/nothing").status)
@@ -219,7 +219,7 @@ describe("the gateway simulator", function()
       assert.truthy(result:find('"echo":' .. body, 1, true))
     end)
 
-    it("takes ids and file names as encoded segments", function()
+    it("accepts ids and file names as encoded segments", function()
       local name = "a b/ü%.txt"
       local id = start { simulate = { id = "run 1/ä", files = { [name] = "content" } } }
       assert.equal("run 1/ä", id)
@@ -248,7 +248,7 @@ describe("the gateway simulator", function()
       return ask("GET", path, { headers = headers })
     end
 
-    it("makes the same bytes every time, with their checksum", function()
+    it("generates the same bytes every time, with their checksum", function()
       local answer = ask("GET", path)
       assert.equal(200000, #answer.body)
       assert.equal(whole, answer.body)
@@ -256,7 +256,7 @@ describe("the gateway simulator", function()
       assert.equal(sha256(whole), g:file(id, "data").sha256)
     end)
 
-    it("answers any range with exactly its bytes", function()
+    it("serves exactly the bytes of any range", function()
       for _, case in ipairs {
         { "bytes=0-0", 0, 0 },
         { "bytes=65530-65545", 65530, 65545 },
@@ -272,7 +272,7 @@ describe("the gateway simulator", function()
       end
     end)
 
-    it("answers 416 beyond the end, and everything for what is no single range", function()
+    it("returns 416 beyond the end, and the whole file for anything but a single range", function()
       local answer = part("bytes=200000-")
       assert.equal(416, answer.status)
       assert.equal("bytes */200000", answer.headers["content-range"])
@@ -317,7 +317,7 @@ describe("the gateway simulator", function()
       return ask("POST", "/token", options)
     end
 
-    it("grants a token that lets its bearer in until it expires", function()
+    it("issues a token that is accepted until it expires", function()
       local answer = json.decode(grant("demo-key:demo-secret").body)
       assert.equal("Bearer", answer.token_type)
       assert.equal(3600, answer.expires_in)
@@ -341,8 +341,8 @@ describe("the gateway simulator", function()
     end)
   end)
 
-  describe("in the odd shapes of other gateways", function()
-    it("answers in snake_case, with nulls, unknown members and values", function()
+  describe("in the variants of other gateways", function()
+    it("responds in snake_case, with nulls, unknown members and values", function()
       local shape = { snake_case = true, nulls = true, extra = true, status_value = "PAUSED" }
       local id = start { simulate = { shape = shape } }
       local execution = json.decode(ask("GET", "/" .. id).body)
@@ -370,12 +370,12 @@ describe("the gateway simulator", function()
       assert.equal("Invalid Credentials", json.decode(answer.body).message)
     end)
 
-    it("answers the health check of old gateways in place of the list", function()
+    it("returns the health check of old gateways in place of the list", function()
       g:settings { health = true }
       assert.same({ status = "Service is up and running" }, json.decode(ask("GET", "/").body))
     end)
 
-    it("answers logs as strings, as nothing, or not at all", function()
+    it("returns logs as strings, as an empty body, as null, or as 404", function()
       local expected = {
         strings = { 200, '^%["execution accepted"' },
         blank = { 200, "^$" },
@@ -391,7 +391,7 @@ describe("the gateway simulator", function()
       end
     end)
 
-    it("answers a start with a Location only", function()
+    it("responds to a start with a Location only", function()
       g:settings { start = "location", start_status = 202 }
       local answer = ask("POST", "/", { body = "{}" })
       assert.equal(202, answer.status)
@@ -400,7 +400,7 @@ describe("the gateway simulator", function()
       assert.equal(200, ask("GET", "/" .. id).status)
     end)
 
-    it("lists some executions only, without order, or forbids the list", function()
+    it("returns a partial or unordered list, or forbids it", function()
       g:forget()
       g:create(10)
       g:settings { list_limit = 4, list_unordered = true }

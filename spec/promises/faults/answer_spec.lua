@@ -8,7 +8,7 @@ local OK = "HTTP/1.1 200 OK\r\n"
 local HINTS = 'HTTP/1.1 103 Early Hints\r\nX-Hint: yes\r\nETag: "early"\r\n\r\n'
 local TIMEOUT = 0.12 -- seconds of silence
 
-describe("an answer", function()
+describe("a response", function()
   local server
 
   setup(function()
@@ -23,15 +23,15 @@ describe("an answer", function()
     trial.all(server, { script }, verdict, options)
   end
 
-  -- Where the head of an answer can end before its time.
+  -- Where the head of a response can end early.
   local places = {
     ["before its first byte"] = "",
     ["in the status line"] = "HTTP/1.1 2",
     ["after the status line"] = OK,
     ["in a header"] = OK .. "Content-Le",
     ["between a header and the end of the head"] = OK .. "Content-Length: 2\r\nX-Field: 1\r\n",
-    ["after an interim answer"] = HINTS,
-    ["in an interim answer"] = HINTS:sub(1, 20),
+    ["after an interim response"] = HINTS,
+    ["in an interim response"] = HINTS:sub(1, 20),
   }
 
   for place, bytes in pairs(places) do
@@ -39,13 +39,13 @@ describe("an answer", function()
       all({ bytes }, trial.unanswered "network")
     end)
 
-    it("that falls silent " .. place .. " times out, the start sent once #timing", function()
+    it("that goes silent " .. place .. " times out, the start sent once #timing", function()
       local options = { timeout = TIMEOUT, max_retries = 0 }
       all({ bytes, { hang = true } }, trial.unanswered "timeout", options)
     end)
   end
 
-  it("that does not come is asked for again, but for a start #timing", function()
+  it("that does not arrive is requested again, except for a start #timing", function()
     all({ { hang = true } }, trial.unanswered "timeout", { timeout = TIMEOUT })
   end)
 
@@ -60,7 +60,7 @@ describe("an answer", function()
     ["with status 2000"] = "HTTP/1.1 2000 High\r\nContent-Length: 2\r\n\r\n[]",
     ["with a line before its head"] = "\r\n" .. OK .. "Content-Length: 2\r\n\r\n[]",
     ["with a NUL in a header"] = OK .. "X-Field: a\0b\r\nContent-Length: 2\r\n\r\n[]",
-    ["with a header that is none"] = OK .. "nonsense\r\nContent-Length: 2\r\n\r\n[]",
+    ["with an invalid header line"] = OK .. "nonsense\r\nContent-Length: 2\r\n\r\n[]",
     ["that changes the protocol"] = "HTTP/1.1 101 Switching\r\nUpgrade: other\r\n\r\n\1\2\3",
     ["with a negative Content-Length"] = OK .. "Content-Length: -2\r\n\r\n[]",
     ["with a Content-Length in letters"] = OK .. "Content-Length: two\r\n\r\n[]",
@@ -68,7 +68,7 @@ describe("an answer", function()
     ["with two lengths, the larger one first"] = OK
       .. "Content-Length: 3\r\nContent-Length: 2\r\n\r\n[] ",
     ["with two lengths in one line"] = OK .. "Content-Length: 2, 3\r\n\r\n[] ",
-    ["with a length beyond all numbers"] = OK .. "Content-Length: 99999999999999999999\r\n\r\n[]",
+    ["with a huge length"] = OK .. "Content-Length: 99999999999999999999\r\n\r\n[]",
     ["in an unknown transfer encoding"] = OK .. "Transfer-Encoding: odd\r\n\r\n[]",
     ["in a transfer encoding not asked for"] = OK
       .. "Transfer-Encoding: gzip, chunked\r\n\r\n2\r\n[]\r\n0\r\n\r\n",
@@ -80,7 +80,7 @@ describe("an answer", function()
     end)
   end
 
-  it("may be preceded by any number of interim ones, which count for nothing", function()
+  it("may follow any number of interim responses, which are ignored", function()
     local _ <close> = trial.at_once()
     for _, call in ipairs(calls) do
       local interim = { times = 20, text = HINTS .. "HTTP/1.1 100 Continue\r\n\r\n" }
@@ -88,20 +88,20 @@ describe("an answer", function()
     end
   end)
 
-  it("whose head does not end is cut off at a bound: a network error", function()
+  it("with an endless head is cut off at a limit with a network error", function()
     local field = "X-Field: " .. ("v"):rep(1000) .. "\r\n"
     all({ OK, { times = 8192, text = field }, "\r\n" }, trial.unanswered "network")
   end)
 
-  it("whose head is one line of 8 MB is cut off at a bound: a network error", function()
+  it("with a head of one line of 8 MB is cut off at a limit with a network error", function()
     all({ OK, "X-Field: ", { times = 8192, text = ("v"):rep(1024) } }, trial.unanswered "network")
   end)
 
-  it("of interim answers without end is cut off at a bound: a network error", function()
+  it("of endless interim responses is cut off at a limit with a network error", function()
     all({ { times = 100000, text = HINTS } }, trial.unanswered "network")
   end)
 
-  it("outside 2xx whose head is too large is its status all the same", function()
+  it("with an error status and too large a head keeps its status", function()
     local field = "X-Field: " .. ("v"):rep(1000) .. "\r\n"
     for _, head in ipairs {
       { times = 400, text = field },
@@ -114,7 +114,7 @@ describe("an answer", function()
     end
   end)
 
-  it("outside 2xx is its status, asked for again when it may pass", function()
+  it("with an error status is returned as that status, and retried when it is transient", function()
     for _, status in ipairs { 300, 304, 400, 401, 403, 404, 409, 410, 413, 422 } do
       all({ scripted.answer(status .. " No", "{}"), { keep = true } }, trial.status(status, false))
     end

@@ -39,7 +39,7 @@ describe("a body", function()
     end
   end
 
-  -- Where a body can end before its time, and how many of its bytes have come then.
+  -- Where a body can end early, and how many of its bytes were received.
   local places = {
     ["before its first byte"] = { LENGTH, 0 },
     ["in the middle"] = { LENGTH .. "[1,", 3 },
@@ -57,19 +57,19 @@ describe("a body", function()
       all({ what[1] }, trial.broken("network", what[2]))
     end)
 
-    it("that falls silent " .. place .. " times out, and no start is sent again #timing", function()
+    it("that goes silent " .. place .. " times out, and no start is sent again #timing", function()
       local options = { timeout = TIMEOUT, max_retries = 0 }
       all({ what[1], { hang = true } }, trial.broken("timeout", what[2]), options)
     end)
   end
 
   local nonsense = {
-    ["with a chunk size in other letters"] = { CHUNKED .. "zz\r\n[]\r\n0\r\n\r\n", 0 },
+    ["with a chunk size of invalid letters"] = { CHUNKED .. "zz\r\n[]\r\n0\r\n\r\n", 0 },
     ["with a chunk of negative size"] = { CHUNKED .. "-2\r\n[]\r\n0\r\n\r\n", 0 },
-    ["with a chunk beyond all numbers"] = { CHUNKED .. ("f"):rep(17) .. "\r\n[]\r\n0\r\n\r\n", 0 },
+    ["with a huge chunk"] = { CHUNKED .. ("f"):rep(17) .. "\r\n[]\r\n0\r\n\r\n", 0 },
     ["with a chunk longer than its size"] = { CHUNKED .. "2\r\n[]0\r\n\r\n", 2 },
     ["in an unknown encoding"] = { OK .. "Content-Encoding: odd\r\n\r\n[]", 0 },
-    ["that is no gzip"] = { OK .. "Content-Encoding: gzip\r\n\r\n[]", 0 },
+    ["that is not gzip"] = { OK .. "Content-Encoding: gzip\r\n\r\n[]", 0 },
   }
 
   for what, bytes in pairs(nonsense) do
@@ -78,13 +78,13 @@ describe("a body", function()
     end)
   end
 
-  it("that drips is no silence, however long it takes as a whole #timing", function()
+  it("that arrives slowly does not time out, however long it takes as a whole #timing", function()
     framed(function(body)
       return { { drip = scripted.answer("200 OK", body), ms = 3 }, { keep = true } }
     end, { timeout = 2.5 * TIMEOUT, max_retries = 0 })
   end)
 
-  it("may come in chunks, with trailers, or end with the connection", function()
+  it("may be chunked, have trailers, or end with the connection", function()
     framed(function(body)
       local chunks = body:gsub("..?", function(piece)
         return ("%x;extension=1\r\n%s\r\n"):format(#piece, piece)
@@ -102,7 +102,7 @@ describe("a body", function()
     end)
   end)
 
-  it("is not taken for the next answer when it is longer than announced", function()
+  it("is not taken for the next response when it is longer than announced", function()
     local evil = scripted.answer("200 OK", '{"id":"evil"}')
     framed(function(body)
       return { scripted.answer("200 OK", body) .. evil, { keep = true } }
@@ -115,7 +115,7 @@ describe("a body", function()
     end
   end)
 
-  it("of trailers without end is cut off at a bound", function()
+  it("with endless trailers is cut off at a limit", function()
     local trailer = "X-Trailer: " .. ("v"):rep(1000) .. "\r\n"
     local script = { CHUNKED .. "2\r\n[]\r\n0\r\n", { times = 8192, text = trailer } }
     for _, call in ipairs { calls.get_logs, calls.get_status } do

@@ -57,17 +57,17 @@ local function nowhere(url, kind, options)
 end
 
 describe("a connection", function()
-  it("to a host that does not exist is a network error, and everything is tried again", function()
+  it("to a host that does not exist is a network error, and every operation is retried", function()
     assert.matches("no%-such%-host", nowhere("http://no-such-host.invalid/svc/v1", "network"))
   end)
 
-  it("that is refused is a network error, and everything is tried again", function()
+  it("that is refused is a network error, and every operation is retried", function()
     local gone = scripted.start()
     gone:stop()
     assert.matches("[Rr]efused", nowhere(gone.url, "network"))
   end)
 
-  it("that nobody accepts times out, and everything is tried again #timing", function()
+  it("that is not accepted times out, and every operation is retried #timing", function()
     local full = process.start(FULL_PORT)
     local url = "http://127.0.0.1:" .. full.words[1] .. "/svc/v1"
     nowhere(url, "timeout", { http = { connect_timeout = PATIENCE } })
@@ -125,11 +125,11 @@ describe("a TLS connection", function()
     return message
   end
 
-  it("to a server that nobody vouches for fails, and says what to do", function()
+  it("to a server with an untrusted certificate fails, and says what to do", function()
     assert.matches("http%.ca_file", with_gateway({ "--tls" }, http))
   end)
 
-  it("to a server with a certificate of the past fails, and says so", function()
+  it("to a server with an expired certificate fails, and says so", function()
     local message = with_gateway { "--tls", "--expired" }
     assert.matches("expired", message)
     assert.is_nil(message:find("ca_file", 1, true))
@@ -141,12 +141,12 @@ describe("a TLS connection", function()
     assert.is_nil(message:find("ca_file", 1, true))
   end)
 
-  it("with a CA file that is none fails, and names the option", function()
+  it("with an invalid CA file fails, and names the option", function()
     assert.matches("http%.ca_file", with_gateway({ "--tls" }, { ca_file = "/nonexistent" }))
     assert.matches("http%.ca_file", with_gateway({ "--tls" }, { ca_file = "Makefile" }))
   end)
 
-  it("with a client's certificate that is none fails, and names the option", function()
+  it("with an invalid client certificate fails, and names the option", function()
     local message = with_gateway({ "--tls" }, { client_cert = "/nonexistent" })
     assert.matches("http%.client_cert", message)
   end)
@@ -162,18 +162,18 @@ describe("a TLS connection", function()
     nowhere(url, "network", { http = http })
   end)
 
-  it("that falls silent in the handshake times out #timing", function()
+  it("that goes silent in the handshake times out #timing", function()
     plain:play { { accept = true }, { hang = true } }
     nowhere(url, "timeout", { timeout = PATIENCE, http = http })
   end)
 
-  it("fails like any other when an answer breaks off", function()
+  it("fails like any other connection when a response breaks off", function()
     local head = "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n"
     trial.all(certified, { { "HTTP/1.1 2" } }, trial.unanswered "network", { http = http })
     trial.all(certified, { { head .. "[1," } }, trial.broken("network", 3), { http = http })
   end)
 
-  it("cannot be left out: a plain request fails, and a start counts as sent", function()
+  it("is required by the server: a plain request fails, and a start counts as sent", function()
     local _ <close> = trial.at_once()
     certified:play {}
     local client <close> = qhub.HubServiceClient {

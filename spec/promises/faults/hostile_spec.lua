@@ -6,7 +6,7 @@ local qhub = require "qhub"
 local scripted = require "spec.support.scripted"
 local trial = require "spec.support.trial"
 
-describe("a hostile answer", function()
+describe("a hostile response", function()
   local server
 
   setup(function()
@@ -48,7 +48,7 @@ describe("a hostile answer", function()
     end
   end
 
-  it("that is no JSON is a decode error with all that came, asked for once", function()
+  it("that is not JSON is a decode error with the whole body, requested once", function()
     for _, body in ipairs {
       "<!DOCTYPE html><html><body>Sign in</body></html>",
       '{"id":"x"',
@@ -86,7 +86,7 @@ describe("a hostile answer", function()
     end
   end)
 
-  it("with members of odd types is taken as it is", function()
+  it("with members of unexpected types is accepted unchanged", function()
     local body = '{"status":null,"tags":7,"createdAt":false,"raw":1,"wait":2,"_links":3}'
     local execution = assert(answers(calls.get_status, body))
     assert.is_string(tostring(execution))
@@ -101,7 +101,7 @@ describe("a hostile answer", function()
     assert(answers(calls.get_logs, '[{"message":null,"severity":7,"timestamp":[]}]'))
   end)
 
-  it("with numbers and keys at the edge loses nothing", function()
+  it("with extreme numbers and unusual keys loses nothing", function()
     local raw = assert(
       answers(
         calls.get_status,
@@ -120,7 +120,7 @@ describe("a hostile answer", function()
     assert.equal(2, raw["a\0b"])
   end)
 
-  it("that is larger than it may be is cut off there, and not asked for again", function()
+  it("that is larger than the limit is cut off there, and not requested again", function()
     for _, call in ipairs(JSON_CALLS) do
       local body = '{"id":"' .. ("x"):rep(100000) .. '"}'
       local value, err = answers(call, body, { max_response_bytes = 1000 })
@@ -135,7 +135,7 @@ describe("a hostile answer", function()
     assert.equal(body, value)
   end)
 
-  it("outside 2xx that is too large keeps its status, and a part of its text", function()
+  it("with an error status that is too large keeps the status and part of the body", function()
     local _ <close> = trial.at_once()
     for _, call in ipairs(calls) do
       local client <close> = qhub.HubServiceClient {
@@ -151,7 +151,7 @@ describe("a hostile answer", function()
     end
   end)
 
-  it("that expands without end is cut off as it expands", function()
+  it("that decompresses endlessly is cut off at the limit", function()
     local simulator <close> = gateway.start()
     local client <close> = qhub.HubServiceClient {
       base_url = simulator.url,
@@ -172,7 +172,7 @@ describe("a hostile answer", function()
     assert.equal(#JSON_CALLS, simulator:requests().total)
   end)
 
-  it("says nothing in an error that a terminal would obey", function()
+  it("puts no terminal control sequences into an error", function()
     local text = '{"message":"a\\u001b[2J\\r\\nInjected: b\\u0007' .. ("x"):rep(100000) .. '"}'
     local client <close> = qhub.HubServiceClient { base_url = server.url, token = "tok-en" }
     server:play { scripted.answer("400 B\27[2Jad", text), { keep = true } }

@@ -47,7 +47,7 @@ describe("over HTTP/2", function()
     all({ CHUNKED }, reset_in_chunks)
   end)
 
-  it("a stream that is reset before the body is none of a stale connection", function()
+  it("a stream that is reset before the body does not count as a stale connection", function()
     local _ <close> = trial.at_once()
     for _, call in ipairs { calls.get_status, calls.start_execution } do
       local client <close> = qhub.HubServiceClient {
@@ -71,7 +71,7 @@ describe("over HTTP/2", function()
     all({ HEAD .. "[1,", { hang = true } }, trial.broken("timeout", 3), options)
   end)
 
-  it("what nginx says of a server without an answer is an answer", function()
+  it("the 502 of nginx for a server that does not respond is an ordinary response", function()
     all({}, trial.status(502, true))
   end)
 end)
@@ -99,7 +99,7 @@ describe("a connection over HTTP/2", function()
     return qhub.HubServiceClient(given)
   end
 
-  it("is shared by calls at the same time", function()
+  it("is shared by simultaneous calls", function()
     local front <close> = nginx.start(server, { server = "keepalive_requests 1000;" })
     local connections, protocols = {}, {}
     local client <close> = new_client(front, {
@@ -123,7 +123,7 @@ describe("a connection over HTTP/2", function()
     assert.same({ ["HTTP/2.0"] = true }, protocols)
   end)
 
-  it("that the server wants to end (GOAWAY) is left for another one", function()
+  it("that the server ends with GOAWAY is replaced by another one", function()
     local front <close> = nginx.start(server, { server = "keepalive_requests 3;" })
     local client <close> = new_client(front)
     local ids = {}
@@ -154,14 +154,14 @@ describe("a connection over HTTP/2", function()
     end)
   end
 
-  it("that the server ends again and again fails no start, and starts nothing twice", function()
+  it("that the server ends repeatedly fails no start and starts nothing twice", function()
     ask_in_parallel(function(client)
       return client:start_execution {}
     end)
     assert.equal(400, server:requests().operations.start_execution)
   end)
 
-  it("that the server ends again and again fails no other call", function()
+  it("that the server ends repeatedly fails no other call", function()
     local id = server:create(1)[1]
     ask_in_parallel(function(client)
       return client:get_status(id)
@@ -173,7 +173,7 @@ describe("a connection over HTTP/2", function()
     assert.equal(400, server:requests().operations.cancel_execution)
   end)
 
-  it("that is cut with calls under way ends them all, each once", function()
+  it("that breaks with calls in progress ends each of them once", function()
     local front <close> = nginx.start(server)
     local client <close> = new_client(front, { max_retries = 0 })
     server:fault { times = -1, fault = { hang = "headers" } }

@@ -42,7 +42,7 @@ describe("a kept connection", function()
   end
 
   it(
-    "is not used again after an answer of 5xx, which servers like to follow by hanging up",
+    "is not reused after a response of 5xx, because servers often close the connection then",
     function()
       local client <close> = new_client { max_retries = 0 }
       local failed = "HTTP/1.1 500 Oops\r\nContent-Length: 2\r\n\r\n{}"
@@ -56,7 +56,7 @@ describe("a kept connection", function()
     end
   )
 
-  it("that was idle for more than a second is not used by a start #timing", function()
+  it("that was idle for more than a second is not reused by a start #timing", function()
     local client <close> = new_client()
     server:play(trial.good(calls.get_logs), trial.good(calls.start_execution))
     assert(client:get_logs "0190cf2e")
@@ -65,7 +65,7 @@ describe("a kept connection", function()
     assert.equal(2, server:requests()[2].connection)
   end)
 
-  it("that is closed when the request comes: all but a start is repeated at once", function()
+  it("that is closed when the request arrives: anything but a start is repeated at once", function()
     for _, call in ipairs(calls) do
       local value, err, asked = over_kept(call, {})
       if call.repeatable then
@@ -82,7 +82,7 @@ describe("a kept connection", function()
     end
   end)
 
-  it("that is closed when a start comes: it is sent again when it may be", function()
+  it("that is closed when an idempotent start arrives: it is sent again", function()
     local start = calls.start_execution
     local _ <close> = trial.at_once()
     local client <close> = new_client()
@@ -92,7 +92,7 @@ describe("a kept connection", function()
     assert.equal(3, #server:requests())
   end)
 
-  it("that is closed when a start comes: it is not sent over another one either", function()
+  it("that is closed when a start arrives: it is not sent over another connection", function()
     local client <close> = new_client()
     local slow = { { pause = 20 }, table.unpack(trial.good(calls.get_logs)) }
     server:play(slow, slow, {}, trial.good(calls.start_execution))
@@ -107,7 +107,7 @@ describe("a kept connection", function()
     assert.equal(3, #server:requests())
   end)
 
-  it("that is closed with every request: the number of retries is kept to", function()
+  it("that is closed with every request: retries end at max_retries", function()
     for _, call in ipairs(calls) do
       local _ <close> = trial.at_once()
       local client <close> = new_client { max_retries = 1 }
@@ -121,7 +121,7 @@ describe("a kept connection", function()
     end
   end)
 
-  it("that is closed in the middle of an answer is no stale one", function()
+  it("that is closed in the middle of a response does not count as stale", function()
     for _, call in ipairs(calls) do
       local value, err, asked = over_kept(call, { "HTTP/1.1 2" })
       if call.repeatable then
@@ -134,7 +134,7 @@ describe("a kept connection", function()
     end
   end)
 
-  it("that falls silent times out, and no start is sent again #timing", function()
+  it("that goes silent times out, and no start is sent again #timing", function()
     for _, call in ipairs { calls.start_execution, calls.get_status } do
       local value, err, asked = over_kept(call, { { hang = true } }, { timeout = 0.1 })
       if call.repeatable then
@@ -148,7 +148,7 @@ describe("a kept connection", function()
     end
   end)
 
-  it("that was closed long ago is not used again, for a start neither", function()
+  it("that was closed long ago is not reused, not even for a start", function()
     for _, call in ipairs(calls) do
       local client <close> = new_client { max_retries = 0 }
       local bytes = trial.good(calls.get_logs)[1]
@@ -164,7 +164,7 @@ describe("a kept connection", function()
   end)
 end)
 
-describe("a request of many bytes", function()
+describe("a large request", function()
   local server
 
   setup(function()
@@ -195,7 +195,7 @@ describe("a request of many bytes", function()
     return value, err, server:requests()
   end
 
-  it("that is refused before it is all there gives the server's answer", function()
+  it("that is refused before it is complete returns the server's response", function()
     for _, status in ipairs { 400, 401, 413 } do
       local bytes =
         scripted.answer(status .. " No", '{"message":"too much"}', { "Connection: close" })
@@ -208,7 +208,7 @@ describe("a request of many bytes", function()
     end
   end)
 
-  it("that is answered early and well counts as started", function()
+  it("that is accepted before it is complete counts as started", function()
     local bytes = scripted.answer("201 Created", calls.start_execution.body)
     local value, err, asked = start { { unread = true }, bytes, { drain = true } }
     assert(value, err)
@@ -216,7 +216,7 @@ describe("a request of many bytes", function()
     assert.equal(1, #asked)
   end)
 
-  it("that is cut off is sent once", function()
+  it("whose connection breaks is sent once", function()
     local value, err, asked = start { { unread = true } }
     assert.is_nil(value)
     assert.equal("network", err.kind)
@@ -225,7 +225,7 @@ describe("a request of many bytes", function()
     assert.equal(1, #asked)
   end)
 
-  it("that nobody takes times out, sent once #timing", function()
+  it("that the server does not read times out, sent once #timing", function()
     local value, err, asked = start({ { unread = true }, { pause = 1000 } }, { timeout = 0.2 })
     assert.is_nil(value)
     assert.equal("timeout", err.kind)

@@ -55,7 +55,7 @@ describe("a redirect", function()
     return err
   end
 
-  it("without an end is left after 20 hops, and not tried again", function()
+  it("without an end fails after 20 hops, and is not retried", function()
     for _, call in ipairs(calls) do
       server:play(moved(307, "/svc/v1/again"))
       local value, err, asked = try(server, call)
@@ -71,7 +71,7 @@ describe("a redirect", function()
     end
   end)
 
-  it("of a start by 303 is one start, however often its answer is asked for", function()
+  it("of a start by 303 sends one start, however often its target is requested", function()
     local later = { scripted.answer("503 Later", ""), { keep = true } }
     server:play(moved(303, "/svc/v1/answer"), later)
     local value, err, asked = try(server, calls.start_execution, { max_retries = 2 })
@@ -84,7 +84,7 @@ describe("a redirect", function()
     end
   end)
 
-  it("to what is no http is refused", function()
+  it("to another scheme than http and https is refused", function()
     for _, call in ipairs(calls) do
       for _, location in ipairs {
         "file:///etc/passwd",
@@ -99,7 +99,7 @@ describe("a redirect", function()
     end
   end)
 
-  it("to what is no address is refused", function()
+  it("to an invalid address is refused", function()
     for _, call in ipairs { calls.get_status, calls.get_result_file, calls.start_execution } do
       for _, location in ipairs {
         "http://",
@@ -125,7 +125,7 @@ describe("a redirect", function()
     assert.same({}, other:requests())
   end)
 
-  it("that is not to be followed is refused", function()
+  it("with a status that is not followed is refused", function()
     for _, call in ipairs(calls) do
       refused(server, call, 307, "/svc/v1/elsewhere", { follow_redirects = false })
       refused(server, call, 300, "/svc/v1/elsewhere")
@@ -165,14 +165,14 @@ describe("a redirect", function()
     end
   end)
 
-  it("may have blanks and other letters in its address", function()
+  it("may have spaces and non-ASCII letters in its address", function()
     server:play(moved(302, "/svc/v1/my r\u{e9}sult"), trial.good(calls.get_result))
     local value, err, asked = try(server, calls.get_result)
     assert(value, err)
     assert.equal("/svc/v1/my%20r%C3%A9sult", asked[2].target)
   end)
 
-  it("to a server that is gone is a network error, begun again at the gateway", function()
+  it("to an unreachable server is a network error, and retries start at the gateway", function()
     local gone = scripted.start()
     gone:stop()
     for _, call in ipairs { calls.get_status, calls.get_result_file } do
@@ -185,7 +185,7 @@ describe("a redirect", function()
     end
   end)
 
-  it("leaves no descriptor, and a client that works", function()
+  it("leaks no descriptor and leaves the client usable", function()
     local before
     for _ = 1, 2 do
       for _, call in ipairs(calls) do

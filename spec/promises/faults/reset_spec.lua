@@ -37,7 +37,7 @@ describe("a reset", function()
 
   local OPTIONS = { token = "demo-token" }
 
-  it("before the answer is a network error, and a start is not sent again", function()
+  it("before the response is a network error, and a start is not sent again", function()
     local script = { fault = { reset = "headers" } }
     trial.all(server, { script }, trial.unanswered "network", OPTIONS)
   end)
@@ -47,7 +47,7 @@ describe("a reset", function()
     trial.all(server, { script }, trial.broken("network", 5), OPTIONS)
   end)
 
-  it("of a kept connection: all but a start is repeated at once", function()
+  it("of a kept connection repeats anything but a start at once", function()
     for _, call in ipairs(calls) do
       local _ <close> = trial.at_once()
       local client <close> = qhub.HubServiceClient { base_url = server.url, token = OPTIONS.token }
@@ -66,7 +66,7 @@ describe("a reset", function()
     end
   end)
 
-  it("after the run was started is told, and no second run is started", function()
+  it("after the run was started is reported, and no second run is started", function()
     for _, fault in ipairs {
       { reset = "headers" },
       { reset = 5 },
