@@ -33,7 +33,7 @@ MAKEFLAGS += --no-builtin-rules
 Q := $(if $(V),,@)
 SOURCES := $(sort $(wildcard src/*/*.c))
 LUA_FILES := $(sort $(patsubst lua/%,%,$(shell find lua/qhub -name '*.lua')))
-VERSION := $(shell sed -n 's/^return "\(.*\)"/\1/p' lua/qhub/version.lua 2>/dev/null)
+VERSION := $(shell sed -n 's/^return "\(.*\)"/\1/p' lua/qhub/http/version.lua 2>/dev/null)
 
 include mk/build.mk
 include mk/check.mk

@@ -21,8 +21,8 @@ run() { # quiet unless it fails
   }
 }
 # The rock's version begins with the library's in a release, and is scm here.
-version=$(sed -n 's/^return "\(.*\)"/\1/p' "$top/lua/qhub/version.lua")
-case $version in *[!0-9.]* | "") fail "lua/qhub/version.lua has no plain version: $version" ;; esac
+version=$(sed -n 's/^return "\(.*\)"/\1/p' "$top/lua/qhub/http/version.lua")
+case $version in *[!0-9.]* | "") fail "lua/qhub/http/version.lua has no plain version: $version" ;; esac
 
 mkdir "$dir/source"
 git -C "$top" archive HEAD | tar -C "$dir/source" -xf -

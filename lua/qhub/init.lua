@@ -7,7 +7,7 @@ if _VERSION == "Lua 5.1" or _VERSION == "Lua 5.2" or _VERSION == "Lua 5.3" then
 end
 
 local client = require "qhub.hub.client"
-local version = require "qhub.version"
+local version = require "qhub.http.version"
 require "qhub.hub.execution"
 
 local qhub = {

@@ -5,7 +5,7 @@
 
 local core = require "qhub.core"
 local errors = require "qhub.error"
-local show = require "qhub.text"
+local show = require "qhub.error.text"
 
 local usage_error = errors.usage
 local MAX_INDENT = 16

@@ -110,7 +110,7 @@ end
 -- The layers of lua/qhub, bottom up: a module requires those of its own layer and of lower ones.
 -- The longest name that a module's name begins with counts.
 local LAYERS = {
-  { "qhub.text", "qhub.version" },
+  { "qhub.error.text" },
   { "qhub.error" },
   { "qhub.json", "qhub.execution", "qhub.options" },
   { "qhub.tasks" },

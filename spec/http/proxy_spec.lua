@@ -1,7 +1,7 @@
 -- Proxies: which are refused, what failures call them, and that none shows its password.
 
 local process = require "spec.support.process"
-local proxy = require "qhub.http.proxy"
+local proxy = require "qhub.http.transport.proxy"
 local qhub = require "qhub"
 
 local PASSWORD = "Pa55MARKER"

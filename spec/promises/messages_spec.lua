@@ -4,7 +4,7 @@
 local Double = require "spec.support.double"
 local gateway = require "spec.support.gateway"
 local qhub = require "qhub"
-local show = require "qhub.text"
+local show = require "qhub.error.text"
 
 local plain_assert = _G.assert
 local BASE = "https://gateway.example/acme/vqe/v1"

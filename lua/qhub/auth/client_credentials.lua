@@ -16,9 +16,9 @@ local failures = require "qhub.http.failure"
 local new_request = require("qhub.http.request").new
 local sessions = require "qhub.http.session"
 local single_flight = require "qhub.auth.single_flight"
-local show = require "qhub.text"
+local show = require "qhub.error.text"
 local redact = require "qhub.http.redact"
-local version = require "qhub.version"
+local version = require "qhub.http.version"
 
 local check, text = options.check, core.text
 

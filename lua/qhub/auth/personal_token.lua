@@ -4,7 +4,7 @@
 local core = require "qhub.core"
 local errors = require "qhub.error"
 local options = require "qhub.options"
-local show = require "qhub.text"
+local show = require "qhub.error.text"
 
 local system, text = core.system, core.text
 

@@ -14,7 +14,7 @@ local filename = require "qhub.files.filename"
 local usage_error = require("qhub.error").usage
 local options = require "qhub.options"
 local progress = require "qhub.progress"
-local show = require "qhub.text"
+local show = require "qhub.error.text"
 
 local partfile, text = core.partfile, core.text
 local check = options.check

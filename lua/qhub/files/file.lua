@@ -7,7 +7,7 @@
 local core = require "qhub.core"
 local usage_error = require("qhub.error").usage
 local streams = require "qhub.files.stream"
-local show = require "qhub.text"
+local show = require "qhub.error.text"
 
 local object = core.object
 

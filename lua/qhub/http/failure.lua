@@ -5,10 +5,10 @@
 
 local core = require "qhub.core"
 local errors = require "qhub.error"
-local proxy = require "qhub.http.proxy"
+local proxy = require "qhub.http.transport.proxy"
 local redact = require "qhub.http.redact"
 local retry = require "qhub.http.retry"
-local show = require "qhub.text"
+local show = require "qhub.error.text"
 
 local failures = {}
 

@@ -6,7 +6,7 @@
 
 local core = require "qhub.core"
 local usage_error = require("qhub.error").usage
-local show = require "qhub.text"
+local show = require "qhub.error.text"
 
 local text = core.text
 

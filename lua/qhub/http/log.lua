@@ -5,7 +5,7 @@
 local core = require "qhub.core"
 local options = require "qhub.options"
 local redact = require "qhub.http.redact"
-local show = require "qhub.text"
+local show = require "qhub.error.text"
 
 local log = {}
 

@@ -5,7 +5,7 @@
 -- with a secret after folding case, decoding percent signs and leaving out what does not print, so
 -- that an echo of a token is found in any of these spellings. Must not know calls or the network.
 
-local show = require "qhub.text"
+local show = require "qhub.error.text"
 
 local redact = {}
 

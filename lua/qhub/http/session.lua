@@ -3,7 +3,7 @@
 -- Assumes checked options. Knows no operation and no request. Its fields are read by all modules
 -- above and set here only, `is_closed` by `close`:
 --
---   send                 the transport (see transport_curl.lua)
+--   send                 the transport (see transport/curl.lua)
 --   gate                 where calls in tasks wait for their turn (see tasks/gate.lua); false: nowhere
 --   token                the client's string, or false
 --   token_source         function(session, rejected) -> token, when there is no string (auth/token)
@@ -27,7 +27,7 @@
 
 local gates = require "qhub.tasks.gate"
 local loop = require "qhub.tasks.loop"
-local proxy = require "qhub.http.proxy"
+local proxy = require "qhub.http.transport.proxy"
 local retry = require "qhub.http.retry"
 
 local Session = { __name = "qhub.Session" }
@@ -152,9 +152,9 @@ end
 -- with the session.
 local function transport_of(o, url)
   if o.transport then
-    return require("qhub.http.transport_function").over(o.transport), false
+    return require("qhub.http.transport.program").over(o.transport), false
   end
-  local transport, http = require "qhub.http.transport_curl", o.http or {}
+  local transport, http = require "qhub.http.transport.curl", o.http or {}
   local connections = transport.connections(http)
   return proxy.guarded(transport.over(connections), http, url), connections
 end

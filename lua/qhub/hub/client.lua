@@ -15,10 +15,10 @@ local operations = require "qhub.hub.operations"
 local options = require "qhub.options"
 local redact = require "qhub.http.redact"
 local requests = require "qhub.http.request"
-local show = require "qhub.text"
+local show = require "qhub.error.text"
 local start_options = require "qhub.options.start"
 local sessions = require "qhub.http.session"
-local version = require "qhub.version"
+local version = require "qhub.http.version"
 
 local checked, text = options.checked, core.text
 local WHERE, CONCRETE_URL = client_options.WHERE, client_options.CONCRETE_URL

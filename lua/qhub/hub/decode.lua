@@ -8,7 +8,7 @@
 local core = require "qhub.core"
 local executions = require "qhub.execution"
 local result = require "qhub.hub.result"
-local show = require "qhub.text"
+local show = require "qhub.error.text"
 
 local decode, is_array, null = core.json.decode, core.json.is_array, core.json.null
 local new_execution, members = executions.new, core.json.members

@@ -6,7 +6,7 @@ local core = require "qhub.core"
 local executions = require "qhub.execution"
 local usage_error = require("qhub.error").usage
 local operations = require "qhub.hub.operations"
-local show = require "qhub.text"
+local show = require "qhub.error.text"
 
 local methods, owner_of = executions.methods, executions.owner
 

@@ -3,7 +3,7 @@
 
 local core = require "qhub.core"
 local executions = require "qhub.execution"
-local show = require "qhub.text"
+local show = require "qhub.error.text"
 local usage_error = require("qhub.error").usage
 
 local result = {}

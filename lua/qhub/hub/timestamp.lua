@@ -2,7 +2,7 @@
 
 local core = require "qhub.core"
 local usage_error = require("qhub.error").usage
-local show = require "qhub.text"
+local show = require "qhub.error.text"
 
 local FORM = "^(%d%d%d%d)%-(%d%d)%-(%d%d)[Tt ](%d%d):(%d%d):(%d%d)(.*)$"
 

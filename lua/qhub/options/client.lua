@@ -3,9 +3,9 @@
 local usage_error = require("qhub.error").usage
 local options = require "qhub.options"
 local request_options = require "qhub.options.request"
-local proxy = require "qhub.http.proxy"
+local proxy = require "qhub.http.transport.proxy"
 local redact = require "qhub.http.redact"
-local show = require "qhub.text"
+local show = require "qhub.error.text"
 local core = require "qhub.core"
 
 local check, checked, text = options.check, options.checked, core.text

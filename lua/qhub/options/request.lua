@@ -4,7 +4,7 @@ local core = require "qhub.core"
 local headers = require "qhub.http.headers"
 local usage_error = require("qhub.error").usage
 local options = require "qhub.options"
-local show = require "qhub.text"
+local show = require "qhub.error.text"
 
 local check, text = options.check, core.text
 

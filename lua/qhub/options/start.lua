@@ -5,7 +5,7 @@
 
 local core = require "qhub.core"
 local options = require "qhub.options"
-local show = require "qhub.text"
+local show = require "qhub.error.text"
 local usage_error = require("qhub.error").usage
 
 local check, json = options.check, core.json

@@ -11,7 +11,7 @@ local options = require "qhub.options"
 local redact = require "qhub.http.redact"
 local schedules = require "qhub.polling.schedule"
 local wait = require "qhub.polling.wait"
-local show = require "qhub.text"
+local show = require "qhub.error.text"
 
 local run = {}
 

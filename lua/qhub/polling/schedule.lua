@@ -16,7 +16,7 @@ local options = require "qhub.options"
 local progress = require "qhub.progress"
 local request_options = require "qhub.options.request"
 local retry = require "qhub.http.retry"
-local show = require "qhub.text"
+local show = require "qhub.error.text"
 
 local schedules = {}
 

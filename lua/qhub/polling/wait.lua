@@ -9,7 +9,7 @@ local loop = require "qhub.tasks.loop"
 local notifiers = require "qhub.polling.notifier"
 local null = require("qhub.core").json.null
 local schedules = require "qhub.polling.schedule"
-local show = require "qhub.text"
+local show = require "qhub.error.text"
 local usage_error = require("qhub.error").usage
 
 local wait = {}

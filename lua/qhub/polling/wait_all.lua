@@ -20,7 +20,7 @@ local notifiers = require "qhub.polling.notifier"
 local schedules = require "qhub.polling.schedule"
 local slots_module = require "qhub.polling.slots"
 local parallel = require "qhub.tasks.parallel"
-local show = require "qhub.text"
+local show = require "qhub.error.text"
 
 local wait_all = {}
 

@@ -12,7 +12,7 @@ local line = require "qhub.progress.line"
 local loop = require "qhub.tasks.loop"
 local usage_error = require("qhub.error").usage
 local options = require "qhub.options"
-local show = require "qhub.text"
+local show = require "qhub.error.text"
 
 local progress = {}
 

@@ -6,7 +6,7 @@
 -- cursor or speak to the terminal.
 
 local core = require "qhub.core"
-local show = require "qhub.text"
+local show = require "qhub.error.text"
 
 local line = {}
 

@@ -17,7 +17,7 @@ local groups = require "qhub.tasks.group"
 local loop = require "qhub.tasks.loop"
 local usage_error = require("qhub.error").usage
 local options = require "qhub.options"
-local show = require "qhub.text"
+local show = require "qhub.error.text"
 
 local tasks = {}
 

@@ -8,7 +8,7 @@ local check = require("qhub.options").check
 local errors = require "qhub.error"
 local loop = require "qhub.tasks.loop"
 local options = require "qhub.options"
-local show = require "qhub.text"
+local show = require "qhub.error.text"
 local tasks = require "qhub.tasks"
 local usage_error = require("qhub.error").usage
 

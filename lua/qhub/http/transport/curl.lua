@@ -1,6 +1,6 @@
 -- The transport over libcurl: carries one request over the network and brings the response back.
 --
--- Knows nothing of tokens, retries, redirects or JSON. The interface, which transport_function.lua
+-- Knows nothing of tokens, retries, redirects or JSON. The interface, which transport/program.lua
 -- shares:
 --
 -- `send(request, token, url, body, deadline)` takes a request (request.lua), the token of this

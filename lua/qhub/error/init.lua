@@ -11,7 +11,7 @@
 -- task it is found on the task's own stack. A host may have taken `debug` away; both then come
 -- without a position.
 
-local show = require "qhub.text"
+local show = require "qhub.error.text"
 
 local Error = { __name = "qhub.Error" }
 Error.__index = Error
@@ -40,7 +40,8 @@ local errors = {}
 
 local getinfo = type(debug) == "table" and debug.getinfo or nil
 
-local own_sources = getinfo and getinfo(1, "S").source:match("^(.*[/\\])") or nil
+-- This file is qhub/error/init.lua: the folder above its own.
+local own_sources = getinfo and getinfo(1, "S").source:match("^(.*[/\\])[^/\\]+[/\\]") or nil
 
 local function is_own(source)
   return own_sources ~= nil and source:sub(1, #own_sources) == own_sources

@@ -1,9 +1,9 @@
 -- The transport over a function of the program's (the `transport` option). The interface is that of
--- transport_curl.lua; all rules above it are the same.
+-- transport/curl.lua; all rules above it are the same.
 
 local headers = require "qhub.http.headers"
 local loop = require "qhub.tasks.loop"
-local show = require "qhub.text"
+local show = require "qhub.error.text"
 
 local Response = {}
 Response.__index = Response
