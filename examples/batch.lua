@@ -4,7 +4,8 @@
 --   QHUB_BASE_URL=… QHUB_TOKEN=… lua5.4 examples/batch.lua         against the real gateway
 --
 -- Arguments: [RUNS [PLOT.svg]], 60 runs by default; at the real gateway each of them may cost
--- money. Starts are sent eight at a time; waiting for all takes one request per look, not per run.
+-- money. Starts are sent eight at a time; waiting for all takes one request per poll, not per run.
+-- The curve is drawn in blocks; with gnuplot installed, PLOT.svg is written, too.
 
 local qhub = require "qhub"
 local tasks = qhub.tasks
@@ -23,143 +24,114 @@ local function style(code, text)
     or text
 end
 
--- Calls work(item, index) for each item, at most `limit` at a time. Returns the results by index.
-local function map(limit, items, work)
-  local results, taken, workers = {}, 0, {}
-  for number = 1, math.min(limit, #items) do
-    workers[number] = tasks.spawn(function()
-      while taken < #items do
-        taken = taken + 1
-        local index = taken
-        results[index] = work(items[index], index)
-      end
-    end)
+local rows, columns = 24, 80
+if is_terminal then
+  local stty <close> = io.popen "stty size </dev/tty 2>/dev/null"
+  local found_rows, found_columns = stty:read("n", "n")
+  if (found_rows or 0) > 0 and (found_columns or 0) > 0 then
+    rows, columns = found_rows, found_columns
   end
-  for _, worker in ipairs(workers) do
-    worker:join()
-  end
-  return results
 end
 
--- A line with a cell for each run (how many have ended, when there are too many for that), drawn
--- anew at each change; without a terminal only the last one.
-local CELLS = { PENDING = "·", RUNNING = style("34", "▒"), SUCCEEDED = style("32", "█") }
-local cells, ended = {}, 0
-local function draw(is_last)
-  if is_last or is_terminal then
-    local strip = runs <= 70 and table.concat(cells) or ("%d of %d have ended"):format(ended, runs)
-    io.write(is_terminal and "\r  " or "  ", strip, is_last and "\n" or "")
-    io.flush()
-  end
-end
-local function show(index, execution)
-  cells[index] = CELLS[execution.status] or style("31", "x")
-  ended = ended + (execution:is_terminal() and 1 or 0)
-  draw(false)
-end
+-- ── the runs ────────────────────────────────────────────────────────────────────────────────────
 
 local distances = {}
 for index = 1, runs do
   distances[index] = 0.35 + (2.5 - 0.35) * (index - 1) / math.max(1, runs - 1)
-  cells[index] = " "
 end
 
 local service <close> = qhub.HubServiceClient { base_url = base_url, token = token }
 
 local started = os.time()
 print(style("1", ("H2 at %d distances"):format(runs)))
-local results = tasks.run(function()
-  local index_of = {}
-  local executions = map(8, distances, function(distance, index)
-    local execution = assert(
-      service:start_execution(
-        { input = { molecule = "H2", basis = "sto-3g", bond_length = distance, shots = 2048 } },
-        { tags = { "sweep" } }
-      )
+local points = tasks.run(function()
+  -- An error in one start loses none of the other runs: they are in `executions` all the same.
+  local executions, errors = tasks.map(distances, function(distance)
+    return service:start_execution(
+      { input = { molecule = "H2", basis = "sto-3g", bond_length = distance, shots = 2048 } },
+      { tags = { "sweep" } }
     )
-    index_of[execution.id] = index
-    if not execution:is_terminal() then
-      show(index, execution)
+  end, { limit = 8 })
+  for index, err in pairs(errors or {}) do
+    io.stderr:write(("%.3f Å was not started: %s\n"):format(distances[index], tostring(err)))
+  end
+
+  local list, distance_of = {}, {}
+  for index, distance in ipairs(distances) do
+    local execution = executions[index]
+    if execution then
+      list[#list + 1] = execution
+      distance_of[execution.id] = distance
     end
-    return execution
-  end)
+  end
+  assert(service:wait_all(list, { progress = qhub.progress }))
 
-  assert(service:wait_all(executions, {
-    on_status = function(execution)
-      show(index_of[execution.id], execution)
-    end,
-  }))
-  draw(true)
-
-  return map(8, executions, function(execution)
-    return execution.status == "SUCCEEDED" and assert(execution:result()) or false
-  end)
+  local results = tasks.map(list, function(execution)
+    return execution.status == "SUCCEEDED" and execution:result() or nil
+  end, { limit = 8 })
+  local points = {}
+  for index, execution in ipairs(list) do
+    local energy = results[index] and tonumber(results[index].energy)
+    if energy then
+      points[#points + 1] = { distance = distance_of[execution.id], energy = energy }
+    end
+  end
+  return points
 end)
 
--- ── the energies ────────────────────────────────────────────────────────────────────────────────
-
-local points, lowest = {}, nil
-for index, distance in ipairs(distances) do
-  local energy = results[index] and tonumber(results[index].energy)
-  if energy then
-    local point = { distance = distance, energy = energy }
-    points[#points + 1] = point
-    lowest = (lowest and lowest.energy <= energy) and lowest or point
-  end
-end
 print(("  %d of %d runs succeeded, %d s in all\n"):format(#points, runs, os.time() - started))
-if not lowest then
+if not points[1] then
   return
 end
 
-local columns = 4
-local rows = (#points + columns - 1) // columns
-print(style("2", ("  H-H / Å    E / Ha   "):rep(math.min(columns, #points))))
-for row = 1, rows do
-  local line = {}
-  for column = 0, columns - 1 do
-    local point = points[row + column * rows]
-    if point then
-      local text = ("  %7.3f %9.6f   "):format(point.distance, point.energy)
-      line[#line + 1] = point == lowest and style("1;32", text) or text
-    end
-  end
-  print(table.concat(line))
+-- ── the curve ───────────────────────────────────────────────────────────────────────────────────
+
+local lowest, highest = points[1], points[1]
+for _, point in ipairs(points) do
+  lowest = point.energy < lowest.energy and point or lowest
+  highest = point.energy > highest.energy and point or highest
 end
-local form = "\n  lowest energy %s at %s\n"
+
+-- The points as columns of blocks, each as high as its energy lies above the lowest one. Of more
+-- points than columns some are left out.
+local height = math.max(3, math.min(12, rows - 8))
+local width = math.min(#points, columns - 14)
+local span = math.max(highest.energy - lowest.energy, 1e-9)
+for row = height, 1, -1 do
+  local line = {}
+  for column = 1, width do
+    local point = points[1 + (column - 1) * (#points - 1) // math.max(1, width - 1)]
+    local level = (point.energy - lowest.energy) / span * (height - 1) + 1
+    line[column] = level >= row and "█" or " "
+  end
+  local energy = lowest.energy + span * (row - 1) / math.max(1, height - 1)
+  local axis = (row == height or row == 1) and ("%9.4f"):format(energy) or (" "):rep(9)
+  print(("  %s │%s"):format(axis, style("34", table.concat(line))))
+end
+print(("  %9s  %.2f … %.2f Å"):format("hartree", points[1].distance, points[#points].distance))
 print(
-  form:format(
+  ("\n  lowest energy %s at %s"):format(
     style("1;32", ("%.6f hartree"):format(lowest.energy)),
     style("1;32", ("%.3f Å"):format(lowest.distance))
   )
 )
 
--- ── the curve ───────────────────────────────────────────────────────────────────────────────────
-
-if #points < 2 or not os.execute "command -v gnuplot >/dev/null 2>&1" then
-  print "  (with gnuplot installed there would be a curve here)"
+if not plot or not os.execute "command -v gnuplot >/dev/null 2>&1" then
   return
 end
 io.flush()
 local gnuplot <close> = assert(io.popen("gnuplot", "w"))
-if plot then
-  gnuplot:write("set terminal svg size 720,440 background 'white' font 'sans-serif,13'\n")
-  gnuplot:write(("set output '%s'\n"):format((plot:gsub("'", "''"))))
-else
-  gnuplot:write "set terminal dumb noenhanced 78 22\n"
-end
+gnuplot:write("set terminal svg size 720,440 background 'white' font 'sans-serif,13'\n")
+gnuplot:write(("set output '%s'\n"):format((plot:gsub("'", "''"))))
 gnuplot:write [[
 set xlabel 'H-H distance / angstrom'
 set ylabel 'E / hartree'
 set key off
 set format y '%.2f'
+plot '-' with linespoints linewidth 2 pointtype 7 pointsize 0.5
 ]]
-local look = plot and "linespoints linewidth 2 pointtype 7 pointsize 0.5" or "points pointtype 'o'"
-gnuplot:write("plot '-' with ", look, "\n")
 for _, point in ipairs(points) do
   gnuplot:write(point.distance, " ", point.energy, "\n")
 end
 gnuplot:write "e\n"
-if plot then
-  print("  the curve is in " .. plot)
-end
+print("  the curve is in " .. plot)
