@@ -1,11 +1,11 @@
 -- The class of executions: a read-only userdata over a response.
 --
--- Most programs look at the id and the status only. So an execution may be made of a response's
+-- Most programs read the id and the status only. So an execution may be made of a response's
 -- text and these two; the text is decoded when somebody asks for anything else.
--- Fields answer in snake_case to members in camelCase or snake_case. Methods are looked up first,
--- so that no member which a server invents can hide one; they are defined in qhub.hub.execution.
--- This module knows nothing of requests, and assumes nothing of a response but that it is a table,
--- or the valid text of an object.
+-- Fields show members in camelCase or snake_case under their name in snake_case. Methods are looked
+-- up first, so that no member which a server invents can hide one; they are defined in
+-- qhub.hub.execution. This module knows nothing of requests, and assumes nothing of a response but
+-- that it is a table, or the valid text of an object.
 
 local core = require "qhub.core"
 
@@ -98,7 +98,7 @@ function Execution.__newindex()
   error("qhub.Execution is read-only", 2)
 end
 
---- "qhub.Execution ID STATUS", fit for a terminal whatever the server sent.
+--- "qhub.Execution ID STATUS", safe for a terminal for any response.
 function Execution.__tostring(self)
   local id, status = field_of(self, "id"), field_of(self, "status")
   local text = "qhub.Execution " .. (id and printable(id) or "(no id)")

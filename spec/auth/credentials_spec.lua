@@ -284,7 +284,7 @@ describe("the client credentials grant", function()
     local value, reason = doubled({ { status_code = 403, body = "no" } })()
     assert.is_nil(value)
     assert.equal("string", type(reason))
-    assert.matches("answered 403 %(POST https://gateway.example/token%)", reason)
+    assert.matches("returned 403 %(POST https://gateway.example/token%)", reason)
   end)
 
   it("retries after transient failures, by the same rules as other calls", function()

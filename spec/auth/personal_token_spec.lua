@@ -113,7 +113,7 @@ describe("the default resolution", function()
     environment.HOME = folder
     local path = write(".config/qhubctl/config.json", "{")
     write(".config/planqk/config.json", config_of "legacy")
-    assert.matches(path .. " (is no valid JSON", trouble(), 1, true)
+    assert.matches(path .. " (is not valid JSON", trouble(), 1, true)
   end)
 
   it("names every source that it searched when it finds nothing", function()
@@ -134,9 +134,9 @@ describe("the default resolution", function()
   it("names a broken file and what is wrong with it, never a value", function()
     local long = (" "):rep(1 << 20) .. "{}"
     for content, expected in pairs {
-      [""] = "is no valid JSON",
-      ['{"auth":{"value":"t0psecret"}'] = "is no valid JSON, line 1",
-      ['{"auth":\n{"value":"t0psecret",}}'] = "is no valid JSON, line 2",
+      [""] = "is not valid JSON",
+      ['{"auth":{"value":"t0psecret"}'] = "is not valid JSON, line 1",
+      ['{"auth":\n{"value":"t0psecret",}}'] = "is not valid JSON, line 2",
       ["[]"] = "has no auth.value",
       ["17"] = "has no auth.value",
       ["{}"] = "has no auth.value",
@@ -144,7 +144,7 @@ describe("the default resolution", function()
       ['{"auth":"t0psecret"}'] = "has no auth.value",
       ['{"auth":{"value":null}}'] = "has no auth.value",
       ['{"auth":{"value":""}}'] = "or an empty one",
-      ['{"auth":{"value":["t0psecret"]}}'] = "that is no string",
+      ['{"auth":{"value":["t0psecret"]}}'] = "that is not a string",
       ['{"auth":{"value":"t0psecret\\n"}}'] = "control characters",
       [long] = "cannot be read",
     } do

@@ -52,7 +52,7 @@ describe("the options tags and secrets", function()
     assert.matches("list of strings", refused({}, { tags = { x = "y" } }))
     assert.matches("secrets must be", refused({}, { secrets = SECRET }))
     assert.matches("secrets.KEY must be a string", refused({}, { secrets = { KEY = { SECRET } } }))
-    assert.matches("no name", refused({}, { secrets = { SECRET } }))
+    assert.matches("not a name", refused({}, { secrets = { SECRET } }))
   end)
 
   it("are refused when the body already has such a member", function()

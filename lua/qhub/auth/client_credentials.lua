@@ -52,7 +52,7 @@ local function check_endpoint(value, name, where)
   local address, reason = text.parse_url(value)
   if not address then
     usage_error(
-      "%s: %s is no URL: %s; it should look like %s",
+      "%s: %s is not a URL: %s; it should look like %s",
       where,
       name,
       reason,
@@ -127,7 +127,7 @@ local function request_of(session, authorization)
   }
 end
 
--- Why there is no token, without the endpoint. `err` is what call.exchange gave.
+-- Why there is no token, without the endpoint. `err` is the error of the call.
 local function trouble(err, secrets)
   if err.kind ~= "api" then
     return redact.remote(err.message, secrets)
@@ -140,15 +140,15 @@ local function trouble(err, secrets)
   elseif status_code >= 300 and status_code < 400 then
     parts[2] = "a redirect that is not followed"
   end
-  local message = WHERE .. ": the token endpoint answered " .. table.concat(parts, ": ")
+  local message = WHERE .. ": the token endpoint returned " .. table.concat(parts, ": ")
   if status_code == 401 then
     message = message .. "; check access_key_id and secret_access_key"
   end
   return message
 end
 
--- Seconds that a token lives whose answer does not say; the longest time one is kept, whatever its
--- answer says; how long before its end it is renewed (as the reference client does).
+-- The lifetime in seconds of a token whose response has none; the longest time one is kept; how
+-- long before its end it is renewed (as the reference client does).
 local UNTOLD_LIFETIME, LONGEST_LIFETIME, RENEW_BEFORE = 300, 86400, 120
 
 local function lifetime_of(expires_in)
@@ -160,16 +160,16 @@ local function lifetime_of(expires_in)
   return math.max(0, math.min(seconds, LONGEST_LIFETIME))
 end
 
--- The token and its lifetime in a 2xx answer; or nil and what is wrong with it.
+-- The token and its lifetime in a 2xx response; or nil and what is wrong with it.
 local function read_answer(body, secrets)
   local answer = core.json.document(body)
   if type(answer) ~= "table" then
-    return nil, "the answer of the token endpoint is no JSON object"
+    return nil, "the response of the token endpoint is not a JSON object"
   end
   local token = answer.access_token
   if type(token) ~= "string" or token == "" then
     local said = failures.explanation(answer)
-    local message = "the answer of the token endpoint has no access_token"
+    local message = "the response of the token endpoint has no access_token"
     return nil, said and message .. ": " .. redact.remote(said, secrets) or message
   elseif text.has_control(token) then
     return nil, "the access_token of the token endpoint has control characters"

@@ -62,21 +62,21 @@ local function read_config(path)
   end
   local config, _, line, column = core.json.document(content)
   if config == nil then
-    return nil, ("is no valid JSON, line %d, column %d"):format(line, column)
+    return nil, ("is not valid JSON, line %d, column %d"):format(line, column)
   end
   local auth = type(config) == "table" and config.auth
   local value = type(auth) == "table" and auth.value
   if value == nil or value == false or value == core.json.null then
     return nil, "has no auth.value"
   elseif type(value) ~= "string" or value == "" then
-    return nil, "has an auth.value that is no string, or an empty one"
+    return nil, "has an auth.value that is not a string, or an empty one"
   elseif text.has_control(value) then
     return nil, "has an auth.value with control characters"
   end
   return value
 end
 
--- The token of the environment, or nil and what was looked at, by name.
+-- The token of the environment, or nil and what was searched, by name.
 local function from_environment()
   local token, name = first_set(TOKEN_VARIABLES)
   if not token then
@@ -87,7 +87,7 @@ local function from_environment()
   return token
 end
 
--- The token of the first configuration file that is there, or nil and what was looked at.
+-- The token of the first configuration file that is there, or nil and what was searched.
 local function from_files()
   local looked_at = {}
   if not first_set(CONFIG_VARIABLES) then
@@ -111,7 +111,7 @@ local function from_files()
 end
 
 --- The personal access token: the given one, else that of the environment, else that of the
---- configuration file; or nil and an error of kind "token" that names everything looked at. What
+--- configuration file; or nil and an error of kind "token" that names everything searched. What
 --- is set or there but cannot be used is an error by itself: the program meant that one.
 local function personal_token(given)
   local o = options.checked(given, DEFAULT, "credentials.default")
@@ -131,7 +131,7 @@ local function personal_token(given)
   return nil,
     errors.new {
       kind = "token",
-      message = "credentials.default: no access token; looked at " .. table.concat(looked_at, ", "),
+      message = "credentials.default: no access token; looked in " .. table.concat(looked_at, ", "),
     }
 end
 

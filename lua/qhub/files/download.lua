@@ -3,8 +3,8 @@
 -- `path` never holds a part of a file: the bytes grow in a file of another name (core.partfile),
 -- are synced and then renamed. What leaves a download early (an error, the program's progress
 -- function, Ctrl-C) closes to-be-closed variables, and they remove the part. With `resume = true`
--- it is kept, together with a note beside it that says of which version of which file it is; a
--- later call goes on with it when the gateway confirms that version, and begins anew otherwise.
+-- it is kept, together with a note next to it that says of which version of which file it is; a
+-- later call continues it when the gateway confirms that version, and starts over otherwise.
 --
 -- Knows neither the network nor the userdata of files: the bytes come from a reader (stream.lua).
 
@@ -71,7 +71,7 @@ end
 -- ── the part and its note ───────────────────────────────────────────────────────────────────────
 
 -- What a download holds: `part`, and `reader` once it is open; with `resume` also `note` (its
--- path), `resource`, and `is_kept` while a later call could go on with the part.
+-- path), `resource`, and `is_kept` while a later call could continue the part.
 local Draft = {}
 Draft.__index = Draft
 
@@ -99,7 +99,7 @@ local function fingerprint(resource)
   return ("%016x"):format(hash)
 end
 
--- A note is lines of "name: value", and header values are lines: whatever bytes a validator has.
+-- A note is lines of "name: value"; header values have no line breaks, so any validator fits.
 local function note_of(resource, version)
   local lines = { "resource: " .. resource, "validator: " .. version.validator }
   for _, name in ipairs { "etag", "last_modified", "size" } do
@@ -135,7 +135,7 @@ function Draft:recall()
     return nil
   end
   -- Of a part that is complete the last byte is asked for again, so that there is something that
-  -- the gateway can answer with what it has now.
+  -- the gateway can respond with what it has now.
   local position = size == whole and size - 1 or size
   if position == 0 then
     return nil
@@ -153,7 +153,7 @@ function Draft:recall()
   }
 end
 
--- Sees to it that the part is as long as the reader thinks and that the note tells its version.
+-- Makes sure that the part is as long as the reader assumes and that the note names its version.
 -- Returns true, or nil, message, errno name.
 function Draft:prepare(reader, known)
   local part = self.part
@@ -176,7 +176,7 @@ function Draft:prepare(reader, known)
     return nil, message, errno
   end
   self.is_kept = true
-  part:keep() -- whatever becomes of this Lua state
+  part:keep() -- also when this Lua state ends without closing it
   return true
 end
 

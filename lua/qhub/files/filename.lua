@@ -2,9 +2,9 @@
 -- function, the same on every system, so that a program's files are named alike everywhere.
 --
 -- What comes out is one name of valid UTF-8, of at most 255 bytes, that leads to no other folder,
--- is not hidden, is no device on Windows, is not taken for an option by a command, and moves no
--- cursor. A harmless name stays as it is. A name that had to be changed gets "~" and a hash of the
--- original before its extension, so that two files never become one: "plots/e.png" is
+-- is not hidden, is not a device name on Windows, is not taken for an option by a command, and
+-- moves no cursor. A harmless name stays as it is. A name that had to be changed gets "~" and a
+-- hash of the original before its extension, so that two files never become one: "plots/e.png" is
 -- "plots_e~5f2c01ab.png", "plots_e.png" is itself.
 
 local filename = {}
@@ -98,7 +98,7 @@ end
 --- nothing is left is "download".
 function filename.safe(name)
   local safe = harmless(name)
-  -- A name that looks like one of ours is changed as well, so that it is not another's.
+  -- A name that looks like a changed one is changed as well, so that it is not another's.
   if
     safe == name
     and name ~= ""

@@ -1,4 +1,4 @@
--- The bytes of a result file, in their order and each once, whatever breaks on the way.
+-- The bytes of a result file, in order and each once, also when connections break.
 --
 -- A connection that breaks is replaced by another one that continues where the first ended
 -- (validators.lua says when that is safe), always by way of the gateway's own address and with the
@@ -9,8 +9,8 @@ local attempts = require "qhub.http.attempts"
 local usage_error = require("qhub.error").usage
 local validators = require "qhub.files.validators"
 
--- A connection that brought so many bytes before it broke is followed by the next one at once: the
--- gateway is not in such trouble that waiting would help it. Otherwise the usual delays apply.
+-- A connection that brought so many bytes before it broke is replaced at once, because the gateway
+-- works. Otherwise the usual delays apply.
 local PROGRESS = 16 * 1024
 
 local LEAST_HELD, MOST_HELD = 16 * 1024, 1 << 20 -- bytes that the transport holds
@@ -23,7 +23,7 @@ local LEAST_HELD, MOST_HELD = 16 * 1024, 1 << 20 -- bytes that the transport hol
 --   position     bytes of the file that are known: handed out, or in the part of a download
 --   response     the present response; nil when there is none
 --   skip         bytes that it still has to bring before `position`
---   limit        where in the file it ends, or nil; surplus: it goes on beyond that
+--   limit        where in the file it ends, or nil; surplus: it continues beyond that
 --   brought      bytes beyond `position` that it brought
 --   may_begin_anew    what is known comes from an earlier call: if it cannot be continued, the file
 --                     is read from its beginning
@@ -180,7 +180,7 @@ local function early_end(self)
 end
 
 local function overflow(self)
-  return lasting(("the body goes on after the %d bytes announced"):format(self.limit))
+  return lasting(("the body continues after the %d bytes announced"):format(self.limit))
 end
 
 -- `total_timeout` is for what comes before the first byte.
@@ -203,7 +203,7 @@ local function receive(self, n)
   local chunk, failure = response:read(n)
   if not chunk then
     if self.position == self.size then
-      failure = nil -- all that was announced is here, whatever happened then
+      failure = nil -- all announced bytes are here: later failures do not matter
     end
     return nil, failure or early_end(self)
   end

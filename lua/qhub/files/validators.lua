@@ -1,12 +1,12 @@
--- Which version of a file is being read, and whether another answer goes on with just that one:
+-- Which version of a file is being read, and whether another response continues that one:
 -- pure functions of headers, without network, state or clock.
 --
--- Everything here errs on the side of an error: an answer that cannot be shown to belong to the
+-- Everything here errs on the side of an error: a response that cannot be shown to belong to the
 -- bytes already known is refused. Sources: RFC 9110 8.8 (validators), 13.1.5 (If-Range), 14
 -- (ranges), 15.3.7 (206), 15.5.17 (416). Two liberties, without which such files could not be
 -- resumed at all: with a weak ETag, Last-Modified is used for If-Range although an entity tag is
--- there; and so is a date of the very second in which the answer was made, for a result is often
--- fetched as soon as it is there. A gateway that then sends the whole file is not believed.
+-- there; and so is a date of the very second in which the response was made, because a result is
+-- often fetched as soon as it exists. A gateway that then sends the whole file is not trusted.
 
 local core = require "qhub.core"
 
@@ -28,7 +28,7 @@ local function is_encoded(fields)
   return encoding ~= nil and encoding:lower() ~= "identity"
 end
 
--- The bytes that an answer announces, as they are handed out; nil when it does not tell.
+-- The bytes that a response announces, as they are handed out; nil when it does not say.
 local function announced(fields)
   if is_encoded(fields) or fields["transfer-encoding"] then
     return nil
@@ -51,8 +51,8 @@ local function validator(fields)
   return nil, false
 end
 
---- The version of the file that an answer with the headers `fields` brings: etag, last_modified,
---- validator (nil: it cannot be resumed), young (it is a date of the second of the answer), size
+--- The version of the file that a response with the headers `fields` has: etag, last_modified,
+--- validator (nil: it cannot be resumed), young (it is a date of the second of the response), size
 --- (nil: unknown), encoded (sizes and ranges on the wire are not those of the bytes handed out).
 function validators.version(fields)
   local value, is_young = validator(fields)
@@ -75,7 +75,7 @@ function validators.request_headers(version, position)
   return { range = ("bytes=%d-"):format(position), ["if-range"] = version.validator }
 end
 
--- Whether `fields` are of the same version: true, false, or nil when they do not tell.
+-- Whether `fields` are of the same version: true, false, or nil when they do not say.
 local function is_same(version, fields)
   local etag, modified = fields.etag, fields["last-modified"]
   if etag and version.etag and etag ~= version.etag then
@@ -120,31 +120,31 @@ local function judge_partial(version, position, fields)
     return nil, CHANGED
   elseif position > 0 and not is_comparable(version, fields) then
     -- RFC 9110 15.3.7: the validator that the whole would have must be there.
-    return nil, "a partial answer without ETag or Last-Modified does not tell whose bytes it has"
+    return nil, "a partial response without ETag or Last-Modified does not say which version it has"
   elseif is_encoded(fields) then
-    return nil, "the answer to a range request is encoded, so the range is not of the file's bytes"
+    return nil, "the partial response is encoded, so its range does not count the file's bytes"
   end
   local kind = fields["content-type"]
   if kind and kind:lower():find "^%s*multipart/byteranges" then
-    return nil, "one range was asked for, the answer has several"
+    return nil, "one range was requested, the response has several"
   end
   local first, last, total = content_range(fields)
   if not first then
-    return nil, "a partial answer without a Content-Range that can be read"
+    return nil, "a partial response without a valid Content-Range"
   elseif first ~= position then
-    return nil, ("bytes from %d on were asked for, the answer begins at %d"):format(position, first)
+    return nil, ("bytes from %d on were requested, it begins at %d"):format(position, first)
   elseif version.size and total and total ~= version.size then
     return nil, ("%s: it had %d bytes, now %d"):format(CHANGED, version.size, total)
   end
   local size = version.size or total
   if not size then
-    return nil, "a partial answer that does not tell the size of the whole file"
+    return nil, "a partial response that does not give the size of the whole file"
   elseif last >= size then
-    return nil, "the answer goes on beyond the end of the file"
+    return nil, "the response continues beyond the end of the file"
   end
   local length = announced(fields)
   if length and length ~= last - first + 1 then
-    return nil, ("the answer has %d bytes, its range %d"):format(length, last - first + 1)
+    return nil, ("the response has %d bytes, its range %d"):format(length, last - first + 1)
   end
   return "continue", size, last + 1
 end
@@ -154,7 +154,7 @@ local function judge_whole(version, position, fields)
   if same == false then
     return nil, CHANGED
   elseif not same or version.young then
-    return nil, "the answer has the whole file and does not tell whether it is still the same"
+    return nil, "the response has the whole file and does not say whether it is still the same"
   end
   local size = announced(fields)
   if size and (version.size and size ~= version.size or size < position) then
@@ -164,8 +164,7 @@ local function judge_whole(version, position, fields)
   return "skip", size or version.size, nil
 end
 
--- Past the end of the file: right when all of it had come, and only the news of its end was
--- missing.
+-- Past the end of the file: right when all bytes had arrived and only the end was missing.
 local function judge_unsatisfiable(version, position, fields)
   local total = natural((fields["content-range"] or ""):match "^%s*[Bb][Yy][Tt][Ee][Ss]%s+%*/(%d+)")
   if is_same(version, fields) == false then
@@ -178,8 +177,8 @@ local function judge_unsatisfiable(version, position, fields)
   return nil, ("the gateway has nothing after byte %d"):format(position)
 end
 
---- What an answer to `request_headers(version, position)` is. Returns a verdict, the size of the
---- file (nil: unknown) and where the answer's bytes end (nil: not told):
+--- What a response to `request_headers(version, position)` is. Returns a judgement, the size of the
+--- file (nil: unknown) and where the response's bytes end (nil: not given):
 ---   "continue"   its first byte is the one at `position`
 ---   "skip"       the whole file of the same version: `position` bytes come before what is wanted
 ---   "complete"   there is nothing after `position`
@@ -192,7 +191,7 @@ function validators.judge(version, position, status_code, fields)
   elseif status_code == UNSATISFIABLE then
     return judge_unsatisfiable(version, position, fields)
   end
-  return nil, ("the rest of the file was asked for, the answer is %d"):format(status_code)
+  return nil, ("the rest of the file was requested, the response is %d"):format(status_code)
 end
 
 return validators

@@ -52,7 +52,7 @@ local function new(session, request, url, body, id, started)
     token = false,
     rejected = false,
     next_token = nil,
-    is_refreshed = false, -- a 401 was answered by a fresh token
+    is_refreshed = false, -- a fresh token was obtained after a 401
     response = false,
     count = 0,
     extra = 0,
@@ -75,7 +75,7 @@ end
 
 Attempts.__close = Attempts.drop
 
--- How it is told: report.lua, at the first use of one of its methods.
+-- How it is reported: report.lua, at the first use of one of its methods.
 setmetatable(Attempts, {
   __index = function(_, name)
     return require("qhub.http.report")[name]
@@ -371,7 +371,7 @@ function attempts.stream(session, request, url)
   return new(session, request, url, nil, nil, loop.now())
 end
 
---- Opens the stream: with the header fields `range` (and status 416 as an answer to them), or from
+--- Opens the stream: with the header fields `range` (and status 416 as a response to them), or from
 --- its beginning. Returns the response, which the caller closes; or nil and an error object.
 function Attempts:open(range)
   local held <close> = self

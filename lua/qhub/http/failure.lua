@@ -242,9 +242,9 @@ function failures.decode(context, response, body_text, message, line, column)
   local kind = response.headers["content-type"]
   if kind and not kind:lower():find("json", 1, true) then
     message = message
-      .. "; the answer is "
+      .. "; the response is "
       .. redact.remote(kind, context.secret, 60)
-      .. " (is base_url that of the service, or did a proxy answer?)"
+      .. " (is base_url that of the service, or did a proxy respond?)"
   end
   local fields = answered(context, "decode", message, response)
   fields.body = body_text ~= "" and body_text or nil
@@ -271,7 +271,7 @@ local function remedy(context, failure)
   elseif failure.code == BAD_CLIENT_FILE then
     return "check http.client_cert and http.client_key"
   elseif failure.sent and context.unrepeatable then
-    return "the request was under way and may have started a run; look at the list of executions "
+    return "the request was sent and may have started a run; check the list of executions "
       .. "before starting again"
   end
 end

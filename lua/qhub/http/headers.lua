@@ -40,7 +40,7 @@ function headers.foreign(fields)
   return headers.response(result)
 end
 
--- What the framing of a request rests on is not the program's to set.
+-- What the framing of a request depends on is not the program's to set.
 local OWNED = { ["content-length"] = true, ["transfer-encoding"] = true }
 
 --- Checks the `headers` option `given` of `where` and returns it with lower-case names: strings, or
@@ -90,7 +90,7 @@ function headers.checked(given, where)
   return result
 end
 
--- What the engine adds by itself: a false stays, to tell it not to.
+-- What the engine adds by itself: a false stays, so that it does not.
 local ADDED = { ["accept-encoding"] = true }
 
 --- A new table: `base` with `over` laid over it; false removes.

@@ -50,7 +50,7 @@ function log.wants(self, level)
   return self and RANK[level] >= self.rank
 end
 
---- Tells the logger of `self` one event. `secret` (see redact.lua) is blanked wherever it shows
+--- Passes the logger of `self` one event. `secret` (see redact.lua) is blanked wherever it shows
 --- in the fields. The logger's own errors propagate.
 function log.event(self, level, message, fields, secret)
   if not log.wants(self, level) then

@@ -239,7 +239,7 @@ local function has_any(text, secrets)
   return false
 end
 
--- Adds the places of `secrets` (spellings) in `text` to `ranges`. `first` and `last` tell where the
+-- Adds the places of `secrets` (spellings) in `text` to `ranges`. `first` and `last` say where the
 -- bytes of `text` are in the original, when it is decoded.
 local function add_ranges(ranges, text, secrets, is_cut, first, last)
   if not is_cut and not has_any(quickly_folded(text), secrets) then

@@ -1,8 +1,8 @@
--- Redirects by our own rules, above every transport: a pure function of a request and its answer.
+-- Redirects by our own rules, above every transport: a pure function of a request and its response.
 --
 -- At most 20 hops. To another origin (scheme, host, port) goes nothing but the headers listed
 -- below, and never a body: neither credentials nor a run's input leave the gateway's origin because
--- an answer says so. https never falls to http. 307 and 308 repeat method and body, 303 becomes
+-- a response says so. https never goes to http. 307 and 308 repeat method and body, 303 becomes
 -- GET, 301 and 302 are followed for GET only. Source: RFC 9110 15.4.
 
 local core = require "qhub.core"
@@ -21,7 +21,7 @@ local FOLLOWED = {
   [308] = "same method and body",
 }
 
---- True for an answer that points elsewhere (whether it is followed or not).
+--- True for a response that points elsewhere (whether it is followed or not).
 function redirect.is_redirect(status_code)
   return FOLLOWED[status_code] ~= nil
 end
@@ -35,7 +35,7 @@ local function encoded(location)
   )
 end
 
---- The request that follows `request` (method, url, headers, body, hops) after an answer of
+--- The request that follows `request` (method, url, headers, body, hops) after a response of
 --- `status_code` with `location`; or nil and the reason why it is not followed.
 function redirect.next(request, status_code, location)
   if request.hops >= redirect.MOST_HOPS then
@@ -47,7 +47,7 @@ function redirect.next(request, status_code, location)
   local url, reason = text.resolve_url(request.url, encoded(location))
   local address = url and text.parse_url(url)
   if not address then
-    return nil, "its Location is no URL" .. (reason and ": " .. reason or "")
+    return nil, "its Location is not a URL" .. (reason and ": " .. reason or "")
   end
   if address.scheme ~= "http" and address.scheme ~= "https" then
     return nil, "its Location is neither http nor https"

@@ -29,7 +29,7 @@ function report:context()
   }
 end
 
---- Tells the log an event of this call, with `fields` beside the usual ones.
+--- Logs an event of this call, with `fields` beside the usual ones.
 function report:log(level, event, fields)
   local session = self.session
   if session.log then
@@ -47,8 +47,8 @@ function report:cancelled()
   return failures.failure(self:context(), failure)
 end
 
---- Tells the log and `on_response` how the call ended. Both are the program's and may raise. Of a
--- stream only the first response is told, and what ends it early.
+--- Logs how the call ended and calls `on_response`. Both are the program's and may raise. Of a
+-- stream only the first response is reported, and what ends it early.
 function report:report(err)
   local session, response = self.session, self.response
   local is_reported = self.is_reported
@@ -110,7 +110,7 @@ function report:undecodable(message, line, column)
   return failures.decode(self:context(), response, response.body, message, line, column)
 end
 
---- The error for a `failure` that ends a stream at `offset`; told to the log.
+--- The error for a `failure` that ends a stream at `offset`, after logging it.
 function report:fail(failure, response, offset)
   local err = failures.failure(self:context(), failure, response)
   self:log("error", "failed", {

@@ -20,7 +20,7 @@
 --                     when the response itself is wanted
 --   accept_truncated  function(response) -> true when a 2xx response counts although its body broke
 --                     off; or false
---   also_ok_status    one status beside 2xx that is no failure, or false
+--   also_ok_status    one status beside 2xx that is not a failure, or false
 --   on_response       function or false
 
 local headers = require "qhub.http.headers"

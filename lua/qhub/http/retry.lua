@@ -1,12 +1,12 @@
 -- When to try again, and after how long: pure functions of an attempt and its failure, and the
 -- pacer of a client.
 --
--- Rules (API reference, "Retries"): transient are connection failures, broken answers, timeouts,
+-- Rules (API reference, "Retries"): transient are connection failures, broken responses, timeouts,
 -- 408, 429 and every 5xx. The delay is 1 s doubling to 60 s with +-25 % jitter; `Retry-After`, then
 -- `X-RateLimit-Reset`, win. A wait beyond 60 s, or beyond the time left, is not begun.
--- A request that must not be repeated (it could start a second paid run) is repeated only after an
--- answer, or when it surely never left.
--- The pacer spaces the retries of all calls over time, so that a gateway in trouble is not stormed.
+-- A request that must not be repeated (it could start a second paid run) is repeated only after a
+-- response, or when it was certainly not sent.
+-- The pacer spaces the retries of all calls over time, so that a failing gateway is not flooded.
 -- It is a token bucket that delays and never refuses: how often a call is tried is for its
 -- `max_retries` to say, how many retries a second go out is said here. The first ones go at once;
 -- when they keep failing, RATE a second are let through, however many calls wait. A success pays
@@ -23,12 +23,12 @@ local retry = { LONGEST_WAIT = 60 }
 local FIRST_DELAY = 1
 local JITTER = 0.25
 
---- True for a status that may pass by itself.
+--- True for a transient status.
 function retry.is_transient_status(status_code)
   return status_code == 408 or status_code == 429 or status_code >= 500
 end
 
---- Seconds that the answer asks to wait, or nil. `now` is the wall clock in Unix seconds.
+--- Seconds that the response asks to wait, or nil. `now` is the wall clock in Unix seconds.
 --- Sources: RFC 9110 10.2.3 (`Retry-After`); Unix seconds in `X-RateLimit-Reset` as the reference
 --- clients read it.
 function retry.requested_wait(headers, now)
@@ -59,7 +59,7 @@ function retry.backoff(attempt, random)
   return math.min(delay * (1 - JITTER + 2 * JITTER * random), retry.LONGEST_WAIT)
 end
 
---- True when `outcome` (`status_code`, or `failure` with kind, sent, lasting) may pass by itself
+--- True when `outcome` (`status_code`, or `failure` with kind, sent, lasting) is transient
 --- and the request may be sent again. `repeatable` is false for one that could start a second run.
 function retry.may_repeat(outcome, repeatable)
   local failure = outcome.failure
@@ -105,7 +105,7 @@ Pacer.__index = Pacer
 local CAPACITY = 100 -- retries that go at once
 local RATE = 50 -- retries a second after these
 local PER_SUCCESS = 2 -- retries that a success pays for
-local LONGEST_SLEEP = 0.5 -- seconds after which a waiting retry looks again
+local LONGEST_SLEEP = 0.5 -- seconds after which a waiting retry checks again
 local SPREAD = 0.2 -- of a wait that the gateway named
 
 --- A pacer with a full bucket.
@@ -133,7 +133,7 @@ function Pacer:backlog()
 end
 
 --- Takes what one retry costs and returns nil; or returns the seconds until it is worth another
---- look.
+--- check.
 function Pacer:take()
   fill(self)
   if self.tokens >= 1 then

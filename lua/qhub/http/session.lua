@@ -4,7 +4,7 @@
 -- above and set here only, `is_closed` by `close`:
 --
 --   send                 the transport (see transport/curl.lua)
---   gate                 where calls in tasks wait for their turn (see tasks/gate.lua); false: nowhere
+--   gate                 where calls in tasks wait for their turn (tasks/gate.lua), or false
 --   token                the client's string, or false
 --   token_source         function(session, rejected) -> token, when there is no string (auth/token)
 --   owner                what values made from responses belong to; opaque here
@@ -75,7 +75,7 @@ end
 --- The failure of a call whose session was closed, or whose task was cancelled.
 function Session:closed_failure()
   local what = self.is_closed and "the client was closed" or "the task was cancelled"
-  local message = what .. " while the call was under way"
+  local message = what .. " during the call"
   return { kind = "cancelled", message = message, not_attempted = true }
 end
 

@@ -42,7 +42,7 @@ local function check_segment(value, name, where)
       show.value(value)
     )
   end
-  return text.encode_segment(value) -- whatever bytes it has: a file's name may have any
+  return text.encode_segment(value) -- a file's name may have any bytes
 end
 
 -- The body as text, and the secrets in it. `o`: the checked options.

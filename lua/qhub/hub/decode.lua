@@ -1,4 +1,4 @@
--- What a 2xx answer means: one decoder for each kind of answer in the table of operations.
+-- What a 2xx response means: one decoder for each kind of response in the table of operations.
 --
 -- A decoder takes the client, the response and the call's first argument, and returns the value; or
 -- nil, a message, and where the JSON broke (line and column), from which the caller makes an error
@@ -24,10 +24,10 @@ local function json(body)
   local value, message, line, column = decode(body, true)
   if value == nil then
     if is_blank(body) then
-      return nil, "the answer has no body"
+      return nil, "the response has no body"
     end
     return nil,
-      ("the answer is no valid JSON (line %d, column %d: %s)"):format(line, column, message),
+      ("the response is not valid JSON (line %d, column %d: %s)"):format(line, column, message),
       line,
       column
   end
@@ -73,16 +73,17 @@ end
 -- Returns it, with the id that was asked for where it has none; or nil and what is wrong.
 local function status_of(value, id)
   if not is_absent(value.status) and type(value.status) ~= "string" then
-    return nil, "the status of an execution is a string, the answer has " .. what(value.status)
+    return nil, "the status of an execution is a string, the response has " .. what(value.status)
   elseif is_absent(value.id) then
     value.id = id
     return value
   end
   local own = value.id == id and id or usable_id(value.id)
   if not own then
-    return nil, "the id of the execution is " .. shown(value.id) .. ", which names none"
+    return nil, "the id of the execution is " .. shown(value.id) .. ", which cannot be an id"
   elseif id and own ~= id then
-    return nil, ("the answer is about execution %s, not %s"):format(show.value(own), show.value(id))
+    local form = "the response is about execution %s, not %s"
+    return nil, form:format(show.value(own), show.value(id))
   end
   value.id = own
   return value
@@ -107,7 +108,7 @@ local function undecoded(client, body, id)
   end
 end
 
---- The answer to a question for `id`, which it may have left out.
+--- The response to a request for `id`, which it may leave out.
 function decoders.execution(client, response, id)
   local execution = undecoded(client, response.body, id)
   if execution then
@@ -117,7 +118,7 @@ function decoders.execution(client, response, id)
   if value == nil then
     return nil, message, line, column
   elseif not is_object(value) then
-    return nil, "an execution is a JSON object, the answer is " .. what(value)
+    return nil, "an execution is a JSON object, the response is " .. what(value)
   end
   value, message = status_of(value, id)
   return value and new_execution(value, client), message
@@ -143,8 +144,8 @@ local function id_in(location, base_url)
   return usable_id(id)
 end
 
---- The answer to a start: an execution from the body, else one known by the id in `Location`, since
---- the run exists and must not be lost for a body that cannot be read.
+--- The response to a start: an execution from the body, else one known by the id in `Location`,
+--- since the run exists and must not be lost for a body that cannot be read.
 function decoders.started(client, response)
   local execution = undecoded(client, response.body, nil)
   if execution then
@@ -155,10 +156,10 @@ function decoders.started(client, response)
   if is_object(value) then
     status, message = status_of(value, nil)
     if status and is_absent(status.id) then
-      status, message = nil, "the answer names no execution (an object without an id)"
+      status, message = nil, "the response names no execution (an object without an id)"
     end
   elseif value ~= nil then
-    message = "the answer names no execution (" .. what(value) .. ")"
+    message = "the response names no execution (" .. what(value) .. ")"
   end
   if not status then
     local id = id_in(response.headers.location, client.session.base_url)
@@ -180,7 +181,7 @@ function decoders.list_raw(_, response)
   if value == nil then
     return nil, message, line, column
   elseif not is_array(value) then
-    return nil, "a list of executions is a JSON array, the answer is " .. what(value)
+    return nil, "a list of executions is a JSON array, the response is " .. what(value)
   end
   for index = 1, #value do
     local item = value[index]
@@ -251,7 +252,7 @@ function decoders.logs(_, response)
   elseif value == null then
     return core.json.array {}
   elseif not is_array(value) then
-    return nil, "log entries come as a JSON array, the answer is " .. what(value)
+    return nil, "log entries come as a JSON array, the response is " .. what(value)
   end
   for index, item in ipairs(value) do
     local entry = log_entry(item)
@@ -263,7 +264,7 @@ function decoders.logs(_, response)
   return value
 end
 
---- Any 2xx will do, whatever its body holds.
+--- Any 2xx is a success, with any body.
 function decoders.nothing()
   return true
 end

@@ -20,7 +20,7 @@ local function check_execution(value, method)
   end
 end
 
--- The client and the id of `self`; raises when it is no execution or has no id to ask by.
+-- The client and the id of `self`; raises when it is not an execution or has no id to ask by.
 local function target(self, method)
   check_execution(self, method)
   local id = self.id
@@ -46,7 +46,7 @@ function methods:is_terminal()
   return executions.is_terminal(self.status)
 end
 
---- Polls until the execution is terminal; returns it whatever its end, or nil and an error.
+--- Polls until the execution is terminal; returns it for any terminal status, or nil and an error.
 function methods:wait(given)
   local client = target(self, "wait")
   local schedules = require "qhub.polling.schedule"
@@ -61,7 +61,7 @@ function methods:result(given)
   end
   local loop = require "qhub.tasks.loop"
   local started, request, deadline = loop.now(), given, nil
-  local function look()
+  local function fetch()
     if deadline then
       request.total_timeout = math.max(1e-3, deadline - loop.now())
     end
@@ -84,7 +84,7 @@ function methods:result(given)
     end
     return true
   end
-  local answer, err, reason = require("qhub.polling.wait").through_404(look, sleep)
+  local result, err, reason = require("qhub.polling.wait").through_404(fetch, sleep)
   if reason == "cancelled" then
     local message = "result: cancelled while waiting for it"
     err = require("qhub.error").new {
@@ -94,10 +94,10 @@ function methods:result(given)
       cause = err,
     }
   end
-  if answer == nil then
+  if result == nil then
     return nil, err
   end
-  return answer
+  return result
 end
 
 --- The names of the result files.

@@ -1,8 +1,8 @@
--- The seven operations, each a row: where it goes, what it sends, what its answer means.
+-- The seven operations, each a row: where it goes, what it sends, what its response means.
 --
--- All take the same way (client.lua makes a request of a row, attempts.lua carries it out), so that
--- a correction of the wire contract is a correction of one row here.
--- Source: the wire contract of the service gateway.
+-- All take the same path (client.lua makes a request of a row, attempts.lua carries it out), so
+-- that a correction of the wire contract is a correction of one row here. Source: the wire contract
+-- of the service gateway.
 --
 -- method, path      as on the wire; `{id}` and `{file}` are percent-encoded as one segment each
 -- parameters        what stands before the options; `body` becomes the JSON body

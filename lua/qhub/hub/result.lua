@@ -19,8 +19,8 @@ local Envelope = {
   end,
 }
 
---- Marks the decoded answer `envelope` as a result of `client` and returns it. An answer that is no
---- object is returned as it is.
+--- Marks the decoded response `envelope` as a result of `client` and returns it. A response that is
+--- not an object is returned unchanged.
 function result.of(envelope, client)
   if type(envelope) ~= "table" or core.json.is_array(envelope) then
     return envelope

@@ -69,7 +69,7 @@ local function check_url(value, name, where)
   local address, reason = text.parse_url(value)
   if not address then
     usage_error(
-      "%s: %s %s is no URL: %s; it should look like %s",
+      "%s: %s %s is not a URL: %s; it should look like %s",
       where,
       name,
       redact.given_url(value),

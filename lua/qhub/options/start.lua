@@ -41,7 +41,7 @@ local function check_secrets(value, name, where)
   for key, secret in pairs(value) do
     if type(key) ~= "string" or key == "" then
       usage_error(
-        "%s: secrets must be a table of names to strings, got a key that is no name",
+        "%s: secrets must be a table of names to strings, got a key that is not a name",
         where
       )
     elseif type(secret) ~= "string" then

@@ -1,7 +1,7 @@
 -- `execution:follow_logs`: the entries of a growing log, each once.
 --
 -- The gateway hands out the whole log each time, so what is new has to be found by comparing it
--- with what was there at the last look. Entries have no identity of their own: two lines that are
+-- with what was there at the last poll. Entries have no identity of their own: two lines that are
 -- equal in timestamp, severity and message are two entries. The promise, strongest first:
 --
 -- * An entry is new when the log holds more like it than it did before, wherever it stands; new
@@ -10,7 +10,7 @@
 --   and one whose text was changed counts as another.
 -- * A shorter response with nothing new in it (an old one from a cache, a moment of 404): nothing
 --   happens; the entries that are missing from it are known when they come back. An empty one at
---   the end of a log that had entries is asked for again, and raised when it stays so.
+--   the end of a log that had entries is requested again, and raised when it stays empty.
 --
 -- Nobody can tell a log that lost a line at its front and got an equal one at its end from a log
 -- that stayed as it is, if its lines carry no time.
@@ -23,7 +23,7 @@ local schedules = require "qhub.polling.schedule"
 
 local follow = {}
 
--- So many times an empty log is asked for again at the end of a run whose log had entries.
+-- How often an empty log is requested again at the end of a run whose log had entries.
 local MOST_EMPTY = 4
 
 local WHERE = "follow_logs"
@@ -59,7 +59,7 @@ function follow.unseen(old, new)
   return places
 end
 
--- ── looking ─────────────────────────────────────────────────────────────────────────────────────
+-- ── polling ─────────────────────────────────────────────────────────────────────────────────────
 
 local Follower = {}
 Follower.__index = Follower
@@ -80,9 +80,9 @@ local function take(self, entries)
   end
 end
 
--- One look: at the status, and then at the log, so that what is read after the end is all of it.
+-- One poll: the status, then the log, so that what is read after the end is complete.
 -- Returns true, or nil and an error.
-local function look(self)
+local function poll_once(self)
   local client, execution, schedule = self.client, self.execution, self.schedule
   if not execution:is_terminal() then
     local latest, err = client:get_status(execution.id, schedule:request())
@@ -116,7 +116,7 @@ local function look(self)
   return true
 end
 
--- Looks until there is something in the queue or the log has ended. Raises the error object.
+-- Polls until there is something in the queue or the log has ended. Raises the error object.
 local function fill(self)
   while self.first > self.last and not self.is_finished do
     local ok, reason = self.schedule:next_poll()
@@ -124,7 +124,7 @@ local function fill(self)
     if not ok then
       err = self.schedule:ended(reason, self.execution, schedules.describe(self.execution))
     else
-      ok, err = look(self)
+      ok, err = poll_once(self)
       if self.schedule:take(err) then
         err = nil
       end
@@ -148,7 +148,7 @@ local function next_entry(self)
     if self.err then
       error(self.err, 0)
     elseif self.is_busy then
-      usage_error("%s: another task waits for the next entry already", WHERE)
+      usage_error("%s: another task is already waiting for the next entry", WHERE)
     end
     self.is_busy = true
     local _ <close> = setmetatable({ follower = self }, Busy)
@@ -168,28 +168,28 @@ function Follower:__close()
 end
 
 --- The four values of a generic `for` over the log entries of `execution`; or nil and an error when
---- the first look fails, after the retries of its calls. Later trouble that may pass by itself is
---- ridden out; other trouble, and the end of `timeout`, is raised.
+--- the first poll fails, after the retries of its calls. Later transient failures are ignored;
+--- other failures, and the end of `timeout`, are raised.
 function follow.logs(client, execution, given)
   local o = schedules.checked(given, WHERE, schedules.following)
   local self = setmetatable({
     client = client,
     execution = execution,
     schedule = schedules.new(client, o),
-    keys = {}, -- of the log at the last look that brought something
+    keys = {}, -- of the log at the last poll that had something new
     queue = {}, -- entries first .. last are still to be handed out
     first = 1,
     last = 0,
     is_known = execution.status ~= nil,
     is_seen = false,
     is_finished = false,
-    empty = 0, -- looks at the end that found no entries, though there had been some
+    empty = 0, -- polls at the end that found no entries, though there had been some
     is_closed = false,
     is_busy = false,
     err = nil,
   }, Follower)
-  self.schedule:next_poll() -- the first look is due at once
-  local ok, err = look(self)
+  self.schedule:next_poll() -- the first poll is due at once
+  local ok, err = poll_once(self)
   if not ok then
     if schedules.is_transient(err) and self.schedule:is_over() then
       err = self.schedule:ended("timeout", execution, schedules.describe(execution), err)

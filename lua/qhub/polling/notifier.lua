@@ -1,6 +1,6 @@
 -- Notifies the program of a wait: `on_status` at the first status and at each change, `progress`.
 --
--- Errors of the program's functions propagate. Who reports nothing costs nothing.
+-- Errors of the program's functions propagate. Without these options it costs nothing.
 
 local executions = require "qhub.execution"
 local progress = require "qhub.progress"
@@ -10,7 +10,7 @@ local notifiers = {}
 local Notifier = {}
 Notifier.__index = Notifier
 
---- Tells the program's `on_status` and `progress` (of the checked options `o`) about `execution`;
+--- Notifies the program's `on_status` and `progress` (of the checked options `o`) of `execution`;
 -- to be held in a to-be-closed variable.
 function notifiers.new(o, execution)
   return setmetatable({
@@ -20,7 +20,7 @@ function notifiers.new(o, execution)
   }, Notifier)
 end
 
---- To be called after each look: the first status and each change are told to `on_status`.
+--- To be called after each poll: notifies `on_status` of the first status and of each change.
 function Notifier:notify()
   local execution = self.execution
   local status = execution.status
@@ -58,7 +58,7 @@ function notifiers.of_many(o, total)
     reporter = o.progress == progress.display and progress.start(o.progress, "batch", ""),
     total = total, -- slots
     counts = {}, -- by status
-    last = {}, -- object -> the status that was told last
+    last = {}, -- object -> the status that was notified last
   }, ManyNotifier)
 end
 
@@ -85,7 +85,7 @@ function ManyNotifier:notify(slot)
   end
 end
 
---- Shows the counts anew.
+--- Shows the counts again.
 function ManyNotifier:flush()
   local reporter, counts = self.reporter, self.counts
   if reporter and next(counts) then

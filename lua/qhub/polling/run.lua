@@ -1,9 +1,9 @@
 -- `client:run`: start, wait and result in one call, under one timeout.
 --
 -- After the start there is a run that costs money, so every error from then on carries the
--- execution: the program can go on with it. A run that ended otherwise than SUCCEEDED is an error
--- of kind "execution" that brings along what can be had of its result and its log; trouble in
--- fetching these never hides how the run ended.
+-- execution: the program can continue with it. A run that ended otherwise than SUCCEEDED is an
+-- error of kind "execution" with its result and its log as far as they are available; a failure to
+-- fetch these never hides how the run ended.
 
 local executions = require "qhub.execution"
 local errors = require "qhub.error"
@@ -85,7 +85,7 @@ local function unsuccessful(client, execution, schedule, result)
   }
 end
 
--- The status that the result itself tells, or nil.
+-- The status in the result itself, or nil.
 local function embedded_execution(result)
   local embedded = type(result) == "table" and rawget(result, "_embedded")
   local status = type(embedded) == "table" and embedded.status
@@ -124,7 +124,7 @@ function run.run(client, body, given, start_options)
       reason = "timeout"
     end
     if reason then
-      local state = show.value(execution.id) .. " has SUCCEEDED, but its result is not there"
+      local state = show.value(execution.id) .. " has SUCCEEDED, but its result is not available"
       return nil, schedule:ended(reason, execution, state, failure)
     end
     failure.execution = execution

@@ -2,11 +2,11 @@
 --
 -- Polling starts fast, so that short runs are noticed early, and settles to the interval. Numbers
 -- of seconds are spread (widely at first, by 10 % once settled), so that thousands of waits that
--- begin together do not poll together. Failures that may pass by themselves are ridden out, ever
--- more slowly; a gateway that asks for patience gets it, also more than a single call would give.
+-- start together do not poll together. Transient failures are ignored, with growing delays; a
+-- gateway that asks to wait is given that time, even more than a single call would give.
 --
 -- A schedule belongs to one call of `wait`, `run`, `wait_all` or `follow_logs`, which do the polls
--- and hand over how each one ended. It knows nothing of what is asked.
+-- and report how each one ended. It knows nothing of what is requested.
 
 local core = require "qhub.core"
 local errors = require "qhub.error"
@@ -26,10 +26,9 @@ local DEFAULT_INTERVAL = 2
 local FIRST_FRACTION, FIRST_MOST, GROWTH = 1 / 8, 0.5, 1.5
 local EARLY_JITTER, JITTER = 0.5, 0.1
 local LONGEST_BACKOFF = 60
--- Longest that a gateway's wish for patience is heeded: the header may be wrong by a unit or an
--- age.
+-- The longest Retry-After that is respected: the header may be in the wrong unit or out of date.
 local LONGEST_PATIENCE = 3600
--- A run that the gateway itself has told of may be unknown to some of its machines at first.
+-- A run that the gateway itself has named may be unknown to some of its machines at first.
 local GRACE = 3
 
 -- ── options ─────────────────────────────────────────────────────────────────────────────────────
@@ -74,7 +73,7 @@ end
 -- ── schedules ────────────────────────────────────────────────────────────────────────────────────
 
 --- Seconds from poll number `poll` (counted from 1) to the next; `random` is in [0, 1). `interval`
---- is seconds, or a function of the poll's number whose answer is taken as it is.
+--- is seconds, or a function of the poll's number whose result is used unchanged.
 function schedules.delay(interval, poll, random, where)
   if type(interval) ~= "number" then
     local seconds = interval(poll)
@@ -95,7 +94,7 @@ function schedules.delay(interval, poll, random, where)
   return interval * (1 - JITTER * random)
 end
 
---- True when `err` may pass by itself.
+--- True when `err` is transient.
 function schedules.is_transient(err)
   if err.kind == "api" then
     return retry.is_transient_status(err.status_code)
@@ -103,7 +102,7 @@ function schedules.is_transient(err)
   return err.kind == "network" or err.kind == "timeout"
 end
 
---- True for an answer 404.
+--- True for a 404.
 function schedules.is_missing(err)
   return err.kind == "api" and err.status_code == 404
 end
@@ -128,14 +127,14 @@ function schedules.new(client, o)
     interval = o.interval,
     timeout = o.timeout,
     deadline = o.timeout and now + o.timeout,
-    -- When the next look would be too late, the last one is made so long before the deadline.
+    -- When the next poll would be too late, the last one is made so long before the deadline.
     last_look = o.timeout and math.min(1, o.timeout / 10),
     options = request,
     total_timeout = request.total_timeout or client.session.total_timeout,
     started = now,
     poll = 0,
     failures = 0,
-    last_error = nil, -- of the last poll, if it was ridden out
+    last_error = nil, -- of the last poll, if it was transient
   }, Schedule)
 end
 
@@ -154,7 +153,7 @@ function Schedule:request()
   return given
 end
 
--- Sleeps until `due`, telling `tick` about once a second. Returns true, or nil and "cancelled".
+-- Sleeps until `due`, calling `tick` about once a second. Returns true, or nil and "cancelled".
 local function sleep_until(self, due, tick)
   local client = self.client
   while tick do
@@ -173,7 +172,7 @@ local function sleep_until(self, due, tick)
   return true
 end
 
---- Sleeps for `delay` seconds, less when that leaves time for a last look before the deadline.
+--- Sleeps for `delay` seconds, less when that leaves time for a last poll before the deadline.
 --- Returns true, or nil and "timeout" (at the deadline) or "cancelled".
 function Schedule:sleep(delay, is_asked, tick)
   local now, deadline = loop.now(), self.deadline
@@ -194,7 +193,7 @@ function Schedule:sleep(delay, is_asked, tick)
   return sleep_until(self, due, tick)
 end
 
---- Sleeps until the next look is due; the first is due at once. `tick` (or nil) is called about
+--- Sleeps until the next poll is due; the first is due at once. `tick` (or nil) is called about
 -- once a second. Returns as `sleep`.
 function Schedule:next_poll(tick)
   local poll, delay = self.poll, 0
@@ -211,7 +210,7 @@ function Schedule:next_poll(tick)
   return self:sleep(is_asked and asked or delay, is_asked, tick)
 end
 
---- Notes how a look ended. Returns true when the call goes on, false when `err` ends it.
+--- Records how a poll ended. Returns true when the call continues, false when `err` ends it.
 --- `is_young`: a 404 may mean that the run is not known everywhere yet.
 function Schedule:take(err, is_young)
   self.last_error = err
@@ -230,8 +229,8 @@ function Schedule:is_early()
   return loop.now() < self.started + GRACE
 end
 
---- The error of a call that `sleep` or `rest` ended for `reason`. `state` tells what was not
--- reached in time; `cause` (by default the trouble of the last look) may tell why.
+--- The error of a call whose sleep was ended for `reason`. `state` says what was not reached in
+--- time; `cause` (by default the last error) may say why.
 function Schedule:ended(reason, execution, state, cause)
   cause = cause or self.last_error
   local fields = { kind = "cancelled", execution = execution, cause = cause }
@@ -245,7 +244,7 @@ function Schedule:ended(reason, execution, state, cause)
     fields.message = fields.message .. "; nothing was cancelled"
   end
   if cause then
-    fields.message = fields.message .. " (the last look failed: " .. show.line(cause.message) .. ")"
+    fields.message = fields.message .. " (the last poll failed: " .. show.line(cause.message) .. ")"
   end
   return errors.new(fields)
 end

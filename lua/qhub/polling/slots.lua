@@ -1,6 +1,6 @@
--- What `wait_all` knows of its executions: one slot for each id, and what polls bring merged in.
+-- What `wait_all` knows of its executions: one slot for each id, with the responses merged in.
 --
--- A plain table for each, so that a look at thousands costs a few calls for each of them. Knows no
+-- A plain table for each, so that a poll of thousands costs a few calls for each of them. Knows no
 -- request and no clock.
 
 local execution_class = require "qhub.execution"

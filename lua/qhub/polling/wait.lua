@@ -1,7 +1,7 @@
 -- Waiting for one execution: polls until its status is terminal.
 --
--- Nothing is asked after a terminal status, and a terminal status is never taken back by an older
--- response. What a poll brings is merged by `absorb`, which the other waits use, too.
+-- Nothing is sent after a terminal status, and an older response never undoes a terminal status.
+-- Responses are merged by `absorb`, which the other waits use, too.
 
 local errors = require "qhub.error"
 local executions = require "qhub.execution"
@@ -14,14 +14,15 @@ local usage_error = require("qhub.error").usage
 
 local wait = {}
 
--- Seconds between looks at a result that trails SUCCEEDED, as the reference client waits.
+-- Seconds between requests for a result that appears after SUCCEEDED, as the reference client
+-- waits.
 local RESULT_DELAYS = { 1, 2, 4, 8 }
--- So many looks in a row that show no status end a wait.
+-- So many responses in a row without a status end a wait.
 local MOST_WITHOUT_STATUS = 10
 
---- Takes over the answer `raw`, a status or (`is_sparse`) an item of the list, which may leave out
---- what the status has. An answer from before the execution's end, as a cache may give it, does not
---- undo the end.
+--- Takes over the response `raw`, a status or (`is_sparse`) an item of the list, which may leave
+--- out what the status has. A response from before the execution's end, as a cache may give it,
+--- does not undo the end.
 function wait.absorb(execution, raw, is_sparse)
   if execution:is_terminal() and not executions.is_terminal(raw.status) then
     return
@@ -62,21 +63,21 @@ function wait.until_terminal(client, execution, o, schedule, is_known)
   repeat
     local ok, reason = schedule:next_poll(tick)
     if not ok and not execution:is_terminal() then
-      local trouble = schedule.last_error
-      if trouble and schedules.is_missing(trouble) then
-        trouble.execution = execution
-        return nil, trouble
+      local last_error = schedule.last_error
+      if last_error and schedules.is_missing(last_error) then
+        last_error.execution = execution
+        return nil, last_error
       end
       return nil, schedule:ended(reason, execution, schedules.describe(execution))
     end
     if client.session.is_closed and not execution:is_terminal() then
       return nil, schedule:ended("cancelled", execution)
     end
-    if not execution:is_terminal() then -- another task may have looked meanwhile
+    if not execution:is_terminal() then -- another task may have polled in the meantime
       local latest, err = client:get_status(execution.id, schedule:request())
       if latest then
         if not execution:is_terminal() or latest:is_terminal() then
-          executions.adopt(execution, latest) -- its text stays as it is until it is asked for
+          executions.adopt(execution, latest) -- its text is decoded when it is needed
         end
         is_seen = true
         without_status = latest.status == nil and without_status + 1 or 0
@@ -96,23 +97,24 @@ function wait.until_terminal(client, execution, o, schedule, is_known)
   return execution
 end
 
--- ── a result that trails ────────────────────────────────────────────────────────────────────────
+-- ── a result that is late ───────────────────────────────────────────────────────────────────────
 
---- Calls `look()` until it answers otherwise than with 404, `sleep(delay)` between, as often as the
---- reference client. Returns what `look` did, or nil, the error and why `sleep` ended it.
-function wait.through_404(look, sleep)
-  local answer, err = look()
+--- Calls `fetch()` until it fails with another error than 404 or succeeds, with `sleep(delay)` in
+--- between, as often as the reference client. Returns what `fetch` did, or nil, the error and why
+--- `sleep` ended it.
+function wait.through_404(fetch, sleep)
+  local result, err = fetch()
   for _, delay in ipairs(RESULT_DELAYS) do
-    if answer ~= nil or not schedules.is_missing(err) then
+    if result ~= nil or not schedules.is_missing(err) then
       break
     end
     local ok, reason = sleep(delay)
     if not ok then
       return nil, err, reason
     end
-    answer, err = look()
+    result, err = fetch()
   end
-  return answer, err
+  return result, err
 end
 
 return wait

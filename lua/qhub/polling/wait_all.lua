@@ -1,16 +1,16 @@
--- `client:wait_all`: waits for many executions at the price of few.
+-- `client:wait_all`: waits for many executions at the cost of a few.
 --
--- One look is one request for the list of executions; only those that the list does not name are
--- asked for one by one, a few at once where that is possible (parallel.lua). Where there is no list
--- to be had (refused, not a list, failing again and again, or naming none of ours) all are asked
--- for one by one, and the list is tried again only rarely.
+-- One poll is one request for the list of executions; those that the list does not name are
+-- requested one by one, a few at once where that is possible (parallel.lua). When the list is not
+-- available (refused, not a list, failing repeatedly, or naming none of these executions) all are
+-- requested one by one, and the list is tried again only rarely.
 --
--- What an item of the list says is merged into what is known: it may be sparser than a status, and
--- older, so an end once seen stays. Now and then one execution is asked for by itself, so that a
--- list which lags behind for long is found out.
+-- An item of the list is merged into what is known: it may be sparser than a status, and older, so
+-- a terminal status stays. Now and then one execution is requested by itself, so that a list that
+-- stays out of date is detected.
 --
 -- What is fatal to one is fatal to all: a program learns of it now and not hours later, and what
--- was seen stays in the executions, so that waiting for the rest is another call.
+-- was seen stays in the executions, so that another call can wait for the others.
 
 local log = require "qhub.http.log"
 local execution_class = require "qhub.execution"
@@ -24,7 +24,7 @@ local show = require "qhub.error.text"
 
 local wait_all = {}
 
--- Statuses that need no second look at what they are.
+-- Statuses that need no further check.
 local KNOWN = {}
 for _, status in ipairs(execution_class.STATUSES) do
   KNOWN[status] = true
@@ -32,18 +32,19 @@ end
 local FINAL = { SUCCEEDED = true, FAILED = true, CANCELLED = true }
 
 local WHERE = "wait_all"
--- Seconds until a list that was of no use is asked for again: doubling, and at once the most after
+-- Seconds until a list that was of no use is requested again: doubling, and at once the most after
 -- a refusal.
-local FIRST_REST, LONGEST_REST = 15, 300
--- A list that fails so often in a row for reasons that may pass is given up for the time being.
+local FIRST_PAUSE, LONGEST_PAUSE = 15, 300
+-- A list that fails so often in a row for transient reasons is given up for the time being.
 local LIST_FAILURES = 2
--- So many lists must miss an execution before it is asked for by itself: a list may trail a start.
+-- So many lists must miss an execution before it is requested by itself: a list may be behind a
+-- start.
 local MISSES = 2
--- Few executions in a very long list: asking for each is less work for everybody than the list.
+-- Few executions in a very long list: a request for each is less work than the list.
 local FEW, LONG = 4, 1000
 -- Seconds between comparisons of the list with a status.
 local PROBE_EVERY = 60
--- So many single requests that fail in a row end a look: the gateway is in trouble, not the run.
+-- So many single requests that fail in a row end a poll: the gateway fails, not the run.
 local FAILURES_IN_A_ROW = 3
 
 -- ── slots: one for each id ──────────────────────────────────────────────────────────────────────
@@ -64,7 +65,7 @@ local function check(client, executions)
   end
 end
 
--- Tells of the first status and each change of the slots' objects.
+-- Notifies of the first status and each change of the slots' objects.
 local function notify_all(state, slots)
   local notifier = state.notifier
   if notifier.is_silent then
@@ -92,26 +93,26 @@ local function wants_list(state, count)
   return count > 1 and not (count <= FEW and state.listed and state.listed > LONG * count)
 end
 
-local function rest_from_list(state)
-  state.no_list_until = loop.now() + state.list_rest
-  state.list_rest = math.min(2 * state.list_rest, LONGEST_REST)
+local function pause_list(state)
+  state.no_list_until = loop.now() + state.list_pause
+  state.list_pause = math.min(2 * state.list_pause, LONGEST_PAUSE)
 end
 
--- After a list that failed: true when the executions shall be asked for singly, false when `err`
--- has to be waited out or ends the wait.
+-- After a list that failed: true when the executions shall be requested singly, false when `err`
+-- is transient or ends the wait.
 local function does_without(state, err)
   if schedules.is_transient(err) then
     state.list_failures = state.list_failures + 1
     if err.status_code == 429 or err.retry_after or state.list_failures < LIST_FAILURES then
       return false
     end
-    rest_from_list(state)
+    pause_list(state)
     return true
   elseif err.kind == "decode" or (err.kind == "api" and err.status_code ~= 401) then
     -- So it will be for the other waits of this client. A list may outgrow max_response_bytes.
-    local message = "wait_all: the list is of no use, each execution is asked for by itself: "
+    local message = "wait_all: the list cannot be used, each execution is requested by itself: "
     log.event(state.client.session.log, "warn", "list", { error = message .. err.message })
-    state.client.session.no_list_until = loop.now() + LONGEST_REST
+    state.client.session.no_list_until = loop.now() + LONGEST_PAUSE
     return true
   end
   return false
@@ -132,7 +133,7 @@ local function add_probes(state, slots, singly)
   end
 end
 
--- An end that the list did not show makes the next look ask for twice as many by themselves.
+-- An end that the list did not show makes the next poll request twice as many singly.
 local function compare(state, singly)
   local is_probed, is_behind = false, false
   for _, slot in ipairs(singly) do
@@ -149,8 +150,8 @@ local function compare(state, singly)
   end
 end
 
--- Asks for the list. Returns the slots that have to be asked for singly, or nil and an error.
-local function look_at_list(state, slots)
+-- Requests the list. Returns the slots that have to be requested singly, or nil and an error.
+local function poll_list(state, slots)
   local list, err = state.client.session.plain_list(state.schedule:request())
   if not list then
     if does_without(state, err) then
@@ -185,9 +186,9 @@ local function look_at_list(state, slots)
     end
   end
   if found > 0 then
-    state.list_rest = FIRST_REST
+    state.list_pause = FIRST_PAUSE
   elseif #singly == #slots then
-    rest_from_list(state)
+    pause_list(state)
   end
   add_probes(state, slots, singly)
   return singly
@@ -195,7 +196,7 @@ end
 
 -- ── one by one ──────────────────────────────────────────────────────────────────────────────────
 
--- Takes what a single request brought. Returns true when no more should be asked in this look.
+-- Takes the result of a single request. Returns true when no more should be sent in this poll.
 local function take(state, round, slot, latest, err)
   if latest then
     round.failures, round.is_answered = 0, true
@@ -203,7 +204,7 @@ local function take(state, round, slot, latest, err)
     notify_all(state, { slot })
     return false
   elseif slot.is_listed and schedules.is_missing(err) then
-    state.only_list, slot.is_listed = true, false -- until the list, which is asked now, names it
+    state.only_list, slot.is_listed = true, false -- until the list names it again
     return false
   elseif
     slot.is_known
@@ -213,7 +214,7 @@ local function take(state, round, slot, latest, err)
   then
     return false
   end
-  round.trouble, round.slot = err, slot
+  round.last_error, round.slot = err, slot
   round.is_fatal = not schedules.is_transient(err)
   round.failures = round.failures + 1
   return round.is_fatal
@@ -222,7 +223,7 @@ local function take(state, round, slot, latest, err)
     or err.retry_after ~= nil
 end
 
--- Those that the last look did not get to come first.
+-- Those that the last poll did not reach come first.
 local function in_turn(slots, poll)
   local first, later = {}, {}
   for _, slot in ipairs(slots) do
@@ -232,7 +233,7 @@ local function in_turn(slots, poll)
   return first
 end
 
-local function look_singly(state, slots)
+local function poll_singly(state, slots)
   local client, schedule = state.client, state.schedule
   local round = { failures = 0 }
   local ok = parallel.each(in_turn(slots, schedule.poll), function(slot)
@@ -249,7 +250,7 @@ end
 
 -- ── all ─────────────────────────────────────────────────────────────────────────────────────────
 
--- `err` as the error of the whole: with what is pending, and the execution that is in trouble.
+-- `err` as the error of the whole: with what is pending, and the execution that failed.
 local function failed(state, err, slot)
   err.pending = {}
   for index, unfinished_slot in ipairs(slots_module.unfinished(state.slots, true)) do
@@ -267,12 +268,12 @@ local function ended(state, reason)
   return failed(state, state.schedule:ended(reason, first, text))
 end
 
--- One look at all that is unfinished. Returns true, or nil and the error that ends the wait.
-local function look(state, slots)
+-- One poll of all that is unfinished. Returns true, or nil and the error that ends the wait.
+local function poll_once(state, slots)
   local singly = slots
   if wants_list(state, #slots) then
     local err
-    singly, err = look_at_list(state, slots)
+    singly, err = poll_list(state, slots)
     notify_all(state, slots)
     if not singly then
       if state.schedule:take(err) then
@@ -281,22 +282,22 @@ local function look(state, slots)
       return nil, failed(state, err)
     end
   end
-  local round = singly[1] and look_singly(state, singly) or {}
+  local round = singly[1] and poll_singly(state, singly) or {}
   if round.is_cancelled then
     return nil, ended(state, "cancelled")
   elseif round.is_fatal then
-    return nil, failed(state, round.trouble, round.slot)
+    return nil, failed(state, round.last_error, round.slot)
   end
   compare(state, singly)
-  local trouble = round.trouble
-  local is_bad = trouble and (trouble.retry_after or not round.is_answered)
-  state.schedule:take(is_bad and trouble or nil)
+  local last_error = round.last_error
+  local is_bad = last_error and (last_error.retry_after or not round.is_answered)
+  state.schedule:take(is_bad and last_error or nil)
   return true
 end
 
 --- Polls until all of `executions` (of `client`) are terminal; returns that list, or nil and an
--- error with `pending` (the executions that are not) and `execution` (the one in trouble, else the
--- first pending).
+-- error with `pending` (the executions that are not) and `execution` (the one that failed, else
+-- the first pending).
 function wait_all.wait_all(client, executions, given)
   local o = schedules.checked(given, WHERE)
   check(client, executions)
@@ -312,10 +313,10 @@ function wait_all.wait_all(client, executions, given)
   local schedule = schedules.new(client, o)
   state.schedule = schedule
   state.no_list_until = 0
-  state.list_rest = FIRST_REST
+  state.list_pause = FIRST_PAUSE
   state.list_failures = 0
   state.listed = nil -- items of the last list
-  state.only_list = false -- a status was 404 for what the list names: ask for the list to the end
+  state.only_list = false -- a status was 404 for what the list names: request the list to the end
   state.probes = 1
   state.probe_at = schedule.started + PROBE_EVERY
   local reporter = notifier.reporter
@@ -328,7 +329,7 @@ function wait_all.wait_all(client, executions, given)
     if rest[1] then
       local ok, err
       if is_due then
-        ok, err = look(state, rest)
+        ok, err = poll_once(state, rest)
       else
         err = ended(state, reason)
       end

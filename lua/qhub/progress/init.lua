@@ -1,7 +1,7 @@
 -- The `progress` option: a function of the program's, or `qhub.progress`, which draws one line on
 -- the terminal.
 --
--- Whoever transfers or waits calls `progress.start` once and tells the reporter what happened; it
+-- A transfer or wait calls `progress.start` once and notifies the reporter of what happened; it
 -- knows neither terminals nor what the program gave. Drawing goes to stderr, and only where that is
 -- a terminal. The terminal has one line for all transfers and waits of this Lua state: the one that
 -- reports last has it; each leaves a line when it is complete.
@@ -28,8 +28,8 @@ local function environment(name)
   return value ~= "" and value or nil
 end
 
--- What stderr can do: nil when it is no terminal, else plain (a line must not be rewritten), colour
--- (https://no-color.org) and utf8 (by the locale of the environment, POSIX 8.2).
+-- What stderr can do: nil when it is not a terminal, else plain (a line must not be rewritten),
+-- colour (https://no-color.org) and utf8 (by the locale of the environment, POSIX 8.2).
 local function terminal()
   if not core.system.isatty(STDERR) then
     return nil
@@ -71,7 +71,7 @@ local function text_of(reporter)
   return before .. accent .. after
 end
 
--- Draws the line of `reporter` anew, when the last drawing is long enough ago.
+-- Redraws the line of `reporter`, when the last drawing is long enough ago.
 local function redraw(reporter, now)
   shown = reporter
   if not reporter.terminal.plain and now - shown_at >= REDRAW_SECONDS then
@@ -124,7 +124,7 @@ function Drawn:update(first, size, failed, running)
   redraw(self, now)
 end
 
---- Draws the elapsed time anew, for a wait in which nothing happens.
+--- Redraws the elapsed time, for a wait in which nothing happens.
 function Drawn:tick()
   local now = loop.now()
   if self == shown and not self.ended then
@@ -195,7 +195,7 @@ local Display = { __name = "qhub.progress" }
 local called = {} -- kind -> the reporter of direct calls
 
 --- Called as the functions that may stand in its place, so that a program's own function can pass
---- on what it is told: `qhub.progress(received, size)` or `qhub.progress(execution)`.
+--- on its arguments: `qhub.progress(received, size)` or `qhub.progress(execution)`.
 function Display.__call(_, first, size)
   local kind = math.type(first) and "file" or executions.is(first) and "wait"
   if not kind then

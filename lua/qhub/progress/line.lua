@@ -3,7 +3,7 @@
 -- A line is returned in three parts (before, accent, after), so that whoever draws may colour the
 -- accent: the percentage of a file, the status of a wait, what failed of many. The parts together
 -- never take more columns than asked for. Names come from the network: nothing of them can move the
--- cursor or speak to the terminal.
+-- cursor or control the terminal.
 
 local core = require "qhub.core"
 local show = require "qhub.error.text"
@@ -63,7 +63,7 @@ local function columns_of(code)
 end
 
 --- `name` as it may be shown in at most `width` columns, and the columns that it takes. What is cut
---- away is in the middle, since the ends of file names tell them apart.
+--- away is in the middle, since file names differ at their ends.
 function line.name(name, width, utf8_terminal)
   name = show.line(name, 4 * 255)
   local characters, total = {}, 0

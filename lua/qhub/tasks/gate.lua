@@ -1,8 +1,8 @@
--- Gates: how many calls are under way at once, in order of arrival.
+-- Gates: how many calls are active at once, in order of arrival.
 --
--- All tasks begin, and all that have begun wait in the same line, so that new ones do not starve
--- behind those that poll again and again. A call enters before it makes anything, and leaves
--- however it ends:
+-- All tasks start, and all that have started wait in the same queue, so that those that poll
+-- repeatedly do not starve new ones. A call enters before it makes anything, and leaves however it
+-- ends:
 --
 --   local gate = gates.new(limit)                     -- one for each session
 --   local ok, reason = gate:admit(deadline, session)
@@ -11,8 +11,8 @@
 --
 -- The limit is that of transfers: max_connections over HTTP/1.1; over HTTP/2, where one connection
 -- carries many, at least 64. A file that is being read stays outside of gates: its reader may pause
--- as long as it likes, and whoever waits behind it could be what it waits for. Where the caller
--- cannot yield it is let in at once, for nobody else could go on to leave.
+-- as long as it likes, and a task after it in the queue could be what it waits for. A caller that
+-- cannot yield is admitted at once, because no other task could run and leave.
 
 local loop = require "qhub.tasks.loop"
 
@@ -26,7 +26,7 @@ function gates.new(limit)
   return setmetatable({ limit = limit, inside = 0, head = 1, tail = 0 }, Gate)
 end
 
--- Lets those in who wait, as far as there is room.
+-- Admits waiting tasks, as far as there is room.
 local function let_in(gate)
   while gate.inside < gate.limit and gate.head <= gate.tail do
     local index = gate.head
@@ -41,7 +41,7 @@ local function let_in(gate)
   end
 end
 
---- Leaves the gate: the next one that waits is let in.
+--- Leaves the gate: the next waiting task is admitted.
 function Gate:leave()
   self.inside = self.inside - 1
   let_in(self)
@@ -49,7 +49,7 @@ end
 
 Gate.__close = Gate.leave
 
---- Enters the gate, behind all that wait there. Returns true, or nil and "deadline" or "cancelled"
+--- Enters the gate, after all that wait there. Returns true, or nil and "deadline" or "cancelled"
 --- (the task was cancelled, or `owner` closed).
 function Gate:admit(deadline, owner)
   local task = self.inside >= self.limit and loop.current()

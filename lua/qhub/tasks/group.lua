@@ -1,4 +1,4 @@
--- Groups of tasks: who raises an error that nobody joined, and what is closed with whom.
+-- Groups of tasks: who raises an error that was not joined, and which tasks are closed together.
 --
 -- A task ends here: results and errors are kept, joiners woken. An error that leaves a round of the
 -- loop (an interrupt, no memory) ends the tasks of all groups. Knows no public function.
@@ -53,7 +53,7 @@ function groups.keep_error(group, task)
   task.kept_in, task.kept_at = group, count
 end
 
---- Somebody is told how the task ended: its error is not lost.
+--- The task's end was observed by a join or gather: its error is not lost.
 function groups.mark_observed(task)
   task.observed = true
   local group = task.kept_in
@@ -185,7 +185,8 @@ function groups.round(timeout)
   is_open = before
 end
 
---- The first error of the group that nobody joined, nor is about to, boxed; nil when there is none.
+--- The first error of the group that was not joined, nor is about to be, boxed; nil when there is
+--- none.
 function groups.lost_error(group)
   local failed = group.failed
   while group.first_failed <= group.failures and not failed[group.first_failed] do

@@ -2,12 +2,12 @@
 --
 -- A task is a coroutine in which every wait of this library yields. Tasks belong to a group: that
 -- of the `run` in which they were spawned, or the one of all tasks spawned outside `run`. A `run`
--- ends when its last task has ended, and raises an error that nobody joined; outside, the `step`
+-- ends when its last task has ended, and raises an error that was not joined; outside, the `step`
 -- does in which the task failed. When a `run` is left early (its function failed, Ctrl-C), its
--- unfinished tasks are closed, and with them whatever they held.
+-- unfinished tasks are closed, and with them everything they held.
 --
 -- An interrupt or lack of memory within the scheduler itself ends all tasks: they are closed, the
--- error goes on, and whoever joins one of them is told so. New tasks may be spawned afterwards.
+-- error propagates, and joining one of them raises. New tasks may be spawned afterwards.
 --
 -- Knows nothing of clients. The scheduler is tasks/loop.lua, what becomes of errors
 -- tasks/group.lua, the work on lists tasks/parallel.lua.
@@ -29,8 +29,8 @@ local cancelled_error, mark_observed = groups.cancelled_error, groups.mark_obser
 local round = groups.round
 local outside = groups.new() -- the tasks that were spawned outside `run`
 
--- The tasks that a join or gather under way waits for. To-be-closed, since that may end without
--- having told of them.
+-- The tasks that a running join or gather waits for. To-be-closed, since it may end without
+-- having returned their results.
 local Observed = {}
 
 local function observe(list)
@@ -253,7 +253,7 @@ function tasks.map(list, fn, given)
   return require("qhub.tasks.parallel").map(list, fn, given)
 end
 
---- Sleeps for `seconds`, the other tasks go on; raises an error of kind "cancelled".
+--- Sleeps for `seconds` while the other tasks continue; raises an error of kind "cancelled".
 function tasks.sleep(seconds)
   if type(seconds) ~= "number" or seconds < 0 or seconds ~= seconds then
     usage_error("tasks.sleep: a number of seconds from 0 is needed, got %s", show.value(seconds))
@@ -284,7 +284,7 @@ function tasks.step(timeout, as_method)
     end
     round(timeout)
   else
-    round(0) -- what finished calls left behind, such as a connection that is being closed
+    round(0) -- work left by finished calls, such as a connection that is being closed
   end
   local lost = groups.lost_error(outside)
   if lost then
@@ -303,7 +303,7 @@ function tasks.events()
   return loop.engine():events()
 end
 
---- Seconds until `step` is due whatever the descriptor does, or nil.
+--- Seconds until `step` is due even if the descriptor stays quiet, or nil.
 function tasks.timeout()
   loop.engine()
   return loop.timeout()

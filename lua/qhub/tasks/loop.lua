@@ -202,7 +202,7 @@ function loop.await(transfer, deadline)
   end
   while true do
     local left = deadline and deadline - monotonic()
-    -- What has come by the deadline counts, though nobody looked for it before.
+    -- What has arrived by the deadline counts, though it was not polled before.
     if pump(left and math.max(0, left) or nil, transfer) then
       return true
     elseif left and left <= 0 then
@@ -264,8 +264,8 @@ function loop.cancel(task)
   wake(task)
 end
 
---- How often the running task was cancelled, so that a function which waits by means of its own can
---- be told from one that failed by itself.
+--- How often the running task was cancelled, so that a function that waits by its own means can
+--- be distinguished from one that failed by itself.
 function loop.cancellations()
   local task = task_of[coroutine_running()]
   return task and task.cancellations or 0
@@ -393,7 +393,7 @@ function loop.round(timeout)
   end
 end
 
---- Empties the queue, when all tasks have been forgotten.
+--- Empties the queue, when all tasks have been removed.
 function loop.reset()
   first, last = nil, nil
 end

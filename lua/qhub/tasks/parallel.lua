@@ -1,7 +1,7 @@
--- The same work for each item of a list, some at once.
+-- The same work for each item of a list, several at once.
 --
--- In a task that takes worker tasks in the task's own group. The workers only work: what they bring
--- is taken in the calling task, where the program's own functions belong. Knows nothing of what the
+-- In a task it uses worker tasks of the task's own group. The workers only work: their results are
+-- taken in the calling task, where the program's own functions belong. Knows nothing of what the
 -- work is.
 
 local check = require("qhub.options").check
@@ -35,8 +35,8 @@ local function any_alive(workers)
   return false
 end
 
--- Left early, for whatever reason, it cancels the workers. When the calling task is cancelled, what
--- was under way ends by that and is taken all the same.
+-- Left early, for any reason, it cancels the workers. When the calling task is cancelled, running
+-- items end by that, and their results are still taken.
 local function at_once(items, work, take, is_over, limit)
   local me = loop.current()
   local brought, next_index, is_left, is_cancelled = {}, 1, false, false
@@ -97,9 +97,9 @@ local function at_once(items, work, take, is_over, limit)
   return true
 end
 
---- Calls `take(item, ...)` with what `work(item)` returned, for each of `items`; in no order where
---- they are worked on at once. `take` is called in the caller's own course and ends the whole by
---- returning true; with `is_over()` no further item is begun. Errors of all three propagate.
+--- Calls `take(item, ...)` with what `work(item)` returned, for each of `items`; in no particular
+--- order when several run at once. `take` is called in the caller and ends the whole by returning
+--- true; with `is_over()` no further item is begun. Errors of all three propagate.
 --- Returns true, or nil and "cancelled" when the calling task was. In the main program it takes a
 --- `tasks.run`, but only while no other task could run, for that would run the program's tasks
 --- uninvited. There, and in a coroutine of the program's, whose token or transport function may
@@ -117,7 +117,7 @@ end
 
 local checkers = { limit = check.integer(1, math.maxinteger), progress = check.callable }
 
--- Tells the program's `progress`: `qhub.progress`, which has a reporter for it, or its function.
+-- Notifies the program's `progress`: `qhub.progress`, which has a reporter for it, or its function.
 local function reporter_of(progress)
   if type(progress) == "table" and progress.reporter then
     return progress.reporter("map", "")

@@ -10,8 +10,8 @@
 --   response: status_code, headers, body (whole) or read(n) -> chunk | nil at the end | nil and a
 --             failure; deadline (of reading; may be set to nil); close().
 --   failure:  kind ("network", "timeout", "cancelled", "too_large"), message, phase, sent (false:
---             the request surely never left), unprocessed (true: the server surely never acted on
---             it), stale (a kept connection had died), code (libcurl's, if it is one).
+--             certainly not), unprocessed (true: the server certainly never acted on the
+--             request), stale (a kept connection was closed), code (libcurl's, if it is one).
 
 local headers = require "qhub.http.headers"
 local loop = require "qhub.tasks.loop"
@@ -59,7 +59,7 @@ local function interrupted(reason)
   if reason == "deadline" then
     return { kind = "timeout", phase = "total", message = "total_timeout passed", sent = true }
   end
-  return { kind = "cancelled", message = "cancelled while under way", sent = true }
+  return { kind = "cancelled", message = "cancelled while it was running", sent = true }
 end
 
 --- The next bytes of the body, at most `n`; nil at the end; nil and a failure when it broke off.

@@ -15,7 +15,7 @@ end
 Response.__close = Response.close
 
 local function cancelled()
-  return { kind = "cancelled", message = "cancelled while under way", sent = true }
+  return { kind = "cancelled", message = "cancelled while it was running", sent = true }
 end
 
 local function timed_out(sent)
@@ -81,7 +81,7 @@ local function whole(response, max_bytes)
   end
 end
 
--- The response that the program's function gave as `answer`. Raises for one that is none.
+-- The response that the program's function gave as `answer`. Raises for an invalid one.
 local function response_of(answer, deadline)
   local given = type(answer) == "table" and answer.status_code
   local status_code = math.type(given) and math.tointeger(given)
