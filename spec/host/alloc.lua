@@ -32,14 +32,14 @@ local function control(method, path, body)
   local m = loaded()
   local engine = m.loop.engine()
   session = session or engine:session { proxy = false }
-  local transfer <close> = assert(session:start {
+  local request = session:prepare {
     method = method,
-    url = base_url:match "^%a+://[^/]+" .. "/_control/" .. path,
     header_lines = {},
-    body = body,
     timeout = 10,
     connect_timeout = 10,
-  })
+  }
+  local url = base_url:match "^%a+://[^/]+" .. "/_control/" .. path
+  local transfer <close> = assert(session:start(request, url, body))
   while transfer:state() ~= "done" do
     assert(m.loop.await(transfer, m.loop.now() + 10))
   end

@@ -46,8 +46,13 @@ function bench.request_of(path, changes)
   return request
 end
 
+-- Starts a request that is prepared for this start alone.
+function bench.send(session, request)
+  return session:start(session:prepare(request), request.url, request.body)
+end
+
 function bench.start(path, changes, from)
-  return assert((from or bench.session):start(bench.request_of(path, changes)))
+  return assert(bench.send(from or bench.session, bench.request_of(path, changes)))
 end
 
 -- Steps until `condition()` or, for the sake of the specs, a very long time.
@@ -92,7 +97,7 @@ end
 function bench.count(path)
   local own <close> = core.engine()
   local request = bench.request_of("/count?path=" .. path)
-  return tonumber(bench.finish(own:session({}):start(request), own):body())
+  return tonumber(bench.finish(bench.send(own:session {}, request), own):body())
 end
 
 function bench.failure_of(transfer)
@@ -117,7 +122,7 @@ function bench.run_script(text, signal)
       for name, value in pairs(changes or {}) do
         request[name] = value
       end
-      return assert(session:start(request))
+      return assert(session:start(session:prepare(request), request.url, request.body))
     end
     print "READY"
   ]]):format(package.cpath, bench.server.url, bench.server.url),

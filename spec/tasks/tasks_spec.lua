@@ -398,13 +398,14 @@ describe("tasks", function()
     end)
 
     it("serve the engine even when no task is alive", function()
-      local transfer = plain_assert(loop.engine():session({}):start {
+      local session = loop.engine():session {}
+      local request = session:prepare {
         method = "GET",
-        url = server.url,
         header_lines = {},
         timeout = 10,
         connect_timeout = 10,
-      })
+      }
+      local transfer = plain_assert(session:start(request, server.url))
       for _ = 1, 1000 do -- polls, as the loop around would see the descriptor
         if transfer:state() == "done" then
           break

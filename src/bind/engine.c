@@ -1,65 +1,52 @@
 /*
 ** core.engine: the engine userdata. Arguments, results and lifetimes; what the engine does is in
-** core/engine.h. Errors are raised for misuse and lack of memory only, never below libcurl.
+** engine/engine.h. Errors are raised for usage errors and lack of memory only, never below libcurl.
 */
-#include <math.h>
-#include <string.h>
-
 #include "engine_bind.h"
 #include "module.h"
+#include "userdata.h"
 
-void qhub_bind_type(lua_State *L, const char *name, const luaL_Reg *methods,
-                    const luaL_Reg *metamethods) {
-  luaL_newmetatable(L, name);
-  lua_pushvalue(L, -1);
-  luaL_setfuncs(L, metamethods, 1);
-  lua_newtable(L);
-  lua_pushvalue(L, -2);
-  luaL_setfuncs(L, methods, 1);
-  lua_setfield(L, -2, "__index");
-  lua_pop(L, 1);
+typedef struct {
+  qhub_engine *engine;
+} engine_box;
+
+/* Also false in a child of fork(). */
+static bool is_open(const void *object) {
+  const engine_box *box = object;
+  return box->engine != NULL && !qhub_engine_is_closed(box->engine);
 }
 
-void *qhub_bind_check(lua_State *L, const char *name) {
-  if (lua_getmetatable(L, 1)) {
-    bool same = lua_rawequal(L, -1, lua_upvalueindex(1));
-    lua_pop(L, 1);
-    if (same) return lua_touserdata(L, 1);
-  }
-  return luaL_checkudata(L, 1, name);
+static void release(void *object) {
+  const engine_box *box = object;
+  if (box->engine != NULL) qhub_engine_close(box->engine);
 }
 
-void *qhub_bind_new(lua_State *L, const char *name, size_t size, int values) {
-  void *box = lua_newuserdatauv(L, size, values);
-  memset(box, 0, size);
-  luaL_setmetatable(L, name);
-  return box;
+static void collect(void *object) {
+  engine_box *box = object;
+  if (box->engine != NULL) qhub_engine_free(box->engine);
+  box->engine = NULL;
 }
 
-const char *qhub_bind_kind_name(qhub_failure_kind kind) {
-  switch (kind) {
-    case QHUB_FAIL_TIMEOUT: return "timeout";
-    case QHUB_FAIL_TOO_LARGE: return "too_large";
-    case QHUB_FAIL_CANCELLED: return "cancelled";
-    case QHUB_FAIL_MEMORY: return "memory";
-    default: return "network";
-  }
-}
+static const qhub_userdata_type type = {
+  .name = "qhub.Engine",
+  .label = "engine",
+  .size = sizeof(engine_box),
+  .values = QHUB_ENGINE_VALUES,
+  .is_open = is_open,
+  .close = release,
+  .collect = collect,
+};
 
 /* The engine at argument 1, open. */
 static qhub_engine *check_open(lua_State *L) {
-  const qhub_engine_box *box = qhub_bind_check(L, QHUB_ENGINE_TYPE);
-  if (box->engine == NULL || qhub_engine_is_closed(box->engine)) {
-    luaL_error(L, "the engine is closed");
-  }
+  const engine_box *box = qhub_userdata_check_open(L, &type);
   return box->engine;
 }
 
 /* core.engine() -> engine   [-0, +1] */
 static int new_engine(lua_State *L) {
   const char *message = NULL;
-  qhub_engine_box *box =
-    qhub_bind_new(L, QHUB_ENGINE_TYPE, sizeof *box, QHUB_ENGINE_VALUES);
+  engine_box *box = qhub_userdata_new(L, &type);
   lua_newtable(L);
   lua_createtable(L, 0, 1);
   lua_pushliteral(L, "v");
@@ -133,18 +120,17 @@ static int step(lua_State *L) {
 ** False: another one is ready, the time is over, or a signal came. */
 static int wait_for(lua_State *L) {
   qhub_engine *engine = check_open(L);
-  const qhub_transfer_box *box = luaL_checkudata(L, 2, QHUB_TRANSFER_TYPE);
+  qhub_transfer *transfer = qhub_bind_check_transfer(L, 2);
   lua_Number timeout = check_timeout(L, 3);
-  luaL_argcheck(L, box->transfer != NULL, 2, "the transfer is closed");
   hook_watch watch = watch_hook(L);
-  bool ready = qhub_engine_wait(engine, box->transfer, timeout, was_interrupted, &watch);
+  bool ready = qhub_engine_wait(engine, transfer, timeout, was_interrupted, &watch);
   if (watch.main_thread != L && was_interrupted(&watch)) move_interrupt(L, &watch);
   lua_pushboolean(L, ready);
   return 1;
 }
 
 /* engine:ready() -> transfer | nil   [-1, +1]
-** News of a transfer that was collected meanwhile is nobody's. */
+** One that was collected meanwhile is skipped. */
 static int ready(lua_State *L) {
   qhub_engine *engine = check_open(L);
   lua_getiuservalue(L, 1, QHUB_ENGINE_TRANSFERS);
@@ -196,60 +182,32 @@ static int active(lua_State *L) {
 
 /* engine:is_closed() -> boolean; true also in a child of fork()   [-1, +1] */
 static int is_closed(lua_State *L) {
-  const qhub_engine_box *box = qhub_bind_check(L, QHUB_ENGINE_TYPE);
-  lua_pushboolean(L, box->engine == NULL || qhub_engine_is_closed(box->engine));
+  lua_pushboolean(L, !is_open(qhub_userdata_check(L, &type)));
   return 1;
 }
 
-/* engine:close(); also __close   [-1, +0] */
-static int close_engine(lua_State *L) {
-  const qhub_engine_box *box = qhub_bind_check(L, QHUB_ENGINE_TYPE);
-  if (box->engine != NULL) qhub_engine_close(box->engine);
-  return 0;
-}
-
-/* __gc   [-1, +0] */
-static int collect_engine(lua_State *L) {
-  qhub_engine_box *box = qhub_bind_check(L, QHUB_ENGINE_TYPE);
-  qhub_engine *engine = box->engine;
-  box->engine = NULL;
-  if (engine != NULL) qhub_engine_free(engine);
-  return 0;
-}
-
-/* __tostring   [-1, +1] */
-static int describe(lua_State *L) {
-  const qhub_engine_box *box = qhub_bind_check(L, QHUB_ENGINE_TYPE);
-  if (box->engine == NULL || qhub_engine_is_closed(box->engine)) {
-    lua_pushliteral(L, QHUB_ENGINE_TYPE " (closed)");
-  } else {
-    lua_pushfstring(L, QHUB_ENGINE_TYPE " (%I under way)",
-                    (LUAI_UACINT)qhub_engine_active(box->engine));
-  }
-  return 1;
+/* engine:session(config) -> session   [-2, +1] */
+static int session(lua_State *L) {
+  return qhub_bind_session(L, check_open(L));
 }
 
 static const luaL_Reg methods[] = {
-  {"step", step},       {"wait", wait_for}, {"ready", ready},
-  {"session", qhub_bind_session},
-  {"pollfd", pollfd},   {"events", events},   {"timeout", timeout},
-  {"active", active},   {"is_closed", is_closed}, {"close", close_engine},
-  {NULL, NULL},
-};
-
-static const luaL_Reg metamethods[] = {
-  {"__gc", collect_engine},
-  {"__close", close_engine},
-  {"__tostring", describe},
+  {"step", step},
+  {"wait", wait_for},
+  {"ready", ready},
+  {"session", session},
+  {"pollfd", pollfd},
+  {"events", events},
+  {"timeout", timeout},
+  {"active", active},
+  {"is_closed", is_closed},
+  {"close", qhub_userdata_close},
   {NULL, NULL},
 };
 
 /* [-0, +1] the function that makes an engine */
 int qhub_open_engine(lua_State *L) {
-  qhub_bind_type(L, QHUB_ENGINE_TYPE, methods, metamethods);
-  qhub_bind_session_type(L);
-  qhub_bind_prepared_type(L);
-  qhub_bind_transfer_type(L);
+  qhub_userdata_register(L, &type, methods, NULL);
   lua_pushcfunction(L, new_engine);
   return 1;
 }

@@ -1,22 +1,53 @@
 /*
-** core.engine: prepared requests. See core/engine.h for what one is. The header lines are copied
+** core.engine: prepared requests. See engine/engine.h for what one is. The header lines are copied
 ** once; any number of transfers may be started from one.
 */
 #include <stdint.h>
 #include <string.h>
 
 #include "engine_bind.h"
+#include "module.h"
+#include "userdata.h"
 
 /* The longest that anything is waited for: beyond it timers need no precision. */
 static const double FOREVER = 1e9;
 
+typedef struct {
+  qhub_prepared *prepared;
+} prepared_box;
+
+static bool is_open(const void *object) {
+  const prepared_box *box = object;
+  return box->prepared != NULL;
+}
+
+static void release(void *object) {
+  prepared_box *box = object;
+  if (box->prepared != NULL) qhub_prepared_release(box->prepared);
+  box->prepared = NULL;
+}
+
+static const qhub_userdata_type type = {
+  .name = "qhub.Prepared",
+  .label = "prepared request",
+  .size = sizeof(prepared_box),
+  .is_open = is_open,
+  .close = release,
+};
+
+qhub_prepared *qhub_bind_check_prepared(lua_State *L, int argument) {
+  const prepared_box *box = luaL_checkudata(L, argument, type.name);
+  luaL_argcheck(L, is_open(box), argument, "a prepared request expected");
+  return box->prepared;
+}
+
 /* Pushes a field of the request at argument 2: a string, or NULL when it is nil or false.
 ** [-0, +1] */
 static const char *string_field(lua_State *L, const char *name, size_t *length) {
-  int type = lua_getfield(L, 2, name);
+  int found = lua_getfield(L, 2, name);
   *length = 0;
   if (!lua_toboolean(L, -1)) return NULL;
-  if (type != LUA_TSTRING) {
+  if (found != LUA_TSTRING) {
     luaL_error(L, "field '%s': string expected, got %s", name, luaL_typename(L, -1));
   }
   return lua_tolstring(L, -1, length);
@@ -95,10 +126,9 @@ static void add_headers(lua_State *L, int index, qhub_prepared *prepared, size_t
   }
 }
 
-int qhub_bind_prepare(lua_State *L) {
+int qhub_bind_prepare(lua_State *L, const qhub_session *session) {
   enum { METHOD = 3, HEADERS, PREPARED }; /* stack */
   qhub_request request;
-  const qhub_session_box *session = qhub_bind_check(L, QHUB_SESSION_TYPE);
   luaL_checktype(L, 2, LUA_TTABLE);
   lua_settop(L, 2);
   request.method = name_field(L, "method");
@@ -110,33 +140,15 @@ int qhub_bind_prepare(lua_State *L) {
   request.once = flag_field(L, "once");
   request.decode = flag_field(L, "decode");
   header_size headers = measure_headers(L);
-  qhub_prepared_box *box = qhub_bind_new(L, QHUB_PREPARED_TYPE, sizeof *box, 0);
+  prepared_box *box = qhub_userdata_new(L, &type);
   box->prepared = qhub_prepared_new(&request, headers.count, headers.bytes);
   if (box->prepared == NULL) return luaL_error(L, "not enough memory");
   add_headers(L, HEADERS, box->prepared, headers.count);
-  qhub_prepared_complete(box->prepared, session->session);
+  qhub_prepared_complete(box->prepared, session);
   return 1;
 }
 
-/* __gc   [-1, +0] */
-static int collect_prepared(lua_State *L) {
-  qhub_prepared_box *box = qhub_bind_check(L, QHUB_PREPARED_TYPE);
-  qhub_prepared *prepared = box->prepared;
-  box->prepared = NULL;
-  if (prepared != NULL) qhub_prepared_release(prepared);
-  return 0;
-}
-
-static const luaL_Reg methods[] = {
-  {NULL, NULL},
-};
-
-static const luaL_Reg metamethods[] = {
-  {"__gc", collect_prepared},
-  {NULL, NULL},
-};
-
 /* [-0, +0] */
-void qhub_bind_prepared_type(lua_State *L) {
-  qhub_bind_type(L, QHUB_PREPARED_TYPE, methods, metamethods);
+void qhub_register_prepared(lua_State *L) {
+  qhub_userdata_register(L, &type, NULL, NULL);
 }

@@ -1,19 +1,57 @@
 /*
-** core.engine: the session userdata. See core/engine.h for what a session is. Its user value keeps
+** core.engine: the session userdata. See engine/engine.h for what a session is. Its user value keeps
 ** the engine alive.
 */
 #include <string.h>
 
 #include "engine_bind.h"
+#include "module.h"
+#include "userdata.h"
 
 enum { DEFAULT_CONNECTIONS = 64, MOST_CONNECTIONS = 100000 };
+
+typedef struct {
+  qhub_session *session;
+} session_box;
+
+static bool is_open(const void *object) {
+  const session_box *box = object;
+  return box->session != NULL && !qhub_session_is_closed(box->session);
+}
+
+static void release(void *object) {
+  const session_box *box = object;
+  if (box->session != NULL) qhub_session_close(box->session);
+}
+
+static void collect(void *object) {
+  session_box *box = object;
+  if (box->session != NULL) qhub_session_free(box->session);
+  box->session = NULL;
+}
+
+static const qhub_userdata_type type = {
+  .name = "qhub.Session",
+  .label = "session",
+  .size = sizeof(session_box),
+  .values = QHUB_SESSION_VALUES,
+  .is_open = is_open,
+  .close = release,
+  .collect = collect,
+};
+
+/* The session at argument 1, open or not. */
+static qhub_session *check(lua_State *L) {
+  const session_box *box = qhub_userdata_check(L, &type);
+  return box->session;
+}
 
 /* Pushes a field of the table at argument 2 and returns it as a string, NULL when it is nil. The
 ** string lives while it is on the stack.  [-0, +1] */
 static const char *string_field(lua_State *L, const char *name) {
-  int type = lua_getfield(L, 2, name);
-  if (type == LUA_TNIL) return NULL;
-  if (type != LUA_TSTRING) {
+  int found = lua_getfield(L, 2, name);
+  if (found == LUA_TNIL) return NULL;
+  if (found != LUA_TSTRING) {
     luaL_error(L, "field '%s': string expected, got %s", name, luaL_typename(L, -1));
   }
   return lua_tostring(L, -1);
@@ -46,9 +84,8 @@ static long max_connections_field(lua_State *L) {
   return value < MOST_CONNECTIONS ? (long)value : MOST_CONNECTIONS;
 }
 
-int qhub_bind_session(lua_State *L) {
+int qhub_bind_session(lua_State *L, qhub_engine *engine) {
   qhub_session_config config;
-  const qhub_engine_box *engine = qhub_bind_check(L, QHUB_ENGINE_TYPE);
   luaL_checktype(L, 2, LUA_TTABLE);
   lua_settop(L, 2);
   config.proxy = proxy_field(L);
@@ -59,58 +96,34 @@ int qhub_bind_session(lua_State *L) {
   config.http_version = http_version_field(L);
   config.max_connections = max_connections_field(L);
   config.verify = lua_getfield(L, 2, "verify") == LUA_TNIL || lua_toboolean(L, -1);
-  qhub_session_box *box =
-    qhub_bind_new(L, QHUB_SESSION_TYPE, sizeof *box, QHUB_SESSION_VALUES);
+  session_box *box = qhub_userdata_new(L, &type);
   lua_pushvalue(L, 1);
   lua_setiuservalue(L, -2, QHUB_SESSION_ENGINE);
   /* Last, since reading fields and making the userdata may have run Lua (__index, __gc). */
-  if (engine->engine == NULL || qhub_engine_is_closed(engine->engine)) {
-    return luaL_error(L, "the engine is closed");
-  }
-  box->session = qhub_session_new(engine->engine, &config);
+  if (qhub_engine_is_closed(engine)) return luaL_error(L, "the engine is closed");
+  box->session = qhub_session_new(engine, &config);
   if (box->session == NULL) return luaL_error(L, "not enough memory");
   return 1;
 }
 
-/* session:close(); also __close   [-1, +0] */
-static int close_session(lua_State *L) {
-  const qhub_session_box *box = qhub_bind_check(L, QHUB_SESSION_TYPE);
-  if (box->session != NULL) qhub_session_close(box->session);
-  return 0;
+/* session:prepare(request) -> prepared   [-2, +1] */
+static int prepare(lua_State *L) {
+  return qhub_bind_prepare(L, check(L));
 }
 
-/* __gc   [-1, +0] */
-static int collect_session(lua_State *L) {
-  qhub_session_box *box = qhub_bind_check(L, QHUB_SESSION_TYPE);
-  qhub_session *session = box->session;
-  box->session = NULL;
-  if (session != NULL) qhub_session_free(session);
-  return 0;
-}
-
-/* __tostring   [-1, +1] */
-static int describe(lua_State *L) {
-  const qhub_session_box *box = qhub_bind_check(L, QHUB_SESSION_TYPE);
-  bool open = box->session != NULL && !qhub_session_is_closed(box->session);
-  lua_pushstring(L, open ? QHUB_SESSION_TYPE : QHUB_SESSION_TYPE " (closed)");
-  return 1;
+/* session:start(prepared, url, body) -> transfer, or nil, kind, message   [-4, +1 or 3] */
+static int start(lua_State *L) {
+  return qhub_bind_start(L, check(L));
 }
 
 static const luaL_Reg methods[] = {
-  {"prepare", qhub_bind_prepare},
-  {"start", qhub_bind_start},
-  {"close", close_session},
-  {NULL, NULL},
-};
-
-static const luaL_Reg metamethods[] = {
-  {"__gc", collect_session},
-  {"__close", close_session},
-  {"__tostring", describe},
+  {"prepare", prepare},
+  {"start", start},
+  {"close", qhub_userdata_close},
   {NULL, NULL},
 };
 
 /* [-0, +0] */
-void qhub_bind_session_type(lua_State *L) {
-  qhub_bind_type(L, QHUB_SESSION_TYPE, methods, metamethods);
+void qhub_register_session(lua_State *L) {
+  qhub_userdata_register(L, &type, methods, NULL);
 }

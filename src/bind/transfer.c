@@ -1,10 +1,63 @@
 /*
-** core.engine: the transfer userdata. See core/engine.h for what a transfer is. Its user values
+** core.engine: the transfer userdata. See engine/engine.h for what a transfer is. Its user values
 ** keep the session alive, and the body, which libcurl reads where Lua has it.
 */
 #include <string.h>
 
 #include "engine_bind.h"
+#include "module.h"
+#include "userdata.h"
+
+enum { SESSION = 1, BODY, VALUES = BODY }; /* user values */
+
+typedef struct {
+  qhub_transfer *transfer;
+} transfer_box;
+
+/* One that was closed still answers. */
+static bool is_there(const void *object) {
+  const transfer_box *box = object;
+  return box->transfer != NULL;
+}
+
+static void release(void *object) {
+  const transfer_box *box = object;
+  if (box->transfer != NULL) qhub_transfer_close(box->transfer);
+}
+
+/* The entry in the engine's table is gone: weak values are cleared before finalizers run. */
+static void collect(void *object) {
+  transfer_box *box = object;
+  if (box->transfer != NULL) qhub_transfer_free(box->transfer);
+  box->transfer = NULL;
+}
+
+static const qhub_userdata_type type = {
+  .name = "qhub.Transfer",
+  .label = "transfer",
+  .size = sizeof(transfer_box),
+  .values = VALUES,
+  .is_open = is_there,
+  .close = release,
+  .collect = collect,
+};
+
+qhub_transfer *qhub_bind_check_transfer(lua_State *L, int argument) {
+  const transfer_box *box = luaL_checkudata(L, argument, type.name);
+  luaL_argcheck(L, is_there(box), argument, "the transfer is closed");
+  return box->transfer;
+}
+
+/* "timeout" and the like. */
+static const char *kind_name(qhub_failure_kind kind) {
+  switch (kind) {
+    case QHUB_FAIL_TIMEOUT: return "timeout";
+    case QHUB_FAIL_TOO_LARGE: return "too_large";
+    case QHUB_FAIL_CANCELLED: return "cancelled";
+    case QHUB_FAIL_MEMORY: return "memory";
+    default: return "network";
+  }
+}
 
 /* Lets ready() find the userdata at `index`.  [-0, +0] */
 static void announce(lua_State *L, int index, const qhub_transfer *transfer) {
@@ -23,66 +76,45 @@ static const char *check_text(lua_State *L, int argument) {
   return text;
 }
 
-/* A table in place of a prepared request stands for one that is prepared for this start alone; it
-** has `url` and `body`, too.  [-0, +0] */
-static void expand_table(lua_State *L) {
-  lua_settop(L, 2);
-  lua_getfield(L, 2, "url");
-  if (lua_getfield(L, 2, "body") == LUA_TBOOLEAN) {
-    lua_pop(L, 1);
-    lua_pushnil(L);
-  }
-  lua_pushcfunction(L, qhub_bind_prepare);
-  lua_pushvalue(L, 1);
-  lua_pushvalue(L, 2);
-  lua_call(L, 2, 1);
-  lua_replace(L, 2);
-}
-
-int qhub_bind_start(lua_State *L) {
-  enum { PREPARED = 2, URL, BODY, TRANSFER }; /* stack */
-  const qhub_session_box *session = qhub_bind_check(L, QHUB_SESSION_TYPE);
-  if (lua_istable(L, PREPARED)) expand_table(L);
-  lua_settop(L, BODY);
-  const qhub_prepared_box *prepared = luaL_checkudata(L, PREPARED, QHUB_PREPARED_TYPE);
-  luaL_argcheck(L, prepared->prepared != NULL, PREPARED, "a prepared request expected");
-  const char *url = check_text(L, URL);
+int qhub_bind_start(lua_State *L, qhub_session *session) {
+  enum { AT_PREPARED = 2, AT_URL, AT_BODY, AT_TRANSFER }; /* stack */
+  lua_settop(L, AT_BODY);
+  qhub_prepared *prepared = qhub_bind_check_prepared(L, AT_PREPARED);
+  const char *url = check_text(L, AT_URL);
   size_t length = 0;
   const char *body = NULL;
-  if (!lua_isnil(L, BODY)) {
-    luaL_checktype(L, BODY, LUA_TSTRING); /* a number's text would be nobody's */
-    body = lua_tolstring(L, BODY, &length);
+  if (!lua_isnil(L, AT_BODY)) {
+    luaL_checktype(L, AT_BODY, LUA_TSTRING); /* a number's text would be nobody's */
+    body = lua_tolstring(L, AT_BODY, &length);
   }
-  qhub_transfer_box *box =
-    qhub_bind_new(L, QHUB_TRANSFER_TYPE, sizeof *box, QHUB_TRANSFER_VALUES);
+  transfer_box *box = qhub_userdata_new(L, &type);
   lua_pushvalue(L, 1);
-  lua_setiuservalue(L, TRANSFER, QHUB_TRANSFER_SESSION);
+  lua_setiuservalue(L, AT_TRANSFER, SESSION);
   if (body != NULL) {
-    lua_pushvalue(L, BODY);
-    lua_setiuservalue(L, TRANSFER, QHUB_TRANSFER_BODY);
+    lua_pushvalue(L, AT_BODY);
+    lua_setiuservalue(L, AT_TRANSFER, BODY);
   }
-  box->transfer = qhub_transfer_new(prepared->prepared, url, body, length);
+  box->transfer = qhub_transfer_new(prepared, url, body, length);
   if (box->transfer == NULL) {
     lua_pushnil(L);
-    lua_pushstring(L, qhub_bind_kind_name(QHUB_FAIL_MEMORY));
+    lua_pushstring(L, kind_name(QHUB_FAIL_MEMORY));
     lua_pushliteral(L, "not enough memory");
     return 3;
   }
-  announce(L, TRANSFER, box->transfer);
-  if (session->session != NULL && qhub_transfer_start(box->transfer, session->session)) return 1;
+  announce(L, AT_TRANSFER, box->transfer);
+  if (session != NULL && qhub_transfer_start(box->transfer, session)) return 1;
   const qhub_failure *failure = qhub_transfer_failure(box->transfer);
   lua_pushnil(L);
-  lua_pushstring(L, qhub_bind_kind_name(failure != NULL ? failure->kind : QHUB_FAIL_CANCELLED));
+  lua_pushstring(L, kind_name(failure != NULL ? failure->kind : QHUB_FAIL_CANCELLED));
   lua_pushstring(L, failure != NULL ? failure->message : "the session is closed");
   return 3;
 }
 
 /* ---- using one ---- */
 
-/* The transfer at argument 1. A closed one still answers. */
+/* The transfer at argument 1. */
 static qhub_transfer *check(lua_State *L) {
-  const qhub_transfer_box *box = qhub_bind_check(L, QHUB_TRANSFER_TYPE);
-  if (box->transfer == NULL) luaL_error(L, "the transfer is closed");
+  const transfer_box *box = qhub_userdata_check_open(L, &type);
   return box->transfer;
 }
 
@@ -137,27 +169,6 @@ static int headers(lua_State *L) {
   return 1;
 }
 
-/* transfer:header(name) -> string | nil   [-2, +1] */
-static int header(lua_State *L) {
-  const qhub_headers *fields = qhub_transfer_headers(check(L));
-  const char *wanted = luaL_checkstring(L, 2);
-  const char *name, *value;
-  size_t cursor = 0;
-  lua_pushnil(L);
-  while (fields->complete && qhub_headers_next(fields, &cursor, &name, &value)) {
-    if (strcmp(name, wanted) != 0) continue;
-    if (lua_isnil(L, -1)) {
-      lua_pop(L, 1);
-      lua_pushstring(L, value);
-    } else {
-      lua_pushstring(L, separator(name));
-      lua_pushstring(L, value);
-      lua_concat(L, 3);
-    }
-  }
-  return 1;
-}
-
 /* transfer:body() -> string   [-1, +1] */
 static int body(lua_State *L) {
   size_t length;
@@ -185,7 +196,7 @@ static int read_bytes(lua_State *L) {
 
 /* Pushes kind, message and details.  [-0, +3] */
 static void push_failure(lua_State *L, const qhub_failure *found) {
-  lua_pushstring(L, qhub_bind_kind_name(found->kind));
+  lua_pushstring(L, kind_name(found->kind));
   lua_pushstring(L, found->message);
   lua_createtable(L, 0, 4);
   lua_pushstring(L, found->phase == QHUB_PHASE_CONNECT ? "connect" : "read");
@@ -270,47 +281,32 @@ static int info(lua_State *L) {
 
 /* transfer:close(); also __close   [-1, +0] */
 static int close_transfer(lua_State *L) {
-  const qhub_transfer_box *box = qhub_bind_check(L, QHUB_TRANSFER_TYPE);
-  if (box->transfer == NULL) return 0;
-  qhub_transfer_close(box->transfer);
+  release(qhub_userdata_check(L, &type));
   lua_pushnil(L); /* the body may go */
-  lua_setiuservalue(L, 1, QHUB_TRANSFER_BODY);
-  return 0;
-}
-
-/* __gc   [-1, +0]
-** The entry in the engine's table is gone: weak values are cleared before finalizers run. */
-static int collect_transfer(lua_State *L) {
-  qhub_transfer_box *box = qhub_bind_check(L, QHUB_TRANSFER_TYPE);
-  qhub_transfer *transfer = box->transfer;
-  box->transfer = NULL;
-  if (transfer != NULL) qhub_transfer_free(transfer);
+  lua_setiuservalue(L, 1, BODY);
   return 0;
 }
 
 /* __tostring   [-1, +1] */
 static int describe(lua_State *L) {
-  const qhub_transfer_box *box = qhub_bind_check(L, QHUB_TRANSFER_TYPE);
-  const char *name = box->transfer != NULL ? state_name(box->transfer) : "closed";
-  lua_pushfstring(L, QHUB_TRANSFER_TYPE " (%s)", name);
+  const transfer_box *box = qhub_userdata_check(L, &type);
+  lua_pushfstring(L, "%s (%s)", type.name, is_there(box) ? state_name(box->transfer) : "closed");
   return 1;
 }
 
 static const luaL_Reg methods[] = {
-  {"state", state},   {"status", status}, {"headers", headers},
-  {"header", header}, {"body", body},     {"read", read_bytes},
-  {"failure", failure}, {"outcome", outcome}, {"info", info},   {"close", close_transfer},
-  {NULL, NULL},
+  {"state", state},          {"status", status},   {"headers", headers}, {"body", body},
+  {"read", read_bytes},      {"failure", failure}, {"outcome", outcome}, {"info", info},
+  {"close", close_transfer}, {NULL, NULL},
 };
 
 static const luaL_Reg metamethods[] = {
-  {"__gc", collect_transfer},
   {"__close", close_transfer},
   {"__tostring", describe},
   {NULL, NULL},
 };
 
 /* [-0, +0] */
-void qhub_bind_transfer_type(lua_State *L) {
-  qhub_bind_type(L, QHUB_TRANSFER_TYPE, methods, metamethods);
+void qhub_register_transfer(lua_State *L) {
+  qhub_userdata_register(L, &type, methods, metamethods);
 }

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-enum { METATABLE = 1, TYPE = 2 }; /* upvalues; only the functions of this file have the second */
+enum { METATABLE = 1, TYPE = 2 }; /* upvalues */
 
 void *qhub_userdata_new(lua_State *L, const qhub_userdata_type *type) {
   void *object = lua_newuserdatauv(L, type->size, type->values);
@@ -40,8 +40,7 @@ static int collect(lua_State *L) {
   return 0;
 }
 
-/* __close  [+0] */
-static int close_object(lua_State *L) {
+int qhub_userdata_close(lua_State *L) {
   const qhub_userdata_type *type = get_type(L);
   type->close(qhub_userdata_check(L, type));
   return 0;
@@ -57,25 +56,31 @@ static int describe(lua_State *L) {
 
 static const luaL_Reg defaults[] = {
   {"__gc", collect},
-  {"__close", close_object},
+  {"__close", qhub_userdata_close},
   {"__tostring", describe},
   {NULL, NULL},
 };
 
+/* Adds `functions` (or NULL) to the table on top. The upvalues are at `metatable` and above it.
+** [-0, +0] */
+static void set_functions(lua_State *L, int metatable, const luaL_Reg *functions) {
+  if (functions == NULL) return;
+  lua_pushvalue(L, metatable);
+  lua_pushvalue(L, metatable + 1);
+  luaL_setfuncs(L, functions, 2);
+}
+
 void qhub_userdata_register(lua_State *L, const qhub_userdata_type *type, const luaL_Reg *methods,
                             const luaL_Reg *metamethods) {
   (void)luaL_newmetatable(L, type->name); /* or that of an earlier load, which is filled anew */
-  lua_pushvalue(L, -1);
+  int metatable = lua_gettop(L);
   const qhub_userdata_type **slot = lua_newuserdatauv(L, sizeof *slot, 0);
   *slot = type;
-  luaL_setfuncs(L, defaults, 2);
-  if (metamethods != NULL) {
-    lua_pushvalue(L, -1);
-    luaL_setfuncs(L, metamethods, 1);
-  }
+  lua_pushvalue(L, metatable);
+  set_functions(L, metatable, defaults);
+  set_functions(L, metatable, metamethods);
   lua_newtable(L);
-  lua_pushvalue(L, -2);
-  luaL_setfuncs(L, methods, 1);
-  lua_setfield(L, -2, "__index");
-  lua_pop(L, 1);
+  set_functions(L, metatable, methods);
+  lua_setfield(L, metatable, "__index");
+  lua_settop(L, metatable - 1);
 }

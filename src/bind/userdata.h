@@ -15,18 +15,18 @@
 #include <stddef.h>
 
 typedef struct {
-  const char *name;                    /* "qhub.Thing", also the key in the registry */
-  const char *label;                   /* "part file", for the error about a closed one */
-  size_t size;                         /* bytes */
-  int values;                          /* number of user values */
+  const char *name;  /* "qhub.Thing", also the key in the registry */
+  const char *label; /* "part file", for the error about a closed one */
+  size_t size;       /* bytes */
+  int values;        /* number of user values */
   bool (*is_open)(const void *object);
-  void (*close)(void *object);         /* idempotent */
-  void (*collect)(void *object);       /* for __gc, where that frees more; NULL: `close` */
+  void (*close)(void *object);   /* idempotent */
+  void (*collect)(void *object); /* for __gc, where that frees more; NULL: `close` */
 } qhub_userdata_type;
 
-/* Makes the metatable: `methods` as __index; __gc, __close and __tostring unless `metamethods` (or
-** NULL) has its own. Every function has the metatable as its first upvalue. `type` must outlive
-** the Lua state.  [-0, +0] */
+/* Makes the metatable: `methods` (or NULL) as __index; __gc, __close and __tostring unless
+** `metamethods` (or NULL) has its own. Every function has the metatable and the type as its first
+** two upvalues. `type` must outlive the Lua state.  [-0, +0] */
 void qhub_userdata_register(lua_State *L, const qhub_userdata_type *type, const luaL_Reg *methods,
                             const luaL_Reg *metamethods);
 
@@ -39,5 +39,8 @@ void *qhub_userdata_check(lua_State *L, const qhub_userdata_type *type);
 
 /* The same; raises "attempt to use a closed LABEL" unless the object is open.  [-0, +0] */
 void *qhub_userdata_check_open(lua_State *L, const qhub_userdata_type *type);
+
+/* The method `close` for those that need no more than the type's.  [-0, +0] */
+int qhub_userdata_close(lua_State *L);
 
 #endif
