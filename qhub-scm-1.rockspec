@@ -136,7 +136,9 @@ build = {
     ["qhub.tasks.group"] = "lua/qhub/tasks/group.lua",
     ["qhub.tasks"] = "lua/qhub/tasks/init.lua",
     ["qhub.tasks.loop"] = "lua/qhub/tasks/loop.lua",
+    ["qhub.tasks.newcomers"] = "lua/qhub/tasks/newcomers.lua",
     ["qhub.tasks.parallel"] = "lua/qhub/tasks/parallel.lua",
+    ["qhub.tasks.program"] = "lua/qhub/tasks/program.lua",
     ["qhub.tasks.timers"] = "lua/qhub/tasks/timers.lua",
     -- </modules>
   },

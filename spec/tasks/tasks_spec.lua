@@ -840,7 +840,7 @@ describe("tasks", function()
       local gate, order, most = gates.new(2), {}, { 0 }
       tasks.run(through, gate, 4, order, most)
       assert.equal(2, most[1])
-      assert.same({ "1.1", "2.1", "3.1", "4.1", "1.2", "2.2", "3.2", "4.2" }, order)
+      assert.same({ "1.1", "2.1", "3.1", "1.2", "2.2", "4.1", "4.2", "3.2" }, order)
       assert.equal(0, gate.inside)
     end)
 
@@ -852,7 +852,9 @@ describe("tasks", function()
         local cancelled = tasks.spawn(gate.admit, gate)
         local closed = tasks.spawn(gate.admit, gate, nil, owner)
         local patient = tasks.spawn(gate.admit, gate)
-        tasks.sleep(0)
+        repeat
+          tasks.sleep(0)
+        until gate.tail == 4
         cancelled:cancel()
         loop.wake_sleepers(owner)
         assert.same({ nil, "deadline" }, { late:join() })
@@ -879,11 +881,38 @@ describe("tasks", function()
       assert.equal(0, gate.inside)
       pcall(tasks.run, function()
         assert(gate:admit())
-        tasks.spawn(gate.admit, gate)
+        tasks.spawn(function()
+          assert(gate:admit())
+          local _ <close> = gate
+          tasks.sleep(1)
+        end)
         tasks.sleep(0)
         gate:leave()
         error "left"
       end)
+      assert.equal(0, gate.inside)
+    end)
+
+    it("hold back tasks that would join the line, and no others for ever", function()
+      local gate, begun = gates.new(1), 0
+      local function joins()
+        begun = begun + 1
+        assert(gate:admit())
+        local _ <close> = gate
+      end
+      tasks.run(function()
+        assert(gate:admit())
+        for _ = 1, 1000 do
+          tasks.spawn(joins)
+        end
+        tasks.sleep(0)
+        assert.equal(1, begun)
+        assert.equal("begun", tasks.spawn(function()
+          return "begun"
+        end):join())
+        gate:leave()
+      end)
+      assert.equal(1000, begun)
       assert.equal(0, gate.inside)
     end)
 

@@ -4,6 +4,7 @@
 
 local core = require "qhub.core"
 local loop = require "qhub.tasks.loop"
+local program = require "qhub.tasks.program"
 
 -- A usable token, or nil and why not (a text that never holds the token).
 local function checked(value, reason)
@@ -29,7 +30,7 @@ local function source_over(fn)
   return function(session, rejected)
     local cancellations = loop.cancellations()
     local usable, reason
-    local ok, value, why = loop.call(fn, rejected)
+    local ok, value, why = program.call(fn, rejected)
     if ok then
       usable, reason = checked(value, why)
     end

@@ -85,7 +85,7 @@ local function late_failure()
   return { kind = "timeout", phase = "total", message = message, not_attempted = true }
 end
 
-local function send(session, request, token, url, body, deadline)
+local function send_now(session, request, token, url, body, deadline)
   if session.is_closed then
     return nil, session:closed_failure()
   elseif deadline and deadline <= loop.now() then
@@ -99,14 +99,14 @@ end
 function Session:transfer(request, token, url, body, deadline)
   local gate = not request.stream and not self.is_closed and self.gate
   if not gate then
-    return send(self, request, token, url, body, deadline)
+    return send_now(self, request, token, url, body, deadline)
   end
   local is_let_in, reason = gate:admit(deadline, self)
   if not is_let_in then
     return nil, reason == "deadline" and late_failure() or self:closed_failure()
   end
   local _ <close> = gate
-  return send(self, request, token, url, body, deadline)
+  return send_now(self, request, token, url, body, deadline)
 end
 
 --- One attempt, with `token` or one that is obtained for it. Returns the response, the failure (one

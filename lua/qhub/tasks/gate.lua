@@ -1,8 +1,8 @@
 -- Gates: how many calls are active at once, in order of arrival.
 --
--- All tasks start, and all that have started wait in the same queue, so that those that poll
--- repeatedly do not starve new ones. A call enters before it makes anything, and leaves however it
--- ends:
+-- All that have started wait in the same queue; as one of it is let in, a new task starts (see
+-- newcomers.lua), so that new ones do not starve behind those that poll again and again. A call
+-- enters before it makes anything, and leaves however it ends:
 --
 --   local gate = gates.new(limit)                     -- one for each session
 --   local ok, reason = gate:admit(deadline, session)
@@ -35,8 +35,7 @@ local function let_in(gate)
     if task then
       gate[index] = nil
       gate.inside = gate.inside + 1
-      task.ticket = nil -- its field `gate` says that it is within
-      loop.wake(task)
+      loop.let_in(task)
     end
   end
 end
@@ -57,15 +56,9 @@ function Gate:admit(deadline, owner)
     self.inside = self.inside + 1
     return true
   end
-  self.tail = self.tail + 1
-  self[self.tail] = task
-  task.gate, task.ticket = self, self.tail
-  local ok, reason = loop.park(task, deadline, owner)
-  local is_within = task.gate and not task.ticket
-  if task.ticket then -- it never waited
-    self[task.ticket] = nil
-  end
-  task.gate, task.ticket = nil, nil
+  local ok, reason = loop.park(task, deadline, owner, self)
+  local is_within = task.gate ~= nil
+  task.gate = nil
   if not ok and is_within then
     self:leave()
   end

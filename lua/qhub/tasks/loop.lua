@@ -5,15 +5,16 @@
 -- across (a metamethod or a `table.sort` comparison called from C).
 --
 -- Between two rounds a task is in one place: in the queue (it continues in the next round), parked
--- (for a transfer, a due time, a gate, or a wake-up by hand), or ended. Its coroutine is made when
--- it first runs. An error that leaves `round` (Ctrl-C, no memory) leaves the queue as it happens to
--- be: tasks/init.lua closes all tasks then, and `reset` makes the queue usable again.
+-- (for a transfer, a due time, a gate, or a wake-up by hand), waiting to begin (newcomers.lua), or
+-- ended. Its coroutine is made when it begins. An error that leaves `round` (Ctrl-C, no memory)
+-- leaves the queue as it happens to be: tasks/init.lua closes all tasks then, and `reset` makes the
+-- queue usable again.
 --
 -- Knows nothing of HTTP. An `owner` is any table or userdata with a field `is_closed`; its end ends
 -- waits that name it.
 
 local core = require "qhub.core"
-local errors = require "qhub.error"
+local newcomers = require "qhub.tasks.newcomers"
 local timers = require "qhub.tasks.timers"
 
 local monotonic, coroutine_running = core.system.monotonic, coroutine.running
@@ -43,14 +44,8 @@ end
 
 --- The task in which the caller may yield, or nil when it has to block.
 function loop.current()
-  local thread, is_main = coroutine_running()
-  if is_main then
-    return nil
-  end
-  local task = task_of[thread]
-  if task and coroutine.isyieldable() then
-    return task
-  end
+  local task = task_of[coroutine_running()]
+  return task and coroutine.isyieldable() and task or nil
 end
 
 --- The task in whose coroutine the caller runs, whether it may yield there or not; or nil.
@@ -128,6 +123,7 @@ local function unpark(task)
   end
   if task.ticket then
     task.gate[task.ticket], task.gate, task.ticket = nil, nil, nil
+    newcomers.standing = newcomers.standing - 1
   end
 end
 
@@ -142,8 +138,9 @@ end
 
 loop.wake = wake
 
--- Parks the running task. Returns true, or nil and why the wait ended otherwise.
-local function park(task, transfer, deadline, owner)
+-- Parks the running task, in the line of `gate` if there is one. Returns true, or nil and why the
+-- wait ended otherwise.
+local function park(task, transfer, deadline, owner, gate)
   if task.cancelled then
     task.cancelled = nil
     return nil, "cancelled"
@@ -159,6 +156,12 @@ local function park(task, transfer, deadline, owner)
   end
   if deadline then
     due:add(task, deadline)
+  end
+  if gate then
+    local ticket = gate.tail + 1
+    gate.tail, gate[ticket] = ticket, task
+    task.gate, task.ticket = gate, ticket
+    newcomers.standing = newcomers.standing + 1
   end
   task.parked, task.reason = true, false
   yield()
@@ -255,8 +258,6 @@ function loop.wake_sleepers(owner)
   end
 end
 
--- ── cancellation ────────────────────────────────────────────────────────────────────────────────
-
 --- Ends the wait of `task` with "cancelled"; one that is not waiting now meets it at its next wait.
 function loop.cancel(task)
   task.cancelled, task.was_cancelled = true, true -- the latter until its next wait
@@ -271,34 +272,20 @@ function loop.cancellations()
   return task and task.cancellations or 0
 end
 
-local function settled(cancellations, ok, ...)
-  if ok then
-    return true, ...
-  end
-  local err = ...
-  if loop.cancellations() > cancellations and errors.is_error(err) and err.kind == "cancelled" then
-    return false
-  end
-  error(err, 0)
+--- Parks the running task until `loop.wake`, or, in the line of a `gate`, `loop.let_in`. The wait
+--- ends with `owner`, too. Returns as `loop.await`.
+function loop.park(task, deadline, owner, gate)
+  return park(task, nil, deadline, owner, gate)
 end
 
---- Calls `fn(...)`, a function of the program's own that may wait (tokens, transports). Returns
---- true and what it returned, or false when it raised since the running task was cancelled. Its
---- own errors propagate.
-function loop.call(fn, ...)
-  if not loop.running() then
-    return true, fn(...)
-  end
-  return settled(loop.cancellations(), pcall(fn, ...))
+--- Lets a task in that stands in line. Its field `gate` says that it is within until it runs, which
+--- is in this round: all it does is start a transfer.
+function loop.let_in(task)
+  task.ticket = nil
+  newcomers.standing, newcomers.passed = newcomers.standing - 1, newcomers.passed + 1
+  wake(task)
+  task.turn = 0
 end
-
---- Parks the running task until `loop.wake`; for waits on other tasks and at gates. The wait ends
---- with `owner`, too. Returns as `loop.await`.
-function loop.park(task, deadline, owner)
-  return park(task, nil, deadline, owner)
-end
-
--- ── rounds ──────────────────────────────────────────────────────────────────────────────────────
 
 --- Forgets a task that is closed from outside, or has ended. Needs no memory.
 function loop.forget(task)
@@ -325,13 +312,30 @@ local function after_resume(task, before, ok, ...)
   end
 end
 
--- Makes the coroutine of `task` and lets it run until its first wait.
-local function begin(task, before)
-  local start = task.start
-  local packed = type(start) == "table" and start or { start, n = 1 }
-  task.start, task.thread = false, coroutine.create(packed[1])
-  task_of[task.thread] = task
-  after_resume(task, before, resume(task.thread, unpack(packed, 2, packed.n)))
+-- Lets `task` run until its next wait. Its coroutine is made when it begins.
+local function run(task)
+  local before, start = resumed, task.start
+  resumed = task
+  if start then
+    local packed = type(start) == "table" and start or { start, n = 1 }
+    task.start, task.thread = false, coroutine.create(packed[1])
+    task_of[task.thread] = task
+    after_resume(task, before, resume(task.thread, unpack(packed, 2, packed.n)))
+  else
+    after_resume(task, before, resume(task.thread))
+  end
+end
+
+-- Seconds until a task can continue without any transfer, or nil.
+local function own_timeout()
+  if first then
+    return 0
+  end
+  local left, earliest = newcomers.timeout(), due:earliest()
+  if earliest then
+    left = math.min(left or math.huge, math.max(0, earliest.due - monotonic()))
+  end
+  return left
 end
 
 --- Seconds until a task is due without anything happening outside, or nil.
@@ -339,22 +343,16 @@ function loop.timeout()
   while first and first.reason == OVER do
     dequeue()
   end
-  if first then
-    return 0
+  local left, of_engine = own_timeout(), engine and engine:timeout() or nil
+  if left and left < math.huge then
+    return math.min(left, of_engine or math.huge)
   end
-  local left = engine and engine:timeout()
-  local earliest = due:earliest()
-  if earliest and earliest.due < math.huge then
-    left = math.min(left or math.huge, math.max(0, earliest.due - monotonic()))
-  end
-  return left
+  return of_engine
 end
 
 --- True when nothing that this module knows of can ever wake a parked task.
 function loop.is_stuck()
-  return not first
-    and not due:earliest()
-    and not (engine and (engine:active() > 0 or engine:timeout() == 0))
+  return not own_timeout() and not (engine and (engine:active() > 0 or engine:timeout() == 0))
 end
 
 --- One round: waits at most `timeout` seconds (nil: until something happens) for a transfer that is
@@ -362,14 +360,9 @@ end
 --- all tasks: see the head.
 function loop.round(timeout)
   loop.engine()
+  local left = own_timeout()
+  pump(left and math.min(timeout or math.huge, left) or timeout)
   local earliest = due:earliest()
-  if first then
-    timeout = 0
-  elseif earliest then
-    timeout = math.min(timeout or math.huge, math.max(0, earliest.due - monotonic()))
-  end
-  pump(timeout)
-  earliest = due:earliest()
   if earliest then
     local now = monotonic()
     while earliest and earliest.due <= now do
@@ -381,14 +374,16 @@ function loop.round(timeout)
   local latest = turns
   while first and first.turn <= latest do
     local task = dequeue()
+    if task.start and newcomers.must_wait() then
+      newcomers.add(task)
+    elseif task.reason ~= OVER then
+      run(task)
+    end
+  end
+  newcomers.count()
+  for task in newcomers.take do
     if task.reason ~= OVER then
-      local before = resumed
-      resumed = task
-      if task.start then
-        begin(task, before)
-      else
-        after_resume(task, before, resume(task.thread))
-      end
+      run(task)
     end
   end
 end
@@ -396,6 +391,7 @@ end
 --- Empties the queue, when all tasks have been removed.
 function loop.reset()
   first, last = nil, nil
+  newcomers.reset()
 end
 
 return loop

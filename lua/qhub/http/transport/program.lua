@@ -3,6 +3,7 @@
 
 local headers = require "qhub.http.headers"
 local loop = require "qhub.tasks.loop"
+local program = require "qhub.tasks.program"
 local show = require "qhub.error.text"
 
 local Response = {}
@@ -33,7 +34,7 @@ end
 
 -- The next piece as the program's function gives it: text, or nil at the end, or nil and a failure.
 local function piece(response)
-  local ok, chunk, message = loop.call(response.next_chunk)
+  local ok, chunk, message = program.call(response.next_chunk)
   if not ok then
     return nil, cancelled()
   elseif is_late(response.deadline) then
@@ -118,7 +119,7 @@ end
 local function over(call)
   return function(request, token, url, body, deadline)
     local timeout = request.timeout
-    local ok, answer, message = loop.call(call, {
+    local ok, answer, message = program.call(call, {
       method = request.method,
       url = url,
       headers = copy_of_headers(request:prepared(token).headers),
