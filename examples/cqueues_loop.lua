@@ -39,7 +39,7 @@ loop:wrap(function()
   running = false
 end)
 
--- The program's own work goes on beside it.
+-- The program's own work continues next to it.
 loop:wrap(function()
   local ticks = 0
   while running do

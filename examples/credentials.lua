@@ -28,7 +28,7 @@ if key_id and secret then
     token_endpoint = simulator and simulator .. "/token" or nil,
   }
 else
-  -- A variable, or what `qhubctl login` left; the error names everything looked at.
+  -- A variable, or what `qhubctl login` left; the error names every place searched.
   token = assert(qhub.credentials.default())
 end
 

@@ -21,7 +21,7 @@ end
 
 -- ── the double ──────────────────────────────────────────────────────────────────────────────────
 
--- A service that plays the answers of a script: "METHOD /path" -> a list of answers, of which the
+-- A service that plays the responses of a script: "METHOD /path" -> a list of responses, of which the
 -- last is given again and again. Returns the client and the list of what was asked.
 local function played(script)
   local asked = {}

@@ -1,4 +1,4 @@
--- Watches many executions: a table in the terminal that is drawn anew as they move on.
+-- Watches many executions: a table in the terminal that is redrawn as they progress.
 --
 --   scripts/with_gateway.sh lua5.4 examples/watch.lua [RUNS]      against the bundled simulator
 --   QHUB_BASE_URL=… QHUB_TOKEN=… lua5.4 examples/watch.lua        against the real gateway: what
@@ -146,7 +146,7 @@ tasks.run(function()
     return service:wait_all(executions, { interval = 1, on_status = tell })
   end)
 
-  -- The clock goes on while nothing happens; the other task waits meanwhile.
+  -- The clock advances while nothing happens; the other task waits meanwhile.
   local is_over = false
   local ticking = is_terminal
     and tasks.spawn(function()

@@ -12,7 +12,7 @@
 
 ---What `require "qhub"` returns. Loading it does no I/O.
 ---
----Three kinds of trouble, one rule each: misuse raises at the caller's line and nothing is sent;
+---Three kinds of errors, one rule each: usage errors raise at the caller's line and nothing is sent;
 ---the outside world returns `nil, err`; iterators raise that same `err`.
 ---@class qhub
 ---@field _VERSION string the version of the library, `MAJOR.MINOR.PATCH`
@@ -20,14 +20,14 @@
 ---@field ServiceExecutionStatus qhub.ServiceExecutionStatus statuses of an execution
 ---@field ServiceExecutionType qhub.ServiceExecutionType types of an execution
 ---@field LogEntrySeverity qhub.LogEntrySeverity severities of a log entry
----@field credentials qhub.credentials where a token comes from, beside a string that the program has
+---@field credentials qhub.credentials where a token comes from, other than a string that the program has
 ---@field json qhub.json lossless JSON
 ---@field progress qhub.progress a bar or status line on a terminal
 ---@field tasks qhub.tasks many executions from one thread
 local qhub = {}
 
 ---Builds a client for one deployed service. Does no I/O. Raises for a missing `token` or
----`base_url` and for every option that cannot be right.
+---`base_url` and for every invalid option.
 ---@param options qhub.ClientOptions
 ---@return qhub.HubServiceClient client
 function qhub.HubServiceClient(options) end
@@ -51,7 +51,7 @@ function qhub.result_files(result) end
 
 ---Reads a timestamp in either form that the gateway uses (`2026-02-27 10:04:50`, ISO 8601).
 ---@param text string UTC where it names no zone
----@return number? seconds seconds since the epoch; nil when it is no timestamp
+---@return number? seconds seconds since the epoch; nil when it is not a timestamp
 ---@return string? message what is wrong with it
 function qhub.parse_timestamp(text) end
 
@@ -75,7 +75,7 @@ function qhub.parse_timestamp(text) end
 ---@field http? qhub.HttpOptions settings of the built-in HTTP engine
 ---@field transport? qhub.Transport a test double or another HTTP stack in place of libcurl
 ---@field max_response_bytes? integer cap on a JSON or error body, counted after decompression; default 64 MiB
----@field on_response? fun(response: qhub.Response) called once per call that got an answer, whatever its status
+---@field on_response? fun(response: qhub.Response) called once per call that got a response of any status
 
 ---Called for every attempt, in ordinary Lua: it may yield, raise or use qhub itself. After a 401
 ---it is called once more with the rejected token; a different one is tried once. `nil, reason`
@@ -96,11 +96,11 @@ function qhub.parse_timestamp(text) end
 
 ---Giving `level` or `logger` turns logging on. One event per attempt, retry and outcome.
 ---@class qhub.LoggingOptions
----@field level? "debug"|"info"|"warn"|"error" the least level that is told; default "info"
+---@field level? "debug"|"info"|"warn"|"error" the least level that is logged; default "info"
 ---@field logger? fun(level: string, message: string, fields: qhub.LogFields) default: a line on stderr
 ---@field silent? boolean true turns it off again
 
----What a logger is told. Tokens, cookies and other secrets are blanked before it is called.
+---What a logger receives. Tokens, cookies and other secrets are blanked before it is called.
 ---@class qhub.LogFields
 ---@field method string
 ---@field url string
@@ -111,7 +111,7 @@ function qhub.parse_timestamp(text) end
 ---@field error? string
 ---@field headers? table<string, string> of the request, at level "debug"
 
----Takes a request and returns an answer, or `nil, message`, which counts as a broken connection
+---Takes a request and returns a response, or `nil, message`, which counts as a broken connection
 ---that may have delivered the request. Retries, redirects, decoding and logging happen above it.
 ---It may yield.
 ---@alias qhub.Transport fun(request: qhub.TransportRequest): qhub.TransportAnswer?, string?
@@ -214,7 +214,7 @@ function HubServiceClient:execution(id) end
 ---@return qhub.Error? err
 function HubServiceClient:run(body, options) end
 
----Waits until all are terminal, at the price of about one request per look.
+---Waits until all are terminal, at the cost of about one request per poll.
 ---@param executions qhub.Execution[] of this client
 ---@param options? qhub.WaitOptions
 ---@return qhub.Execution[]? executions the same list, updated in place
@@ -248,15 +248,15 @@ function HubServiceClient:close() end
 
 ---@class qhub.SaveOptions
 ---@field overwrite? boolean false: an existing target is an error of kind `file`; default true
----@field resume? boolean true: keep what came before a failure, and go on from there; default false
+---@field resume? boolean true: keep what came before a failure, and continue from there; default false
 ---@field progress? qhub.progress|fun(received: integer, size: integer?)
 
 ---@class qhub.DownloadOptions : qhub.FileOptions, qhub.SaveOptions
 
 ---@class qhub.FollowOptions
----@field interval? number|fun(poll: integer): number seconds between looks, which start faster and settle to it; 0: none; default 2
----@field timeout? number seconds for the whole wait; the run goes on; default none
----@field request? qhub.RequestOptions for each look
+---@field interval? number|fun(poll: integer): number seconds between polls, which start faster and settle to it; 0: none; default 2
+---@field timeout? number seconds for the whole wait; the run continues; default none
+---@field request? qhub.RequestOptions for each poll
 
 ---@class qhub.WaitOptions : qhub.FollowOptions
 ---@field on_status? fun(execution: qhub.Execution) called at the first status and at each change
@@ -281,7 +281,7 @@ function HubServiceClient:close() end
 ---@field service_definition_id? string
 ---@field application_id? string
 ---@field tags? string[]
----@field raw table the decoded answer, with every member that the gateway sent
+---@field raw table the decoded response, with every member that the gateway sent
 local Execution = {}
 
 ---Fetches the status and updates in place.
@@ -296,8 +296,8 @@ function Execution:is_terminal() end
 
 ---Polls until terminal. Failures that may pass are ridden out until `timeout`.
 ---@param options? qhub.WaitOptions
----@return qhub.Execution? execution itself, whatever its end
----@return qhub.Error? err kind `timeout`, phase `wait`, when `timeout` passed; the run goes on
+---@return qhub.Execution? execution itself, for any terminal status
+---@return qhub.Error? err kind `timeout`, phase `wait`, when `timeout` passed; the run continues
 function Execution:wait(options) end
 
 ---The result; one that trails SUCCEEDED is waited for (1, 2, 4, 8 s).
@@ -321,7 +321,7 @@ function Execution:result_files(options) end
 ---@return qhub.File? closing what `for` closes when the loop is left
 function Execution:result_file(name, options) end
 
----Saves a file, whole or not at all: it is written beside the target and renamed when complete.
+---Saves a file, whole or not at all: it is written next to the target and renamed when complete.
 ---Resumed after a broken connection.
 ---@param name string name of the file
 ---@param path string where to; in a folder it gets a safe form of its name
@@ -340,7 +340,7 @@ function Execution:logs(options) end
 ---`for entry in assert(execution:follow_logs()) do … end`.
 ---@param options? qhub.FollowOptions
 ---@return (fun(): qhub.LogEntry?)? iterator raises the error
----@return qhub.Error? err when the first look fails
+---@return qhub.Error? err when the first poll fails
 ---@return nil
 ---@return table? closing what `for` closes when the loop is left
 function Execution:follow_logs(options) end
@@ -374,7 +374,7 @@ function Execution:cancel(options) end
 ---@field hreflang? string
 
 ---A result file that is being read: userdata, and an iterator when it is called. Memory stays
----constant whatever its size, a consumer that pauses stops the network, and a broken connection is
+---constant for any size, a consumer that pauses stops the network, and a broken connection is
 ---resumed where the server can prove that the file is still the same.
 ---@class qhub.File
 ---@field name string
@@ -418,9 +418,9 @@ function File:close() end
 ---and `error` keep it an object. The fields that do not apply are nil.
 ---@class qhub.Error
 ---@field kind qhub.ErrorKind
----@field message string for people; programs look at the other fields
----@field status_code? integer of the answer, if there was one
----@field headers? qhub.Headers of the answer
+---@field message string for people; programs use the other fields
+---@field status_code? integer of the response, if there was one
+---@field headers? qhub.Headers of the response
 ---@field body? any decoded JSON, else text; cut at `max_response_bytes`
 ---@field method? string
 ---@field url? string
@@ -430,8 +430,8 @@ function File:close() end
 ---@field retry_after? number seconds that the gateway asked to wait
 ---@field request_id? string X-Request-Id, Request-Id or X-Correlation-Id
 ---@field execution? qhub.Execution of `wait`, `wait_all`, `run` and `follow_logs`
----@field result? qhub.Result of kind `execution`, as far as it could be had
----@field logs? qhub.LogEntry[] of kind `execution`, as far as they could be had
+---@field result? qhub.Result of kind `execution`, as far as it is available
+---@field logs? qhub.LogEntry[] of kind `execution`, as far as they are available
 ---@field pending? qhub.Execution[] of `wait_all`: those that are not finished
 ---@field where? string `file.lua:12`, the line of the program that made the call
 ---@field cause? any what led to it: another error, or what a token function gave as a reason
@@ -442,10 +442,10 @@ function File:close() end
 local Error = {}
 
 ---@alias qhub.ErrorKind
----| "api" # an answer outside 2xx, also with an empty or broken body
----| "timeout" # `phase` tells which
+---| "api" # a response outside 2xx, also with an empty or broken body
+---| "timeout" # `phase` says which
 ---| "network" # DNS, connect, TLS, reset, truncated
----| "decode" # a 2xx answer that is not the JSON it must be; not retried
+---| "decode" # a 2xx response that is not the expected JSON; not retried
 ---| "token" # the token function returned no usable token
 ---| "execution" # `run` met FAILED or CANCELLED
 ---| "file" # a local file could not be written
@@ -455,7 +455,7 @@ local Error = {}
 ---| "connect" # no connection within `connect_timeout`
 ---| "read" # no progress within `timeout`
 ---| "total" # `total_timeout` passed
----| "wait" # the `timeout` of a wait passed; the run goes on
+---| "wait" # the `timeout` of a wait passed; the run continues
 
 -- # JSON
 
@@ -506,7 +506,7 @@ function json.object(members) end
 local tasks = {}
 
 ---Runs `fn(...)` as a task, and all that it spawns. Raises what `fn` raised, and an error of a
----task that nobody joined; that of having been cancelled does not count.
+---task that was not joined; being cancelled does not count.
 ---@param fn function
 ---@param ... any
 ---@return any ... what `fn` returned, when every task has ended
@@ -538,12 +538,12 @@ function tasks.map(list, fn, options) end
 ---@field limit? integer how many at once; 32
 ---@field progress? table|fun(done: integer, total: integer, failed: integer) `qhub.progress` shows the counts
 
----Sleeps; the other tasks go on. Raises an error of kind `cancelled`.
+---Sleeps while the other tasks continue. Raises an error of kind `cancelled`.
 ---@param seconds number
 function tasks.sleep(seconds) end
 
 ---Moves the tasks on that were spawned outside `run`. Raises the error of one that failed while
----nobody waited for it; one error each time. May be called as a method.
+---nothing waited for it; one error each time. May be called as a method.
 ---@param timeout? number waits at most so many seconds; nil: until something happens
 ---@return integer live number of tasks that have not ended
 function tasks.step(timeout) end
@@ -556,7 +556,7 @@ function tasks.pollfd() end
 ---@return string events
 function tasks.events() end
 
----Seconds until `step` is due whatever the descriptor does. May be called as a method.
+---Seconds until `step` is due even if the descriptor stays quiet. May be called as a method.
 ---@return number? seconds nil when no timer runs
 function tasks.timeout() end
 
@@ -592,7 +592,7 @@ function credentials.client_credentials(options) end
 ---A file that is there and broken is an error; none is skipped for an older one.
 ---@param options? qhub.PersonalTokenOptions
 ---@return string? token
----@return qhub.Error? err kind `token`; names what was looked at, never a value
+---@return qhub.Error? err kind `token`; names what was searched, never a value
 function credentials.default(options) end
 
 ---@class qhub.ClientCredentialsOptions
@@ -608,7 +608,7 @@ function credentials.default(options) end
 
 -- # Progress
 
----A bar or status line on stderr, and nothing where that is no terminal: `progress =
+---A bar or status line on stderr, and nothing where that is not a terminal: `progress =
 ---qhub.progress`. It may also be called as the functions that may stand in its place.
 ---@class qhub.progress
 ---@overload fun(received: integer, size: integer?)

@@ -34,7 +34,7 @@ Faults (may be combined):
   delay_ms                 waits before the operation
   hang: "headers"|"body", after: bytes, seconds       silence
   truncate: bytes          announces all, closes after so many bytes of the body
-  reset: "headers"|bytes   RST before the answer, or after so many bytes (plain HTTP only)
+  reset: "headers"|bytes   RST before the response, or after so many bytes (plain HTTP only)
   close_after_request      closes without an answer
   close                    "Connection: close" after a good answer
   drop                     closes after a good answer that did not say so

@@ -139,7 +139,7 @@ function Faults:before(fault, request, parts)
   end
 end
 
--- Whether the operation itself is carried out. A fault that replaces the answer keeps it from
+-- Whether the operation itself is carried out. A fault that replaces the response keeps it from
 -- happening unless it says `perform = true`; one that only spoils the way back does not.
 function Faults:performs(fault)
   if fault.perform ~= nil then

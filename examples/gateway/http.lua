@@ -305,7 +305,7 @@ function Connection:serve_tunnel(request)
   return false
 end
 
--- One request from bytes to answer. Returns whether the connection goes on.
+-- One request from bytes to response. Returns whether the connection stays open.
 function Connection:serve_one()
   local head, status = self:read_head()
   local request = head and parse_head(self.server, head)

@@ -148,7 +148,7 @@ end
 function operations.start_execution(self, request)
   local body, message = decode_body(request.body)
   if type(body) ~= "table" or not request.body:find("^%s*{") then
-    return self:refuse_body({}, "json_invalid", message or "the body is no JSON object")
+    return self:refuse_body({}, "json_invalid", message or "the body is not a JSON object")
   end
   for name in tostring(self.settings.required or ""):gmatch "[^,]+" do
     if body[name] == nil then

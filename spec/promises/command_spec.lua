@@ -117,7 +117,7 @@ describe("qhub-lua", function()
       exit $status]]
     assert.equal(130, status, err)
     local id = err:match "started ([%w-]+)"
-    assert.matches("the run goes on: qhub%-lua wait " .. id:gsub("%-", "%%-"), err)
+    assert.matches("the run continues: qhub%-lua wait " .. id:gsub("%-", "%%-"), err)
   end)
 
   it("draws its progress on a terminal and leaves one line", function()
