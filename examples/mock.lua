@@ -21,8 +21,8 @@ end
 
 -- ── the double ──────────────────────────────────────────────────────────────────────────────────
 
--- A service that plays the responses of a script: "METHOD /path" -> a list of responses, of which the
--- last is given again and again. Returns the client and the list of what was asked.
+-- A service that plays the responses of a script: "METHOD /path" -> a list of responses, of which
+-- the last is given again and again. Returns the client and the list of what was asked.
 local function played(script)
   local asked = {}
   local base_url = "https://gateway.example/acme/vqe/v1"

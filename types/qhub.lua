@@ -12,7 +12,7 @@
 
 ---What `require "qhub"` returns. Loading it does no I/O.
 ---
----Three kinds of errors, one rule each: usage errors raise at the caller's line and nothing is sent;
+---Three kinds of errors, one rule each: usage errors raise at the caller's line, with nothing sent;
 ---the outside world returns `nil, err`; iterators raise that same `err`.
 ---@class qhub
 ---@field _VERSION string the version of the library, `MAJOR.MINOR.PATCH`

@@ -262,7 +262,7 @@ describe("core.engine", function()
     it("names a response head that arrives too slowly #timing", function()
       local transfer = fetch("/drip-head", { timeout = 0.3 })
       assert.equal("timeout", failure_of(transfer).kind)
-      assert.matches("head of the answer .* came too slowly", failure_of(transfer).message)
+      assert.matches("head of the response .* came too slowly", failure_of(transfer).message)
     end)
 
     it("for size occurs at the limit of decompressed bytes, and keeps what fits", function()
@@ -279,7 +279,7 @@ describe("core.engine", function()
       for _, path in ipairs { "/headers?n=60&size=9000", "/headers?n=3000" } do
         local transfer = fetch(path)
         assert.equal("network", failure_of(transfer).kind)
-        assert.matches("head of the answer .* is too large", failure_of(transfer).message)
+        assert.matches("head of the response .* is too large", failure_of(transfer).message)
         assert.is_nil(transfer:status())
       end
     end)

@@ -61,7 +61,7 @@ static int new_engine(lua_State *L) {
 /* What the stock interpreter's handler of Ctrl-C asks for (laction in lua.c). */
 enum { INTERRUPT_MASK = LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT };
 
-/* The stock interpreter answers Ctrl-C with a hook that raises "interrupted!" at the next
+/* The stock interpreter handles Ctrl-C with a hook that raises "interrupted!" at the next
 ** instruction of the main thread. */
 typedef struct {
   lua_State *main_thread; /* for as long as one step lasts */

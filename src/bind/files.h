@@ -13,7 +13,7 @@
 int qhub_push_file_failure(lua_State *L, const char *path, int number, const char *reason);
 
 /* Argument `index` as a path. NULL, with nil, message and "EINVAL" pushed, when it has a zero byte:
-** such names come from servers, so that is no misuse.  [-0, +0 or +3] */
+** such names come from servers, so that is no usage error.  [-0, +0 or +3] */
 const char *qhub_check_path(lua_State *L, int index);
 
 /* The file at path argument 1 as a string, of at most as many bytes as argument 2 says (1 MiB).

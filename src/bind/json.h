@@ -12,9 +12,9 @@
 
 /* Upvalues of `qhub_json_encode`, `qhub_json_decode` and `qhub_json_document`. */
 enum {
-  QHUB_JSON_ARRAY_MARK = 1,  /* metatable of tables that are arrays */
-  QHUB_JSON_OBJECT_MARK,     /* metatable of tables that are objects */
-  QHUB_JSON_BOX,             /* metatable of the function's own memory box, if it has one */
+  QHUB_JSON_ARRAY_MARK = 1, /* metatable of tables that are arrays */
+  QHUB_JSON_OBJECT_MARK,    /* metatable of tables that are objects */
+  QHUB_JSON_BOX,            /* metatable of the function's own memory box, if it has one */
   QHUB_JSON_UPVALUES = QHUB_JSON_BOX
 };
 
@@ -29,8 +29,8 @@ int qhub_json_decode(lua_State *L);
 
 /* members(text, accept_nan, name...) -> true, value...: the members of these names of the object in
 ** `text`, which is scanned to its end; nil for one that is absent, the last of several. Or false:
-** the text is no valid object, a name has an escape, or one of these members is an array or object;
-** then `decode` says what it is. One to four names.  [-0, +1 or more] */
+** the text is not a valid object, a name has an escape, or one of these members is an array or
+** object; then `decode` says what it is. One to four names.  [-0, +1 or more] */
 int qhub_json_members(lua_State *L);
 
 /* document(text, accept_nan) -> the same, for small documents: see json_document.c.

@@ -3,7 +3,8 @@
 **
 ** A table with the keys 1 to n and no other is an array, every other one an object; marks (json.c)
 ** decide for empty tables and make the encoder check the rest. Tables are read raw: no metamethod
-** runs, so nothing changes under the encoder. What JSON cannot hold is refused with its path.
+** runs, so nothing changes under the encoder. A value that JSON cannot hold is refused with its
+** path.
 **
 ** Members are written in the order of their names (by bytes), so that the same table gives the same
 ** text in every run. The text, and the names while they are sorted, are in C memory that a box on
@@ -11,10 +12,10 @@
 */
 #include "json.h"
 
-#include "../text/buffer.h"
-#include "../text/number.h"
 #include "../json/names.h"
 #include "../json/scan.h"
+#include "../text/buffer.h"
+#include "../text/number.h"
 #include "../text/printable.h"
 #include "../text/utf8.h"
 #include "json_refuse.h"
@@ -33,7 +34,7 @@ static_assert(sizeof(lua_Integer) == sizeof(int64_t) && sizeof(lua_Number) == si
 /* What must be freed; a userdata. */
 typedef struct {
   qhub_buffer text;
-  qhub_json_names names;     /* of the objects that are being written */
+  qhub_json_names names; /* of the objects that are being written */
 } encode_box;
 
 enum { KEPT = 24 }; /* members of an object, on the Lua stack while it is written */
@@ -41,10 +42,10 @@ enum { KEPT = 24 }; /* members of an object, on the Lua stack while it is writte
 typedef struct {
   lua_State *L;
   encode_box *box;
-  qhub_buffer *text;         /* of the box */
-  const void *array_mark;    /* identities of the metatables that are marks */
+  qhub_buffer *text;      /* of the box */
+  const void *array_mark; /* identities of the metatables that are marks */
   const void *object_mark;
-  int indent;                /* spaces for each level; 0: all in one line */
+  int indent; /* spaces for each level; 0: all in one line */
 } encoder;
 
 /* ---- output ------------------------------------------------------------------------------ */
@@ -114,7 +115,7 @@ static size_t verbatim_run(const char *text, size_t length) {
   return run;
 }
 
-/* Writes a string in quotes. Returns 0, or the place (from 1) of the byte that is no UTF-8. */
+/* Writes a string in quotes. Returns 0, or the place (from 1) of the byte that is not UTF-8. */
 static size_t write_string(encoder *e, const char *text, size_t length) {
   size_t run = verbatim_run(text, length);
   char *out = reserve(e, run + 1);
@@ -150,16 +151,16 @@ static void write_number(encoder *e, int index, const qhub_json_step *step) {
 static void write_value(encoder *e, int index, const qhub_json_step *step) {
   lua_State *L = e->L;
   switch (lua_type(L, index)) {
-    case LUA_TNUMBER:
-      write_number(e, index, step);
-      break;
+    case LUA_TNUMBER: write_number(e, index, step); break;
     case LUA_TSTRING: {
       size_t length;
       const char *text = lua_tolstring(L, index, &length);
       size_t wrong = write_string(e, text, length);
       if (wrong > 0) {
-        lua_pushfstring(L, "the string is not valid UTF-8 (byte %I); encode binary data as text, "
-                           "for example as base64", (LUAI_UACINT)wrong);
+        lua_pushfstring(L,
+                        "the string is not valid UTF-8 (byte %I); encode binary data as text, "
+                        "for example as base64",
+                        (LUAI_UACINT)wrong);
         qhub_json_raise_at(L, step);
       }
       break;
@@ -169,9 +170,7 @@ static void write_value(encoder *e, int index, const qhub_json_step *step) {
       write_bytes(e, word, strlen(word));
       break;
     }
-    case LUA_TTABLE:
-      write_table(e, index, step);
-      break;
+    case LUA_TTABLE: write_table(e, index, step); break;
     case LUA_TLIGHTUSERDATA:
       if (lua_touserdata(L, index) != NULL) qhub_json_refuse_type(e->L, step, index);
       write_bytes(e, "null", 4);
@@ -181,8 +180,7 @@ static void write_value(encoder *e, int index, const qhub_json_step *step) {
       write_value(e, lua_gettop(L), step);
       lua_pop(L, 1);
       break;
-    default:
-      qhub_json_refuse_type(e->L, step, index);
+    default: qhub_json_refuse_type(e->L, step, index);
   }
 }
 
@@ -216,8 +214,9 @@ static lua_Integer check_array(encoder *e, int index, qhub_json_step *step, qhub
       lua_pop(L, 1);
       hole++;
     }
-    lua_pushfstring(L, "the array has a hole: item %I is missing, but there is an item %I; fill "
-                       "holes with qhub.json.null, or make the keys strings for an object",
+    lua_pushfstring(L,
+                    "the array has a hole: item %I is missing, but there is an item %I; fill "
+                    "holes with qhub.json.null, or make the keys strings for an object",
                     (LUAI_UACINT)hole, (LUAI_UACINT)highest);
     qhub_json_raise_at(L, step->outer);
   }
@@ -267,8 +266,7 @@ static void write_array(encoder *e, int index, qhub_json_step *step, qhub_json_m
 
 /* Adds the names of a table, of which the first key and value are on the stack, to the list, and
 ** leaves the first members on the stack as pairs.  [-2, +2 to 2 * KEPT] */
-static void collect_names(encoder *e, int index, const qhub_json_step *step,
-                          qhub_json_mark kind) {
+static void collect_names(encoder *e, int index, const qhub_json_step *step, qhub_json_mark kind) {
   lua_State *L = e->L;
   int last = lua_gettop(L) + 2 * (KEPT - 1) - 1; /* where the last pair goes that is kept */
   do {

@@ -5,7 +5,7 @@
 ** run resolver threads of its own, and `lua_close` would otherwise unload the code under them.
 ** Does no I/O and acquires nothing beyond Lua values.
 */
-#define _GNU_SOURCE /* dladdr; set here only, for it changes strerror_r for the worse */
+#define _GNU_SOURCE /* dladdr; set here only, because it changes strerror_r */
 #include "module.h"
 
 #include <dlfcn.h>

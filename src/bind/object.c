@@ -81,9 +81,9 @@ static int index_object(lua_State *L) {
   return 1;
 }
 
-/* index(metatable, methods, shown, otherwise) -> the `__index` of a class, for it is asked most.
-** `shown` has the names of the members of a state that are fields as they are; the function
-** `otherwise(object, name)` is asked for all else.  [+1] */
+/* index(metatable, methods, shown, otherwise) -> the `__index` of a class, the function called
+** most. `shown` has the names of the members of a state that are fields as they are; the function
+** `otherwise(object, name)` is called for all else.  [+1] */
 static int new_index(lua_State *L) {
   for (int i = METATABLE; i <= SHOWN; i++) luaL_checktype(L, i, LUA_TTABLE);
   luaL_checktype(L, OTHERWISE, LUA_TFUNCTION);

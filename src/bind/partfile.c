@@ -3,7 +3,7 @@
 **
 ** One function for each of src/fs/partfile.h. A part that is neither committed nor kept is
 ** removed when its userdata goes, so that an abandoned download leaves nothing. All failures are
-** nil, message, errno name; only misuse raises.
+** nil, message, errno name; only usage errors raise.
 */
 #include "files.h"
 #include "module.h"
@@ -145,7 +145,7 @@ static int get_size(lua_State *L) {
   return 1;
 }
 
-/* part:append(bytes) -> true, or nil, message, errno name; `size` tells how many of them are in
+/* part:append(bytes) -> true, or nil, message, errno name; `size` says how many of them are in
 ** [+1 or +3] */
 static int append(lua_State *L) {
   size_t length;
@@ -217,15 +217,9 @@ static const luaL_Reg functions[] = {
 };
 
 static const luaL_Reg methods[] = {
-  {"path", get_path},
-  {"size", get_size},
-  {"append", append},
-  {"truncate", truncate_part},
-  {"commit", commit},
-  {"keep", keep},
-  {"close", close_part},
-  {"discard", discard},
-  {NULL, NULL},
+  {"path", get_path},          {"size", get_size},   {"append", append},
+  {"truncate", truncate_part}, {"commit", commit},   {"keep", keep},
+  {"close", close_part},       {"discard", discard}, {NULL, NULL},
 };
 
 static const luaL_Reg metamethods[] = {

@@ -1,6 +1,6 @@
 /*
-** core.engine: the session userdata. See engine/engine.h for what a session is. Its user value keeps
-** the engine alive.
+** core.engine: the session userdata. See engine/engine.h for what a session is. Its user value
+** keeps the engine alive.
 */
 #include <string.h>
 

@@ -64,7 +64,7 @@ static int is_terminal(lua_State *L) {
   return 1;
 }
 
-/* columns(fd) -> width of the terminal, or nil where there is none or it does not tell  [+1] */
+/* columns(fd) -> width of the terminal, or nil where there is none or it is unknown  [+1] */
 static int get_columns(lua_State *L) {
   struct winsize size;
   if (ioctl(check_descriptor(L, 1), TIOCGWINSZ, &size) == 0 && size.ws_col > 0) {
@@ -98,15 +98,9 @@ static int read_file(lua_State *L) {
 }
 
 static const luaL_Reg functions[] = {
-  {"monotonic", get_monotonic},
-  {"realtime", get_realtime},
-  {"random", get_random},
-  {"getenv", get_environment},
-  {"isatty", is_terminal},
-  {"columns", get_columns},
-  {"write", write_text},
-  {"read_file", read_file},
-  {NULL, NULL},
+  {"monotonic", get_monotonic}, {"realtime", get_realtime}, {"random", get_random},
+  {"getenv", get_environment},  {"isatty", is_terminal},    {"columns", get_columns},
+  {"write", write_text},        {"read_file", read_file},   {NULL, NULL},
 };
 
 int qhub_open_system(lua_State *L) {

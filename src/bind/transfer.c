@@ -14,7 +14,7 @@ typedef struct {
   qhub_transfer *transfer;
 } transfer_box;
 
-/* One that was closed still answers. */
+/* A closed one is valid. */
 static bool is_there(const void *object) {
   const transfer_box *box = object;
   return box->transfer != NULL;
@@ -84,7 +84,7 @@ int qhub_bind_start(lua_State *L, qhub_session *session) {
   size_t length = 0;
   const char *body = NULL;
   if (!lua_isnil(L, AT_BODY)) {
-    luaL_checktype(L, AT_BODY, LUA_TSTRING); /* a number's text would be nobody's */
+    luaL_checktype(L, AT_BODY, LUA_TSTRING); /* the text of a number would have no owner */
     body = lua_tolstring(L, AT_BODY, &length);
   }
   transfer_box *box = qhub_userdata_new(L, &type);
@@ -222,8 +222,8 @@ static int failure(lua_State *L) {
 
 /* transfer:outcome() -> status_code, body; after a failure also kind, message, details
 ** [-1, +0, 2 or 5]
-** Nothing while it is neither open nor done. `status_code` is nil when no answer came, `body` when
-** none came and for streams. */
+** Nothing while it is neither open nor done. `status_code` is nil when no response came, `body`
+** when none came and for streams. */
 static int outcome(lua_State *L) {
   const qhub_transfer *transfer = check(L);
   qhub_transfer_state now = qhub_transfer_get_state(transfer);

@@ -72,7 +72,7 @@ static void set_functions(lua_State *L, int metatable, const luaL_Reg *functions
 
 void qhub_userdata_register(lua_State *L, const qhub_userdata_type *type, const luaL_Reg *methods,
                             const luaL_Reg *metamethods) {
-  (void)luaL_newmetatable(L, type->name); /* or that of an earlier load, which is filled anew */
+  (void)luaL_newmetatable(L, type->name); /* or that of an earlier load, which is filled again */
   int metatable = lua_gettop(L);
   const qhub_userdata_type **slot = lua_newuserdatauv(L, sizeof *slot, 0);
   *slot = type;

@@ -1,6 +1,6 @@
 /*
 ** What libcurl calls. Nothing here frees, finishes or starts a transfer, or knows Lua: the
-** callbacks note down what happened and act later, or pause. See internal.h.
+** callbacks record what happened and act later, or pause. See internal.h.
 */
 #include "internal.h"
 
@@ -23,7 +23,7 @@ static size_t stop(qhub_transfer *transfer, qhub_failure_kind verdict) {
   return 0;
 }
 
-/* Notes what the head of an answer says of its connection. Servers that failed often hang up
+/* Records what the head of a response says of its connection. Servers that failed often hang up
 ** without a word, so such a connection is not kept: the next request may be one that cannot be
 ** sent twice.
 ** Within HTTP/2 a failure is that of one stream. */
@@ -37,7 +37,7 @@ static void note_answer(qhub_transfer *transfer) {
   (void)curl_easy_setopt(transfer->handle->easy, CURLOPT_FORBID_REUSE, 1L);
 }
 
-/* One line of the answer's head. */
+/* One line of the response's head. */
 static size_t take_header(char *line, size_t size, size_t count, void *user) {
   qhub_transfer *transfer = ((qhub_handle *)user)->transfer;
   size_t length = size * count;
@@ -124,8 +124,8 @@ static void begin_reading(qhub_transfer *transfer, const char *address, int port
 }
 
 #if LIBCURL_VERSION_NUM >= 0x075000
-/* libcurl repeats a request whose kept connection died before the answer (Curl_retry_request in its
-** transfer.c), a POST like any other: that is refused here, and decided above. */
+/* libcurl repeats a request whose kept connection died before the response (Curl_retry_request in
+** its transfer.c), a POST like any other: that is refused here, and decided above. */
 static int about_to_send(void *user, char *address, char *own_address, int port, int own_port) {
   qhub_transfer *transfer = ((qhub_handle *)user)->transfer;
   (void)own_address;
@@ -139,7 +139,7 @@ static int about_to_send(void *user, char *address, char *own_address, int port,
 }
 #endif
 
-/* For a libcurl that does not tell before it sends: notices soon after. */
+/* For a libcurl that does not report before it sends: notices soon after. */
 static void notice_sending(const qhub_handle *handle) {
   curl_off_t since = 0;
   const char *address = NULL;

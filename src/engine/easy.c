@@ -13,12 +13,12 @@
 #include <string.h>
 
 enum {
-  MOST_IDLE = 64,         /* idle easy handles kept by a session: as many as usually work */
+  MOST_IDLE = 64,              /* idle easy handles kept by a session: as many as usually work */
   LARGEST_BUFFER = 256 * 1024, /* of one read; more does not make streams faster */
-  PLAIN_BUFFER = 16 * 1024,    /* libcurl's default, and enough for most answers */
-  IDLE_CONNECTION_AGE = 60, /* seconds; beyond it servers have often hung up */
-  ONCE_CONNECTION_AGE = 1,  /* the same for what cannot be sent again */
-  DNS_AGE = 60              /* seconds; names move */
+  PLAIN_BUFFER = 16 * 1024,    /* libcurl's default, and enough for most responses */
+  IDLE_CONNECTION_AGE = 60,    /* seconds; beyond it servers have often hung up */
+  ONCE_CONNECTION_AGE = 1,     /* the same for what cannot be sent again */
+  DNS_AGE = 60                 /* seconds; names move */
 };
 
 /* Copies `from` to `*to`; false when memory is short. */
@@ -69,7 +69,7 @@ static CURLcode set_common(CURL *easy) {
   if (code == CURLE_OK) code = curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
   if (code == CURLE_OK) code = curl_easy_setopt(easy, CURLOPT_HTTP09_ALLOWED, 0L);
   if (code == CURLE_OK) code = curl_easy_setopt(easy, CURLOPT_DISALLOW_USERNAME_IN_URL, 1L);
-  /* Decodes what comes encoded; what is asked for is written in transfer.c. */
+  /* Decodes encoded bodies; Accept-Encoding is written in prepared.c. */
   if (code == CURLE_OK) code = curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "");
   return code;
 }
@@ -146,8 +146,8 @@ static CURLcode set_method(qhub_handle *handle, const qhub_transfer *transfer) {
   if (shape == QHUB_SHAPE_POST) {
     code = curl_easy_setopt(easy, CURLOPT_POST, 1L);
     if (code == CURLE_OK) {
-      code = curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE,
-                              (curl_off_t)transfer->upload_length);
+      code =
+        curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)transfer->upload_length);
     }
     if (code == CURLE_OK) {
       code = curl_easy_setopt(easy, CURLOPT_POSTFIELDS, has_body ? transfer->upload : "");
@@ -187,8 +187,8 @@ static CURLcode set_version(qhub_handle *handle, const qhub_session *session, bo
   CURLcode code = set_long(handle->easy, CURLOPT_HTTP_VERSION, &handle->http_version, version);
   if (code != CURLE_OK && shared && session->http_version != 20) {
     shared = false;
-    code = set_long(handle->easy, CURLOPT_HTTP_VERSION, &handle->http_version,
-                    CURL_HTTP_VERSION_1_1);
+    code =
+      set_long(handle->easy, CURLOPT_HTTP_VERSION, &handle->http_version, CURL_HTTP_VERSION_1_1);
   }
   (void)set_long(handle->easy, CURLOPT_PIPEWAIT, &handle->pipewait, shared ? 1L : 0L);
   return code;
@@ -208,8 +208,8 @@ static CURLcode set_url(qhub_handle *handle, const qhub_transfer *transfer) {
   if (handle->url_text != NULL && strcmp(handle->url_text, transfer->url) == 0) return CURLE_OK;
   free(handle->url_text);
   if (!qhub_copy_text(&handle->url_text, transfer->url)) return CURLE_OUT_OF_MEMORY;
-  CURLUcode parsed = curl_url_set(handle->url, CURLUPART_URL, transfer->url,
-                                  CURLU_PATH_AS_IS | CURLU_DISALLOW_USER);
+  CURLUcode parsed =
+    curl_url_set(handle->url, CURLUPART_URL, transfer->url, CURLU_PATH_AS_IS | CURLU_DISALLOW_USER);
   if (parsed == CURLUE_OUT_OF_MEMORY) return CURLE_OUT_OF_MEMORY;
   if (parsed != CURLUE_OK) return CURLE_URL_MALFORMAT;
   CURLcode code = curl_easy_setopt(handle->easy, CURLOPT_URL, transfer->url);
@@ -218,8 +218,8 @@ static CURLcode set_url(qhub_handle *handle, const qhub_transfer *transfer) {
 }
 
 /* Which kept connections will do. libcurl counts the age of an idle one in whole seconds, rounded
-** down; a start would rather open a new one than meet a server that is hanging up. Where libcurl
-** cannot tell that it repeats a request, it must have no reason to. */
+** down; a start opens a new one rather than meet a server that is closing it. Where libcurl
+** cannot report that it repeats a request, it must have no reason to. */
 static CURLcode set_connection(qhub_handle *handle, const qhub_session *session,
                                const qhub_transfer *transfer, bool shared) {
   bool once = transfer->request->once;

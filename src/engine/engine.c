@@ -167,7 +167,7 @@ static bool turn(qhub_engine *engine, double until) {
     double deadline = next_deadline(engine);
     wait = (deadline < until ? deadline : until) - engine->now;
   }
-  /* A signal may come between the last look at what its handler leaves behind and the wait. */
+  /* A signal may come between the last check of what its handler set and the wait. */
   if (wait > LONGEST_WAIT) wait = LONGEST_WAIT;
   int count = qhub_poller_wait(&engine->poller, wait, ready, BATCH);
   engine->now = qhub_monotonic();

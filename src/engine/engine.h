@@ -5,7 +5,7 @@
 ** happens between the calls, and nothing calls back into the user. A session is the connection
 ** settings of one client, with its own kept connections. A prepared request is what many requests
 ** have in common: method, header lines, limits. A transfer is one request on the wire and its
-** answer: never repeated, never redirected; what to do about a failure is decided above.
+** response: never repeated, never redirected; what to do about a failure is decided above.
 **
 ** One engine belongs to one thread at a time. Engine, sessions and transfers may be closed and
 ** freed in any order: closing an engine closes its sessions, closing a session ends its
@@ -28,7 +28,7 @@ typedef struct qhub_transfer qhub_transfer;
 typedef enum {
   QHUB_FAIL_NONE = 0,
   QHUB_FAIL_TIMEOUT,   /* silence for too long; see `phase` */
-  QHUB_FAIL_NETWORK,   /* name, connection, TLS, protocol, broken or truncated answer */
+  QHUB_FAIL_NETWORK,   /* name, connection, TLS, protocol, broken or truncated response */
   QHUB_FAIL_TOO_LARGE, /* body or header block beyond its bound */
   QHUB_FAIL_CANCELLED, /* closed while under way */
   QHUB_FAIL_MEMORY
@@ -41,8 +41,8 @@ enum { QHUB_MESSAGE_SIZE = 400 };
 typedef struct {
   qhub_failure_kind kind;
   qhub_phase phase; /* "connect" until the request went onto a connection, then "read" */
-  bool sent;        /* false: surely no byte of the request left */
-  bool stale;       /* a kept connection died before the first byte of the answer */
+  bool sent;        /* false: certainly no byte of the request was sent */
+  bool stale;       /* a kept connection died before the first byte of the response */
   int code;         /* libcurl's, 0 when it was not libcurl that failed */
   char message[QHUB_MESSAGE_SIZE]; /* one line without secrets */
 } qhub_failure;
@@ -79,8 +79,8 @@ typedef struct {
 } qhub_request;
 
 typedef struct {
-  int http_version; /* 10, 11, 20, 30; 0 before the status line */
-  bool reused;      /* went over a kept connection */
+  int http_version;      /* 10, 11, 20, 30; 0 before the status line */
+  bool reused;           /* went over a kept connection */
   size_t bytes_received; /* of the body, decoded */
   size_t bytes_sent;
   const char *address; /* of the peer, "" when unknown; lives as long as the transfer */
@@ -92,7 +92,7 @@ typedef struct {
 /* A new engine, or NULL with `*message` set to a literal. The caller frees it. */
 qhub_engine *qhub_engine_new(const char **message);
 
-/* Ends everything that is under way (transfers: cancelled) and lets go of all connections. The
+/* Ends everything that is active (transfers: cancelled) and closes all connections. The
 ** struct stays readable until it is freed. Idempotent. */
 void qhub_engine_close(qhub_engine *engine);
 
@@ -107,9 +107,9 @@ bool qhub_engine_is_closed(qhub_engine *engine);
 typedef bool (*qhub_interrupted)(void *user);
 
 /* Moves things for at most `timeout` seconds (negative: until something happens), but returns
-** early when a transfer is ready, at a signal, and when `interrupted(user)` says so, which is asked
-** four times a second: a signal that comes just before a wait does not end it. Returns how many
-** transfers are ready. */
+** early when a transfer is ready, at a signal, and when `interrupted(user)` says so, which is
+** called four times a second: a signal that comes just before a wait does not end it. Returns how
+** many transfers are ready. */
 size_t qhub_engine_step(qhub_engine *engine, double timeout, qhub_interrupted interrupted,
                         void *user);
 
@@ -124,7 +124,7 @@ qhub_transfer *qhub_engine_ready(qhub_engine *engine);
 /* Becomes readable when `qhub_engine_step` has something to do; -1: there is no descriptor. */
 int qhub_engine_pollfd(qhub_engine *engine);
 
-/* Seconds until `qhub_engine_step` has something to do whatever the descriptor says; 0: now;
+/* Seconds until `qhub_engine_step` has something to do even if the descriptor stays quiet; 0: now;
 ** negative: no timer runs. Also brings the descriptor up to date: call it before every wait. */
 double qhub_engine_timeout(qhub_engine *engine);
 
@@ -170,7 +170,7 @@ qhub_transfer *qhub_transfer_new(qhub_prepared *prepared, const char *url, const
                                  size_t body_length);
 
 /* Starts or queues it. False when it cannot even start: the transfer is then done and its failure
-** tells why; it will not be ready. */
+** says why; it will not be ready. */
 bool qhub_transfer_start(qhub_transfer *transfer, qhub_session *session);
 
 /* Aborts it if it is under way and frees what it holds. Idempotent, never blocks. */
@@ -184,13 +184,13 @@ qhub_transfer_state qhub_transfer_get_state(const qhub_transfer *transfer);
 /* Whether its body is taken piece by piece. */
 bool qhub_transfer_is_stream(const qhub_transfer *transfer);
 
-/* The header block so far (of the final answer: once open or done). */
+/* The header block so far (of the final response: once open or done). */
 const qhub_headers *qhub_transfer_headers(const qhub_transfer *transfer);
 
 /* What is held of the body: all of it, or for a stream the bytes not taken yet. */
 const char *qhub_transfer_held(const qhub_transfer *transfer, size_t *length);
 
-/* Streams: removes the first `length` bytes held and lets the network go on if it was paused. */
+/* Streams: removes the first `length` bytes held and continues receiving if it was paused. */
 void qhub_transfer_take(qhub_transfer *transfer, size_t length);
 
 /* The failure of a transfer that is done, or NULL. */

@@ -10,8 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
-static void __attribute__((format(printf, 2, 3))) say(qhub_failure *failure, const char *format,
-                                                      ...) {
+static void __attribute__((format(printf, 2, 3)))
+say(qhub_failure *failure, const char *format, ...) {
   va_list arguments;
   va_start(arguments, format);
   (void)vsnprintf(failure->message, sizeof failure->message, format, arguments);
@@ -68,14 +68,14 @@ static void explain_timeout(qhub_transfer *transfer) {
     say(failure, "no connection to %.*s within %g s", at.length, at.text,
         transfer->request->connect_timeout);
   } else if (has_begun(transfer)) {
-    say(failure, "the head of the answer of %.*s came too slowly: no line of it for %g s",
+    say(failure, "the head of the response of %.*s came too slowly: no line of it for %g s",
         at.length, at.text, transfer->request->timeout);
   } else {
     say(failure, "nothing from %.*s for %g s", at.length, at.text, transfer->request->timeout);
   }
 }
 
-/* Whether a kept connection died before the answer. A single stream of HTTP/2 that the other side
+/* Whether a kept connection died before the response. A single stream of HTTP/2 that the other side
 ** gave up is something else. */
 static bool was_stale(const qhub_transfer *transfer, CURLcode code) {
   return transfer->sends > 0 && transfer->reused && !transfer->answered &&
@@ -87,17 +87,19 @@ static void explain_network(qhub_transfer *transfer, CURLcode code) {
   place at = where(transfer);
   char space[128];
   if (was_stale(transfer, code)) {
-    say(failure, "the kept connection to %.*s was closed before an answer came", at.length,
+    say(failure, "the kept connection to %.*s was closed before a response came", at.length,
         at.text);
     return;
   }
   if (transfer->head_cut) {
-    say(failure, "the head of the answer of %.*s is too large", at.length, at.text);
+    say(failure, "the head of the response of %.*s is too large", at.length, at.text);
     return;
   }
   if (transfer->no_descriptor) {
-    say(failure, "cannot connect to %.*s: too many open files: raise ulimit -n or lower"
-        " max_connections", at.length, at.text);
+    say(failure,
+        "cannot connect to %.*s: too many open files: raise ulimit -n or lower"
+        " max_connections",
+        at.length, at.text);
     return;
   }
   switch (code) {
@@ -109,23 +111,23 @@ static void explain_network(qhub_transfer *transfer, CURLcode code) {
           connect_reason(transfer, code, space, sizeof space));
       break;
     case CURLE_GOT_NOTHING:
-      say(failure, "%.*s closed the connection without an answer", at.length, at.text);
+      say(failure, "%.*s closed the connection without a response", at.length, at.text);
       break;
     case CURLE_PARTIAL_FILE:
-      say(failure, "the answer of %.*s broke off: %s", at.length, at.text, words(transfer, code));
+      say(failure, "the response of %.*s broke off: %s", at.length, at.text, words(transfer, code));
       break;
     case CURLE_SEND_ERROR:
     case CURLE_RECV_ERROR:
       say(failure, "the connection to %.*s broke: %s", at.length, at.text, words(transfer, code));
       break;
     case CURLE_OK: /* libcurl 7.88 sees nothing wrong with half a header block */
-      say(failure, "%.*s closed the connection within the head of its answer", at.length, at.text);
+      say(failure, "%.*s closed the connection within the head of its response", at.length,
+          at.text);
       break;
     case CURLE_WRITE_ERROR:
-      say(failure, "the answer of %.*s is no proper HTTP", at.length, at.text);
+      say(failure, "the response of %.*s is not valid HTTP", at.length, at.text);
       break;
-    default:
-      say(failure, "%.*s: %s", at.length, at.text, words(transfer, code));
+    default: say(failure, "%.*s: %s", at.length, at.text, words(transfer, code));
   }
 }
 
@@ -137,8 +139,8 @@ static qhub_failure_kind kind_of(const qhub_transfer *transfer, CURLcode code) {
 #endif
   if (transfer->head_cut) return QHUB_FAIL_NETWORK;
   if (code == CURLE_OUT_OF_MEMORY) return QHUB_FAIL_MEMORY;
-  /* The only callback of ours that aborts refuses to send twice; but this is also how libcurl tells
-  ** that it had no memory for a descriptor. */
+  /* The only callback of ours that aborts refuses to send twice; but this is also how libcurl
+  ** reports that it had no memory for a descriptor. */
   if (code == CURLE_ABORTED_BY_CALLBACK && !transfer->refused) return QHUB_FAIL_MEMORY;
   if (code == CURLE_OPERATION_TIMEDOUT) return QHUB_FAIL_TIMEOUT;
   return QHUB_FAIL_NETWORK;
@@ -170,7 +172,7 @@ void qhub_failure_set(qhub_transfer *transfer, CURLcode code, qhub_failure_kind 
     case QHUB_FAIL_TIMEOUT: explain_timeout(transfer); break;
     case QHUB_FAIL_NETWORK: explain_network(transfer, code); break;
     case QHUB_FAIL_TOO_LARGE:
-      say(failure, "the answer of %.*s is too large", at.length, at.text);
+      say(failure, "the response of %.*s is too large", at.length, at.text);
       break;
     case QHUB_FAIL_CANCELLED: say(failure, "cancelled"); break;
     default: say(failure, "not enough memory");

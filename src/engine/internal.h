@@ -15,7 +15,7 @@
 **
 ** Each calls only those below it.
 **
-** Rules: libcurl's callbacks only note things down (and may pause); removing a handle, finishing a
+** Rules: libcurl's callbacks only record things (and may pause); removing a handle, finishing a
 ** transfer and everything else that frees happens after libcurl has returned.
 */
 #ifndef QHUB_ENGINE_INTERNAL_H
@@ -24,17 +24,17 @@
 #include <curl/curl.h>
 #include <sys/types.h>
 
+#include "../fs/signals.h"
 #include "engine.h"
 #include "list.h"
 #include "poller.h"
-#include "../fs/signals.h"
 #include "timers.h"
 
 enum {
-  QHUB_HEADER_LIMIT = 256 * 1024,  /* bytes of header fields in one answer */
+  QHUB_HEADER_LIMIT = 256 * 1024,         /* bytes of header fields in one response */
   QHUB_OVERRUN_LIMIT = 128 * 1024 * 1024, /* bytes that a paused stream may still be handed:
                                              libcurl decodes what it has read already */
-  QHUB_ADDRESS_SIZE = 46           /* INET6_ADDRSTRLEN */
+  QHUB_ADDRESS_SIZE = 46                  /* INET6_ADDRSTRLEN */
 };
 
 enum { QHUB_MULTI_PLAIN = 0, QHUB_MULTI_SHARED, QHUB_MULTIS };
@@ -51,11 +51,11 @@ typedef struct {
 
 /* What is known about one descriptor. */
 typedef struct {
-  qhub_multi *multi; /* whose multi handle it belongs to */
+  qhub_multi *multi;   /* whose multi handle it belongs to */
   unsigned wanted;     /* what libcurl wants it watched for */
   unsigned registered; /* what the poller watches it for */
   bool owned;          /* opened and closed by our own callbacks */
-  bool established;    /* was watched for reading: its end will be told */
+  bool established;    /* was watched for reading: its end will be reported */
   bool dirty;          /* is in the list of changes */
 } qhub_socket;
 
@@ -70,8 +70,8 @@ struct qhub_engine {
   pid_t maker; /* the process that may use it */
   bool closed;
   bool guard_sigpipe;
-  const char *encodings; /* value of Accept-Encoding where answers may come encoded */
-  double now; /* read before and after each wait */
+  const char *encodings; /* value of Accept-Encoding where responses may come encoded */
+  double now;            /* read before and after each wait */
   qhub_poller poller;
   qhub_sockets sockets;
   qhub_timers timers; /* one per transfer under way */
@@ -93,14 +93,14 @@ typedef enum {
 typedef struct qhub_handle {
   struct qhub_handle *next; /* in session->idle */
   CURL *easy;
-  CURLU *url;      /* the URL of the last request, taken apart */
-  char *url_text;  /* owned: the same as text; NULL: none yet */
+  CURLU *url;     /* the URL of the last request, taken apart */
+  char *url_text; /* owned: the same as text; NULL: none yet */
   qhub_session *session;
   qhub_transfer *transfer; /* NULL while idle */
   qhub_shape shape;
   bool custom_method;
   bool progress;
-  bool counts_sends; /* libcurl tells before each request that goes out */
+  bool counts_sends; /* libcurl reports each request before it goes out */
   long http_version;
   long pipewait;
   long connect_timeout_ms;
@@ -113,22 +113,22 @@ typedef struct qhub_handle {
 } qhub_handle;
 
 struct qhub_session {
-  qhub_link link;      /* in engine->sessions */
-  qhub_engine *engine; /* NULL: closed */
-  bool is_left;        /* ... since it is the parent's of this process */
+  qhub_link link;                 /* in engine->sessions */
+  qhub_engine *engine;            /* NULL: closed */
+  bool is_left;                   /* ... since it is the parent's of this process */
   qhub_multi multis[QHUB_MULTIS]; /* HTTP/1.1 only; HTTP/2 where it is offered */
-  qhub_link transfers; /* queued and active ones */
-  qhub_link queue;     /* those that wait for their turn, the oldest first */
-  long active;         /* transfers inside libcurl: `max_connections` at most */
-  double last_move;    /* when one of them last ended, or had something from the network */
+  qhub_link transfers;            /* queued and active ones */
+  qhub_link queue;                /* those that wait for their turn, the oldest first */
+  long active;                    /* transfers inside libcurl: `max_connections` at most */
+  double last_move; /* when one of them last ended, or had something from the network */
   qhub_handle *idle;
   size_t idle_count;
-  bool direct; /* no proxy, whatever the host */
+  bool direct;                                                /* no proxy for any host */
   char *proxy, *ca_file, *ca_path, *client_cert, *client_key; /* owned */
   bool verify;
   int http_version;
   bool unreachable;   /* the last connection could not be made: its address may be old */
-  int shared_version; /* of the last answer where HTTP/2 was offered; 0: none yet */
+  int shared_version; /* of the last response where HTTP/2 was offered; 0: none yet */
   long max_connections;
 };
 
@@ -143,7 +143,7 @@ struct qhub_prepared {
 
 struct qhub_transfer {
   qhub_session *session; /* NULL unless queued or active */
-  qhub_handle *handle; /* NULL unless active; then it is in the multi */
+  qhub_handle *handle;   /* NULL unless active; then it is in the multi */
   qhub_multi *multi;
   qhub_link session_link;
   qhub_link queue_link;
@@ -153,7 +153,7 @@ struct qhub_transfer {
   qhub_transfer_state state;
 
   /* the request; the URL is in the same block as the struct, `upload` is borrowed */
-  qhub_prepared *prepared; /* a reference */
+  qhub_prepared *prepared;     /* a reference */
   const qhub_request *request; /* within `prepared` */
   const char *url;
   size_t url_length;
@@ -161,22 +161,22 @@ struct qhub_transfer {
   const char *upload;
   size_t upload_length;
 
-  /* progress, noted by the callbacks */
+  /* progress, recorded by the callbacks */
   double last_activity;
-  unsigned sends;   /* how often the request went onto a connection */
-  bool refused;     /* libcurl wanted to send it again, once at least */
-  bool opened;      /* a connection was opened for it */
-  bool reused;      /* the first send went over a kept connection */
+  unsigned sends; /* how often the request went onto a connection */
+  bool refused;   /* libcurl wanted to send it again, once at least */
+  bool opened;    /* a connection was opened for it */
+  bool reused;    /* the first send went over a kept connection */
   bool paused;
-  bool answered;    /* a line or a byte of the answer came */
-  bool head_cut;    /* the head of the answer is larger than is taken */
+  bool answered;      /* a line or a byte of the response came */
+  bool head_cut;      /* the head of the response is larger than the limit */
   bool no_descriptor; /* the system had none for a connection */
   curl_off_t uploaded;
-  int upload_fd;    /* -1 until sending the body had to wait */
-  int unsent;       /* what of the body the system held back when last asked; 0: not asked */
+  int upload_fd; /* -1 until sending the body had to wait */
+  int unsent;    /* what of the body the system held back when last checked; 0: not checked */
   qhub_failure_kind verdict; /* why a callback stopped the transfer */
 
-  /* the answer */
+  /* the response */
   qhub_headers headers;
   qhub_buffer body;
   size_t body_start; /* streams: what is before it was taken */
@@ -212,7 +212,8 @@ void qhub_sockets_free(qhub_sockets *sockets);
 /* Makes room for descriptor `fd`; false when memory is short. */
 bool qhub_sockets_reserve(qhub_sockets *sockets, int fd);
 
-/* `fd` was opened just now by our callback: whatever the poller knew by that number is gone. */
+/* `fd` was opened just now by our callback: anything that the poller knew by that number is stale.
+** */
 void qhub_sockets_opened(qhub_sockets *sockets, int fd);
 
 /* `fd` is about to be closed. */
@@ -221,7 +222,7 @@ void qhub_sockets_closing(qhub_engine *engine, int fd);
 /* libcurl wants `fd` watched for `events`. Marks the multi as broken when memory is short. */
 void qhub_sockets_want(qhub_engine *engine, qhub_multi *multi, int fd, unsigned events);
 
-/* Tells the poller what changed. The multi of what cannot be watched becomes broken. */
+/* Passes changes to the poller. The multi of what cannot be watched becomes broken. */
 void qhub_sockets_flush(qhub_engine *engine);
 
 /* ---- callbacks.c ---- */
@@ -230,7 +231,7 @@ void qhub_sockets_flush(qhub_engine *engine);
 CURLcode qhub_callbacks_install(qhub_handle *handle);
 
 /* The progress callback is wanted while there is a body to send only (`on`), since it costs time;
-** always where libcurl does not tell what it sends. */
+** always where libcurl does not report what it sends. */
 CURLcode qhub_callbacks_watch_upload(qhub_handle *handle, bool on);
 
 /* Multi handle callbacks. */
@@ -282,7 +283,7 @@ bool qhub_transfer_activate(qhub_transfer *transfer);
 ** easy handle may be used again. */
 void qhub_transfer_detach(qhub_transfer *transfer, bool clean);
 
-/* libcurl is through with it: settles it, or starts it over if it surely may be. */
+/* libcurl has finished it: settles it, or starts it over if that is safe. */
 void qhub_transfer_finish(qhub_transfer *transfer, CURLcode code);
 
 /* libcurl is through with it, or (code CURLE_OK and `kind` given) we are: detaches it, sets failure

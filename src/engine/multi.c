@@ -27,7 +27,7 @@ bool qhub_multi_open(qhub_multi *multi) {
   return true;
 }
 
-/* Lets go of the multi handle and its connections. */
+/* Frees the multi handle and its connections. */
 void qhub_multi_close(qhub_multi *multi) {
   if (multi->curl == NULL) return;
   qhub_held_signal held;

@@ -46,11 +46,11 @@ int qhub_poller_open(qhub_poller *poller);
 void qhub_poller_close(qhub_poller *poller);
 
 /* Changes what `fd` is watched for from `before` to `events` (QHUB_READABLE | QHUB_WRITABLE; 0:
-** not at all). A descriptor that is gone already is no error when `events` is 0. 0, or an errno
+** not at all). A closed descriptor is not an error when `events` is 0. 0, or an errno
 ** value. */
 int qhub_poller_set(qhub_poller *poller, int fd, unsigned before, unsigned events);
 
-/* Waits at most `seconds` (0: looks only). Fills at most `room` entries; returns how many, or -1
+/* Waits at most `seconds` (0: polls only). Fills at most `room` entries; returns how many, or -1
 ** when a signal ended the wait or the wait failed. */
 int qhub_poller_wait(qhub_poller *poller, double seconds, qhub_readiness *ready, int room);
 

@@ -70,7 +70,7 @@ static int milliseconds(double seconds) {
   return ms < LONGEST_WAIT_MS ? (int)ms + 1 : LONGEST_WAIT_MS;
 }
 
-/* A descriptor that was closed without notice answers POLLNVAL for ever: it is dropped. */
+/* A descriptor that was closed without notice reports POLLNVAL forever: it is dropped. */
 static void drop_closed(qhub_poller *poller) {
   for (size_t i = poller->count; i > 0; i--) {
     if ((poller->watched[i - 1].revents & POLLNVAL) != 0) {

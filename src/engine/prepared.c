@@ -70,9 +70,9 @@ static void add_default(qhub_prepared *prepared, const char *name, const char *v
   add_node(prepared, length + value_length);
 }
 
-/* libcurl adds some lines unasked, and "Expect", which would only cost a round trip: a name without
-** a value tells it to leave the line out. Accept-Encoding is written here since libcurl's own is
-** slow to write (it formats byte by byte, twice); gzip and br are what servers know. */
+/* libcurl adds some lines by itself, and "Expect", which would only cost a round trip: a name
+** without a value makes it leave the line out. Accept-Encoding is written here since libcurl's own
+** is slow to write (it formats byte by byte, twice); gzip and br are what servers know. */
 void qhub_prepared_complete(qhub_prepared *prepared, const qhub_session *session) {
   bool decode = prepared->request.decode && session != NULL && session->engine != NULL;
   add_default(prepared, "Accept:", "");

@@ -1,5 +1,5 @@
 /*
-** Which transfers are ready: something happened to them that nobody has looked at yet. See
+** Which transfers are ready: something happened to them that was not polled yet. See
 ** internal.h.
 */
 #include "internal.h"

@@ -126,7 +126,7 @@ void qhub_transfer_check_silence(qhub_transfer *transfer) {
   double deadline = qhub_transfer_silence_ends(transfer, engine->now);
   if (deadline <= engine->now && qhub_transfer_upload_moves(transfer)) {
     double timeout = transfer->request->timeout;
-    transfer->last_activity = engine->now - timeout / 2; /* soon to be asked again */
+    transfer->last_activity = engine->now - timeout / 2; /* soon to be checked again */
     deadline = transfer->last_activity + transfer->request->timeout;
   }
   if (deadline > engine->now) {
@@ -175,7 +175,7 @@ static void resume(qhub_transfer *transfer) {
   qhub_sigpipe_begin(engine, &held);
   CURLcode code = curl_easy_pause(transfer->handle->easy, CURLPAUSE_CONT);
   qhub_sigpipe_end(&held);
-  /* BAD_FUNCTION_ARGUMENT: it has no connection any more; how it ended will be told by a step. */
+  /* BAD_FUNCTION_ARGUMENT: it has no connection any more; a step will report how it ended. */
   if (code != CURLE_OK && code != CURLE_BAD_FUNCTION_ARGUMENT) {
     qhub_session *session = transfer->session;
     qhub_transfer_settle(transfer, code, QHUB_FAIL_NONE);

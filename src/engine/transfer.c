@@ -1,6 +1,6 @@
 /*
-** One request and its answer: from the copy of the request to the last byte taken. See engine.h and
-** internal.h.
+** One request and its response: from the copy of the request to the last byte taken. See engine.h
+** and internal.h.
 */
 #include "internal.h"
 
@@ -29,7 +29,7 @@ static size_t body_limit(const qhub_request *request) {
   return request->stream < SIZE_MAX - overrun ? request->stream + overrun : SIZE_MAX;
 }
 
-/* The URL stands behind the struct: they are one block. */
+/* The URL is stored after the struct: they are one block. */
 qhub_transfer *qhub_transfer_new(qhub_prepared *prepared, const char *url, const char *body,
                                  size_t body_length) {
   size_t url_size = strlen(url) + 1;
@@ -96,7 +96,7 @@ static bool was_refused(const qhub_transfer *transfer) {
          transfer->multi == &transfer->session->multis[QHUB_MULTI_SHARED];
 }
 
-/* Starts it anew over HTTP/1.1, where a server tells with its last answer that it hangs up. False:
+/* Starts it over with HTTP/1.1, where a server says in its last response that it closes. False:
 ** `failure` is set. */
 static bool start_over(qhub_transfer *transfer) {
   remove_handle(transfer, false);
@@ -108,8 +108,8 @@ static bool start_over(qhub_transfer *transfer) {
   return qhub_transfer_activate(transfer);
 }
 
-/* Whether the head of the answer was too large for us, or for libcurl, which takes lines of 100 kB
-** at most (CURL_MAX_HTTP_HEADER) and before 8.6 calls it a lack of memory. */
+/* Whether the head of the response was too large for us, or for libcurl, which takes lines of 100
+** kB at most (CURL_MAX_HTTP_HEADER) and before 8.6 calls it a lack of memory. */
 static bool head_is_too_large(const qhub_transfer *transfer, CURLcode code) {
   if (transfer->head_cut) return true;
 #if LIBCURL_VERSION_NUM >= 0x080600
@@ -121,7 +121,7 @@ static bool head_is_too_large(const qhub_transfer *transfer, CURLcode code) {
 void qhub_transfer_finish(qhub_transfer *transfer, CURLcode code) {
   if (code != CURLE_OK && head_is_too_large(transfer, code)) {
     transfer->head_cut = true;
-    /* What such an answer says is its status; it stands without a body. */
+    /* What such a response says is its status; it stands without a body. */
     if (transfer->headers.status >= 300) {
       transfer->headers.complete = true;
       code = CURLE_OK;
@@ -150,7 +150,7 @@ void qhub_transfer_settle(qhub_transfer *transfer, CURLcode code, qhub_failure_k
 /* Streams go over HTTP/1.1: there a paused transfer stops its own connection. Within an HTTP/2
 ** connection libcurl 7.88 stops reading for all of its transfers when a paused one gets data
 ** (on_data_chunk_recv in its http2.c). So do requests that must not be sent twice, if the server is
-** known to speak HTTP/2: when it ends a connection (GOAWAY), libcurl does not tell which of its
+** known to speak HTTP/2: when it ends a connection (GOAWAY), libcurl does not say which of its
 ** requests never ran. While that is unknown they open a connection of their own. */
 static int choose_multi(const qhub_transfer *transfer) {
   const qhub_request *request = transfer->request;
@@ -200,7 +200,7 @@ double qhub_transfer_silence_ends(const qhub_transfer *transfer, double now) {
   return since + transfer->request->connect_timeout + CONNECT_GRACE;
 }
 
-/* What the system holds back for a slow peer; 0 if nothing, or if it does not tell. */
+/* What the system holds back for a slow peer; 0 if nothing, or if it is unknown. */
 static int unsent_bytes(int fd) {
   int count = 0;
 #if defined(SIOCOUTQ)

@@ -11,8 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* How many bytes `qhub_file_read` may need: the file's size, or `limit` where the size is not told
-** (a pipe, /proc), and one more so that a longer file shows. EFBIG: surely longer than `limit`;
+/* How many bytes `qhub_file_read` may need: the file's size, or `limit` where the size is unknown
+** (a pipe, /proc), and one more so that a longer file shows. EFBIG: certainly longer than `limit`;
 ** EISDIR: a directory. */
 int qhub_file_measure(const char *path, size_t limit, size_t *room);
 
@@ -24,7 +24,7 @@ int qhub_file_read(const char *path, bool follow, char *bytes, size_t room, size
 ** SIGPIPE. Some bytes may have been written when it fails. */
 int qhub_file_write(int fd, const char *bytes, size_t length);
 
-/* Writes all bytes at `offset`; `*written` tells how many, also after a failure. */
+/* Writes all bytes at `offset`; `*written` says how many, also after a failure. */
 int qhub_file_write_at(int fd, const char *bytes, size_t length, int64_t offset, size_t *written);
 
 /* Is the errno one of the ways in which systems say that they cannot do this at all? */

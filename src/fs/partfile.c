@@ -17,11 +17,11 @@
 #include <sys/syscall.h>
 #endif
 
-static const mode_t PRIVATE = S_IRUSR | S_IWUSR; /* nobody else reads what is not complete */
+static const mode_t PRIVATE = S_IRUSR | S_IWUSR; /* other users cannot read what is not complete */
 
 enum {
-  ATTEMPTS = 16,        /* at a name that others take, or a part that others rename */
-  LONGEST_STEM = 80,    /* bytes of the target's name in the part's: some file systems end at 143 */
+  ATTEMPTS = 16,     /* at a name that others take, or a part that others rename */
+  LONGEST_STEM = 80, /* bytes of the target's name in the part's: some file systems end at 143 */
   MARKS_SIZE = sizeof "..0123456789abcdef.0123456789abcdef.qhub-part",
 };
 
@@ -44,7 +44,7 @@ void qhub_partfile_init(qhub_partfile *part) {
   part->fd = -1;
 }
 
-/* FNV-1a: tells long names apart whose beginning is the same. */
+/* FNV-1a: distinguishes long names with the same beginning. */
 static unsigned long long hash_name(const char *name) {
   unsigned long long hash = 14695981039346656037ULL;
   for (; *name != '\0'; name++) hash = (hash ^ (unsigned char)*name) * 1099511628211ULL;
@@ -88,7 +88,7 @@ static bool has_its_name(const qhub_partfile *part) {
          status.st_ino == part->inode;
 }
 
-/* Takes note which file is open, and its size. */
+/* Records which file is open, and its size. */
 static int identify(qhub_partfile *part, struct stat *status) {
   if (fstat(part->fd, status) != 0) return errno;
   part->device = status->st_dev;
@@ -153,7 +153,7 @@ static qhub_file_outcome open_once(qhub_partfile *part, bool fresh, bool *again)
   }
   int error = identify(part, &status);
   if (error != 0) return outcome_of(error);
-  if (!S_ISREG(status.st_mode)) return failure(EINVAL, "is no regular file");
+  if (!S_ISREG(status.st_mode)) return failure(EINVAL, "is not a regular file");
   error = lock(part->fd);
   if (error == EWOULDBLOCK) return failure(EAGAIN, "another download is writing it");
   if (fresh && !stale) error = 0; /* it is new, and ours even where there are no locks */
@@ -263,7 +263,7 @@ static qhub_file_outcome move_to_free_name(const char *from, const char *to) {
   return failure(ENOTSUP, "the file system has no way to leave an existing file alone");
 }
 
-/* The permissions of a new file in this place. Only making one tells: the umask cannot be read
+/* The permissions of a new file in this place. Only making one shows them: the umask cannot be read
 ** without being changed for all threads, and a folder may have rules of its own. */
 static mode_t new_mode(const qhub_partfile *part) {
   struct stat status = {.st_mode = PRIVATE};

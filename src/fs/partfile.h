@@ -2,9 +2,9 @@
 ** A part file: where a download grows, beside its target, until it is complete.
 **
 ** The target's name only ever stands for what was there before or for the complete new file: the
-** part is synced and then renamed, and whatever ends the process in between (kill -9 too) leaves at
-** most a part, whose name starts with a dot and ends in ".qhub-part". Does what it is told: what to
-** resume, keep or overwrite is decided in Lua. Knows neither Lua nor curl.
+** part is synced and then renamed, and anything that ends the process in between (kill -9 too)
+** leaves at most a part, whose name starts with a dot and ends in ".qhub-part". Decides nothing:
+** what to resume, keep or overwrite is decided in Lua. Knows neither Lua nor curl.
 */
 #ifndef QHUB_PARTFILE_H
 #define QHUB_PARTFILE_H
@@ -20,14 +20,14 @@ typedef struct {
 } qhub_file_outcome;
 
 typedef struct {
-  int fd;             /* -1: closed */
-  int64_t size;       /* bytes; stays known after closing */
-  bool kept;          /* the part outlives this object */
-  pid_t maker;        /* a forked child has a copy of the object, but the file is its parent's */
-  dev_t device;       /* which file it is, whatever happens to its name */
+  int fd;       /* -1: closed */
+  int64_t size; /* bytes; stays known after closing */
+  bool kept;    /* the part outlives this object */
+  pid_t maker;  /* a forked child has a copy of the object, but the file is its parent's */
+  dev_t device; /* which file it is, under any name */
   ino_t inode;
-  char *path;         /* owned; NULL when closed */
-  char *target;       /* owned; NULL when closed */
+  char *path;   /* owned; NULL when closed */
+  char *target; /* owned; NULL when closed */
 } qhub_partfile;
 
 /* A closed part file; acquires nothing. */
@@ -37,9 +37,9 @@ void qhub_partfile_init(qhub_partfile *part);
 ** way and left when it was killed. */
 qhub_file_outcome qhub_partfile_create(qhub_partfile *part, const char *target);
 
-/* Opens the one part of `target` that is there to be resumed, or makes it; `size` tells how much it
+/* Opens the one part of `target` that is there to be resumed, or makes it; `size` says how much it
 ** holds. The part is locked until it is closed: EAGAIN when somebody else writes it, in this
-** process or another. Follows no symbolic link, and starts anew rather than write to a file that
+** process or another. Follows no symbolic link, and starts over rather than write to a file that
 ** has another owner or other names. */
 qhub_file_outcome qhub_partfile_resume(qhub_partfile *part, const char *target);
 

@@ -1,10 +1,10 @@
 /*
 ** Writing without being killed for it.
 **
-** The kernel answers some writes with a signal that ends the process: SIGPIPE (nobody reads) and
+** The kernel ends the process with a signal for some writes: SIGPIPE (no reader) and
 ** SIGXFSZ (a file grows past its limit). A library has no say over the program's handlers, so it
 ** holds the signal back in its own thread, for as long as the write lasts, and swallows the one
-** that its own write raised; the write's errno tells the same. Knows neither Lua nor curl.
+** that its own write raised; the write's errno says the same. Knows neither Lua nor curl.
 */
 #ifndef QHUB_SIGNALS_H
 #define QHUB_SIGNALS_H

@@ -10,8 +10,7 @@
 /* What the grammar wants next. */
 enum { VALUE, FIRST_ITEM, FIRST_NAME, COMMA_OR_CLOSE };
 
-static qhub_json_token fail(qhub_json_scanner *scanner, const char *position,
-                            const char *problem) {
+static qhub_json_token fail(qhub_json_scanner *scanner, const char *position, const char *problem) {
   scanner->position = position;
   scanner->problem = problem;
   scanner->unexpected = false;
@@ -195,7 +194,7 @@ static qhub_json_token scan_number(qhub_json_scanner *scanner, const char *text)
   return QHUB_JSON_NUMBER;
 }
 
-/* What is no value: says so. */
+/* Fails: this is not a value. */
 static qhub_json_token fail_value(qhub_json_scanner *scanner, const char *text) {
   if (text == scanner->end && scanner->depth == 0) {
     return fail(scanner, text, "the text is empty or blank");
@@ -231,8 +230,9 @@ static qhub_json_token open_container(qhub_json_scanner *scanner, const char *te
 /* A value, or as much of it as its opening bracket. */
 static qhub_json_token scan_value(qhub_json_scanner *scanner, const char *text) {
   if (--scanner->values_left < 0) {
-    return fail(scanner, text, "the text has more than 16777216 values (an array or object counts "
-                               "as 4)");
+    return fail(scanner, text,
+                "the text has more than 16777216 values (an array or object counts "
+                "as 4)");
   }
   scanner->next = COMMA_OR_CLOSE;
   switch (*text) {
@@ -305,8 +305,7 @@ qhub_json_token qhub_json_next(qhub_json_scanner *scanner) {
   }
 }
 
-void qhub_json_begin(qhub_json_scanner *scanner, const char *text, size_t length,
-                     bool accept_nan) {
+void qhub_json_begin(qhub_json_scanner *scanner, const char *text, size_t length, bool accept_nan) {
   scanner->text = text;
   scanner->end = text + length;
   scanner->position = text;

@@ -1,5 +1,5 @@
 /*
-** Classes of ASCII characters, whatever the locale of the host program. Bytes above 0x7F belong to
+** Classes of ASCII characters, independent of the host program's locale. Bytes above 0x7F belong to
 ** none of them.
 */
 #ifndef QHUB_ASCII_H

@@ -3,7 +3,7 @@
 **
 ** Holds what arrives from the network or what is written for it. Every buffer has a limit that is
 ** given when it is made, so that no remote party decides how much memory is taken. A failed append
-** frees the contents at once: the owner is about to give up anyway, and nothing is left half-kept.
+** frees the contents at once: the owner is about to fail anyway, and nothing is left half-kept.
 ** Knows neither Lua nor curl.
 */
 #ifndef QHUB_BUFFER_H
@@ -13,15 +13,15 @@
 
 typedef enum {
   QHUB_BUFFER_OK = 0,
-  QHUB_BUFFER_FULL,      /* the append would have passed the limit */
+  QHUB_BUFFER_FULL, /* the append would have passed the limit */
   QHUB_BUFFER_NO_MEMORY
 } qhub_buffer_result;
 
 typedef struct {
-  char *data;            /* owned; NULL while capacity is 0; not NUL-terminated */
+  char *data; /* owned; NULL while capacity is 0; not NUL-terminated */
   size_t length;
   size_t capacity;
-  size_t limit;          /* `length` never passes it */
+  size_t limit; /* `length` never passes it */
 } qhub_buffer;
 
 /* An empty buffer; acquires nothing. */

@@ -10,7 +10,7 @@
 
 /* Seconds since the epoch of a date that starts with a weekday (RFC 9110 section 5.6.7, and what
 ** curl_getdate takes beyond it). `text` ends in a NUL after `length` bytes. Returns false, and
-** leaves `*seconds` alone, when it is no such date. */
+** leaves `*seconds` alone, when it is not such a date. */
 bool qhub_date_parse_http(const char *text, size_t length, int64_t *seconds);
 
 #endif

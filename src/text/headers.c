@@ -1,4 +1,4 @@
-/* The header block of an answer: see headers.h. */
+/* The header block of a response: see headers.h. */
 #include "headers.h"
 
 #include "ascii.h"
@@ -106,7 +106,7 @@ static void trim(const char **text, size_t *length) {
   while (*length > 0 && is_blank((*text)[*length - 1])) (*length)--;
 }
 
-/* Whether a text is this word, which is in lower case, whatever its own case. */
+/* Whether a text is this word, which is in lower case, in any case. */
 static bool is_word(const char *text, size_t length, const char *word) {
   if (length != strlen(word)) return false;
   for (size_t i = 0; i < length; i++) {
@@ -138,14 +138,14 @@ static bool note_length(qhub_headers *headers, const char *value, size_t length)
   return true;
 }
 
-/* Chunks are the only transfer coding that a server may use unasked (RFC 9112, 7.4), and no other
-** is asked for; "identity" is an older word for none. libcurl 8.1 to 8.13 would hand out anything
-** else as it is, with the chunks around it. */
+/* Chunks are the only transfer coding that a server may use unrequested (RFC 9112, 7.4), and no
+** other is asked for; "identity" is an older word for none. libcurl 8.1 to 8.13 would hand out
+** anything else as it is, with the chunks around it. */
 static bool is_known_coding(const char *value, size_t length) {
   return is_word(value, length, "chunked") || is_word(value, length, "identity");
 }
 
-/* Whether what a field tells of where the body ends, if it does, can be relied on. */
+/* Whether a field that says where the body ends can be relied on. */
 static bool note_framing(qhub_headers *headers, const char *name, size_t name_length,
                          const char *value, size_t length) {
   if (is_word(name, name_length, "content-length")) return note_length(headers, value, length);
@@ -175,7 +175,7 @@ qhub_headers_result qhub_headers_add(qhub_headers *headers, const char *line, si
     return extend_last(headers, value, value_length);
   }
   const char *colon = memchr(line, ':', length);
-  if (colon == NULL) return QHUB_HEADERS_MALFORMED; /* libcurl before 7.83 goes on */
+  if (colon == NULL) return QHUB_HEADERS_MALFORMED; /* libcurl before 7.83 continues */
   const char *name = line;
   size_t name_length = (size_t)(colon - line);
   value = colon + 1;

@@ -1,7 +1,7 @@
 /*
-** The header block of the final answer, gathered line by line as it arrives.
+** The header block of the final response, gathered line by line as it arrives.
 **
-** Interim blocks (1xx) are dropped when the next status line comes; whatever follows the final
+** Interim blocks (1xx) are dropped when the next status line comes; anything after the final
 ** block (trailers) is ignored. Names are kept in lower case. The whole block is bounded, in bytes
 ** and in fields. Assumes that lines come one per call, as an HTTP library hands them over. Knows
 ** neither Lua nor curl.
@@ -15,21 +15,21 @@
 #include "buffer.h"
 
 typedef enum {
-  QHUB_HEADERS_MORE = 0,  /* taken (or ignored); the block goes on */
-  QHUB_HEADERS_COMPLETE,  /* this line ended the block of the final answer */
+  QHUB_HEADERS_MORE = 0,  /* taken (or ignored); the block continues */
+  QHUB_HEADERS_COMPLETE,  /* this line ended the block of the final response */
   QHUB_HEADERS_MALFORMED, /* no status line or no field, or no telling where the body ends */
   QHUB_HEADERS_TOO_LARGE,
   QHUB_HEADERS_NO_MEMORY
 } qhub_headers_result;
 
 typedef struct {
-  qhub_buffer text; /* "name NUL value NUL" for each field, in order of arrival */
-  size_t count;     /* of fields */
-  size_t seen;      /* bytes of all lines so far */
+  qhub_buffer text;  /* "name NUL value NUL" for each field, in order of arrival */
+  size_t count;      /* of fields */
+  size_t seen;       /* bytes of all lines so far */
   int64_t announced; /* Content-Length; -1: none */
-  int status;       /* 0 until a status line came */
-  int version;      /* 10, 11, 20, 30; 0 until a status line came */
-  bool complete;    /* the final block is all there */
+  int status;        /* 0 until a status line came */
+  int version;       /* 10, 11, 20, 30; 0 until a status line came */
+  bool complete;     /* the final block is all there */
 } qhub_headers;
 
 /* No headers yet; acquires nothing. */

@@ -129,7 +129,7 @@ static const char *check_text(const char *text, qhub_url *url) {
 static const char *reason_of(CURLUcode code) {
   switch (code) {
     case CURLUE_OK: return NULL;
-    case CURLUE_BAD_PORT_NUMBER: return "has a port that is no number from 1 to 65535";
+    case CURLUE_BAD_PORT_NUMBER: return "has a port that is not a number from 1 to 65535";
     case CURLUE_NO_HOST: return "has no host";
     case CURLUE_NO_SCHEME: return "has no scheme, such as https://";
     case CURLUE_OUT_OF_MEMORY: return "cannot be read: not enough memory";
