@@ -1,22 +1,17 @@
 #!/bin/sh
 # Holds examples and the guide's blocks of Lua against types/qhub.lua with emmylua_check: the one in
-# PATH, else the one that cargo builds into build/cargo (some minutes, once). Without cargo there is
-# no check: said aloud, and no error, since few machines have it.
+# PATH, else the one that `scripts/check_types.sh --build` lets cargo build into build/cargo (many
+# minutes, once). Without it there is no check: said aloud, and no error, since few machines have it.
 set -eu
 cd "$(dirname "$0")/.."
-version=0.25.0
 check=$(command -v emmylua_check || echo build/cargo/bin/emmylua_check)
-if [ ! -x "$check" ]; then
-  if ! command -v cargo >/dev/null 2>&1; then
-    echo "check_types.sh: NOT CHECKED, neither emmylua_check nor cargo is here" >&2
-    exit 0
-  fi
+if [ "${1:-}" = --build ] && [ ! -x "$check" ]; then
   mkdir -p build/cargo
-  cargo install --quiet --locked --root build/cargo "emmylua_check@$version" \
-    >build/cargo/log 2>&1 || {
-    echo "check_types.sh: NOT CHECKED, emmylua_check cannot be built, see build/cargo/log" >&2
-    exit 0
-  }
+  cargo install --locked --root build/cargo emmylua_check
+fi
+if [ ! -x "$check" ]; then
+  echo "check_types.sh: NOT CHECKED, there is no emmylua_check (scripts/check_types.sh --build)" >&2
+  exit 0
 fi
 
 # A workspace of its own: the examples, and each page's blocks as one file.
