@@ -21,8 +21,9 @@ run() { # quiet unless it fails
   }
 }
 # The rock's version begins with the library's in a release, and is scm here.
-version=$(sed -n 's/^return "\(.*\)"/\1/p' "$top/lua/qhub/http/version.lua")
-case $version in *[!0-9.]* | "") fail "lua/qhub/http/version.lua has no plain version: $version" ;; esac
+source_of_version=lua/qhub/http/version.lua
+version=$(sed -n 's/^return "\(.*\)"/\1/p' "$top/$source_of_version")
+case $version in *[!0-9.]* | "") fail "$source_of_version has no plain version: $version" ;; esac
 
 mkdir "$dir/source"
 git -C "$top" archive HEAD | tar -C "$dir/source" -xf -

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Holds examples and the guide's blocks of Lua against types/qhub.lua with emmylua_check: the one in
 # PATH, else the one that `scripts/check_types.sh --build` lets cargo build into build/cargo (many
-# minutes, once). Without it there is no check: said aloud, and no error, since few machines have it.
+# minutes, once). Without it there is no check, which is said and is no error: few machines have it.
 set -eu
 cd "$(dirname "$0")/.."
 check=$(command -v emmylua_check || echo build/cargo/bin/emmylua_check)
