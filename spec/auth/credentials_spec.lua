@@ -13,7 +13,7 @@ local SECRET = "s3cr3t/with+signs"
 local BASIC = "a2V5OnMzY3IzdC93aXRoK3NpZ25z" -- base64 of key:SECRET
 
 -- The message with which `fn(...)` raises.
-local function misuse(fn, ...)
+local function usage_error(fn, ...)
   local ok, message = pcall(fn, ...)
   assert.is_false(ok)
   assert.is_string(message)
@@ -621,7 +621,8 @@ describe("the client credentials grant", function()
     assert.equal(1, gateway:tokens().requests)
   end)
 
-  -- ── misuse ──────────────────────────────────────────────────────────────────────────────────
+  -- ── usage errors
+  -- ─────────────────────────────────────────────────────────────────────────────────
 
   it("raises for missing, wrong and unknown options, and shows no value", function()
     for _, case in ipairs {
@@ -643,13 +644,13 @@ describe("the client credentials grant", function()
       { { secret_acess_key = SECRET }, "did you mean 'secret_access_key'?" },
       { { scope = "x" }, "unknown option 'scope'" },
     } do
-      local message = misuse(doubled, { granted "t" }, case[1])
+      local message = usage_error(doubled, { granted "t" }, case[1])
       assert.matches(case[2], message, 1, true)
       assert.is_nil(message:find("s3cr3t", 1, true), message)
     end
-    assert.matches("table of options", misuse(client_credentials))
-    assert.matches("provide 'access_key_id'", misuse(client_credentials, {}))
-    local message = misuse(client_credentials, { access_key_id = "a" })
+    assert.matches("table of options", usage_error(client_credentials))
+    assert.matches("provide 'access_key_id'", usage_error(client_credentials, {}))
+    local message = usage_error(client_credentials, { access_key_id = "a" })
     assert.matches("provide 'secret_access_key'", message)
     assert.matches("credentials_spec.lua:%d+:", message)
   end)

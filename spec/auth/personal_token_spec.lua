@@ -4,7 +4,7 @@ local core = require "qhub.core"
 local qhub = require "qhub"
 
 -- The message with which `fn(...)` raises.
-local function misuse(fn, ...)
+local function usage_error(fn, ...)
   local ok, message = pcall(fn, ...)
   assert.is_false(ok)
   assert.is_string(message)
@@ -174,11 +174,16 @@ describe("the default resolution", function()
   it("raises for a given value that is not a token, and for unknown options", function()
     local default = qhub.credentials.default
     for _, value in ipairs { "", "t0psecret\n", 5, {} } do
-      local message = misuse(default, { access_token = value })
+      local message = usage_error(default, { access_token = value })
       assert.matches("access_token", message, 1, true)
       assert.is_nil(message:find("t0psecret", 1, true))
     end
-    assert.matches("did you mean 'access_token'", misuse(default, { acces_token = "a" }), 1, true)
-    assert.matches("must be a table", misuse(default, "token"), 1, true)
+    assert.matches(
+      "did you mean 'access_token'",
+      usage_error(default, { acces_token = "a" }),
+      1,
+      true
+    )
+    assert.matches("must be a table", usage_error(default, "token"), 1, true)
   end)
 end)

@@ -105,7 +105,7 @@ describe("a download", function()
     return err
   end
 
-  local function misuse(pattern, fn, ...)
+  local function usage_error(pattern, fn, ...)
     local ok, message = pcall(fn, ...)
     assert.is_false(ok)
     assert.matches("^spec/files/download_spec.lua:%d+: ", message)
@@ -201,7 +201,7 @@ describe("a download", function()
 
     it("raises usage errors at the caller's line, and sends nothing", function()
       local sub = execution
-      misuse("path must be", sub.download, sub, NAME)
+      usage_error("path must be", sub.download, sub, NAME)
       for _, case in ipairs {
         { "path must be", NAME, "" },
         { "path must be", NAME, 42 },
@@ -214,7 +214,7 @@ describe("a download", function()
         { "file must not be", "..", path },
         { "file must be", nil, path },
       } do
-        misuse(case[1], function()
+        usage_error(case[1], function()
           execution:download(case[2], case[3], case[4])
         end)
       end
@@ -654,7 +654,7 @@ describe("a download", function()
       assert.equal(path, file:save(path))
       assert_saved()
       assert.equal(1, #asked())
-      misuse("is closed", function()
+      usage_error("is closed", function()
         file:read()
       end)
     end)
@@ -688,11 +688,11 @@ describe("a download", function()
 
     it("refuses a file that was already read, and request options", function()
       local file <close> = open()
-      misuse("unknown option 'timeout'", function()
+      usage_error("unknown option 'timeout'", function()
         file:save(path, { timeout = 1 })
       end)
       assert(file:read(10))
-      misuse("read already", function()
+      usage_error("read already", function()
         file:save(path)
       end)
       assert.same({}, names())

@@ -77,8 +77,8 @@ describe("a result file", function()
     end)
   end
 
-  -- The message of the misuse that `fn(...)` raises; it blames this file.
-  local function misuse(fn, ...)
+  -- The message of the usage error that `fn(...)` raises; it blames this file.
+  local function usage_error(fn, ...)
     local ok, message = pcall(fn, ...)
     assert.is_false(ok)
     assert.matches("^spec/files/file_spec.lua:%d+: ", message)
@@ -176,20 +176,20 @@ describe("a result file", function()
     it("refuses wrong arguments at the caller's line", function()
       local file <close> = assert(open(10))
       for _, n in ipairs { 0, -1, 1.5, "x", {} } do
-        local message = misuse(function()
+        local message = usage_error(function()
           file:read(n)
         end)
         assert.matches("file:read: the number of bytes", message)
       end
       assert.matches(
         "read%-only",
-        misuse(function()
+        usage_error(function()
           file.size = 3
         end)
       )
       assert.matches(
         "qhub.File expected",
-        misuse(function()
+        usage_error(function()
           file.read {}
         end)
       )
@@ -200,7 +200,7 @@ describe("a result file", function()
       for _ in file, second, third, closing do -- luacheck: ignore 512
         break
       end
-      local message = misuse(function()
+      local message = usage_error(function()
         file:read()
       end)
       assert.matches('file:read: the file "result.bin" is closed', message, 1, true)
@@ -585,7 +585,7 @@ describe("a result file", function()
       assert.equal(reason, err)
       assert.matches(
         "is closed",
-        misuse(function()
+        usage_error(function()
           file:read()
         end)
       )

@@ -1,6 +1,6 @@
 -- Whether an answer goes on with the file that is being read: pure functions of headers.
 
-local resume = require "qhub.files.validators"
+local validators = require "qhub.files.validators"
 
 local DATE, LATER = "Fri, 27 Feb 2026 10:04:50 GMT", "Fri, 27 Feb 2026 10:04:51 GMT"
 
@@ -9,7 +9,7 @@ local function version(changes)
   for name, value in pairs(changes or {}) do
     fields[name] = value or nil
   end
-  return resume.version(fields)
+  return validators.version(fields)
 end
 
 describe("the validator of a file", function()
@@ -33,8 +33,8 @@ describe("the validator of a file", function()
     assert.equal(DATE, young.validator)
     -- The server may say that it is the same; that it looks the same is not enough.
     local rest = { ["last-modified"] = DATE, ["content-range"] = "bytes 400-999/1000" }
-    assert.equal("continue", (resume.judge(young, 400, 206, rest)))
-    assert.is_nil((resume.judge(young, 400, 200, { ["last-modified"] = DATE })))
+    assert.equal("continue", (validators.judge(young, 400, 206, rest)))
+    assert.is_nil((validators.judge(young, 400, 200, { ["last-modified"] = DATE })))
     assert.equal(DATE, version({ etag = false, date = LATER }).validator)
     assert.is_nil(version({ etag = false, ["last-modified"] = false }).validator)
   end)
@@ -63,12 +63,12 @@ end)
 
 describe("the request for the rest", function()
   it("names the first byte and the validator", function()
-    local fields = resume.request_headers(version(), 400)
+    local fields = validators.request_headers(version(), 400)
     assert.same({ range = "bytes=400-", ["if-range"] = '"v1"' }, fields)
   end)
 
   it("asks for the whole file when ranges would count encoded bytes", function()
-    assert.same({}, resume.request_headers(version { ["content-encoding"] = "gzip" }, 400))
+    assert.same({}, validators.request_headers(version { ["content-encoding"] = "gzip" }, 400))
   end)
 end)
 
@@ -78,7 +78,7 @@ describe("a partial response", function()
     for name, value in pairs(changes or {}) do
       fields[name] = value or nil
     end
-    return resume.judge(of or version(), position or 400, 206, fields)
+    return validators.judge(of or version(), position or 400, 206, fields)
   end
 
   it("continues the file when it begins at the right byte", function()
@@ -148,7 +148,7 @@ describe("a complete response", function()
     for name, value in pairs(changes or {}) do
       fields[name] = value or nil
     end
-    return resume.judge(of or version(), 400, 200, fields)
+    return validators.judge(of or version(), 400, 200, fields)
   end
 
   it("is read again from the start when its validator is the same", function()
@@ -177,17 +177,17 @@ describe("any other response", function()
   it("with 416 at the end means that the file was complete", function()
     local fields = { ["content-range"] = "bytes */400" }
     local unknown = version { ["content-length"] = false }
-    assert.same({ "complete", 400 }, { resume.judge(unknown, 400, 416, fields) })
-    assert.is_nil((resume.judge(unknown, 401, 416, fields)))
-    assert.is_nil((resume.judge(version(), 400, 416, fields)))
-    assert.is_nil((resume.judge(unknown, 400, 416, {})))
+    assert.same({ "complete", 400 }, { validators.judge(unknown, 400, 416, fields) })
+    assert.is_nil((validators.judge(unknown, 401, 416, fields)))
+    assert.is_nil((validators.judge(version(), 400, 416, fields)))
+    assert.is_nil((validators.judge(unknown, 400, 416, {})))
     fields.etag = '"v2"'
-    assert.is_nil((resume.judge(unknown, 400, 416, fields)))
+    assert.is_nil((validators.judge(unknown, 400, 416, fields)))
   end)
 
   it("is refused", function()
     for _, status_code in ipairs { 201, 203, 204, 205, 226 } do
-      local verdict, why = resume.judge(version(), 400, status_code, {})
+      local verdict, why = validators.judge(version(), 400, status_code, {})
       assert.is_nil(verdict)
       assert.matches(tostring(status_code), why)
     end

@@ -1,4 +1,5 @@
--- The client as programs see it: construction, misuse, requests, answers. Over a transport double.
+-- The client as programs see it: construction, usage errors, requests, responses. Over a fake
+-- transport.
 
 local executions = require "qhub.execution"
 local qhub = require "qhub"
@@ -7,7 +8,7 @@ local Double = require "spec.support.double"
 local BASE = "https://gateway.example/acme/vqe/v1"
 
 -- The message with which `fn(...)` raises.
-local function misuse(fn, ...)
+local function usage_error(fn, ...)
   local ok, message = pcall(fn, ...)
   assert.is_false(ok)
   assert.is_string(message)
@@ -24,14 +25,14 @@ end
 
 describe("building a client", function()
   it("needs a token and a base_url", function()
-    assert.matches("provide 'token'", misuse(build, { token = "nil" }))
-    assert.matches("provide 'base_url'", misuse(build, { base_url = "nil" }))
-    assert.matches("table of options", misuse(qhub.HubServiceClient))
+    assert.matches("provide 'token'", usage_error(build, { token = "nil" }))
+    assert.matches("provide 'base_url'", usage_error(build, { base_url = "nil" }))
+    assert.matches("table of options", usage_error(qhub.HubServiceClient))
   end)
 
   it("blames the caller's line", function()
     local line
-    local message = misuse(function()
+    local message = usage_error(function()
       line = debug.getinfo(1, "l").currentline + 1
       qhub.HubServiceClient { base_url = BASE }
     end)
@@ -55,9 +56,9 @@ describe("building a client", function()
       "",
       42,
     } do
-      misuse(build, { base_url = url })
+      usage_error(build, { base_url = url })
     end
-    assert.matches("acme/vqe/v1", misuse(build, { base_url = "https://g/<a>/b" }))
+    assert.matches("acme/vqe/v1", usage_error(build, { base_url = "https://g/<a>/b" }))
   end)
 
   it("accepts environment instead of base_url, which takes precedence", function()
@@ -65,24 +66,24 @@ describe("building a client", function()
     local client = double:client { environment = qhub.HubServiceClientEnvironment.DEFAULT }
     assert(client:get_service_executions())
     assert.equal(BASE .. "/", double.requests[1].url)
-    misuse(build, { base_url = "nil", environment = qhub.HubServiceClientEnvironment.DEFAULT })
+    usage_error(build, { base_url = "nil", environment = qhub.HubServiceClientEnvironment.DEFAULT })
     assert.truthy(build { base_url = "nil", environment = "http://127.0.0.1:1/x" })
-    misuse(build, { environment = 1 })
+    usage_error(build, { environment = 1 })
   end)
 
   it("refuses tokens that are empty or have control characters, without showing them", function()
     for _, token in ipairs { "", "s3cret\n", "s3cret\r\nX: y", "s3\0cret", 12, true } do
-      local message = misuse(build, { token = token })
+      local message = usage_error(build, { token = token })
       assert.is_nil(message:find("cret", 1, true))
     end
   end)
 
   it("names unknown options and the nearest known one", function()
-    assert.matches("did you mean 'max_retries'", misuse(build, { max_retry = 1 }))
-    assert.matches("did you mean 'base_url'", misuse(build, { baseUrl = BASE }))
-    assert.matches("known are", misuse(build, { zzzzzzzzz = 1 }))
-    assert.matches("did you mean 'ca_file'", misuse(build, { http = { cafile = "x" } }))
-    assert.matches("did you mean 'level'", misuse(build, { logging = { levels = "info" } }))
+    assert.matches("did you mean 'max_retries'", usage_error(build, { max_retry = 1 }))
+    assert.matches("did you mean 'base_url'", usage_error(build, { baseUrl = BASE }))
+    assert.matches("known are", usage_error(build, { zzzzzzzzz = 1 }))
+    assert.matches("did you mean 'ca_file'", usage_error(build, { http = { cafile = "x" } }))
+    assert.matches("did you mean 'level'", usage_error(build, { logging = { levels = "info" } }))
   end)
 
   it("checks types and ranges", function()
@@ -99,14 +100,14 @@ describe("building a client", function()
       on_response = { 1 },
     } do
       for _, value in ipairs(values) do
-        local message = misuse(build, { [name] = value })
+        local message = usage_error(build, { [name] = value })
         assert.matches("HubServiceClient", message)
       end
     end
   end)
 
   it("keeps header values out of its messages", function()
-    local message = misuse(build, { headers = { ["X-Api-Key"] = "s3cret\n" } })
+    local message = usage_error(build, { headers = { ["X-Api-Key"] = "s3cret\n" } })
     assert.is_nil(message:find("s3cret", 1, true))
     assert.matches("X%-Api%-Key", message)
   end)
@@ -202,11 +203,11 @@ describe("a request", function()
   it("refuses ids and names that are not a path segment", function()
     local client = build {}
     for _, id in ipairs { "", ".", "..", 5, true } do
-      misuse(client.get_status, client, id)
-      misuse(client.get_result_file, client, "1", id)
-      misuse(client.execution, client, id)
+      usage_error(client.get_status, client, id)
+      usage_error(client.get_result_file, client, "1", id)
+      usage_error(client.execution, client, id)
     end
-    misuse(client.get_status, client)
+    usage_error(client.get_status, client)
   end)
 
   it("encodes any character of a name", function()
@@ -266,7 +267,7 @@ describe("a request", function()
     end)
     assert.equal(BASE .. "/?a=9007199254740992.0&b=0.30000000000000004", exact.url)
     for _, value in ipairs { { {} }, 0 / 0, math.huge } do
-      misuse(sent, function(c)
+      usage_error(sent, function(c)
         c:get_service_executions { query = { a = value } }
       end)
     end
@@ -292,23 +293,23 @@ describe("a request", function()
   it("refuses a body that is not a JSON object, and names the place", function()
     local client = build {}
     for _, body in ipairs { { 1, 2 }, "x", qhub.json.array {} } do
-      assert.matches("JSON object", misuse(client.start_execution, client, body))
+      assert.matches("JSON object", usage_error(client.start_execution, client, body))
     end
-    local message = misuse(client.start_execution, client, { input = { x = { 1, 2, 0 / 0 } } })
+    local message = usage_error(client.start_execution, client, { input = { x = { 1, 2, 0 / 0 } } })
     assert.matches("input.x[3]", message, 1, true)
-    misuse(client.start_execution, client)
+    usage_error(client.start_execution, client)
   end)
 
   it("checks its options", function()
     local client = build {}
     assert.matches(
       "did you mean 'timeout'",
-      misuse(client.get_status, client, "1", { time_out = 1 })
+      usage_error(client.get_status, client, "1", { time_out = 1 })
     )
-    misuse(client.get_status, client, "1", { chunk_size = 1 })
-    misuse(client.get_result_file, client, "1", "x", { chunk_size = 0 })
-    misuse(client.get_status, client, "1", "options")
-    misuse(client.start_execution, client, {}, { idempotent = 1 })
+    usage_error(client.get_status, client, "1", { chunk_size = 1 })
+    usage_error(client.get_result_file, client, "1", "x", { chunk_size = 0 })
+    usage_error(client.get_status, client, "1", "options")
+    usage_error(client.start_execution, client, {}, { idempotent = 1 })
   end)
 end)
 
@@ -612,11 +613,11 @@ describe("a closed client", function()
     executions.update(ended, { id = "1", status = "SUCCEEDED" })
     assert.is_true(client:close())
     assert.is_true(client:close())
-    assert.matches("closed", misuse(ended.wait, ended))
-    assert.matches("closed", misuse(client.get_status, client, "1"))
-    assert.matches("closed", misuse(client.execution, client, "1"))
-    assert.matches("closed", misuse(execution.refresh, execution))
-    assert.matches("closed", misuse(client.wait_all, client, {}))
+    assert.matches("closed", usage_error(ended.wait, ended))
+    assert.matches("closed", usage_error(client.get_status, client, "1"))
+    assert.matches("closed", usage_error(client.execution, client, "1"))
+    assert.matches("closed", usage_error(execution.refresh, execution))
+    assert.matches("closed", usage_error(client.wait_all, client, {}))
   end)
 
   it("is closed by a to-be-closed variable", function()
@@ -625,7 +626,7 @@ describe("a closed client", function()
       local client <close> = build {}
       kept = client
     end
-    assert.matches("closed", misuse(kept.get_status, kept, "1"))
+    assert.matches("closed", usage_error(kept.get_status, kept, "1"))
   end)
 
   it("ends its running calls with kind cancelled", function()

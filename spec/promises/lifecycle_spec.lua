@@ -425,7 +425,7 @@ for _, name in ipairs(names) do
         client:close()
       end
       local ok, value, err = pcall(act)
-      -- What was there already counts; what is not ends with kind cancelled, or is misuse.
+      -- What was there already counts; what is not ends with kind cancelled, or is a usage error.
       if ok and value == nil then
         assert.equal("cancelled", err.kind)
       elseif not ok and qhub.is_error(value) then

@@ -195,7 +195,7 @@ local function client_credentials(given)
   -- Fetches a token and keeps it. Returns it; or nil, a reason, and whether the caller's wait was
   -- ended from outside, which says nothing about the endpoint.
   local function fetched()
-    local asked_at = loop.now() -- the lifetime began after this, so it surely ends no earlier
+    local asked_at = loop.now() -- the lifetime began after this, so it ends no earlier
     local body, err = attempts.perform(session, request, endpoint, "grant_type=client_credentials")
     local reason, count
     if body then

@@ -1,4 +1,4 @@
--- `qhub.credentials`: where a token comes from, beside a string that the program has.
+-- `qhub.credentials`: where a token comes from, other than a string that the program has.
 
 return {
   client_credentials = require "qhub.auth.client_credentials",

@@ -1,4 +1,4 @@
--- Saving a file: into a part beside the target, which becomes the target when it is complete.
+-- Saving a file: into a part next to the target, which becomes the target when it is complete.
 --
 -- `path` never holds a part of a file: the bytes grow in a file of another name (core.partfile),
 -- are synced and then renamed. What leaves a download early (an error, the program's progress

@@ -63,8 +63,8 @@ local function take_whole(self, response)
   local version = validators.version(fields)
   self.version, self.position, self.skip, self.limit = version, 0, 0, version.size
   if response.status_code == 206 and not self.is_fixed then
-    local verdict, size, limit = validators.judge({}, 0, 206, fields)
-    if not verdict then
+    local judgement, size, limit = validators.judge({}, 0, 206, fields)
+    if not judgement then
       return nil, size
     end
     version.size, self.limit = size, limit
@@ -76,12 +76,12 @@ end
 -- Takes the response to a request for what follows `position`. Returns true, or nil and why not.
 local function take_rest(self, response)
   local version, position, fields = self.version, self.position, response.headers
-  local verdict, size, limit = validators.judge(version, position, response.status_code, fields)
-  if not verdict then
+  local judgement, size, limit = validators.judge(version, position, response.status_code, fields)
+  if not judgement then
     return nil, size
   end
-  self.finished = verdict == "complete"
-  self.skip = verdict == "skip" and position or 0
+  self.finished = judgement == "complete"
+  self.skip = judgement == "skip" and position or 0
   self.limit = limit or size
   version.size, self.size = size, size
   if not self.headers then -- a download that began in an earlier call

@@ -20,7 +20,8 @@ end
 -- The status of a redirect, whether it is followed or not.
 local REDIRECTS = { [301] = true, [302] = true, [303] = true, [307] = true, [308] = true }
 
--- A server that surely never acted on a request (HTTP/2) gets it again so often beside max_retries.
+-- How often a request that the server certainly never acted on (HTTP/2) is sent in addition to
+-- max_retries.
 local MOST_UNPROCESSED = 10
 
 -- The state of a call:

@@ -29,7 +29,7 @@ function report:context()
   }
 end
 
---- Logs an event of this call, with `fields` beside the usual ones.
+--- Logs an event of this call, with `fields` added to the usual ones.
 function report:log(level, event, fields)
   local session = self.session
   if session.log then

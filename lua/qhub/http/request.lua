@@ -20,7 +20,7 @@
 --                     when the response itself is wanted
 --   accept_truncated  function(response) -> true when a 2xx response counts although its body broke
 --                     off; or false
---   also_ok_status    one status beside 2xx that is not a failure, or false
+--   also_ok_status    one status other than 2xx that is not a failure, or false
 --   on_response       function or false
 
 local headers = require "qhub.http.headers"
@@ -38,7 +38,7 @@ local DEFAULTS = {
   on_response = false,
 }
 
--- What the header lines depend on, and what the engine's prepared request depends on beside them.
+-- What the header lines depend on, and what the engine's prepared request depends on in addition.
 local IN_LINES = { "method", "fields", "authorize" }
 local IN_PREPARED =
   { "timeout", "connect_timeout", "stream", "once", "compressed", "max_bytes", "method" }

@@ -67,7 +67,7 @@ function Session:remember_token(token)
 end
 
 --- A token, a fresh one when `rejected` was refused. Returns it; or nil and why there is none; or
---- nil alone when the call was cancelled meanwhile. The program's errors propagate.
+--- nil alone when the call was cancelled in the meantime. The program's errors propagate.
 function Session:obtain_token(rejected)
   return self.token_source(self, rejected)
 end

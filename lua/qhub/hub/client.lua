@@ -64,7 +64,7 @@ end
 
 -- ── from arguments to a request ─────────────────────────────────────────────────────────────────
 
--- The request of an operation with the client's options and, beside them, the `extra` headers of
+-- The request of an operation with the client's options and, in addition, the `extra` headers of
 -- one call.
 local function new_request(session, row, extra)
   local defaults = {

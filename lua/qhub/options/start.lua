@@ -1,6 +1,6 @@
--- The options of a start beside those of every request: what goes with the body.
+-- The options of a start in addition to those of every request: what goes with the body.
 --
--- `tags` and `secrets` travel as the members `$tags` and `$secrets` of the body, beside the
+-- `tags` and `secrets` travel as the members `$tags` and `$secrets` of the body, next to the
 -- parameters of the service.
 
 local core = require "qhub.core"

@@ -12,8 +12,8 @@
 --   happens; the entries that are missing from it are known when they come back. An empty one at
 --   the end of a log that had entries is requested again, and raised when it stays empty.
 --
--- Nobody can tell a log that lost a line at its front and got an equal one at its end from a log
--- that stayed as it is, if its lines carry no time.
+-- It is impossible to distinguish a log that lost a line at its front and got an equal one at its
+-- end from a log that stayed as it is, if its lines carry no time.
 
 local core = require "qhub.core"
 local errors = require "qhub.error"

@@ -125,13 +125,13 @@ function module.absorb_items(slots, items)
 end
 
 --- The slots that are not at their end. An end that only one of the objects of an id has seen is
--- shared with the others. `anew`: other waits, in other tasks, or the program's own functions may
--- have seen more meanwhile.
-function module.unfinished(slots, anew)
-  local rest = {}
+-- shared with the others. `again`: other waits, in other tasks, or the program's own functions may
+-- have seen more in the meantime.
+function module.unfinished(slots, again)
+  local pending = {}
   for index = 1, #slots do
     local slot = slots[index]
-    if anew then
+    if again then
       slot.raw, slot.status = slot.execution.raw, slot.execution.status
     end
     if slot.objects then
@@ -144,10 +144,10 @@ function module.unfinished(slots, anew)
       end
     end
     if not FINAL[slot.status] then
-      rest[#rest + 1] = slot
+      pending[#pending + 1] = slot
     end
   end
-  return rest
+  return pending
 end
 
 return module

@@ -261,10 +261,10 @@ local function failed(state, err, slot)
 end
 
 local function ended(state, reason)
-  local rest = slots_module.unfinished(state.slots, true)
-  local first = rest[1].execution
+  local pending = slots_module.unfinished(state.slots, true)
+  local first = pending[1].execution
   local form = "%d of %d executions are not finished, the first of them, %s,"
-  local text = form:format(#rest, #state.slots, schedules.describe(first))
+  local text = form:format(#pending, #state.slots, schedules.describe(first))
   return failed(state, state.schedule:ended(reason, first, text))
 end
 
@@ -304,9 +304,9 @@ function wait_all.wait_all(client, executions, given)
   local slots, by_id = slots_module.of(executions)
   local notifier <close> = notifiers.of_many(o, #slots)
   local state = { client = client, slots = slots, by_id = by_id, notifier = notifier }
-  local rest = slots_module.unfinished(slots)
+  local pending = slots_module.unfinished(slots)
   notify_all(state, slots)
-  if not rest[1] then
+  if not pending[1] then
     notifier:finish(true)
     return executions
   end
@@ -325,20 +325,20 @@ function wait_all.wait_all(client, executions, given)
   end
   repeat
     local is_due, reason = schedule:next_poll(tick)
-    rest = slots_module.unfinished(rest, loop.current() or not notifier.is_silent)
-    if rest[1] then
+    pending = slots_module.unfinished(pending, loop.current() or not notifier.is_silent)
+    if pending[1] then
       local ok, err
       if is_due then
-        ok, err = poll_once(state, rest)
+        ok, err = poll_once(state, pending)
       else
         err = ended(state, reason)
       end
       if not ok then
         return nil, err
       end
-      rest = slots_module.unfinished(rest)
+      pending = slots_module.unfinished(pending)
     end
-  until not rest[1]
+  until not pending[1]
   notify_all(state, slots)
   notifier:finish(true)
   return executions

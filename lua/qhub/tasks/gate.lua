@@ -1,7 +1,7 @@
 -- Gates: how many calls are active at once, in order of arrival.
 --
 -- All that have started wait in the same queue; as one of it is let in, a new task starts (see
--- newcomers.lua), so that new ones do not starve behind those that poll again and again. A call
+-- newcomers.lua), so that those that poll repeatedly do not starve new ones. A call
 -- enters before it makes anything, and leaves however it ends:
 --
 --   local gate = gates.new(limit)                     -- one for each session

@@ -116,7 +116,7 @@ local function abandon(group, err)
   end
   local running -- those that stay, by their field `next`: they are not in the queue
   task = group.after
-  while task ~= group do -- those that are spawned meanwhile are closed, too
+  while task ~= group do -- those that are spawned in the meantime are closed, too
     if is_running(task) then
       unlink(task)
       task.next, running = running or false, task

@@ -370,7 +370,8 @@ function loop.round(timeout)
       earliest = due:earliest()
     end
   end
-  -- Tasks that become runnable meanwhile wait for the next round, so that the network is served.
+  -- Tasks that become runnable in this round wait for the next round, so that the network is
+  -- served.
   local latest = turns
   while first and first.turn <= latest do
     local task = dequeue()

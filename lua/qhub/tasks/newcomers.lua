@@ -1,7 +1,7 @@
 -- Tasks that have not begun while others stand in the line of a gate, which they would only join.
 --
 -- What a task needs is made when it begins, so that many that wait cost little. As many begin in a
--- round of the loop as were let in since the last one, so that they do not starve behind those that
+-- round of the loop as were let in since the last one, so that they do not starve after those that
 -- poll again and again; and some when nobody was let in for a while, since what they do may have
 -- nothing to do with gates. When no task stands in a line, all begin.
 
@@ -20,7 +20,7 @@ function newcomers.must_wait()
   return first ~= nil or newcomers.standing > 0
 end
 
---- Lets `task`, which is in no queue, wait behind the others.
+--- Lets `task`, which is in no queue, wait after the others.
 function newcomers.add(task)
   if first then
     last.next = task
@@ -30,7 +30,7 @@ function newcomers.add(task)
   last = task
 end
 
---- Seconds until some may begin whatever happens, or nil when none waits.
+--- Seconds until some may begin in any case, or nil when none waits.
 function newcomers.timeout()
   if not first then
     return nil
