@@ -65,7 +65,7 @@ def high_level(base, origin, folder):
 INTENDED = {
     "path": "qhub asks for <base>/, as the vendor's document has it; qhub-api for <base> as given",
     "accept": "qhub names what it reads; httpx sends */*",
-    "accept-encoding": "each what its HTTP library can undo; qhub asks for files uncompressed",
+    "accept-encoding": "each what its HTTP library can undo; qhub asks for lists, results, logs",
     "connection": "httpx sends keep-alive, the default of HTTP/1.1 anyway",
     "content-length": "the JSON text differs in blanks and escapes, not in value",
     "user-agent": "each its own name",

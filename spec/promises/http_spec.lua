@@ -122,6 +122,9 @@ describe("a request on the wire", function()
     return fields, request
   end
 
+  -- Responses that are never worth compressing.
+  local IS_SMALL = { get_status = true, start_execution = true, cancel_execution = true }
+
   it("has each header once, and no unexpected ones", function()
     for _, call in ipairs(calls) do
       local fields, request = heads(call)
@@ -131,7 +134,9 @@ describe("a request on the wire", function()
         authorization = "Bearer tok-en",
         accept = call.is_file and "*/*" or "application/json, */*;q=0.5",
         ["user-agent"] = "qhub-lua/" .. qhub._VERSION:match "[%d.]+",
-        ["accept-encoding"] = call.is_file and "identity" or fields["accept-encoding"],
+        ["accept-encoding"] = call.is_file and "identity"
+          or not IS_SMALL[call.name] and fields["accept-encoding"]
+          or nil,
       }
       if call.method ~= "GET" then
         expected["content-length"] = tostring(request.body_size)
@@ -140,7 +145,9 @@ describe("a request on the wire", function()
         expected["content-type"] = "application/json"
       end
       assert.same(expected, fields, call.name)
-      assert.matches(call.is_file and "identity" or "gzip", fields["accept-encoding"])
+      if not IS_SMALL[call.name] then
+        assert.matches(call.is_file and "identity" or "gzip", fields["accept-encoding"])
+      end
     end
   end)
 

@@ -222,17 +222,18 @@ static int failure(lua_State *L) {
 
 /* transfer:outcome() -> status_code, body; after a failure also kind, message, details
 ** [-1, +0, 2 or 5]
-** Nothing while it is neither open nor done. `status_code` is nil when no response came, `body`
-** when none came and for streams. */
+** Nothing while it is neither done nor, for a stream, open. `status_code` is false when no
+** response came; `body` is nil then and for streams. */
 static int outcome(lua_State *L) {
   const qhub_transfer *transfer = check(L);
   qhub_transfer_state now = qhub_transfer_get_state(transfer);
-  if (now != QHUB_TRANSFER_OPEN && now != QHUB_TRANSFER_DONE) return 0;
+  bool open = now == QHUB_TRANSFER_OPEN && qhub_transfer_is_stream(transfer);
+  if (!open && now != QHUB_TRANSFER_DONE) return 0;
   const qhub_headers *fields = qhub_transfer_headers(transfer);
   if (fields->complete) {
     lua_pushinteger(L, fields->status);
   } else {
-    lua_pushnil(L);
+    lua_pushboolean(L, false);
   }
   if (fields->complete && !qhub_transfer_is_stream(transfer)) {
     size_t length;

@@ -72,6 +72,9 @@ local function new_request(session, row, extra)
     accept = row.stream and "*/*" or "application/json, */*;q=0.5",
     ["content-type"] = row.parameters[1] == "body" and "application/json" or nil,
   }
+  if row.small then
+    defaults["accept-encoding"] = false
+  end
   local fields = headers.merged(headers.merged(defaults, session.headers), extra)
   -- The token wins over the client's headers, the request's own headers win over both.
   local authorize = not (extra and extra.authorization ~= nil)
@@ -91,7 +94,7 @@ local function new_request(session, row, extra)
     once = not row.repeatable,
     stream = row.stream or false,
     max_bytes = session.max_response_bytes,
-    compressed = not row.stream,
+    compressed = not (row.stream or row.small),
     decode = row.decode or false,
     accept_truncated = row.accept_truncated or false,
     on_response = session.on_response,

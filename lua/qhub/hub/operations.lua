@@ -8,6 +8,7 @@
 -- parameters        what stands before the options; `body` becomes the JSON body
 -- decode            of a 2xx response (decode.lua)
 -- stream            in place of it, for rows whose response is a file: its default chunk in bytes
+-- small             true when a compressed response is not worth asking for
 -- repeatable        false for the request that costs money
 -- accept_truncated  when a 2xx response counts although its body broke off; never by default
 -- options           checkers of its options
@@ -44,6 +45,7 @@ local operations = {
     path = "/",
     parameters = { "body" },
     decode = decode.started,
+    small = true,
     repeatable = false,
     accept_truncated = has_location,
     options = options.extended(request_options.checkers, start_options.checkers),
@@ -53,6 +55,7 @@ local operations = {
     path = "/{id}",
     parameters = { "id" },
     decode = decode.execution,
+    small = true,
     repeatable = true,
     options = request_options.checkers,
   },
@@ -88,6 +91,7 @@ local operations = {
     path = "/{id}/cancel",
     parameters = { "id" },
     decode = decode.nothing,
+    small = true,
     repeatable = true,
     accept_truncated = always,
     options = request_options.checkers,

@@ -206,8 +206,8 @@ function loop.await(transfer, deadline)
   while true do
     local left = deadline and deadline - monotonic()
     -- What has arrived by the deadline counts, though it was not polled before.
-    if pump(left and math.max(0, left) or nil, transfer) then
-      return true
+    if engine:wait(transfer, left and math.max(0, left) or nil) or pump(0, transfer) then
+      return true -- the latter is for other transfers that became ready
     elseif left and left <= 0 then
       return nil, "deadline"
     end

@@ -114,22 +114,20 @@ local function over(connections)
       return nil, { kind = kind, message = message, sent = false }
     end
     local response <close> = setmetatable({ transfer = transfer, status_code = false }, Response)
-    local stream = request.stream
     local status_code, whole, details
     repeat
       local ok, reason = await(transfer, deadline)
       if not ok then
         return nil, interrupted(reason)
       end
-      local state = transfer:state()
-    until state == "done" or stream and state == "open"
-    status_code, whole, kind, message, details = transfer:outcome()
+      status_code, whole, kind, message, details = transfer:outcome()
+    until status_code ~= nil
     local failure = kind and failure_of(kind, message, details)
     if not status_code or kind == "cancelled" then
       return nil, failure
     end
     response.status_code = status_code
-    if stream then
+    if request.stream then
       -- A body that broke off early is found out by whoever reads it.
       response.deadline = deadline
       return response
