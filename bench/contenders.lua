@@ -126,7 +126,7 @@ function contenders.pipe(base, id, name)
   return ("sh -c '%s bench/qhub.lua pipe %s %s %s | sha256sum'"):format(LUA, base, id, name)
 end
 
---- From the start of the process to the first answer.
+--- From the start of the process to the first response.
 function contenders.first(site)
   local url = site.base .. "/" .. server.id
   local list = {}

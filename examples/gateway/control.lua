@@ -229,7 +229,7 @@ local function answer(status, value)
   return { status = status, body = json.encode(value), headers = headers }
 end
 
--- Answers a request below /_control.
+-- Handles a request below /_control.
 function Control:dispatch(request)
   local name = request.path:match("^/_control/(.*)$") or ""
   if name == "help" then

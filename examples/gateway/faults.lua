@@ -1,4 +1,4 @@
--- Faults on demand: which request gets which, and those that change what an answer says.
+-- Faults on demand: which request gets which, and those that change what a response says.
 --
 -- Responsible for: the list of rules and the faults of meaning (status, headers, body, redirects,
 -- encodings, changed files). Faults of bytes (hang, truncate, reset, drip, ...) are left in the

@@ -1,8 +1,8 @@
 -- HTTP/1.1 connections on raw cqueues sockets: reading requests, keeping connections alive.
 --
 -- Responsible for: framing of requests (RFC 9112) and the life of one connection, each in its own
--- coroutine. Answers are written by reply.lua. It must not know what the paths mean, and it must
--- survive whatever bytes arrive.
+-- coroutine. Responses are written by reply.lua. It must not know what the paths mean, and it must
+-- survive any bytes that arrive.
 
 local cqueues = require "cqueues"
 local errno = require "cqueues.errno"

@@ -125,7 +125,7 @@ function Model:cancel(execution)
   end
 end
 
--- Brings an execution to a status at once, whatever its schedule was.
+-- Brings an execution to a status at once, whatever its schedule.
 function Model:force(execution, status)
   local now = self.clock:now()
   execution.cancelled = nil

@@ -1,6 +1,6 @@
--- Writing an answer, whole or broken on purpose.
+-- Writing a response, whole or broken on purpose.
 --
--- Responsible for: framing of answers and the faults that concern bytes on the wire (truncation,
+-- Responsible for: framing of responses and the faults that concern bytes on the wire (truncation,
 -- silence, drip, reset, garbage). Faults that concern meaning are in faults.lua. A response is
 -- { status, headers = { name = value }, body = string or source, chunked = bool }; a source is
 -- { length, piece = function(offset, most) -> string, first, last }.
@@ -170,7 +170,7 @@ local function drip_text(connection, text, drip)
   return true
 end
 
--- Faults that end the connection before any byte of an answer. Returns whether there was one.
+-- Faults that end the connection before any byte of a response. Returns whether there was one.
 local function silence(connection, fault)
   if fault.hang == "headers" then
     connection:wait_for_close(fault.seconds or 3600)
@@ -183,7 +183,7 @@ local function silence(connection, fault)
   return true
 end
 
--- Sends one answer; returns whether the connection may carry another request.
+-- Sends one response; returns whether the connection may carry another request.
 function reply.send(connection, request, response, fault)
   local body = response.body or ""
   if request.method == "HEAD" then

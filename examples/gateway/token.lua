@@ -84,7 +84,7 @@ local function refuse(self, status, code, text)
   return { status = status, body = body, headers = { ["Content-Type"] = "application/json" } }
 end
 
--- Answers POST /token.
+-- Handles POST /token.
 function Tokens:grant(request)
   local settings, counts = self.settings, self.counts
   counts.requests = counts.requests + 1

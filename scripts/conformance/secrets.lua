@@ -3,9 +3,10 @@
 --   scripts/with_build.sh build lua5.4 scripts/conformance/secrets.lua
 --
 -- A transport stands for the remote. It answers in every way in which a call fails, with the token,
--- a secret header and a run's secret in the words of its answer, changed as proxies, frameworks and
--- attackers change texts. What is shown is compared after decoding and folding it in the ways that
--- a reader could: a disguise that this file does not know fails, too, where its letters remain.
+-- a secret header and a run's secret in the words of its response, changed as proxies, frameworks
+-- and attackers change texts. What is shown is compared after decoding and folding it in the ways
+-- that a reader could: a disguise that this file does not know fails, too, where its letters
+-- remain.
 
 local qhub = require "qhub"
 

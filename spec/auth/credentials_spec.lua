@@ -26,7 +26,7 @@ local function granted(token, expires_in)
 end
 
 -- A token function over a double that gives `answers` in turn (the last one again and again), and
--- the requests that the double has seen. An answer may be a function.
+-- the requests that the double has seen. A response may be a function.
 local function doubled(answers, changes)
   local requests = {}
   local o = {
@@ -48,7 +48,7 @@ local function doubled(answers, changes)
   return client_credentials(o), requests
 end
 
--- Answers that are numbered: the n-th one grants "token-n".
+-- Responses that are numbered: the n-th one grants "token-n".
 local function numbered(expires_in)
   local count = 0
   return function()
@@ -192,7 +192,7 @@ describe("the client credentials grant", function()
   end)
 
   it("understands expires_in as a number or a string, and uses a default otherwise", function()
-    -- What the answer says, and how long the token is used: at least, and less than.
+    -- What the response says, and how long the token is used: at least, and less than.
     for _, case in ipairs {
       { nil, 179, 301 },
       { "null", 179, 301 },

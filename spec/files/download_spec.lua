@@ -2,7 +2,7 @@
 -- left beside it unless it is to be resumed. Tests with "#process" start other programs.
 
 local digest = require "openssl.digest"
-local Double = require "spec.support.double"
+local FakeTransport = require "spec.support.fake_transport"
 local gateway = require "spec.support.gateway"
 local lfs = require "lfs"
 local loop = require "qhub.tasks.loop"
@@ -304,11 +304,11 @@ describe("a download", function()
           end,
         }
       end
-      local double = Double {
+      local fake = FakeTransport {
         answer({ "11111" }, "reset"),
         answer { "22", "22", "22", "22", "22" },
       }
-      local own = double:client { max_retries = 0 }:execution "1"
+      local own = fake:client { max_retries = 0 }:execution "1"
       local options = { resume = true, total_timeout = 0.05 }
       assert.is_nil((own:download(NAME, path, options)))
       assert(own:download(NAME, path, options))

@@ -1,7 +1,7 @@
--- Result files from servers that are odd or hostile, over a transport double: what is handed out is
+-- Result files from servers that are odd or hostile, over a fake transport: what is handed out is
 -- always the start of one version of the file, and a wrong answer is an error.
 
-local Double = require "spec.support.double"
+local FakeTransport = require "spec.support.fake_transport"
 local loop = require "qhub.tasks.loop"
 
 local DATE = "Fri, 27 Feb 2026 10:04:50 GMT"
@@ -13,7 +13,7 @@ for index = 1, 25000 do
 end
 CONTENT = table.concat(CONTENT)
 
--- The body of an answer: `text` in pieces; then it breaks if `broken`.
+-- The body of a response: `text` in pieces; then it breaks if `broken`.
 local function pieces(text, broken)
   local at = 1
   return function()
@@ -26,7 +26,7 @@ local function pieces(text, broken)
   end
 end
 
--- An answer with the bytes from `first` (from 0) to `stop`; it breaks when that is not the end.
+-- A response with the bytes from `first` (from 0) to `stop`; it breaks when that is not the end.
 local function answer(first, stop, changes)
   local headers = {
     ETag = '"v1"',
@@ -58,7 +58,7 @@ local function drain(file)
 end
 
 describe("a stream", function()
-  local double
+  local fake
 
   before_each(function()
     stub(loop, "sleep_until").returns(true)
@@ -71,8 +71,8 @@ describe("a stream", function()
   -- What a file hands out that is answered thus, and the error that ends it. Each answer is given
   -- once, since its body is.
   local function read(answers, options)
-    double = Double(answers)
-    local file = assert(double:client():get_result_file("1", "f", options))
+    fake = FakeTransport(answers)
+    local file = assert(fake:client():get_result_file("1", "f", options))
     local text, err = drain(file)
     assert.equal(CONTENT:sub(1, #text), text)
     assert.equal(#text, file.received)
@@ -92,13 +92,13 @@ describe("a stream", function()
     assert.equal(40000, count)
     assert.equal("network", err.kind)
     assert.matches(pattern, err.message)
-    assert.equal(2, #double.requests)
+    assert.equal(2, #fake.requests)
   end
 
   it("resumes over any transport", function()
     assert_whole { answer(0, 40000), answer(40000, 90001), answer(90001) }
-    assert.equal("bytes=90001-", double.requests[3].headers.range)
-    assert.equal('"v1"', double.requests[3].headers["if-range"])
+    assert.equal("bytes=90001-", fake.requests[3].headers.range)
+    assert.equal('"v1"', fake.requests[3].headers["if-range"])
   end)
 
   it("continues after a partial response with fewer bytes than requested", function()
@@ -108,7 +108,7 @@ describe("a stream", function()
     })
     short.body = pieces(CONTENT:sub(40001, 60000))
     assert_whole { answer(0, 40000), short, answer(60000) }
-    assert.equal("bytes=60000-", double.requests[3].headers.range)
+    assert.equal("bytes=60000-", fake.requests[3].headers.range)
   end)
 
   it("treats a body that ends too early as broken", function()
@@ -121,7 +121,7 @@ describe("a stream", function()
     local full = answer(0)
     full.body = pieces(CONTENT, true)
     assert_whole { full }
-    assert.equal(1, #double.requests)
+    assert.equal(1, #fake.requests)
   end)
 
   it("hands out the announced bytes of a body that is too long, then raises", function()
@@ -130,7 +130,7 @@ describe("a stream", function()
     local count, err = read { long }
     assert.equal(#CONTENT, count)
     assert.matches("continues after the 100000 bytes", err.message)
-    assert.equal(1, #double.requests)
+    assert.equal(1, #fake.requests)
     local longer = answer(40000)
     longer.body = pieces(CONTENT:sub(40001) .. ("x"):rep(20000))
     count, err = read { answer(0, 40000), longer }
@@ -144,7 +144,7 @@ describe("a stream", function()
     local past = { status_code = 416, headers = { ["Content-Range"] = "bytes */100000" } }
     local file = assert_whole { open_end, past }
     assert.equal(#CONTENT, file.size)
-    assert.equal("bytes=100000-", double.requests[2].headers.range)
+    assert.equal("bytes=100000-", fake.requests[2].headers.range)
   end)
 
   it("raises for 416 when bytes are missing", function()
@@ -192,7 +192,7 @@ describe("a stream", function()
     }
     assert.equal(40000, count)
     assert.equal("network", err.kind)
-    assert.equal(3, #double.requests)
+    assert.equal(3, #fake.requests)
     assert_whole({ answer(0, 40000), answer(0, 30000), answer(0, 40000), answer(0) }, {
       max_retries = 3,
     })
@@ -203,12 +203,12 @@ describe("a stream", function()
     local file = assert_whole { old, answer(0) }
     assert.equal(#CONTENT, file.size)
     assert.equal('"v1"', file.headers.etag)
-    assert.is_nil(double.requests[2].headers.range)
+    assert.is_nil(fake.requests[2].headers.range)
   end)
 
   it("does not treat a partial response as the whole file", function()
     local part = answer(40000)
-    local file, err = Double({ part }):client():get_result_file("1", "f")
+    local file, err = FakeTransport({ part }):client():get_result_file("1", "f")
     assert.is_nil(file)
     assert.equal("network", err.kind)
     local first = answer(0, nil, { ["Content-Range"] = "bytes 0-49999/100000" })
@@ -220,9 +220,9 @@ describe("a stream", function()
   it("hands out a range that the program requested, and does not resume it", function()
     local part = answer(40000)
     local options = { headers = { Range = "bytes=40000-" } }
-    local client = Double({ part }):client()
+    local client = FakeTransport({ part }):client()
     assert.equal(CONTENT:sub(40001), assert(client:get_result_file("1", "f", options)):read_all())
-    client = Double({ answer(40000, 70000) }):client()
+    client = FakeTransport({ answer(40000, 70000) }):client()
     local text, err = drain(assert(client:get_result_file("1", "f", options)))
     assert.equal(CONTENT:sub(40001, 70000), text)
     assert.matches("a range of the program's own", err.message)
@@ -232,11 +232,11 @@ describe("a stream", function()
     local function to_storage(request)
       assert.equal("https://gateway.example/acme/vqe/v1/1/result/f", request.url)
       assert.equal("Bearer t0ken", request.headers.authorization)
-      local target = "https://storage.example/f?signature=" .. #double.requests
+      local target = "https://storage.example/f?signature=" .. #fake.requests
       return { status_code = 307, headers = { Location = target } }
     end
     assert_whole { to_storage, answer(0, 40000), to_storage, answer(40000) }
-    local last = double.requests[4]
+    local last = fake.requests[4]
     assert.equal("https://storage.example/f?signature=3", last.url)
     assert.equal("bytes=40000-", last.headers.range)
     assert.equal('"v1"', last.headers["if-range"])
@@ -249,8 +249,8 @@ describe("a stream", function()
     raising.body = function()
       error(reason)
     end
-    double = Double { raising }
-    local file = assert(double:client():get_result_file("1", "f"))
+    fake = FakeTransport { raising }
+    local file = assert(fake:client():get_result_file("1", "f"))
     local ok, err = pcall(file.read, file)
     assert.is_false(ok)
     assert.equal(reason, err)
@@ -258,8 +258,8 @@ describe("a stream", function()
   end)
 
   it("reads a large body of a transport function in small chunks in linear time #timing", function()
-    double = Double { { status_code = 200, body = ("x"):rep(16 << 20) } }
-    local file = assert(double:client():get_result_file("1", "f", { chunk_size = 1000 }))
+    fake = FakeTransport { { status_code = 200, body = ("x"):rep(16 << 20) } }
+    local file = assert(fake:client():get_result_file("1", "f", { chunk_size = 1000 }))
     local started = loop.now()
     for _ = 1, 2000 do
       assert.equal(1000, #file:read())
@@ -268,8 +268,8 @@ describe("a stream", function()
   end)
 
   it("reads nothing after its client was closed", function()
-    double = Double { answer(0) }
-    local client = double:client()
+    fake = FakeTransport { answer(0) }
+    local client = fake:client()
     local file = assert(client:get_result_file("1", "f"))
     assert(file:read())
     client:close()

@@ -1,4 +1,4 @@
--- Whether an answer goes on with the file that is being read: pure functions of headers.
+-- Whether a response goes on with the file that is being read: pure functions of headers.
 
 local validators = require "qhub.files.validators"
 

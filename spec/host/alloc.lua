@@ -27,7 +27,7 @@ end
 
 local session
 
--- A request to the control interface, straight over the engine. Returns the answer's body.
+-- A request to the control interface, straight over the engine. Returns the response's body.
 local function control(method, path, body)
   local m = loaded()
   local engine = m.loop.engine()
@@ -291,7 +291,7 @@ add("cancel", {
   end,
 })
 
--- An answer that comes compressed.
+-- A response that comes compressed.
 add("gzip", {
   prepare = function()
     if not run_id then
@@ -309,7 +309,7 @@ add("gzip", {
   end,
 })
 
--- An error object from an answer, a log, and the raw response.
+-- An error object from a response, a log, and the raw response.
 add("failure", {
   run = function()
     local seen = 0
@@ -338,7 +338,7 @@ add("failure", {
   end,
 })
 
--- A first answer that is worth another attempt, a second one that is a redirect.
+-- A first response that is worth another attempt, a second one that is a redirect.
 add("detour", {
   prepare = function()
     run_id = run_id or create { pending_ms = 0, running_ms = 0 }

@@ -1,6 +1,6 @@
 -- What each state of threads.c does for a while: everything that could meet another state below
 -- Lua. Arguments: the thread's number, how many states it had before, seconds to go on for. Returns
--- how many rounds it made; raises when an answer is not the one that this state must get. Leaves a
+-- how many rounds it made; raises when a response is not the one that this state must get. Leaves a
 -- file, a task and a call open for lua_close to find.
 
 local thread, state, duration = ...

@@ -1,8 +1,8 @@
 -- The path of a call: tokens, retries, redirects, logging, on_response, and what happens when the
--- program's own functions raise, yield or call back. Over a transport double; delays are those that
--- the double asks for.
+-- program's own functions raise, yield or call back. Over a fake transport; delays are those that
+-- the fake asks for.
 
-local Double = require "spec.support.double"
+local FakeTransport = require "spec.support.fake_transport"
 local tasks = require("qhub").tasks
 local virtual_time = require "spec.support.virtual_time"
 
@@ -25,9 +25,9 @@ describe("a response that breaks off", function()
       end,
     }
     local time <close> = virtual_time()
-    local double = Double { cut, OK }
-    assert(double:client():get_status "1")
-    assert.equal(2, #double.requests)
+    local fake = FakeTransport { cut, OK }
+    assert(fake:client():get_status "1")
+    assert.equal(2, #fake.requests)
     assert.is_true(time.slept[1] <= 1.25)
   end)
 end)
@@ -60,16 +60,16 @@ describe("total_timeout over a transport function", function()
       }
     end
     for _, answer in ipairs { slow, slow_body, slow_rest } do
-      local client = Double({ answer }):client { total_timeout = 0.02 }
+      local client = FakeTransport({ answer }):client { total_timeout = 0.02 }
       local _, err = client:get_status "1"
       assert.equal("timeout", err.kind)
       assert.equal("total", err.phase)
     end
     assert.is_true(told <= 0.02)
-    -- An answer to a start is taken all the same: it names a run.
+    -- A response to a start is taken all the same: it names a run.
     assert.equal(
       "1",
-      assert(Double({ slow }):client({ total_timeout = 0.02 }):start_execution {}).id
+      assert(FakeTransport({ slow }):client({ total_timeout = 0.02 }):start_execution {}).id
     )
     -- Of an error about a file the text is cut off.
     local function not_found()
@@ -81,11 +81,11 @@ describe("total_timeout over a transport function", function()
         end,
       }
     end
-    local client = Double({ not_found }):client { total_timeout = 0.05 }
+    local client = FakeTransport({ not_found }):client { total_timeout = 0.05 }
     local _, err = client:get_result_file("1", "a")
     assert.equal(404, err.status_code)
     assert.matches("^x+$", err.body)
-    assert(Double({ slow }):client({ timeout = 3, total_timeout = 600 }):get_status "1")
+    assert(FakeTransport({ slow }):client({ timeout = 3, total_timeout = 600 }):get_status "1")
     assert.equal(3, told)
   end)
 end)
@@ -93,8 +93,8 @@ end)
 describe("a token function", function()
   it("is called for every attempt, without arguments", function()
     local calls = {}
-    local double = Double { BUSY, BUSY, OK }
-    local client = double:client {
+    local fake = FakeTransport { BUSY, BUSY, OK }
+    local client = fake:client {
       token = function(...)
         calls[#calls + 1] = { n = select("#", ...), ... }
         return "t" .. #calls
@@ -103,13 +103,13 @@ describe("a token function", function()
     assert(client:get_status "1")
     assert.equal(3, #calls)
     assert.is_nil(calls[1][1])
-    assert.equal("Bearer t3", double.requests[3].headers.authorization)
+    assert.equal("Bearer t3", fake.requests[3].headers.authorization)
   end)
 
   it("is called once more with the rejected token after a 401, beside max_retries", function()
     local rejected
-    local double = Double { DENIED, OK }
-    local client = double:client {
+    local fake = FakeTransport { DENIED, OK }
+    local client = fake:client {
       max_retries = 0,
       token = function(old)
         rejected = old or rejected
@@ -118,14 +118,14 @@ describe("a token function", function()
     }
     assert(client:get_status "1")
     assert.equal("old", rejected)
-    assert.equal(2, #double.requests)
-    assert.equal("Bearer new", double.requests[2].headers.authorization)
+    assert.equal(2, #fake.requests)
+    assert.equal("Bearer new", fake.requests[2].headers.authorization)
   end)
 
   it("leads to one repetition, and to none with the same token", function()
-    local double = Double { DENIED }
+    local fake = FakeTransport { DENIED }
     local count = 0
-    local client = double:client {
+    local client = fake:client {
       token = function()
         count = count + 1
         return "t" .. count
@@ -135,9 +135,9 @@ describe("a token function", function()
     assert.is_nil(value)
     assert.equal(401, err.status_code)
     assert.equal(2, err.attempts)
-    assert.equal(2, #double.requests)
-    double = Double { DENIED }
-    client = double:client {
+    assert.equal(2, #fake.requests)
+    fake = FakeTransport { DENIED }
+    client = fake:client {
       token = function()
         return "same"
       end,
@@ -145,24 +145,24 @@ describe("a token function", function()
     value, err = client:get_status "1"
     assert.is_nil(value)
     assert.equal(401, err.status_code)
-    assert.equal(1, #double.requests)
+    assert.equal(1, #fake.requests)
   end)
 
   it("repeats a start too, because a 401 starts nothing", function()
-    local double = Double { DENIED, { status_code = 201, body = '{"id":"9"}' } }
-    local client = double:client {
+    local fake = FakeTransport { DENIED, { status_code = 201, body = '{"id":"9"}' } }
+    local client = fake:client {
       token = function(old)
         return old and "b" or "a"
       end,
     }
     assert.equal("9", assert(client:start_execution {}).id)
-    assert.equal(2, #double.requests)
+    assert.equal(2, #fake.requests)
   end)
 
   it("that returns no usable token ends the call with kind token and sends nothing", function()
     for _, values in ipairs { {}, { nil, "vault sealed" }, { "" }, { "a\nb" }, { 5 }, { {} } } do
-      local double = Double { OK }
-      local client = double:client {
+      local fake = FakeTransport { OK }
+      local client = fake:client {
         token = function()
           return table.unpack(values, 1, 2)
         end,
@@ -174,13 +174,13 @@ describe("a token function", function()
       if values[2] then
         assert.matches("vault sealed", err.message)
       end
-      assert.equal(0, #double.requests)
+      assert.equal(0, #fake.requests)
     end
   end)
 
   it("may raise any value, which propagates unchanged", function()
     local thrown = setmetatable({}, { __name = "mine" })
-    local client = Double({ OK }):client {
+    local client = FakeTransport({ OK }):client {
       token = function()
         error(thrown)
       end,
@@ -191,7 +191,7 @@ describe("a token function", function()
   end)
 
   it("may yield in the program's own coroutine", function()
-    local client = Double({ OK }):client {
+    local client = FakeTransport({ OK }):client {
       token = function()
         return (coroutine.yield "please")
       end,
@@ -208,8 +208,8 @@ describe("a token function", function()
 
   it("is not called when the request sets or removes Authorization itself", function()
     local asked = false
-    local double = Double { OK }
-    local client = double:client {
+    local fake = FakeTransport { OK }
+    local client = fake:client {
       token = function()
         asked = true
         return "t"
@@ -218,8 +218,8 @@ describe("a token function", function()
     client:get_status("1", { headers = { Authorization = "Basic x" } })
     client:get_status("1", { headers = { authorization = false } })
     assert.is_false(asked)
-    assert.equal("Basic x", double.requests[1].headers.authorization)
-    assert.is_nil(double.requests[2].headers.authorization)
+    assert.equal("Basic x", fake.requests[1].headers.authorization)
+    assert.is_nil(fake.requests[2].headers.authorization)
   end)
 end)
 
@@ -239,58 +239,58 @@ describe("retries", function()
         return c:get_result_file("1", "f")
       end,
     } do
-      local double = Double { BUSY, { status_code = 429, headers = SOON }, OK }
-      assert(call(double:client()))
-      assert.equal(3, #double.requests)
+      local fake = FakeTransport { BUSY, { status_code = 429, headers = SOON }, OK }
+      assert(call(fake:client()))
+      assert.equal(3, #fake.requests)
     end
   end)
 
   it("end with the last error and the number of attempts", function()
-    local double = Double { BUSY }
-    local value, err = double:client({ max_retries = 4 }):get_status "1"
+    local fake = FakeTransport { BUSY }
+    local value, err = fake:client({ max_retries = 4 }):get_status "1"
     assert.is_nil(value)
     assert.equal(503, err.status_code)
     assert.equal(5, err.attempts)
-    assert.equal(5, #double.requests)
+    assert.equal(5, #fake.requests)
     assert.equal(0.001, err.retry_after)
   end)
 
   it("can be set per request", function()
-    local double = Double { BUSY }
-    double:client():get_status("1", { max_retries = 0 })
-    assert.equal(1, #double.requests)
+    local fake = FakeTransport { BUSY }
+    fake:client():get_status("1", { max_retries = 0 })
+    assert.equal(1, #fake.requests)
   end)
 
   it("never repeat a start that may have been sent, unless it is declared idempotent", function()
-    local double = Double { broken }
-    local client = double:client()
+    local fake = FakeTransport { broken }
+    local client = fake:client()
     client:start_execution {}
-    assert.equal(1, #double.requests)
-    double = Double { broken, { status_code = 201, body = '{"id":"1"}' } }
-    double.answers[1] = function()
+    assert.equal(1, #fake.requests)
+    fake = FakeTransport { broken, { status_code = 201, body = '{"id":"1"}' } }
+    fake.responses[1] = function()
       return nil, "reset"
     end
-    assert(double:client():start_execution({}, { idempotent = true }))
-    assert.equal(2, #double.requests)
+    assert(fake:client():start_execution({}, { idempotent = true }))
+    assert.equal(2, #fake.requests)
   end)
 
   it("never repeat a start after its 303, only the request for its target", function()
     local location = "https://gateway.example/acme/vqe/v1/5"
-    local double = Double {
+    local fake = FakeTransport {
       { status_code = 303, headers = { Location = location } },
       BUSY,
       { status_code = 200, body = '{"id":"5"}' },
     }
-    assert.equal("5", assert(double:client():start_execution {}).id)
+    assert.equal("5", assert(fake:client():start_execution {}).id)
     local methods = {}
-    for index, request in ipairs(double.requests) do
+    for index, request in ipairs(fake.requests) do
       methods[index] = request.method
     end
     assert.same({ "POST", "GET", "GET" }, methods)
   end)
 
   it("of the target of a 303 carry the token of their attempt", function()
-    local double = Double {
+    local fake = FakeTransport {
       { status_code = 303, headers = { Location = "/acme/vqe/v1/5" } },
       DENIED,
       BUSY,
@@ -301,9 +301,9 @@ describe("retries", function()
       count = count + 1
       return "t" .. count
     end
-    assert(double:client({ token = token }):start_execution {})
+    assert(fake:client({ token = token }):start_execution {})
     local tokens = {}
-    for index, request in ipairs(double.requests) do
+    for index, request in ipairs(fake.requests) do
       tokens[index] = request.headers.authorization:match "t%d$"
     end
     assert.same({ "t1", "t1", "t2", "t3" }, tokens)
@@ -311,54 +311,54 @@ describe("retries", function()
 
   it("are given up when the wait exceeds 60 s or total_timeout", function()
     for _, case in ipairs { { "30", 5 }, { "61" } } do
-      local double = Double { { status_code = 503, headers = { ["retry-after"] = case[1] } } }
-      local value, err = double:client():get_status("1", { total_timeout = case[2] })
+      local fake = FakeTransport { { status_code = 503, headers = { ["retry-after"] = case[1] } } }
+      local value, err = fake:client():get_status("1", { total_timeout = case[2] })
       assert.is_nil(value)
       assert.equal("api", err.kind)
       assert.equal(tonumber(case[1]), err.retry_after)
-      assert.equal(1, #double.requests)
+      assert.equal(1, #fake.requests)
     end
   end)
 
   it("do not repeat a response that does not decode", function()
-    local double = Double { { status_code = 200, body = "<html>" } }
-    local value, err = double:client():get_status "1"
+    local fake = FakeTransport { { status_code = 200, body = "<html>" } }
+    local value, err = fake:client():get_status "1"
     assert.is_nil(value)
     assert.equal("decode", err.kind)
-    assert.equal(1, #double.requests)
+    assert.equal(1, #fake.requests)
   end)
 
   it("reach max_retries for every call, however many calls have failed", function()
     local _ <close> = virtual_time()
-    local double = Double {
+    local fake = FakeTransport {
       function()
         return { status_code = 503 }
       end,
     }
-    local client = double:client { max_retries = 2 }
+    local client = fake:client { max_retries = 2 }
     for _ = 1, 200 do
       client:get_status "1"
     end
-    assert.equal(600, #double.requests)
+    assert.equal(600, #fake.requests)
   end)
 
   it("always reach max_retries for the first call that fails", function()
-    local double = Double { BUSY }
-    double:client({ max_retries = 150 }):get_status "1"
-    assert.equal(151, #double.requests)
+    local fake = FakeTransport { BUSY }
+    fake:client({ max_retries = 150 }):get_status "1"
+    assert.equal(151, #fake.requests)
   end)
 end)
 
 describe("redirects", function()
   it("are followed without sending credentials to another origin", function()
-    local double = Double {
+    local fake = FakeTransport {
       { status_code = 302, headers = { location = "https://storage.example/f?sig=1" } },
       { status_code = 200, body = "bytes" },
     }
-    local file = assert(double:client():get_result_file("1", "f"))
+    local file = assert(fake:client():get_result_file("1", "f"))
     assert.equal("bytes", file:read_all())
-    assert.is_nil(double.requests[2].headers.authorization)
-    assert.equal("https://storage.example/f?sig=1", double.requests[2].url)
+    assert.is_nil(fake.requests[2].headers.authorization)
+    assert.equal("https://storage.example/f?sig=1", fake.requests[2].url)
   end)
 
   it("that are not followed are errors of kind api with their status", function()
@@ -367,39 +367,39 @@ describe("redirects", function()
       { {}, "http://gateway.example/x" },
       { {}, "file:///etc/passwd" },
     } do
-      local double = Double { { status_code = 302, headers = { location = case[2] } } }
-      local value, err = double:client(case[1]):get_status "1"
+      local fake = FakeTransport { { status_code = 302, headers = { location = case[2] } } }
+      local value, err = fake:client(case[1]):get_status "1"
       assert.is_nil(value)
       assert.equal("api", err.kind)
       assert.equal(302, err.status_code)
       assert.matches("not followed", err.message)
-      assert.equal(1, #double.requests)
+      assert.equal(1, #fake.requests)
     end
   end)
 
   it("end after 20 hops", function()
-    local double = Double { { status_code = 302, headers = { location = "/x" } } }
-    local value, err = double:client():get_status "1"
+    local fake = FakeTransport { { status_code = 302, headers = { location = "/x" } } }
+    local value, err = fake:client():get_status "1"
     assert.is_nil(value)
     assert.equal(302, err.status_code)
-    assert.equal(21, #double.requests)
+    assert.equal(21, #fake.requests)
   end)
 
   it("start again at the gateway when the other origin fails", function()
     local away = { status_code = 302, headers = { location = "https://storage.example/f" } }
-    local double = Double { away, BUSY, away, { status_code = 200, body = "x" } }
-    assert(double:client():get_result_file("1", "f"))
-    assert.matches("^https://gateway", double.requests[3].url)
-    assert.equal("Bearer t0ken", double.requests[3].headers.authorization)
+    local fake = FakeTransport { away, BUSY, away, { status_code = 200, body = "x" } }
+    assert(fake:client():get_result_file("1", "f"))
+    assert.matches("^https://gateway", fake.requests[3].url)
+    assert.equal("Bearer t0ken", fake.requests[3].headers.authorization)
   end)
 
   it("send no token to another origin after its 401, and request no new one", function()
     local asked = {}
-    local double = Double {
+    local fake = FakeTransport {
       { status_code = 302, headers = { location = "https://storage.example/f" } },
       DENIED,
     }
-    local client = double:client {
+    local client = fake:client {
       token = function(rejected)
         asked[#asked + 1] = rejected or "fresh"
         return "t"
@@ -416,7 +416,7 @@ describe("on_response", function()
   it("is called once per call that got a response of any status", function()
     for _, last in ipairs { OK, { status_code = 404 } } do
       local seen = {}
-      local client = Double({ BUSY, last }):client {
+      local client = FakeTransport({ BUSY, last }):client {
         on_response = function(response)
           seen[#seen + 1] = response
         end,
@@ -439,14 +439,15 @@ describe("on_response", function()
         who[#who + 1] = name
       end
     end
-    local client = Double({ OK, broken }):client { on_response = note "client", max_retries = 0 }
+    local client =
+      FakeTransport({ OK, broken }):client { on_response = note "client", max_retries = 0 }
     client:get_status("1", { on_response = note "request" })
     client:get_status "1"
     assert.same({ "request" }, who)
   end)
 
   it("may raise, after the response has been released", function()
-    local client = Double({ OK }):client {
+    local client = FakeTransport({ OK }):client {
       on_response = function()
         error("mine", 0)
       end,
@@ -459,8 +460,8 @@ describe("on_response", function()
 
   it("may use the client", function()
     local client, nested
-    local double = Double { OK }
-    client = double:client {
+    local fake = FakeTransport { OK }
+    client = fake:client {
       on_response = function()
         if not nested then
           nested = true
@@ -468,9 +469,9 @@ describe("on_response", function()
         end
       end,
     }
-    double.answers[2] = { status_code = 200, body = "[]" }
+    fake.responses[2] = { status_code = 200, body = "[]" }
     assert(client:get_status "1")
-    assert.equal(2, #double.requests)
+    assert.equal(2, #fake.requests)
   end)
 end)
 
@@ -483,7 +484,7 @@ describe("logging", function()
         events[#events + 1] = { level = level, message = message, fields = fields }
       end,
     }
-    call(Double(answers):client(options))
+    call(FakeTransport(answers):client(options))
     return events
   end
 
@@ -560,15 +561,15 @@ describe("logging", function()
     local function logger()
       count = count + 1
     end
-    Double({ OK }):client({ logging = { logger = logger, level = "warn" } }):get_status "1"
-    Double({ OK }):client({ logging = { logger = logger, silent = true } }):get_status "1"
+    FakeTransport({ OK }):client({ logging = { logger = logger, level = "warn" } }):get_status "1"
+    FakeTransport({ OK }):client({ logging = { logger = logger, silent = true } }):get_status "1"
     assert.equal(0, count)
-    Double({ OK }):client({ logging = { logger = logger } }):get_status "1"
+    FakeTransport({ OK }):client({ logging = { logger = logger } }):get_status "1"
     assert.equal(1, count)
   end)
 
   it("propagates an error of the logger", function()
-    local client = Double({ OK }):client {
+    local client = FakeTransport({ OK }):client {
       logging = {
         level = "debug",
         logger = function()
@@ -584,9 +585,9 @@ end)
 
 describe("a transport function", function()
   it("receives method, url, headers, body and timeout", function()
-    local double = Double { { status_code = 201, body = '{"id":"1"}' } }
-    double:client({ timeout = 7 }):start_execution { a = 1 }
-    local request = double.requests[1]
+    local fake = FakeTransport { { status_code = 201, body = '{"id":"1"}' } }
+    fake:client({ timeout = 7 }):start_execution { a = 1 }
+    local request = fake.requests[1]
     assert.equal("POST", request.method)
     assert.equal('{"a":1}', request.body)
     assert.equal(7, request.timeout)
@@ -595,7 +596,7 @@ describe("a transport function", function()
 
   it("may return headers in any case and a body in chunks", function()
     local chunks = { '{"id"', "", ':"1"}' }
-    local client = Double({
+    local client = FakeTransport({
       function()
         return {
           status_code = 200,
@@ -614,7 +615,7 @@ describe("a transport function", function()
   end)
 
   it("may raise any value, which propagates unchanged", function()
-    local client = Double({
+    local client = FakeTransport({
       function()
         error("mine", 0)
       end,
@@ -632,7 +633,7 @@ describe("a transport function", function()
       { status_code = 200, body = 5 },
       { status_code = 200, headers = "x" },
     } do
-      local client = Double({ answer }):client()
+      local client = FakeTransport({ answer }):client()
       local ok, message = pcall(client.get_status, client, "1")
       assert.is_false(ok)
       assert.matches("transport function must return", message)
@@ -640,7 +641,7 @@ describe("a transport function", function()
   end)
 
   it("may yield", function()
-    local client = Double({
+    local client = FakeTransport({
       function()
         coroutine.yield "waiting"
         return OK

@@ -1,12 +1,12 @@
 -- How failures of calls are worded, and where they say that they happened.
 
-local Double = require "spec.support.double"
+local FakeTransport = require "spec.support.fake_transport"
 local failure = require "qhub.http.failure"
 local qhub = require "qhub"
 
 -- The error of a get_status that is answered with `answer`.
 local function err_of(answer, options)
-  local client = Double({ answer }):client(options or { max_retries = 0 })
+  local client = FakeTransport({ answer }):client(options or { max_retries = 0 })
   local value, err = client:get_status "x"
   assert.is_nil(value)
   return err
@@ -121,7 +121,7 @@ describe("an echoed secret", function()
 
   it("is redacted in the reason of a token function if the client knows it", function()
     local calls = 0
-    local client = Double({ { status_code = 200, body = '{"status":"RUNNING"}' } }):client {
+    local client = FakeTransport({ { status_code = 200, body = '{"status":"RUNNING"}' } }):client {
       token = function()
         calls = calls + 1
         if calls == 1 then
@@ -139,7 +139,7 @@ describe("an echoed secret", function()
 end)
 
 describe("where an error happened", function()
-  local client = Double({ { status_code = 404 } }):client { max_retries = 0 }
+  local client = FakeTransport({ { status_code = 404 } }):client { max_retries = 0 }
 
   local function here()
     return debug.getinfo(2, "l").currentline

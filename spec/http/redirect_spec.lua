@@ -1,4 +1,4 @@
--- Redirects by our own rules, as a pure function of a request and its answer.
+-- Redirects by our own rules, as a pure function of a request and its response.
 
 local redirect = require "qhub.http.redirect"
 

@@ -3,7 +3,7 @@
 
 local executions = require "qhub.execution"
 local qhub = require "qhub"
-local Double = require "spec.support.double"
+local FakeTransport = require "spec.support.fake_transport"
 
 local BASE = "https://gateway.example/acme/vqe/v1"
 
@@ -62,10 +62,10 @@ describe("building a client", function()
   end)
 
   it("accepts environment instead of base_url, which takes precedence", function()
-    local double = Double { { status_code = 200, body = "[]" } }
-    local client = double:client { environment = qhub.HubServiceClientEnvironment.DEFAULT }
+    local fake = FakeTransport { { status_code = 200, body = "[]" } }
+    local client = fake:client { environment = qhub.HubServiceClientEnvironment.DEFAULT }
     assert(client:get_service_executions())
-    assert.equal(BASE .. "/", double.requests[1].url)
+    assert.equal(BASE .. "/", fake.requests[1].url)
     usage_error(build, { base_url = "nil", environment = qhub.HubServiceClientEnvironment.DEFAULT })
     assert.truthy(build { base_url = "nil", environment = "http://127.0.0.1:1/x" })
     usage_error(build, { environment = 1 })
@@ -127,9 +127,9 @@ end)
 
 describe("a request", function()
   local function sent(call, changes)
-    local double = Double { { status_code = 200, body = "[]" } }
-    call(double:client(changes))
-    return double.requests[1]
+    local fake = FakeTransport { { status_code = 200, body = "[]" } }
+    call(fake:client(changes))
+    return fake.requests[1]
   end
 
   it("goes to the path and method of the wire contract", function()
@@ -211,9 +211,9 @@ describe("a request", function()
   end)
 
   it("encodes any character of a name", function()
-    local double = Double { { status_code = 200, body = "bytes" } }
-    assert(double:client():get_result_file("a\0b", "line\nbreak %.txt"))
-    assert.equal(BASE .. "/a%00b/result/line%0Abreak%20%25.txt", double.requests[1].url)
+    local fake = FakeTransport { { status_code = 200, body = "bytes" } }
+    assert(fake:client():get_result_file("a\0b", "line\nbreak %.txt"))
+    assert.equal(BASE .. "/a%00b/result/line%0Abreak%20%25.txt", fake.requests[1].url)
   end)
 
   it("carries token, Accept, User-Agent and, with a body, Content-Type", function()
@@ -249,12 +249,12 @@ describe("a request", function()
   end)
 
   it("does not keep per-request headers for later requests", function()
-    local double = Double { { status_code = 200, body = "[]" } }
-    local client = double:client()
+    local fake = FakeTransport { { status_code = 200, body = "[]" } }
+    local client = fake:client()
     client:get_logs("1", { headers = { ["x-once"] = "1" } })
     client:get_logs("1")
-    assert.equal("1", double.requests[1].headers["x-once"])
-    assert.is_nil(double.requests[2].headers["x-once"])
+    assert.equal("1", fake.requests[1].headers["x-once"])
+    assert.is_nil(fake.requests[2].headers["x-once"])
   end)
 
   it("encodes queries", function()
@@ -315,7 +315,7 @@ end)
 
 describe("a response", function()
   local function asked(answer, call)
-    local client = Double({ answer }):client { max_retries = 0 }
+    local client = FakeTransport({ answer }):client { max_retries = 0 }
     return call(client)
   end
   local function status(body)
@@ -495,7 +495,7 @@ end)
 
 describe("an error", function()
   local function err_of(answer, options)
-    local client = Double({ answer }):client(options or { max_retries = 0 })
+    local client = FakeTransport({ answer }):client(options or { max_retries = 0 })
     local value, err = client:get_status "1"
     assert.is_nil(value)
     return err
@@ -540,7 +540,7 @@ describe("an error", function()
     local token = "s3cret  of  mine"
     for _, value in ipairs { "Bearer s3cret-of-mine ", 'Digest a="s3cret-of-mine", b=x' } do
       local answer = { status_code = 403, body = '{"message":"no s3cret-of-mine"}' }
-      local client = Double({ answer }):client { max_retries = 0 }
+      local client = FakeTransport({ answer }):client { max_retries = 0 }
       local _, err = client:get_status("1", { headers = { authorization = value } })
       assert.is_nil(tostring(err):find("s3c", 1, true), err)
     end
@@ -553,7 +553,7 @@ describe("an error", function()
           return nil, said
         end,
       } do
-        local client = Double({ answer }):client { max_retries = 0, token = token }
+        local client = FakeTransport({ answer }):client { max_retries = 0, token = token }
         local _, err = client:get_status "1"
         assert.is_nil(tostring(err):find("s3c", 1, true), err)
       end
@@ -561,7 +561,7 @@ describe("an error", function()
   end)
 
   it("raised by assert keeps its fields", function()
-    local client = Double({ { status_code = 404 } }):client()
+    local client = FakeTransport({ { status_code = 404 } }):client()
     local ok, err = pcall(function()
       return _G.assert(client:get_status "1")
     end)
@@ -570,17 +570,17 @@ describe("an error", function()
   end)
 
   it("of the transport counts as possibly sent, and a start is not repeated", function()
-    local double = Double {
+    local fake = FakeTransport {
       function()
         return nil, "cable cut"
       end,
     }
-    local client = double:client()
+    local client = fake:client()
     local value, err = client:start_execution {}
     assert.is_nil(value)
     assert.equal("network", err.kind)
     assert.is_true(err.sent)
-    assert.equal(1, #double.requests)
+    assert.equal(1, #fake.requests)
     assert.matches("cable cut.*may have started", err.message)
   end)
 
@@ -631,7 +631,7 @@ describe("a closed client", function()
 
   it("ends its running calls with kind cancelled", function()
     local client
-    client = Double({
+    client = FakeTransport({
       function()
         client:close()
         return { status_code = 200, body = "{}" }

@@ -1,11 +1,11 @@
--- What the decoders of responses accept beyond RFC 8259. Over a transport double.
+-- What the decoders of responses accept beyond RFC 8259. Over a fake transport.
 
 local qhub = require "qhub"
-local Double = require "spec.support.double"
+local FakeTransport = require "spec.support.fake_transport"
 
 describe("responses of the gateway", function()
   it("may contain NaN and infinities, which the vendor's runtime writes", function()
-    local client = Double({
+    local client = FakeTransport({
       { status_code = 200, body = '{"energy":NaN,"bounds":[-Infinity,Infinity]}' },
     }):client()
     local result = assert(client:get_result "1")
@@ -14,7 +14,8 @@ describe("responses of the gateway", function()
   end)
 
   it("may contain NaN and infinities in error bodies, too", function()
-    local client = Double({ { status_code = 400, body = '{"title":"bad","value":NaN}' } }):client()
+    local client =
+      FakeTransport({ { status_code = 400, body = '{"title":"bad","value":NaN}' } }):client()
     local none, err = client:get_result "1"
     assert.is_nil(none)
     assert.equal("api", err.kind)
@@ -23,7 +24,7 @@ describe("responses of the gateway", function()
   end)
 
   it("are refused for other words that are not JSON", function()
-    local client = Double({ { status_code = 200, body = '{"energy":nan}' } }):client()
+    local client = FakeTransport({ { status_code = 200, body = '{"energy":nan}' } }):client()
     local none, err = client:get_result "1"
     assert.is_nil(none)
     assert.equal("decode", err.kind)
@@ -34,7 +35,7 @@ end)
 describe("a status", function()
   -- What get_status of "x" makes of `body`.
   local function status(body)
-    return Double({ { status_code = 200, body = body } }):client():get_status "x"
+    return FakeTransport({ { status_code = 200, body = body } }):client():get_status "x"
   end
 
   it("names the requested execution or none", function()
@@ -76,18 +77,18 @@ describe("a status", function()
   end)
 
   it("with an integer id has the id as text", function()
-    local double = Double { { status_code = 200, body = '[{"id":7,"status":"RUNNING"}]' } }
-    local client = double:client()
+    local fake = FakeTransport { { status_code = 200, body = '[{"id":7,"status":"RUNNING"}]' } }
+    local client = fake:client()
     assert.equal("7", client:get_service_executions()[1].id)
-    double.answers = { { status_code = 200, body = '{"id":7}' } }
+    fake.responses = { { status_code = 200, body = '{"id":7}' } }
     assert.equal("7", client:get_status("7").id)
   end)
 
   it("never turns an execution into another one", function()
-    local double = Double { { status_code = 200, body = '{"id":"x","status":"RUNNING"}' } }
-    local client = double:client { max_retries = 0 }
+    local fake = FakeTransport { { status_code = 200, body = '{"id":"x","status":"RUNNING"}' } }
+    local client = fake:client { max_retries = 0 }
     local execution = client:get_status "x"
-    double.answers = { { status_code = 200, body = '{"id":"OTHER","status":"SUCCEEDED"}' } }
+    fake.responses = { { status_code = 200, body = '{"id":"OTHER","status":"SUCCEEDED"}' } }
     local none, err = execution:refresh()
     assert.is_nil(none)
     assert.equal("decode", err.kind)
@@ -100,18 +101,19 @@ describe("a status", function()
   end)
 
   it("in a list or a result follows the same rule", function()
-    local client = Double({ { status_code = 200, body = '[{"id":"1"},{"id":[]}]' } }):client()
+    local client =
+      FakeTransport({ { status_code = 200, body = '[{"id":"1"},{"id":[]}]' } }):client()
     local none, err = client:get_service_executions()
     assert.is_nil(none)
     assert.equal("decode", err.kind)
     assert.matches("item 2 of the list", err.message)
     local body = '{"_embedded":{"status":{"id":"OTHER","status":"FAILED"}}}'
-    client = Double({ { status_code = 200, body = body } }):client()
+    client = FakeTransport({ { status_code = 200, body = body } }):client()
     none, err = client:get_result "x"
     assert.is_nil(none)
     assert.equal("decode", err.kind)
     body = '{"_embedded":{"status":{"status":"FAILED"}}}'
-    client = Double({ { status_code = 200, body = body } }):client()
+    client = FakeTransport({ { status_code = 200, body = body } }):client()
     assert.equal("x", client:get_result("x").embedded.status.id)
   end)
 end)
@@ -119,7 +121,7 @@ end)
 describe("the response to a start", function()
   local function started(body, location)
     local headers = { Location = location }
-    return Double({ { status_code = 201, body = body, headers = headers } })
+    return FakeTransport({ { status_code = 201, body = body, headers = headers } })
       :client()
       :start_execution {}
   end
@@ -147,7 +149,7 @@ end)
 
 describe("the text of a status", function()
   local function status(body)
-    local client = Double({ { status_code = 200, body = body } }):client()
+    local client = FakeTransport({ { status_code = 200, body = body } }):client()
     return assert(client:get_status "a")
   end
 
@@ -182,7 +184,7 @@ describe("the text of a status", function()
       ['{"id":"a","status":"RUNNING","x":01}'] = 34,
       ['{"id":"a","status":"RUNNING"} x'] = 31,
     } do
-      local client = Double({ { status_code = 200, body = body } }):client()
+      local client = FakeTransport({ { status_code = 200, body = body } }):client()
       local none, err = client:get_status "a"
       assert.is_nil(none)
       assert.equal("decode", err.kind)
@@ -191,7 +193,8 @@ describe("the text of a status", function()
   end)
 
   it("of a start is kept in the same way", function()
-    local client = Double({ { status_code = 201, body = '{"id":"n","type":"MANAGED"}' } }):client()
+    local client =
+      FakeTransport({ { status_code = 201, body = '{"id":"n","type":"MANAGED"}' } }):client()
     local execution = assert(client:start_execution {})
     assert.equal("n", execution.id)
     assert.is_nil(execution.status)

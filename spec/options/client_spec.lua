@@ -1,6 +1,6 @@
 -- The constructor's options: what is refused, and that a refusal shows no secret.
 
-local Double = require "spec.support.double"
+local FakeTransport = require "spec.support.fake_transport"
 local qhub = require "qhub"
 
 local function build(options)
@@ -69,8 +69,8 @@ describe("a token that begins with Bearer", function()
   end)
 
   it("is an error of kind token when a function returns it", function()
-    local double = Double { { status_code = 200, body = "[]" } }
-    local client = double:client {
+    local fake = FakeTransport { { status_code = 200, body = "[]" } }
+    local client = fake:client {
       token = function()
         return "Bearer s3cret"
       end,
@@ -79,7 +79,7 @@ describe("a token that begins with Bearer", function()
     assert.equal("token", err.kind)
     assert.matches("leave the word out", err.message)
     assert.is_nil(err.message:find("s3cret", 1, true))
-    assert.equal(0, #double.requests)
+    assert.equal(0, #fake.requests)
   end)
 end)
 
@@ -102,7 +102,7 @@ end)
 
 describe("a transport function that returns `status`", function()
   it("gets an error that names status_code", function()
-    local client = Double({ { status = 200, body = "[]" } }):client()
+    local client = FakeTransport({ { status = 200, body = "[]" } }):client()
     local ok, message = pcall(client.get_service_executions, client)
     assert.is_false(ok)
     assert.matches("`status_code`, not `status`", message, 1, true)
@@ -133,13 +133,13 @@ end)
 
 describe("parent_execution_token", function()
   local NAME = "x-parent-execution-token"
-  local double, client
+  local fake, client
 
   local function sent(options, request)
-    double = Double { { status_code = 400, body = '{"message":"no Par3ntMARKER"}' } }
-    client = double:client(options)
+    fake = FakeTransport { { status_code = 400, body = '{"message":"no Par3ntMARKER"}' } }
+    client = fake:client(options)
     local _, err = client:get_status("x", request)
-    return double.requests[1].headers[NAME], err
+    return fake.requests[1].headers[NAME], err
   end
 
   it("is sent with every request and redacted", function()
@@ -161,10 +161,10 @@ describe("parent_execution_token", function()
 
   it("does not leave the origin", function()
     local hop = { status_code = 302, headers = { Location = "https://elsewhere.example/" } }
-    double = Double { hop, { status_code = 200, body = '{"status":"RUNNING"}' } }
-    client = double:client { parent_execution_token = "Par3ntMARKER" }
+    fake = FakeTransport { hop, { status_code = 200, body = '{"status":"RUNNING"}' } }
+    client = fake:client { parent_execution_token = "Par3ntMARKER" }
     assert(client:get_status "x")
-    assert.equal("Par3ntMARKER", double.requests[1].headers[NAME])
-    assert.is_nil(double.requests[2].headers[NAME])
+    assert.equal("Par3ntMARKER", fake.requests[1].headers[NAME])
+    assert.is_nil(fake.requests[2].headers[NAME])
   end)
 end)

@@ -1,15 +1,15 @@
 -- What a start sends beside its body: tags, secrets, data pools.
 
-local Double = require "spec.support.double"
+local FakeTransport = require "spec.support.fake_transport"
 local qhub = require "qhub"
 
 local SECRET = "s3cretMARKER"
 
 local function started(body, options, answer)
-  local double = Double { answer or { status_code = 201, body = '{"id":"1"}' } }
-  local client = double:client { max_retries = 0 }
+  local fake = FakeTransport { answer or { status_code = 201, body = '{"id":"1"}' } }
+  local client = fake:client { max_retries = 0 }
   local execution, err = client:start_execution(body, options)
-  local sent = double.requests[1]
+  local sent = fake.requests[1]
   return sent and qhub.json.decode(sent.body), execution, err, client
 end
 
@@ -31,19 +31,19 @@ describe("the options tags and secrets", function()
   end)
 
   it("are sent as an array and an object also when they are empty", function()
-    local double = Double { { status_code = 201, body = '{"id":"1"}' } }
-    assert(double:client():start_execution({}, { tags = {}, secrets = {} }))
-    assert.matches('"$tags":[]', double.requests[1].body, 1, true)
-    assert.matches('"$secrets":{}', double.requests[1].body, 1, true)
+    local fake = FakeTransport { { status_code = 201, body = '{"id":"1"}' } }
+    assert(fake:client():start_execution({}, { tags = {}, secrets = {} }))
+    assert.matches('"$tags":[]', fake.requests[1].body, 1, true)
+    assert.matches('"$secrets":{}', fake.requests[1].body, 1, true)
   end)
 
   it("are taken by run for its start", function()
-    local double = Double {
+    local fake = FakeTransport {
       { status_code = 201, body = '{"id":"1","status":"SUCCEEDED"}' },
       { status_code = 200, body = '{"id":"1","status":"SUCCEEDED"}' },
     }
-    double:client():run({}, { start = { tags = { "t" } } })
-    assert.matches('"$tags":["t"]', double.requests[1].body, 1, true)
+    fake:client():run({}, { start = { tags = { "t" } } })
+    assert.matches('"$tags":["t"]', fake.requests[1].body, 1, true)
   end)
 
   it("are refused when they have the wrong type, without showing a value", function()

@@ -3,7 +3,7 @@
 local follow = require "qhub.polling.follow_logs"
 local loop = require "qhub.tasks.loop"
 local qhub = require "qhub"
-local Double = require "spec.support.double"
+local FakeTransport = require "spec.support.fake_transport"
 local gateway = require "spec.support.gateway"
 local on_time = require "spec.support.on_time"
 local virtual_time = require "spec.support.virtual_time"
@@ -89,7 +89,7 @@ describe("the new entries of a log", function()
   end)
 end)
 
--- ── over a double ───────────────────────────────────────────────────────────────────────────────
+-- ── over a fake ───────────────────────────────────────────────────────────────────────────────
 
 local function log_of(...)
   local parts = {}
@@ -105,7 +105,7 @@ local BUSY, MISSING = { status_code = 503 }, { status_code = 404 }
 -- the last of them is due, or as `statuses` say. Also counts of what was asked, and the client.
 local function playing(logs, statuses, known)
   local counts = { status = 0, log = 0 }
-  local double = Double {
+  local fake = FakeTransport {
     function(request)
       if request.url:find "/log$" then
         counts.log = counts.log + 1
@@ -120,7 +120,7 @@ local function playing(logs, statuses, known)
       return { status_code = 200, body = ('{"id":"e1","status":"%s"}'):format(status) }
     end,
   }
-  local client = double:client { max_retries = 0 }
+  local client = fake:client { max_retries = 0 }
   local execution = client:execution "e1"
   if known then
     require("qhub.execution").update(execution, { id = "e1", status = known })

@@ -2,17 +2,17 @@
 
 local loop = require "qhub.tasks.loop"
 local qhub = require "qhub"
-local Double = require "spec.support.double"
+local FakeTransport = require "spec.support.fake_transport"
 local gateway = require "spec.support.gateway"
 local on_time = require "spec.support.on_time"
 local virtual_time = require "spec.support.virtual_time"
 
--- A transport double of a whole gateway: `answers` maps an operation to an answer, or to a list of
+-- A fake transport of a whole gateway: `answers` maps an operation to a response, or to a list of
 -- them of which the last stays. Returns a client, and a function that counts the requests of an
 -- operation.
 local function playing(answers, options)
   local counts = {}
-  local double = Double {
+  local fake = FakeTransport {
     function(request)
       local path = request.url:match "/v1(.*)$"
       local operation = request.method == "POST" and "start"
@@ -32,7 +32,7 @@ local function playing(answers, options)
   for name, value in pairs(options or {}) do
     o[name] = value
   end
-  return double:client(o), function(operation)
+  return fake:client(o), function(operation)
     return counts[operation] or 0
   end
 end

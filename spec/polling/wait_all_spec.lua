@@ -5,7 +5,7 @@ local core = require "qhub.core"
 local execution_class = require "qhub.execution"
 local loop = require "qhub.tasks.loop"
 local qhub = require "qhub"
-local Double = require "spec.support.double"
+local FakeTransport = require "spec.support.fake_transport"
 local gateway = require "spec.support.gateway"
 local on_time = require "spec.support.on_time"
 local virtual_time = require "spec.support.virtual_time"
@@ -387,11 +387,11 @@ describe("wait_all", function()
   end)
 end)
 
--- A client over a double whose list is that of `lists` (JSON texts or answers, the last stays) and
+-- A client over a fake whose list is that of `lists` (JSON texts or answers, the last stays) and
 -- whose statuses are those of `statuses` by id. Counts what was asked.
 local function playing(lists, statuses)
   local counts = { list = 0, status = 0 }
-  local double = Double {
+  local fake = FakeTransport {
     function(request)
       local id = request.url:match "/v1/([^/]+)$"
       local answer
@@ -412,7 +412,7 @@ local function playing(lists, statuses)
       return type(answer) == "string" and { status_code = 200, body = answer } or answer
     end,
   }
-  local client = double:client { max_retries = 0 }
+  local client = fake:client { max_retries = 0 }
   local list = {}
   for index, id in ipairs { "a", "b", "c" } do
     list[index] = client:execution(id)
@@ -596,7 +596,7 @@ describe("the cost of wait_all", function()
       end
       bodies[look] = { status_code = 200, body = "[" .. table.concat(parts, ",") .. "]" }
     end
-    local client = Double(bodies):client { max_retries = 0 }
+    local client = FakeTransport(bodies):client { max_retries = 0 }
     local list = {}
     for index = 1, count do
       list[index] = client:execution("r" .. index)
@@ -644,7 +644,7 @@ describe("the report of wait_all", function()
   it("names max_response_bytes when the list exceeds it, and polls singly", function()
     local events = {}
     local status = { status_code = 200, body = '{"id":"a","status":"SUCCEEDED"}' }
-    local client = Double({
+    local client = FakeTransport({
       function(request)
         if request.url:find "/v1/$" then
           return { status_code = 200, body = "[" .. (" "):rep(2000) .. "]" }

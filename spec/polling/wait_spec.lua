@@ -1,5 +1,5 @@
 -- Waiting for one execution: the pace of polling, what is ridden out, what ends a wait. Over a
--- transport double where the gateway's answers matter, over the simulator where the network does.
+-- fake transport where the gateway's responses matter, over the simulator where the network does.
 
 local core = require "qhub.core"
 local executions = require "qhub.execution"
@@ -7,7 +7,7 @@ local loop = require "qhub.tasks.loop"
 local schedules = require "qhub.polling.schedule"
 local wait = require "qhub.polling.wait"
 local qhub = require "qhub"
-local Double = require "spec.support.double"
+local FakeTransport = require "spec.support.fake_transport"
 local gateway = require "spec.support.gateway"
 local on_time = require "spec.support.on_time"
 local virtual_time = require "spec.support.virtual_time"
@@ -20,23 +20,23 @@ local BUSY = { status_code = 503 }
 local MISSING = { status_code = 404 }
 local QUICK = 0.004
 
--- A client without retries over the given answers, its double, and an execution of it; `known` is
+-- A client without retries over the given responses, its fake, and an execution of it; `known` is
 -- the status that the execution is known to have, if any.
 local function playing(answers, known, options)
-  local double = Double(answers)
+  local fake = FakeTransport(answers)
   options = options or {}
   options.max_retries = options.max_retries or 0
-  local client = double:client(options)
+  local client = fake:client(options)
   local execution = client:execution "e1"
   if known then
     executions.update(execution, { id = "e1", status = known, createdAt = "2026-02-27 10:04:50" })
   end
-  return execution, double, client
+  return execution, fake, client
 end
 
 describe("a wait for responses without a status", function()
   it("ends with kind decode after ten in a row", function()
-    local client = Double({ { status_code = 200, body = '{"id":"e1"}' } }):client()
+    local client = FakeTransport({ { status_code = 200, body = '{"id":"e1"}' } }):client()
     local execution = client:execution "e1"
     local done, err = execution:wait { interval = 0.001 }
     assert.is_nil(done)
@@ -49,7 +49,7 @@ end)
 describe("a wait whose client is closed by on_status", function()
   it("returns nil and an error of kind cancelled, with the execution", function()
     local client =
-      Double({ { status_code = 200, body = '{"id":"e1","status":"RUNNING"}' } }):client()
+      FakeTransport({ { status_code = 200, body = '{"id":"e1","status":"RUNNING"}' } }):client()
     local execution = client:execution "e1"
     local done, err = execution:wait {
       interval = 0.001,
@@ -133,11 +133,11 @@ describe("wait", function()
   end)
 
   it("notifies on_status of a known status before the first poll", function()
-    local execution, double = playing({ SUCCEEDED }, "PENDING")
+    local execution, fake = playing({ SUCCEEDED }, "PENDING")
     local asked
     assert(execution:wait {
       on_status = function()
-        asked = asked or #double.requests
+        asked = asked or #fake.requests
       end,
     })
     assert.equal(0, asked)
@@ -151,27 +151,27 @@ describe("wait", function()
   end)
 
   it("sends nothing when the execution has already ended", function()
-    local execution, double = playing({ BUSY }, "FAILED")
+    local execution, fake = playing({ BUSY }, "FAILED")
     assert.equal(execution, execution:wait())
-    assert.equal(0, #double.requests)
+    assert.equal(0, #fake.requests)
   end)
 
   it("sends nothing after the end", function()
-    local execution, double = playing { RUNNING, SUCCEEDED, RUNNING }
+    local execution, fake = playing { RUNNING, SUCCEEDED, RUNNING }
     assert(execution:wait { interval = QUICK })
     assert(execution:wait { interval = QUICK })
-    assert.equal(2, #double.requests)
+    assert.equal(2, #fake.requests)
   end)
 
   it("continues through UNKNOWN, unrecognised and missing statuses", function()
     local nothing = { status_code = 200, body = '{"id":"e1","status":null}' }
-    local execution, double = playing { status "UNKNOWN", status "PAUSED", nothing, SUCCEEDED }
+    local execution, fake = playing { status "UNKNOWN", status "PAUSED", nothing, SUCCEEDED }
     assert(execution:wait { interval = QUICK })
-    assert.equal(4, #double.requests)
+    assert.equal(4, #fake.requests)
   end)
 
   it("continues through transient failures: 503, 429, 408, a broken connection", function()
-    local execution, double = playing {
+    local execution, fake = playing {
       BUSY,
       { status_code = 429 },
       function()
@@ -182,7 +182,7 @@ describe("wait", function()
       SUCCEEDED,
     }
     assert(execution:wait { interval = QUICK })
-    assert.equal(6, #double.requests)
+    assert.equal(6, #fake.requests)
   end)
 
   it("backs off while the gateway fails, and polls quickly afterwards", function()
@@ -220,33 +220,33 @@ describe("wait", function()
 
   it("stops polling when Retry-After reaches beyond the timeout", function()
     local throttled = { status_code = 429, headers = { ["Retry-After"] = "300" } }
-    local execution, double = playing { throttled }
+    local execution, fake = playing { throttled }
     local waited, err = execution:wait { interval = QUICK, timeout = 0.05 }
     assert.is_nil(waited)
     assert.equal("timeout", err.kind)
     assert.equal("wait", err.phase)
     assert.equal(429, err.cause.status_code)
-    assert.equal(1, #double.requests)
+    assert.equal(1, #fake.requests)
   end)
 
   it("ends with a permanent failure, and the error has the execution", function()
     local html =
       { status_code = 200, headers = { ["Content-Type"] = "text/html" }, body = "<html>" }
     for kind, answer in pairs { api = { status_code = 403 }, decode = html } do
-      local execution, double = playing { RUNNING, answer }
+      local execution, fake = playing { RUNNING, answer }
       local waited, err = execution:wait { interval = QUICK }
       assert.is_nil(waited)
       assert.equal(kind, err.kind)
       assert.equal(execution, err.execution)
-      assert.equal(2, #double.requests)
+      assert.equal(2, #fake.requests)
     end
   end)
 
   it("ends at once with 404 for an id that the gateway never returned", function()
-    local execution, double = playing { MISSING }
+    local execution, fake = playing { MISSING }
     local _, err = execution:wait { interval = QUICK }
     assert.equal(404, err.status_code)
-    assert.equal(1, #double.requests)
+    assert.equal(1, #fake.requests)
   end)
 
   it("continues through 404 for a moment when the gateway has named the run", function()
@@ -267,21 +267,21 @@ describe("wait", function()
   end)
 
   it("ends with 404 when a known run has disappeared", function()
-    local execution, double = playing({ RUNNING, MISSING }, "PENDING")
+    local execution, fake = playing({ RUNNING, MISSING }, "PENDING")
     local _, err = execution:wait { interval = QUICK }
     assert.equal(404, err.status_code)
-    assert.equal(2, #double.requests)
+    assert.equal(2, #fake.requests)
   end)
 
   it("polls once more shortly before its timeout, for any interval", function()
-    local execution, double = playing { RUNNING, SUCCEEDED }
+    local execution, fake = playing { RUNNING, SUCCEEDED }
     assert(execution:wait {
       timeout = 0.1,
       interval = function()
         return 1000
       end,
     })
-    assert.equal(2, #double.requests)
+    assert.equal(2, #fake.requests)
   end)
 
   it("keeps a terminal status when an older response arrives", function()
@@ -308,7 +308,7 @@ describe("wait", function()
   end)
 
   it("refuses wrong options at the caller's line and sends nothing", function()
-    local execution, double = playing { SUCCEEDED }
+    local execution, fake = playing { SUCCEEDED }
     local wrong = {
       { intervall = 1 },
       { interval = -1 },
@@ -331,7 +331,7 @@ describe("wait", function()
     assert.has_error(function()
       execution:wait(2)
     end)
-    assert.equal(0, #double.requests)
+    assert.equal(0, #fake.requests)
     local ok, message = pcall(execution.wait, (playing { RUNNING }), {
       interval = function() end,
     })
@@ -349,19 +349,19 @@ describe("wait", function()
 
   it("polls without a pause when the interval is 0", function()
     local time <close> = virtual_time()
-    local execution, double = playing { PENDING, RUNNING, SUCCEEDED }
+    local execution, fake = playing { PENDING, RUNNING, SUCCEEDED }
     assert(execution:wait { interval = 0 })
-    assert.equal(3, #double.requests)
+    assert.equal(3, #fake.requests)
     assert.same({}, time.slept)
   end)
 
   it("polls with the options in `request`", function()
-    local execution, double = playing { SUCCEEDED }
+    local execution, fake = playing { SUCCEEDED }
     assert(
       execution:wait { request = { headers = { ["X-Trace"] = "7" }, query = { full = true } } }
     )
-    assert.equal("7", double.requests[1].headers["x-trace"])
-    assert.matches("%?full=true$", double.requests[1].url)
+    assert.equal("7", fake.requests[1].headers["x-trace"])
+    assert.matches("%?full=true$", fake.requests[1].url)
   end)
 
   it("notifies progress after each poll", function()
@@ -377,7 +377,7 @@ describe("wait", function()
   end)
 
   it("stops polling when a wait in another task has seen the end", function()
-    local execution, double = playing { RUNNING, RUNNING, SUCCEEDED }
+    local execution, fake = playing { RUNNING, RUNNING, SUCCEEDED }
     qhub.tasks.run(function()
       local slow = qhub.tasks.spawn(function()
         return execution:wait {
@@ -389,7 +389,7 @@ describe("wait", function()
       assert(execution:wait { interval = QUICK })
       assert(slow:join())
     end)
-    assert.equal(3, #double.requests)
+    assert.equal(3, #fake.requests)
   end)
 
   it("ends with kind cancelled when its task is cancelled, or its client closed", function()

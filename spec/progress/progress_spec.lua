@@ -1,7 +1,7 @@
 -- The `progress` option: the text of a line as a pure function, functions of the program's, and the
 -- drawing itself, done by a child process on a terminal of its own (script, of util-linux).
 
-local Double = require "spec.support.double"
+local FakeTransport = require "spec.support.fake_transport"
 local line = require "qhub.progress.line"
 local progress = require "qhub.progress"
 local qhub = require "qhub"
@@ -9,7 +9,7 @@ local qhub = require "qhub"
 local PENDING = { status_code = 200, body = '{"id":"run-1","status":"PENDING"}' }
 local SUCCEEDED = { status_code = 200, body = '{"id":"run-1","status":"SUCCEEDED"}' }
 
--- Columns that `text` takes, reckoned with two for every character that may be wide.
+-- Columns that `text` takes, reckoned with two forevery character that may be wide.
 local function columns_of(text)
   local count = 0
   for _, code in utf8.codes(text) do
@@ -159,7 +159,7 @@ describe("a function as progress", function()
   end)
 
   it("receives the execution at every poll of a wait", function()
-    local client = Double({ PENDING, PENDING, SUCCEEDED }):client()
+    local client = FakeTransport({ PENDING, PENDING, SUCCEEDED }):client()
     local statuses = {}
     local execution = client:execution "run-1"
     assert(execution:wait {
@@ -175,7 +175,7 @@ describe("a function as progress", function()
 
   it("ends a wait with its own error", function()
     local thrown = setmetatable({}, { __name = "mine" })
-    local execution = Double({ PENDING }):client():execution "run-1"
+    local execution = FakeTransport({ PENDING }):client():execution "run-1"
     local ok, err = pcall(execution.wait, execution, {
       progress = function()
         error(thrown)
@@ -280,9 +280,9 @@ describe("qhub.progress", function()
 
   it("shows one line for a batch and for tasks.map, and leaves one", function()
     local code = [[
-      local Double = require "spec.support.double"
+      local FakeTransport = require "spec.support.fake_transport"
       local ended = '[{"id":"a","status":"SUCCEEDED"},{"id":"b","status":"FAILED"}]'
-      local client = Double({
+      local client = FakeTransport({
         {
           status_code = 200,
           body = '[{"id":"a","status":"RUNNING"},{"id":"b","status":"PENDING"}]',
@@ -345,8 +345,8 @@ describe("qhub.progress", function()
 
   it("shows the status of a wait in its colour, and the end", function()
     local code = [[
-      local Double = require "spec.support.double"
-      local client = Double({
+      local FakeTransport = require "spec.support.fake_transport"
+      local client = FakeTransport({
         { status_code = 200, body = '{"id":"run-1","status":"PENDING"}' },
         { status_code = 200, body = '{"id":"run-1","status":"SUCCEEDED"}' },
       }):client()

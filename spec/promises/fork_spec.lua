@@ -58,7 +58,7 @@ describe("a child of fork()", function()
     assert.equal(connections or 1, server:requests().connections.total - before, output)
   end
 
-  it("is told that the client is its parent's, whose connection goes on", function()
+  it("gets an error for the parent's client, whose connection continues", function()
     run [[
       assert(child(function()
         local _, err = client:get_status(execution.id)
@@ -68,7 +68,7 @@ describe("a child of fork()", function()
     ]]
   end)
 
-  it("closes and collects what is its parent's without harm", function()
+  it("closes and collects its parent's objects without harm", function()
     run [[
       assert(child(function()
         client:close()
@@ -80,7 +80,7 @@ describe("a child of fork()", function()
     ]]
   end)
 
-  it("makes a client of its own", function()
+  it("can use a client of its own", function()
     run(
       [[
       assert(child(function()
@@ -93,7 +93,7 @@ describe("a child of fork()", function()
     )
   end)
 
-  it("reads nothing of a download of its parent's, which becomes whole", function()
+  it("reads nothing of its parent's download, which completes", function()
     run(
       [[
       local file = assert(client:get_result_file(execution.id, "a.bin"))
@@ -113,7 +113,7 @@ describe("a child of fork()", function()
     )
   end)
 
-  it("ends in the midst of a task and of a state that is closed", function()
+  it("can exit within a task and while a state is closed", function()
     run [[
       qhub.tasks.run(function()
         local task = qhub.tasks.spawn(client.get_status, client, execution.id)

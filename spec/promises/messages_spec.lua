@@ -1,7 +1,7 @@
 -- Messages, as a person reads them: each says what was wrong, where, what was expected, and what to
 -- do about it. Programs look at the fields of an error; the texts may change, these parts may not.
 
-local Double = require "spec.support.double"
+local FakeTransport = require "spec.support.fake_transport"
 local gateway = require "spec.support.gateway"
 local qhub = require "qhub"
 local show = require "qhub.error.text"
@@ -30,7 +30,7 @@ local function build(options)
 end
 
 describe("a usage error", function()
-  local client = Double({ { status_code = 200, body = "{}" } }):client()
+  local client = FakeTransport({ { status_code = 200, body = "{}" } }):client()
   local execution = client:execution "1"
 
   -- What a program does wrong, and what it is told.
@@ -287,7 +287,7 @@ describe("a usage error", function()
     {
       "a client that is closed",
       function()
-        local closed = Double({}):client()
+        local closed = FakeTransport({}):client()
         closed:close()
         closed:get_status "1"
       end,
@@ -319,7 +319,7 @@ end)
 
 describe("an error", function()
   local function answered(answer, options, call)
-    local client = Double({ answer }):client { max_retries = 0, token = "t0ken-of-mine" }
+    local client = FakeTransport({ answer }):client { max_retries = 0, token = "t0ken-of-mine" }
     local value, err
     if call then
       value, err = call(client)
@@ -450,7 +450,7 @@ describe("an error", function()
   end)
 
   it("of a file names the path and the system's error", function()
-    local client = Double({ { status_code = 200, body = "x" } }):client()
+    local client = FakeTransport({ { status_code = 200, body = "x" } }):client()
     local _, err = client:execution("1"):download("result.bin", "/nonexistent/result.bin")
     has_parts(tostring(err), { "download: /nonexistent/result.bin: No such file or directory" })
   end)
@@ -486,7 +486,7 @@ describe("foreign text in a message", function()
       "a\nb\rc\0d",
     } do
       assert.is_true(is_harmless(show.line(hostile)) and true, (("%q"):format(hostile)))
-      local client = Double({
+      local client = FakeTransport({
         { status_code = 500, body = qhub.json.encode { message = utf8.len(hostile) and hostile } },
         { status_code = 500, body = '{"message":"' .. hostile:gsub("%c", "") .. '"}' },
       }):client { max_retries = 0 }
@@ -512,10 +512,11 @@ describe("foreign text in a message", function()
   end)
 
   it("keeps its words when the token is one of them", function()
-    local client = Double({ { status_code = 500, body = '{"message":"too many"}' } }):client {
-      token = "any",
-      max_retries = 0,
-    }
+    local client =
+      FakeTransport({ { status_code = 500, body = '{"message":"too many"}' } }):client {
+        token = "any",
+        max_retries = 0,
+      }
     local _, err = client:get_status "1"
     has_parts(tostring(err), { "too many" })
   end)

@@ -1,7 +1,7 @@
 -- types/qhub.lua against the library: every public name is there, described, and no other; and
 -- docs/reference.md against types/qhub.lua.
 
-local Double = require "spec.support.double"
+local FakeTransport = require "spec.support.fake_transport"
 local annotations = dofile "scripts/annotations.lua"
 local gateway = require "spec.support.gateway"
 local qhub = require "qhub"
@@ -73,7 +73,7 @@ describe("types/qhub.lua", function()
   local client, execution
 
   setup(function()
-    client = Double({ { status_code = 200, body = "[]" } }):client()
+    client = FakeTransport({ { status_code = 200, body = "[]" } }):client()
     execution = client:execution "1"
   end)
 
@@ -107,8 +107,8 @@ describe("types/qhub.lua", function()
   end)
 
   it("has the methods and the fields of a file", function()
-    local double = Double { { status_code = 200, headers = {}, body = "x" } }
-    local file <close> = plain_assert(double:client():get_result_file("1", "x"))
+    local fake = FakeTransport { { status_code = 200, headers = {}, body = "x" } }
+    local file <close> = plain_assert(fake:client():get_result_file("1", "x"))
     local index = getmetatable(file).__index
     assert.same(keys_of(upvalue(index, "methods")), functions_of "qhub.File")
     assert.same(joined(keys_of(upvalue(index, "FIELDS")), { "name" }), fields_of "qhub.File")
@@ -195,8 +195,8 @@ describe("types/qhub.lua", function()
       execution:download("x", "x", options)
     end,
     ["file:save"] = function(options)
-      local double = Double { { status_code = 200, body = "x" } }
-      local file <close> = plain_assert(double:client():get_result_file("1", "x"))
+      local fake = FakeTransport { { status_code = 200, body = "x" } }
+      local file <close> = plain_assert(fake:client():get_result_file("1", "x"))
       file:save("x", options)
     end,
   }

@@ -1,7 +1,7 @@
 -- The seven operations as one table, for specs that do the same with each of them.
 --
 -- A call has: name; method and path (a Lua pattern) as they are on the wire; body, the body of a
--- good answer; value, what that is for a program (tables and executions as decoded JSON);
+-- good response; value, what that is for a program (tables and executions as decoded JSON);
 -- repeatable (false: sent twice it could start a second run); invoke(client, options), which
 -- returns a value or nil and an error. A file is read to its end, so its value is its content.
 

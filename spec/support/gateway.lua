@@ -89,7 +89,7 @@ local function exchange(socket, text)
   return tonumber(status), length == 0 and "" or socket:read(length)
 end
 
--- One control request; returns the decoded answer and raises for anything but 200.
+-- One control request; returns the decoded response and raises for anything but 200.
 function Gateway:call(method, path, body)
   local text = body and json.encode(body) or ""
   local request = string.format(

@@ -1,5 +1,5 @@
 -- Asserts that `seconds` have passed since `started` (by loop.now), and little more: what a machine
--- that is busy elsewhere may add is allowed for, waiting for the next poll or for ever is not.
+-- that is busy elsewhere may add is allowed for, waiting for the next poll or forever is not.
 
 local loop = require "qhub.tasks.loop"
 

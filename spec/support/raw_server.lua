@@ -1,4 +1,4 @@
--- A server that answers with exactly the bytes it is told to, well-formed or not.
+-- A server that responses with exactly the bytes it is given, well-formed or not.
 --
 --   lua5.4 spec/support/raw_server.lua [idle=SECONDS] [cert=FILE key=FILE]
 --
@@ -91,8 +91,8 @@ local function gzip(command)
   return bytes
 end
 
--- path -> function(connection, request): returns the bytes of the answer (the connection is kept),
--- or nil when it has done everything itself (the connection is closed).
+-- path -> function(connection, request): returns the bytes of the response (the connection is
+-- kept), or nil when it has done everything itself (the connection is closed).
 local behaviours = {}
 
 behaviours["/ok"] = function()
@@ -165,13 +165,13 @@ behaviours["/reset"] = { unread = true, run = function() end }
 
 behaviours["/close-after-request"] = function() end
 
--- Answers properly, then hangs up when the next request on this connection has come.
+-- Responses properly, then hangs up when the next request on this connection has come.
 behaviours["/close-next"] = function(_, request)
   request.state.close_next = true
   return answer "ok"
 end
 
--- Answers properly, then resets the connection when the next request comes.
+-- Responses properly, then resets the connection when the next request comes.
 behaviours["/reset-next"] = function(_, request)
   request.state.reset_next = true
   return answer "ok"
@@ -212,7 +212,7 @@ behaviours["/drip"] = function(connection, request)
   return ""
 end
 
--- Answers after `ms` milliseconds.
+-- Responses after `ms` milliseconds.
 behaviours["/later"] = function(_, request)
   pause(request, 50)
   return answer "later"
@@ -226,7 +226,7 @@ behaviours["/later-body"] = function(connection, request)
   return "later"
 end
 
--- Answers when somebody asks for /release.
+-- Responses when somebody asks for /release.
 behaviours["/held"] = function(connection)
   connection:flush()
   released:wait()

@@ -86,7 +86,7 @@ end
 Scripted.__close = Scripted.stop
 Scripted.__gc = Scripted.stop
 
--- The bytes of a whole answer. `fields` are further header lines.
+-- The bytes of a whole response. `fields` are further header lines.
 function scripted.answer(status, body, fields)
   local lines = { ("HTTP/1.1 %s"):format(status), "Content-Length: " .. #body }
   for _, line in ipairs(fields or {}) do

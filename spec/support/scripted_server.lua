@@ -1,4 +1,4 @@
--- A server that plays scripts: which bytes an answer has, where it stops, and what comes then.
+-- A server that plays scripts: which bytes a response has, where it stops, and what comes then.
 --
 --   lua5.4 spec/support/scripted_server.lua [idle=SECONDS] [cert=FILE key=FILE]
 --
@@ -17,7 +17,7 @@
 --   {"drain": true}          reads that body after all
 --   {"accept": true}         as the first step: plays without waiting for a request, which is
 --                            counted when its first byte is there
---   {"keep": true}           as the last step: the connection goes on; else it is closed
+--   {"keep": true}           as the last step: the connection continues; else it is closed
 --   {"times": n, "text": t}  the text so many times
 -- Assumes well-behaved clients. It must not load anything of qhub.
 
@@ -94,7 +94,7 @@ local function send(channel, text)
   return channel:write(text) and channel:flush()
 end
 
--- One step; returns whether the script goes on.
+-- One step; returns whether the script continues.
 local function play(channel, request, step)
   last_moved = cqueues.monotime()
   if type(step) == "string" then
@@ -127,7 +127,7 @@ local function play(channel, request, step)
   return true
 end
 
--- One request; returns whether the connection goes on.
+-- One request; returns whether the connection continues.
 local function serve_one(connection)
   local channel = connection.channel
   local script = next_script()

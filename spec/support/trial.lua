@@ -33,7 +33,7 @@ function trial.never_sent(kind, seen)
   end
 end
 
---- The request was under way and no answer came: repeated unless it could start a second run.
+--- The request was under way and no response came: repeated unless it could start a second run.
 function trial.unanswered(kind)
   return function(call, most)
     local count = call.repeatable and most or 1
@@ -41,7 +41,7 @@ function trial.unanswered(kind)
   end
 end
 
---- The head of a good answer came, its body broke off after `received` bytes. A start may have
+--- The head of a good response came, its body broke off after `received` bytes. A start may have
 --- happened; for a cancel the status is all that counts; a file that cannot be resumed ends after
 --- its first byte.
 function trial.broken(kind, received)
@@ -62,7 +62,7 @@ function trial.broken(kind, received)
   end
 end
 
---- An answer outside 2xx: `transient` ones are asked for again, by a start too.
+--- A response outside 2xx: `transient` ones are asked for again, by a start too.
 function trial.status(status_code, transient)
   return function(_, most)
     local count = transient and most or 1
@@ -76,7 +76,7 @@ function trial.status(status_code, transient)
   end
 end
 
---- An answer that is larger than is taken, and will be the next time. `status_code` is that of the
+--- A response that is larger than is taken, and will be the next time. `status_code` is that of the
 --- answer if its head was taken.
 function trial.too_large(status_code)
   return function()
@@ -91,7 +91,7 @@ function trial.too_large(status_code)
   end
 end
 
---- All is well. The value is that of the good answer.
+--- All is well. The value is that of the good response.
 function trial.fine(call)
   return { value = call.value, requests = 1 }
 end
@@ -124,13 +124,13 @@ function trial.at_once()
   })
 end
 
---- The good answer to a call, on a connection that is kept.
+--- The good response to a call, on a connection that is kept.
 function trial.good(call)
   local fields = { "Content-Type: " .. (call.is_file and "text/plain" or "application/json") }
   return { scripted.answer("200 OK", call.body, fields), { keep = true } }
 end
 
--- A value as it can be compared with that of another answer.
+-- A value as it can be compared with that of another response.
 local function plain(value)
   if type(value) == "table" or type(value) == "userdata" then
     return qhub.json.decode(qhub.json.encode(value))
@@ -138,7 +138,8 @@ local function plain(value)
   return value
 end
 
--- What a call gave, as it can be compared with a verdict; `asked` is what the server saw of it.
+-- What a call gave, as it can be compared with an expectation; `asked` is what the server saw of
+-- it.
 local function outcome(value, err, asked)
   if value ~= nil then
     return { value = plain(value), requests = #asked }
@@ -154,7 +155,7 @@ local function outcome(value, err, asked)
 end
 
 --- Carries out `call` while `server` plays `scripts`; checks the outcome against `verdict`, and
---- that the same client gets a good answer afterwards. `options` are the client's.
+--- that the same client gets a good response afterwards. `options` are the client's.
 function trial.one(server, call, scripts, verdict, options)
   local given = { base_url = server.url, token = "tok-en", max_retries = RETRIES }
   for name, value in pairs(options or {}) do

@@ -33,8 +33,8 @@ function wire.request(method, target, options)
   return table.concat(lines, "\r\n") .. "\r\n\r\n" .. (options.body or "")
 end
 
--- Reads one answer with a Content-Length: { status, headers, body, broken }. The status is nil when
--- there was none, `broken` is true when the body is shorter than announced.
+-- Reads one response with a Content-Length: { status, headers, body, broken }. The status is nil
+-- when there was none, `broken` is true when the body is shorter than announced.
 function wire.receive(socket)
   local answer = { headers = {} }
   answer.status = tonumber((socket:read "*L" or ""):match "^HTTP/1.1 (%d+)")
@@ -52,10 +52,10 @@ function wire.receive(socket)
 end
 
 -- What `openssl s_client` has to tell of a GET over TLS: the protocol agreed on (as in "ALPN
--- protocol: h2") and the answer, or what is wrong with the certificate. Options: ca_file (the only
--- one trusted), cert and key (files with the client's own), alpn.
--- It is a process of its own because cqueues loses some bytes when it first speaks TLS, which a
--- leak checker would hold against a spec.
+-- protocol: h2") and the response, or what is wrong with the certificate. Options: ca_file (the
+-- only one trusted), cert and key (files with the client's own), alpn. It is a process of its own
+-- because cqueues loses some bytes when it first speaks TLS, which a leak checker would hold
+-- against a spec.
 function wire.ask_securely(port, target, options)
   local request = wire.request("GET", target, { headers = { Connection = "close" } })
   local words = { "printf '%s' '" .. request .. "' | LD_PRELOAD= openssl s_client -ign_eof" }

@@ -82,7 +82,7 @@ describe("gates", function()
     assert.equal(0, gate.inside)
   end)
 
-  it("hold back tasks that would join the line, and no others for ever", function()
+  it("delay new tasks while others wait, but not forever", function()
     local gate, begun = gates.new(1), 0
     local function joins()
       begun = begun + 1

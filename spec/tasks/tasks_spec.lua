@@ -4,7 +4,7 @@
 local gateway = require "spec.support.gateway"
 local loop = require "qhub.tasks.loop"
 local qhub = require "qhub"
-local Double = require "spec.support.double"
+local FakeTransport = require "spec.support.fake_transport"
 
 local tasks = qhub.tasks
 local plain_assert = _G.assert
@@ -240,8 +240,8 @@ describe("tasks", function()
 
     it("ends a backoff sleep and a wait", function()
       local busy = { status_code = 503, headers = { ["retry-after"] = "50" } }
-      local double = Double { busy }
-      local slow = double:client()
+      local fake = FakeTransport { busy }
+      local slow = fake:client()
       tasks.run(function()
         local call = tasks.spawn(function()
           return slow:get_status "1"
@@ -288,7 +288,8 @@ describe("tasks", function()
   it("end with kind cancelled when their client is closed, during a call and asleep", function()
     server:fault { match = { method = "GET" }, times = 1, fault = { hang = "headers" } }
     local own = qhub.HubServiceClient { base_url = server.url, token = server.token }
-    local asleep = Double({ { status_code = 503, headers = { ["retry-after"] = "50" } } }):client()
+    local asleep =
+      FakeTransport({ { status_code = 503, headers = { ["retry-after"] = "50" } } }):client()
     tasks.run(function()
       local list = {
         tasks.spawn(function()
@@ -410,7 +411,7 @@ describe("tasks", function()
           break
         end
         assert.equal(0, tasks.step(0))
-        server:clear() -- a request and its answer: time for the network
+        server:clear() -- a request and its response: time for the network
       end
       assert.equal("done", transfer:state())
     end)
@@ -649,7 +650,8 @@ describe("tasks", function()
     end)
 
     it("include the error of a task that was cancelled long before", function()
-      local own = Double({ { status_code = 503, headers = { ["Retry-After"] = "30" } } }):client()
+      local own =
+        FakeTransport({ { status_code = 503, headers = { ["Retry-After"] = "30" } } }):client()
       local ok, err = pcall(tasks.run, function()
         local task = tasks.spawn(function()
           pcall(tasks.sleep, 1e6)
@@ -761,14 +763,14 @@ describe("tasks", function()
     local function waits()
       tasks.sleep(1e6)
     end
-    local double = Double { waits }
-    local body = Double {
+    local fake = FakeTransport { waits }
+    local body = FakeTransport {
       { status_code = 200, body = waits },
     }
     for _, waiting in ipairs {
-      double:client {},
+      fake:client {},
       body:client {},
-      double:client { token = waits },
+      fake:client { token = waits },
     } do
       tasks.run(function()
         local task = tasks.spawn(waiting.get_status, waiting, "1")

@@ -1,4 +1,4 @@
--- The gateway simulator breaks the contract exactly as it is told to, and keeps HTTP/1.1 otherwise.
+-- The gateway simulator breaks the contract exactly as configured, and keeps HTTP/1.1 otherwise.
 
 local errno = require "cqueues.errno"
 local gateway = require "spec.support.gateway"

@@ -46,7 +46,7 @@ describe("the gateway simulator", function()
   end
 
   describe("by the contract", function()
-    it("answers a start with 201, the execution and its Location", function()
+    it("responds to a start with 201, the execution and its Location", function()
       local id, answer = start { simulate = { pending_ms = 60000 }, ["$tags"] = json.array { "a" } }
       assert.equal(g.url .. "/" .. id, answer.headers.location)
       local execution = json.decode(answer.body)

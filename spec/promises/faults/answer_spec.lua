@@ -1,4 +1,4 @@
--- Answers that break before their body, or are none, at each of the seven operations.
+-- Responses that break before their body, or are none, at each of the seven operations.
 
 local calls = require "spec.support.calls"
 local scripted = require "spec.support.scripted"

@@ -1,4 +1,4 @@
--- Answers whose head is good and whose body is not, at each of the seven operations.
+-- Responses whose head is good and whose body is not, at each of the seven operations.
 
 local calls = require "spec.support.calls"
 local scripted = require "spec.support.scripted"

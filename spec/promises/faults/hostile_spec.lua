@@ -1,4 +1,5 @@
--- Answers that are proper HTTP and bad all the same: too much, too deep, or not what was asked for.
+-- Responses that are proper HTTP and bad all the same: too much, too deep, or not what was asked
+-- for.
 
 local calls = require "spec.support.calls"
 local gateway = require "spec.support.gateway"

@@ -34,7 +34,7 @@ describe("over HTTP/2", function()
     trial.all(server, { script }, verdict, given)
   end
 
-  -- What is left of an answer without a length. If its end is not told, it still is no JSON.
+  -- What is left of a response without a length. If its end is not told, it still is no JSON.
   local function reset_in_chunks(call, most)
     if libcurl.tells_resets or call.is_file or call.ignores_body then
       return trial.broken("network", 3)(call, most)

@@ -26,7 +26,7 @@ describe("a kept connection", function()
   end
 
   -- Makes a call over a connection that has carried one request already (if the call may use one),
-  -- while the server plays `script` for it and a good answer afterwards. Returns value, error and
+  -- while the server plays `script` for it and a good response afterwards. Returns value, error and
   -- what was asked.
   local function over_kept(call, script, options)
     local _ <close> = trial.at_once()

@@ -12,7 +12,7 @@ describe("a reset", function()
 
   setup(function()
     simulator = gateway.start()
-    -- A server as trial.lua wants it: a script is a fault, or the bytes of a good answer.
+    -- A server as trial.lua wants it: a script is a fault, or the bytes of a good response.
     server = {
       url = simulator.url,
       play = function(_, script)
