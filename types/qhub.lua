@@ -153,7 +153,7 @@ local HubServiceClient = {}
 function HubServiceClient:get_service_executions(options) end
 
 ---Starts an execution. The body goes out as it is; the gateway reserves `input` and
----`inputDataRefs`. Repeated after a 408, 429 or 5xx and when the request surely never left, but
+---`inputDataRefs`. Repeated after a 408, 429 or 5xx and when the request was certainly not sent, but
 ---never after a connection broke with the request under way: that could start, and bill, a second
 ---run.
 ---@param body table encodes to a JSON object
@@ -425,7 +425,7 @@ function File:close() end
 ---@field method? string
 ---@field url? string
 ---@field attempts? integer how often it was tried
----@field sent? boolean false when the request surely never left
+---@field sent? boolean false when the request was certainly not sent
 ---@field phase? qhub.TimeoutPhase of kind `timeout`
 ---@field retry_after? number seconds that the gateway asked to wait
 ---@field request_id? string X-Request-Id, Request-Id or X-Correlation-Id

@@ -165,13 +165,13 @@ behaviours["/reset"] = { unread = true, run = function() end }
 
 behaviours["/close-after-request"] = function() end
 
--- Responses properly, then hangs up when the next request on this connection has come.
+-- Responds properly, then closes when the next request on this connection has come.
 behaviours["/close-next"] = function(_, request)
   request.state.close_next = true
   return answer "ok"
 end
 
--- Responses properly, then resets the connection when the next request comes.
+-- Responds properly, then resets the connection when the next request comes.
 behaviours["/reset-next"] = function(_, request)
   request.state.reset_next = true
   return answer "ok"
@@ -212,7 +212,7 @@ behaviours["/drip"] = function(connection, request)
   return ""
 end
 
--- Responses after `ms` milliseconds.
+-- Responds after `ms` milliseconds.
 behaviours["/later"] = function(_, request)
   pause(request, 50)
   return answer "later"
@@ -226,7 +226,7 @@ behaviours["/later-body"] = function(connection, request)
   return "later"
 end
 
--- Responses when somebody asks for /release.
+-- Responds on a request for /release.
 behaviours["/held"] = function(connection)
   connection:flush()
   released:wait()

@@ -133,7 +133,7 @@ return {
   WHERE = WHERE,
   CONCRETE_URL = CONCRETE_URL,
   check_url = check_url,
-  --- Checkers of the constructor's options (see options.lua).
+  --- Checkers of the constructor's options (see options/init.lua).
   checkers = {
     token = check_token,
     base_url = check_url,

@@ -50,7 +50,7 @@ local function check_query(value, _, where)
 end
 
 return {
-  --- Checkers of the options that every operation takes (see options.lua).
+  --- Checkers of the options that every operation takes (see options/init.lua).
   checkers = {
     timeout = check.seconds,
     total_timeout = check.seconds,

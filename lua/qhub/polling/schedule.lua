@@ -52,7 +52,7 @@ local function check_request(value, name, where)
   return value -- as given: each request checks and encodes it itself
 end
 
---- Checkers of the options of following (see options.lua), and of waiting.
+--- Checkers of the options of following (see options/init.lua), and of waiting.
 schedules.following = {
   interval = check_interval,
   timeout = check.seconds,

@@ -235,7 +235,7 @@ Display.__index = {
   end,
 }
 
---- Checker of the option (see options.lua).
+--- Checker of the option (see options/init.lua).
 progress.check = options.check.callable
 
 --- Begins to report. `option` is the program's checked option (nil for none), `kind` is "file",

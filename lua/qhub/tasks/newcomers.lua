@@ -1,9 +1,9 @@
--- Tasks that have not begun while others stand in the line of a gate, which they would only join.
+-- Tasks that have not begun while others wait in the queue of a gate, which they would only join.
 --
 -- What a task needs is made when it begins, so that many that wait cost little. As many begin in a
--- round of the loop as were let in since the last one, so that they do not starve after those that
--- poll again and again; and some when nobody was let in for a while, since what they do may have
--- nothing to do with gates. When no task stands in a line, all begin.
+-- round of the loop as were admitted since the last one, so that those that poll repeatedly do not
+-- starve them; and some when none was admitted for a while, since their work may have nothing to do
+-- with gates. When no task waits in a queue, all begin.
 
 local monotonic = require("qhub.core").system.monotonic
 
