@@ -153,7 +153,7 @@ local HubServiceClient = {}
 function HubServiceClient:get_service_executions(options) end
 
 ---Starts an execution. The body goes out as it is; the gateway reserves `input` and
----`inputDataRefs`. Repeated after a 408, 429 or 5xx and when the request was certainly not sent, but
+---`inputDataRefs`. Repeated after a 408, 429 or 5xx and when it was certainly not sent, but
 ---never after a connection broke with the request under way: that could start, and bill, a second
 ---run.
 ---@param body table encodes to a JSON object
