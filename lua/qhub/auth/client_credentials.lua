@@ -6,7 +6,6 @@
 -- The request goes the same way as every other call (attempts.lua), by a session of its own.
 -- What is secret (the secret, the Basic credentials, tokens) is never in a reason or message.
 
-local attempts = require "qhub.http.attempts"
 local client_options = require "qhub.options.client"
 local core = require "qhub.core"
 local loop = require "qhub.tasks.loop"
@@ -196,7 +195,7 @@ local function client_credentials(given)
   -- ended from outside, which says nothing about the endpoint.
   local function fetched()
     local asked_at = loop.now() -- the lifetime began after this, so it ends no earlier
-    local body, err = attempts.perform(session, request, endpoint, "grant_type=client_credentials")
+    local body, err = session:perform(request, endpoint, "grant_type=client_credentials")
     local reason, count
     if body then
       local token, lifetime = read_answer(body, secrets)

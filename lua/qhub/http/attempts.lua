@@ -1,8 +1,8 @@
 -- The loop of a call: token, send, redirects, 401, retries, until a response or an error.
 --
 -- Calls and streams take the same path. A call whose first attempt succeeds, and that nobody
--- watches, needs no state: `perform` decodes the response and returns. All else is an Attempts,
--- which takes over with what the first attempt brought.
+-- watches, needs none of this (see `Session:perform`); an Attempts takes over with what the first
+-- attempt brought.
 -- Runs in ordinary Lua, so that token functions, loggers, `on_response` and a `transport` function
 -- may yield, raise or use this library. What is held when they raise is closed by to-be-closed
 -- variables. Knows no operation: what is sent and what the response means is in the request.
@@ -172,7 +172,7 @@ end
 
 -- Waits for a retry that is due in `delay` seconds. Returns false when the wait was ended early.
 function Attempts:sleep(delay, is_named)
-  local session, pacer = self.session, self.session.pacer
+  local session, pacer = self.session, self.session:retry_pacer()
   if is_named then
     delay = pacer:spread(delay)
     local _ <close> = pacer:place "patient"
@@ -215,7 +215,7 @@ function Attempts:retry(outcome, named)
       system.random()
     )
     if delay and not named then
-      local backlog = session.pacer:backlog()
+      local backlog = session:retry_pacer():backlog()
       if left and delay + backlog >= left then
         delay = nil -- its turn would come too late
       end
@@ -300,7 +300,7 @@ function Attempts:settle(response, failure, token)
     local again, err = self:judge(response, failure, why)
     if not again then
       if not err then
-        self.session.pacer:succeeded()
+        self.session:succeeded()
       end
       return err
     end
@@ -317,9 +317,12 @@ end
 
 -- ── calls ───────────────────────────────────────────────────────────────────────────────────────
 
--- The value of the call after the first attempt brought `response`, `failure` and `token`.
-local function finish(call, response, failure, token)
-  local held <close> = call
+local attempts = {}
+
+--- Goes on with a call that began at `started`, after its first attempt brought `response`,
+--- `failure` and `token`. Returns the value, or nil and an error object.
+function attempts.finish(session, request, url, body, id, started, response, failure, token)
+  local held <close> = new(session, request, url, body, id, started)
   local err = held:settle(response, failure, token)
   local value, message, line, column
   if not err then
@@ -334,37 +337,6 @@ local function finish(call, response, failure, token)
     return nil, err
   end
   return value
-end
-
-local attempts = {}
-
---- Carries out `request` (see request.lua) with `url` and `body` (or nil). Returns what the 2xx
---- response means to `request.decode`, which gets `id`, too; or nil and an error object.
-function attempts.perform(session, request, url, body, id)
-  local started = loop.now()
-  local total_timeout = request.total_timeout
-  local response, failure, token =
-    session:attempt(request, url, body, total_timeout and started + total_timeout)
-  if
-    not failure
-    and is_success(response.status_code)
-    and request.authorize
-    and not (session.log or request.on_response or session.is_closed)
-  then
-    if token ~= session.last_token then
-      session:remember_token(token)
-    end
-    local value, message, line, column = request.decode(session.owner, response, id)
-    response:close()
-    if value ~= nil then
-      session.pacer:succeeded()
-      return value
-    end
-    local call = new(session, request, url, body, id, started)
-    call.response, call.token, call.count = response, token, 1
-    return nil, call:undecodable(message, line, column)
-  end
-  return finish(new(session, request, url, body, id, started), response, failure, token)
 end
 
 --- The attempts at a stream, whose responses are handed to the caller. Nothing is sent yet.

@@ -11,7 +11,7 @@
 --   base_url             without a slash at its end
 --   headers              sent with every request: lower-case names; false removes
 --   log                  see log.lua, or false
---   pacer                spaces the retries of all calls (see retry.lua)
+--   pacer                spaces the retries of all calls (see retry.lua); false before the first
 --   proxy                the option; nil: as the environment says; false: none
 --   timeout              seconds without progress
 --   connect_timeout      seconds; is_connect_timeout_given: they are not those of `timeout`
@@ -28,7 +28,6 @@
 local gates = require "qhub.tasks.gate"
 local loop = require "qhub.tasks.loop"
 local proxy = require "qhub.http.transport.proxy"
-local retry = require "qhub.http.retry"
 
 local Session = { __name = "qhub.Session" }
 Session.__index = Session
@@ -128,6 +127,53 @@ function Session:attempt(request, url, body, deadline, token)
   return response, failure, token
 end
 
+--- What spaces the retries of this session's calls.
+function Session:retry_pacer()
+  local pacer = self.pacer
+  if not pacer then
+    pacer = require("qhub.http.retry").pacer()
+    self.pacer = pacer
+  end
+  return pacer
+end
+
+--- Notes that a call succeeded.
+function Session:succeeded()
+  local pacer = self.pacer
+  if pacer then
+    pacer:succeeded()
+  end
+end
+
+--- Carries out `request` (see request.lua) with `url` and `body` (or nil). Returns what the 2xx
+--- response means to `request.decode`, which gets `id`, too; or nil and an error object. The first
+--- attempt is made here; what is more than that is in attempts.lua.
+function Session:perform(request, url, body, id)
+  local started = loop.now()
+  local total_timeout = request.total_timeout
+  local response, failure, token =
+    self:attempt(request, url, body, total_timeout and started + total_timeout)
+  if
+    not failure
+    and response.status_code >= 200
+    and response.status_code < 300
+    and request.authorize
+    and not (self.log or request.on_response or self.is_closed)
+  then
+    if token ~= self.last_token then
+      self:remember_token(token)
+    end
+    local value = request.decode(self.owner, response, id)
+    if value ~= nil then
+      response:close()
+      self:succeeded()
+      return value
+    end
+  end
+  local attempts = require "qhub.http.attempts"
+  return attempts.finish(self, request, url, body, id, started, response, failure, token)
+end
+
 --- Closes the connections and ends the sleeps of its calls. Idempotent.
 function Session:close()
   if not self.is_closed then
@@ -179,7 +225,7 @@ function session.new(o, fields)
     base_url = fields.base_url or false,
     headers = o.headers or {},
     log = fields.log or false,
-    pacer = retry.pacer(),
+    pacer = false,
     proxy = given_proxy,
     timeout = timeout,
     connect_timeout = o.http and o.http.connect_timeout or math.min(timeout, LONGEST_CONNECT),

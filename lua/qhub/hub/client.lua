@@ -4,7 +4,6 @@
 -- A client has `session` (see session.lua), which other modules may read, and `requests`, the
 -- request of each operation that was used.
 
-local attempts = require "qhub.http.attempts"
 local client_options = require "qhub.options.client"
 local core = require "qhub.core"
 local executions = require "qhub.execution"
@@ -13,7 +12,6 @@ local json = require "qhub.json"
 local usage_error = require("qhub.error").usage
 local operations = require "qhub.hub.operations"
 local options = require "qhub.options"
-local redact = require "qhub.http.redact"
 local requests = require "qhub.http.request"
 local show = require "qhub.error.text"
 local start_options = require "qhub.options.start"
@@ -173,7 +171,7 @@ local function perform(client, row, first, second, given)
   if row.stream then
     return require("qhub.files.file").open(client.session, request, url, second)
   end
-  return attempts.perform(client.session, request, url, body, first)
+  return client.session:perform(request, url, body, first)
 end
 
 -- ── methods ─────────────────────────────────────────────────────────────────────────────────────
@@ -232,7 +230,7 @@ Client.__index = methods
 function Client:__tostring()
   return Client.__name
     .. " "
-    .. redact.url(self.session.base_url)
+    .. require("qhub.http.redact").url(self.session.base_url)
     .. (self.session.is_closed and " (closed)" or "")
 end
 

@@ -4,9 +4,13 @@ local usage_error = require("qhub.error").usage
 local options = require "qhub.options"
 local request_options = require "qhub.options.request"
 local proxy = require "qhub.http.transport.proxy"
-local redact = require "qhub.http.redact"
 local show = require "qhub.error.text"
 local core = require "qhub.core"
+
+-- Loaded for messages only.
+local function redact()
+  return require "qhub.http.redact"
+end
 
 local check, checked, text = options.check, options.checked, core.text
 
@@ -62,7 +66,7 @@ local function check_url(value, name, where)
       "%s: %s still has placeholders (%s); give the concrete URL of your service, like %s",
       where,
       name,
-      show.line(redact.urls(value), 120),
+      show.line(redact().urls(value), 120),
       CONCRETE_URL
     )
   end
@@ -72,7 +76,7 @@ local function check_url(value, name, where)
       "%s: %s %s is not a URL: %s; it should look like %s",
       where,
       name,
-      redact.given_url(value),
+      redact().given_url(value),
       reason,
       CONCRETE_URL
     )
@@ -81,7 +85,7 @@ local function check_url(value, name, where)
       "%s: %s must begin with https:// or http://, got %s",
       where,
       name,
-      redact.given_url(value)
+      redact().given_url(value)
     )
   elseif address.query or address.fragment then
     usage_error("%s: %s must not have a query or a fragment; give queries per request", where, name)
