@@ -7,6 +7,7 @@ local process = require "spec.support.process"
 local monotonic = core.system.monotonic
 local request_of, start, step_until = bench.request_of, bench.start, bench.step_until
 local finish, fetch, failure_of = bench.finish, bench.fetch, bench.failure_of
+local status_of, body_of = bench.status_of, bench.body_of
 local run_script = bench.run_script
 
 describe("core.engine", function()
@@ -95,7 +96,7 @@ describe("core.engine", function()
         turns = turns + 1
         assert.is_true(turns < 50)
       end
-      assert.equal("later", transfer:body())
+      assert.equal("later", body_of(transfer))
     end)
   end)
 
@@ -107,7 +108,7 @@ describe("core.engine", function()
       end
       assert.equal(64, engine:active())
       for i, transfer in ipairs(transfers) do
-        assert.equal(i * 1000, #finish(transfer):body())
+        assert.equal(i * 1000, #body_of(finish(transfer)))
       end
       assert.equal(0, engine:active())
     end)
@@ -122,9 +123,9 @@ describe("core.engine", function()
       assert.equal("active", transfers[2]:state())
       assert.equal("queued", transfers[3]:state())
       for _, transfer in ipairs(transfers) do
-        assert.equal("later", finish(transfer):body())
+        assert.equal("later", body_of(finish(transfer)))
       end
-      local counts = fetch(other.url .. "/count", nil, narrow):body()
+      local counts = body_of(fetch(other.url .. "/count", nil, narrow))
       other:close()
       assert.truthy(counts:find "connections=2\n" or counts:find "connections=2$")
     end)
@@ -132,7 +133,7 @@ describe("core.engine", function()
     it("of another session do not wait", function()
       local narrow = engine:session { max_connections = 1 }
       local held = start("/held", nil, narrow)
-      assert.equal("ok", fetch("/ok", nil, engine:session { max_connections = 1 }):body())
+      assert.equal("ok", body_of(fetch("/ok", nil, engine:session { max_connections = 1 })))
       assert.equal("active", held:state())
       fetch "/release"
       finish(held)
@@ -147,7 +148,7 @@ describe("core.engine", function()
       assert.is_false(failure.details.sent)
       assert.truthy(failure.message:find "max_connections")
       held:close()
-      assert.equal("ok", fetch("/ok", nil, narrow):body())
+      assert.equal("ok", body_of(fetch("/ok", nil, narrow)))
     end)
 
     it("that wait while the queue moves do not time out #timing", function()
@@ -157,7 +158,7 @@ describe("core.engine", function()
         transfers[i] = start("/later?ms=50", { timeout = 0.25 }, narrow)
       end
       for _, transfer in ipairs(transfers) do
-        assert.equal("later", finish(transfer):body())
+        assert.equal("later", body_of(finish(transfer)))
       end
     end)
 
@@ -165,8 +166,8 @@ describe("core.engine", function()
       local narrow = engine:session { max_connections = 1 }
       local slow = start("/drip?n=30&ms=20", { timeout = 0.25 }, narrow)
       local waiting = start("/ok", { timeout = 0.25 }, narrow)
-      assert.equal(30, #finish(slow):body())
-      assert.equal("ok", finish(waiting):body())
+      assert.equal(30, #body_of(finish(slow)))
+      assert.equal("ok", body_of(finish(waiting)))
     end)
   end)
 
@@ -181,13 +182,13 @@ describe("core.engine", function()
       assert.is_nil(engine:ready())
       transfer = fetch "/ok"
       transfer:close()
-      assert.equal(200, transfer:status())
+      assert.equal(200, status_of(transfer))
       assert.is_nil((transfer:failure()))
       local queued = engine:session { max_connections = 1 }
       local first, second = start("/silence", nil, queued), start("/silence", nil, queued)
       second:close()
       first:close()
-      assert.equal("ok", fetch("/ok", nil, queued):body())
+      assert.equal("ok", body_of(fetch("/ok", nil, queued)))
     end)
 
     it("a session ends and reports its own transfers only", function()
@@ -201,7 +202,7 @@ describe("core.engine", function()
       assert.equal("cancelled", (queued:failure()))
       local news = { [engine:ready()] = true, [engine:ready()] = true }
       assert.same({ [active] = true, [queued] = true }, news)
-      assert.equal("ok", finish(waiting):body())
+      assert.equal("ok", body_of(finish(waiting)))
       assert.same(
         { n = 3, nil, "cancelled", "cancelled" },
         table.pack(bench.send(mine, request_of "/ok"))
@@ -249,7 +250,7 @@ describe("core.engine", function()
       end
       collectgarbage()
       collectgarbage()
-      assert.equal("ok", fetch("/ok"):body())
+      assert.equal("ok", body_of(fetch("/ok")))
     end)
 
     it("happens through to-be-closed variables", function()
@@ -321,15 +322,15 @@ describe("core.engine", function()
     assert.equal("network", failure.kind)
     assert.equal("connect", failure.details.phase)
     assert.is_false(failure.details.sent)
-    assert.is_nil(transfer:status())
+    assert.is_nil(status_of(transfer))
   end)
 
   it("uses the proxy that is set, and none when it is switched off", function()
     local proxied = engine:session { proxy = server.url }
     local transfer = fetch("http://nowhere.invalid/echo", nil, proxied)
-    assert.equal(404, transfer:status())
+    assert.equal(404, status_of(transfer))
     local direct = engine:session { proxy = false }
-    assert.equal("ok", fetch("/ok", nil, direct):body())
+    assert.equal("ok", body_of(fetch("/ok", nil, direct)))
   end)
 
   it("stays the same size over many requests #large #process", function()

@@ -43,8 +43,9 @@ local function control(method, path, body)
   while transfer:state() ~= "done" do
     assert(m.loop.await(transfer, m.loop.now() + 10))
   end
-  assert(transfer:status() == 200, transfer:body())
-  return transfer:body()
+  local status_code, answer = transfer:outcome()
+  assert(status_code == 200, answer)
+  return answer
 end
 
 local function json(value)

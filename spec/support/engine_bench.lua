@@ -71,6 +71,16 @@ function bench.finish(transfer, in_engine)
   return transfer
 end
 
+-- The status of a transfer that is open or done; nil when no response came.
+function bench.status_of(transfer)
+  return transfer:outcome() or nil
+end
+
+-- The whole body of a transfer that is done; nil when no response came.
+function bench.body_of(transfer)
+  return (select(2, transfer:outcome()))
+end
+
 function bench.fetch(path, changes, from)
   return bench.finish(bench.start(path, changes, from))
 end
@@ -97,7 +107,14 @@ end
 function bench.count(path)
   local own <close> = core.engine()
   local request = bench.request_of("/count?path=" .. path)
-  return tonumber(bench.finish(bench.send(own:session {}, request), own):body())
+  return tonumber(bench.body_of(bench.finish(bench.send(own:session {}, request), own)))
+end
+
+-- How many connections the server has seen, that of this question included: over a kept one, if
+-- there is one.
+function bench.connections(from)
+  local counts = bench.body_of(bench.fetch("/count", nil, from))
+  return tonumber(counts:match "connections=(%d+)")
 end
 
 function bench.failure_of(transfer)

@@ -133,17 +133,6 @@ static int state(lua_State *L) {
   return 1;
 }
 
-/* transfer:status() -> integer | nil   [-1, +1] */
-static int status(lua_State *L) {
-  const qhub_headers *headers = qhub_transfer_headers(check(L));
-  if (headers->complete) {
-    lua_pushinteger(L, headers->status);
-  } else {
-    lua_pushnil(L);
-  }
-  return 1;
-}
-
 /* Between the values of a name that came more than once. Dates in cookies have commas. */
 static const char *separator(const char *name) {
   return strcmp(name, "set-cookie") == 0 ? "\n" : ", ";
@@ -166,14 +155,6 @@ static int headers(lua_State *L) {
     }
     lua_setfield(L, -2, name);
   }
-  return 1;
-}
-
-/* transfer:body() -> string   [-1, +1] */
-static int body(lua_State *L) {
-  size_t length;
-  const char *bytes = qhub_transfer_held(check(L), &length);
-  lua_pushlstring(L, bytes, length);
   return 1;
 }
 
@@ -248,38 +229,6 @@ static int outcome(lua_State *L) {
   return 5;
 }
 
-/* Pushes "1.1" and the like, nil for none.  [-0, +1] */
-static void push_version(lua_State *L, int version) {
-  if (version == 0) {
-    lua_pushnil(L);
-  } else if (version >= 20) {
-    lua_pushfstring(L, "%d", version / 10);
-  } else {
-    lua_pushfstring(L, "%d.%d", version / 10, version % 10);
-  }
-}
-
-/* transfer:info() -> table   [-1, +1] */
-static int info(lua_State *L) {
-  qhub_transfer_info known;
-  qhub_transfer_get_info(check(L), &known);
-  lua_createtable(L, 0, 5);
-  push_version(L, known.http_version);
-  lua_setfield(L, -2, "http_version");
-  lua_pushboolean(L, known.reused);
-  lua_setfield(L, -2, "reused");
-  lua_pushinteger(L, (lua_Integer)known.bytes_received);
-  lua_setfield(L, -2, "bytes_received");
-  lua_pushinteger(L, (lua_Integer)known.bytes_sent);
-  lua_setfield(L, -2, "bytes_sent");
-  if (known.address[0] != '\0') {
-    bool is_ipv6 = strchr(known.address, ':') != NULL;
-    lua_pushfstring(L, is_ipv6 ? "[%s]:%d" : "%s:%d", known.address, known.port);
-    lua_setfield(L, -2, "remote");
-  }
-  return 1;
-}
-
 /* transfer:close(); also __close   [-1, +0] */
 static int close_transfer(lua_State *L) {
   release(qhub_userdata_check(L, &type));
@@ -296,9 +245,8 @@ static int describe(lua_State *L) {
 }
 
 static const luaL_Reg methods[] = {
-  {"state", state},          {"status", status},   {"headers", headers}, {"body", body},
-  {"read", read_bytes},      {"failure", failure}, {"outcome", outcome}, {"info", info},
-  {"close", close_transfer}, {NULL, NULL},
+  {"state", state},     {"headers", headers},      {"read", read_bytes}, {"failure", failure},
+  {"outcome", outcome}, {"close", close_transfer}, {NULL, NULL},
 };
 
 static const luaL_Reg metamethods[] = {

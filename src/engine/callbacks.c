@@ -47,7 +47,7 @@ static size_t take_header(char *line, size_t size, size_t count, void *user) {
     case QHUB_HEADERS_MORE: return length;
     case QHUB_HEADERS_COMPLETE:
       note_answer(transfer);
-      if (transfer->request->stream > 0) {
+      if (transfer->prepared->request.stream > 0) {
         transfer->state = QHUB_TRANSFER_OPEN;
         qhub_mark_ready(transfer->session->engine, transfer);
       }
@@ -63,7 +63,7 @@ static size_t take_header(char *line, size_t size, size_t count, void *user) {
 
 /* Keeps a body whole; of one that is too large, what fits. */
 static size_t keep(qhub_transfer *transfer, const char *bytes, size_t length) {
-  size_t room = transfer->request->max_bytes - transfer->body.length;
+  size_t room = transfer->prepared->request.max_bytes - transfer->body.length;
   size_t fitting = length < room ? length : room;
   if (qhub_buffer_append(&transfer->body, bytes, fitting) != QHUB_BUFFER_OK) {
     return stop(transfer, QHUB_FAIL_MEMORY);
@@ -87,7 +87,8 @@ static size_t hold(qhub_transfer *transfer, const char *bytes, size_t length) {
     case QHUB_BUFFER_FULL: return stop(transfer, QHUB_FAIL_TOO_LARGE);
     default: return stop(transfer, QHUB_FAIL_MEMORY);
   }
-  if (!transfer->paused && body->length - transfer->body_start >= transfer->request->stream) {
+  size_t held = body->length - transfer->body_start;
+  if (!transfer->paused && held >= transfer->prepared->request.stream) {
     transfer->paused = true;
     if (curl_easy_pause(transfer->handle->easy, CURLPAUSE_RECV) != CURLE_OK) {
       return stop(transfer, QHUB_FAIL_NETWORK);
@@ -101,23 +102,17 @@ static size_t take_body(char *bytes, size_t size, size_t count, void *user) {
   size_t length = size * count;
   touch(transfer);
   transfer->answered = true;
-  transfer->received += length;
-  if (transfer->request->stream > 0) return hold(transfer, bytes, length);
+  if (transfer->prepared->request.stream > 0) return hold(transfer, bytes, length);
   return keep(transfer, bytes, length);
 }
 
 /* The request is going onto a connection: from here on silence counts. */
-static void begin_reading(qhub_transfer *transfer, const char *address, int port) {
+static void begin_reading(qhub_transfer *transfer) {
   transfer->sends = 1;
   transfer->session->unreachable = false;
   transfer->reused = !transfer->opened;
-  transfer->port = port;
-  size_t length = strlen(address);
-  if (length >= sizeof transfer->address) length = sizeof transfer->address - 1;
-  memcpy(transfer->address, address, length);
-  transfer->address[length] = '\0';
   touch(transfer);
-  double deadline = transfer->last_activity + transfer->request->timeout;
+  double deadline = transfer->last_activity + transfer->prepared->request.timeout;
   if (deadline < transfer->timer.deadline) {
     qhub_timers_set(&transfer->session->engine->timers, &transfer->timer, deadline);
   }
@@ -128,13 +123,15 @@ static void begin_reading(qhub_transfer *transfer, const char *address, int port
 ** its transfer.c), a POST like any other: that is refused here, and decided above. */
 static int about_to_send(void *user, char *address, char *own_address, int port, int own_port) {
   qhub_transfer *transfer = ((qhub_handle *)user)->transfer;
+  (void)address;
   (void)own_address;
+  (void)port;
   (void)own_port;
   if (transfer->sends > 0) {
     transfer->refused = true;
     return CURL_PREREQFUNC_ABORT;
   }
-  begin_reading(transfer, address, port);
+  begin_reading(transfer);
   return CURL_PREREQFUNC_OK;
 }
 #endif
@@ -142,13 +139,9 @@ static int about_to_send(void *user, char *address, char *own_address, int port,
 /* For a libcurl that does not report before it sends: notices soon after. */
 static void notice_sending(const qhub_handle *handle) {
   curl_off_t since = 0;
-  const char *address = NULL;
-  long port = 0;
   (void)curl_easy_getinfo(handle->easy, CURLINFO_PRETRANSFER_TIME_T, &since);
   if (since <= 0) return;
-  (void)curl_easy_getinfo(handle->easy, CURLINFO_PRIMARY_IP, &address);
-  (void)curl_easy_getinfo(handle->easy, CURLINFO_PRIMARY_PORT, &port);
-  begin_reading(handle->transfer, address != NULL ? address : "", (int)port);
+  begin_reading(handle->transfer);
 }
 
 /* Bytes of the body that left are a sign of life. */

@@ -130,7 +130,7 @@ static CURLcode make_handle(qhub_session *session, qhub_handle **made) {
 /* Method and body. A POST with a body of our own is how libcurl sends any method with a body. */
 static CURLcode set_method(qhub_handle *handle, const qhub_transfer *transfer) {
   CURL *easy = handle->easy;
-  const char *method = transfer->request->method;
+  const char *method = transfer->prepared->request.method;
   bool has_body = transfer->upload != NULL;
   qhub_shape shape = QHUB_SHAPE_GET;
   const char *plain = "GET";
@@ -196,7 +196,7 @@ static CURLcode set_version(qhub_handle *handle, const qhub_session *session, bo
 
 /* A stream reads about as much at a time as it may hold, since one read is never cut short. */
 static long buffer_size(const qhub_transfer *transfer) {
-  size_t stream = transfer->request->stream;
+  size_t stream = transfer->prepared->request.stream;
   if (stream <= PLAIN_BUFFER) return PLAIN_BUFFER;
   return stream < LARGEST_BUFFER ? (long)stream : LARGEST_BUFFER;
 }
@@ -222,7 +222,7 @@ static CURLcode set_url(qhub_handle *handle, const qhub_transfer *transfer) {
 ** cannot report that it repeats a request, it must have no reason to. */
 static CURLcode set_connection(qhub_handle *handle, const qhub_session *session,
                                const qhub_transfer *transfer, bool shared) {
-  bool once = transfer->request->once;
+  bool once = transfer->prepared->request.once;
   bool idle = session->engine->now - transfer->session->last_move > ONCE_CONNECTION_AGE;
   bool fresh = once && (!handle->counts_sends || idle || (shared && session->shared_version == 0));
   long age = once ? ONCE_CONNECTION_AGE : IDLE_CONNECTION_AGE;
@@ -244,7 +244,7 @@ static CURLcode set_request(qhub_handle *handle, const qhub_session *session,
   if (code == CURLE_OK) code = set_version(handle, session, shared);
   if (code == CURLE_OK) {
     code = set_long(easy, CURLOPT_CONNECTTIMEOUT_MS, &handle->connect_timeout_ms,
-                    milliseconds(transfer->request->connect_timeout));
+                    milliseconds(transfer->prepared->request.connect_timeout));
   }
   /* Refused while libcurl still has the buffer of the request before; the old size does as well. */
   (void)set_long(easy, CURLOPT_BUFFERSIZE, &handle->buffer_size, buffer_size(transfer));

@@ -78,15 +78,6 @@ typedef struct {
   bool decode;            /* ask for compression; what comes compressed is decoded anyway */
 } qhub_request;
 
-typedef struct {
-  int http_version;      /* 10, 11, 20, 30; 0 before the status line */
-  bool reused;           /* went over a kept connection */
-  size_t bytes_received; /* of the body, decoded */
-  size_t bytes_sent;
-  const char *address; /* of the peer, "" when unknown; lives as long as the transfer */
-  int port;
-} qhub_transfer_info;
-
 /* ---- engine ---- */
 
 /* A new engine, or NULL with `*message` set to a literal. The caller frees it. */
@@ -195,7 +186,5 @@ void qhub_transfer_take(qhub_transfer *transfer, size_t length);
 
 /* The failure of a transfer that is done, or NULL. */
 const qhub_failure *qhub_transfer_failure(const qhub_transfer *transfer);
-
-void qhub_transfer_get_info(const qhub_transfer *transfer, qhub_transfer_info *info);
 
 #endif

@@ -29,8 +29,10 @@ typedef struct {
 
 static place where(const qhub_transfer *transfer) {
   enum { LONGEST = 128 };
-  size_t length = transfer->authority_length < LONGEST ? transfer->authority_length : LONGEST;
-  return (place){(int)length, transfer->url + transfer->authority};
+  const char *start = strstr(transfer->url, "://");
+  start = start != NULL ? start + 3 : transfer->url;
+  size_t length = strcspn(start, "/?#");
+  return (place){length < LONGEST ? (int)length : LONGEST, start};
 }
 
 /* libcurl's own words for it. */
@@ -59,19 +61,20 @@ static bool has_begun(const qhub_transfer *transfer) {
 }
 
 static void explain_timeout(qhub_transfer *transfer) {
+  const qhub_request *request = &transfer->prepared->request;
   qhub_failure *failure = &transfer->failure;
   place at = where(transfer);
   if (transfer->state == QHUB_TRANSFER_QUEUED) {
     say(failure, "no connection to %.*s became free within %g s (max_connections is %ld)",
-        at.length, at.text, transfer->request->timeout, transfer->session->max_connections);
+        at.length, at.text, request->timeout, transfer->session->max_connections);
   } else if (failure->phase == QHUB_PHASE_CONNECT) {
     say(failure, "no connection to %.*s within %g s", at.length, at.text,
-        transfer->request->connect_timeout);
+        request->connect_timeout);
   } else if (has_begun(transfer)) {
     say(failure, "the head of the response of %.*s came too slowly: no line of it for %g s",
-        at.length, at.text, transfer->request->timeout);
+        at.length, at.text, request->timeout);
   } else {
-    say(failure, "nothing from %.*s for %g s", at.length, at.text, transfer->request->timeout);
+    say(failure, "nothing from %.*s for %g s", at.length, at.text, request->timeout);
   }
 }
 

@@ -31,10 +31,9 @@
 #include "timers.h"
 
 enum {
-  QHUB_HEADER_LIMIT = 256 * 1024,         /* bytes of header fields in one response */
-  QHUB_OVERRUN_LIMIT = 128 * 1024 * 1024, /* bytes that a paused stream may still be handed:
+  QHUB_HEADER_LIMIT = 256 * 1024,        /* bytes of header fields in one response */
+  QHUB_OVERRUN_LIMIT = 128 * 1024 * 1024 /* bytes that a paused stream may still be handed:
                                              libcurl decodes what it has read already */
-  QHUB_ADDRESS_SIZE = 46                  /* INET6_ADDRSTRLEN */
 };
 
 enum { QHUB_MULTI_PLAIN = 0, QHUB_MULTI_SHARED, QHUB_MULTIS };
@@ -153,11 +152,8 @@ struct qhub_transfer {
   qhub_transfer_state state;
 
   /* the request; the URL is in the same block as the struct, `upload` is borrowed */
-  qhub_prepared *prepared;     /* a reference */
-  const qhub_request *request; /* within `prepared` */
+  qhub_prepared *prepared; /* a reference */
   const char *url;
-  size_t url_length;
-  size_t authority, authority_length; /* "host:port" within the url */
   const char *upload;
   size_t upload_length;
 
@@ -180,10 +176,7 @@ struct qhub_transfer {
   qhub_headers headers;
   qhub_buffer body;
   size_t body_start; /* streams: what is before it was taken */
-  size_t received;
   size_t sent_bytes;
-  int port;
-  char address[QHUB_ADDRESS_SIZE];
   qhub_failure failure;
 };
 

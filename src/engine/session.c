@@ -117,7 +117,8 @@ bool qhub_transfer_start(qhub_transfer *transfer, qhub_session *session) {
   transfer->state = QHUB_TRANSFER_QUEUED;
   transfer->last_activity = engine->now;
   qhub_link_append(&session->queue, &transfer->queue_link);
-  qhub_timers_set(&engine->timers, &transfer->timer, engine->now + transfer->request->timeout);
+  double timeout = transfer->prepared->request.timeout;
+  qhub_timers_set(&engine->timers, &transfer->timer, engine->now + timeout);
   return true;
 }
 
@@ -125,9 +126,9 @@ void qhub_transfer_check_silence(qhub_transfer *transfer) {
   qhub_engine *engine = transfer->session->engine;
   double deadline = qhub_transfer_silence_ends(transfer, engine->now);
   if (deadline <= engine->now && qhub_transfer_upload_moves(transfer)) {
-    double timeout = transfer->request->timeout;
+    double timeout = transfer->prepared->request.timeout;
     transfer->last_activity = engine->now - timeout / 2; /* soon to be checked again */
-    deadline = transfer->last_activity + transfer->request->timeout;
+    deadline = transfer->last_activity + timeout;
   }
   if (deadline > engine->now) {
     qhub_timers_set(&engine->timers, &transfer->timer, deadline);
@@ -190,8 +191,8 @@ void qhub_transfer_take(qhub_transfer *transfer, size_t length) {
     transfer->body_start = 0;
   }
   size_t held = transfer->body.length - transfer->body_start;
-  bool has_room = held < transfer->request->stream;
-  if (transfer->session != NULL) (void)qhub_engine_left(transfer->session->engine);
+  bool has_room = held < transfer->prepared->request.stream;
+  if (transfer->session == NULL || qhub_engine_left(transfer->session->engine)) return;
   if (transfer->paused && transfer->handle != NULL && has_room) resume(transfer);
 }
 

@@ -15,14 +15,6 @@
 /* libcurl's own connect timeout comes first; this is for what it does not watch. */
 static const double CONNECT_GRACE = 1.0;
 
-/* Finds "host:port" within an absolute URL. */
-static void find_authority(qhub_transfer *transfer) {
-  const char *start = strstr(transfer->url, "://");
-  start = start != NULL ? start + 3 : transfer->url;
-  transfer->authority = (size_t)(start - transfer->url);
-  transfer->authority_length = strcspn(start, "/?#");
-}
-
 static size_t body_limit(const qhub_request *request) {
   const size_t overrun = QHUB_OVERRUN_LIMIT;
   if (request->stream == 0) return request->max_bytes;
@@ -35,19 +27,16 @@ qhub_transfer *qhub_transfer_new(qhub_prepared *prepared, const char *url, const
   size_t url_size = strlen(url) + 1;
   qhub_transfer *transfer = malloc(sizeof *transfer + url_size);
   if (transfer == NULL) return NULL;
-  /* Everything but the failure and the peer's address, which are long and mostly never used. */
-  memset(transfer, 0, offsetof(qhub_transfer, address));
-  transfer->address[0] = '\0';
+  /* Everything but the failure, which is long and mostly never used. */
+  memset(transfer, 0, offsetof(qhub_transfer, failure));
   transfer->failure.kind = QHUB_FAIL_NONE;
   transfer->upload_fd = -1;
   qhub_link_init(&transfer->session_link);
   qhub_link_init(&transfer->queue_link);
   qhub_link_init(&transfer->ready_link);
   transfer->prepared = prepared;
-  transfer->request = &prepared->request;
   prepared->references++;
   transfer->url = memcpy(transfer + 1, url, url_size);
-  find_authority(transfer);
   transfer->upload = body;
   transfer->upload_length = body != NULL ? body_length : 0;
   qhub_headers_init(&transfer->headers, QHUB_HEADER_LIMIT);
@@ -91,7 +80,7 @@ static void note_totals(qhub_transfer *transfer) {
 ** a connection that is ended (GOAWAY) above its last stream. Also a connection that died looks like
 ** this to us: what must be sent once is not started over. */
 static bool was_refused(const qhub_transfer *transfer) {
-  return transfer->refused && !transfer->answered && !transfer->request->once &&
+  return transfer->refused && !transfer->answered && !transfer->prepared->request.once &&
          transfer->multi != NULL &&
          transfer->multi == &transfer->session->multis[QHUB_MULTI_SHARED];
 }
@@ -153,7 +142,7 @@ void qhub_transfer_settle(qhub_transfer *transfer, CURLcode code, qhub_failure_k
 ** known to speak HTTP/2: when it ends a connection (GOAWAY), libcurl does not say which of its
 ** requests never ran. While that is unknown they open a connection of their own. */
 static int choose_multi(const qhub_transfer *transfer) {
-  const qhub_request *request = transfer->request;
+  const qhub_request *request = &transfer->prepared->request;
   bool may_share = transfer->session->http_version != 11 && request->stream == 0 &&
                    !transfer->refused &&
                    !(request->once && transfer->session->shared_version >= 20) &&
@@ -181,7 +170,7 @@ bool qhub_transfer_activate(qhub_transfer *transfer) {
   transfer->session->active++;
   transfer->state = QHUB_TRANSFER_ACTIVE;
   transfer->last_activity = engine->now;
-  double patience = transfer->request->connect_timeout + CONNECT_GRACE;
+  double patience = transfer->prepared->request.connect_timeout + CONNECT_GRACE;
   qhub_timers_set(&engine->timers, &transfer->timer, engine->now + patience);
   return true;
 }
@@ -192,12 +181,12 @@ double qhub_transfer_silence_ends(const qhub_transfer *transfer, double now) {
   if (transfer->state == QHUB_TRANSFER_QUEUED) {
     /* The queue moves, or those before it do: no silence. */
     if (transfer->session->last_move > since) since = transfer->session->last_move;
-    return since + transfer->request->timeout;
+    return since + transfer->prepared->request.timeout;
   }
   /* While it is paused it is the reader who is silent. */
-  if (transfer->paused) return now + transfer->request->timeout;
-  if (transfer->sends > 0) return since + transfer->request->timeout;
-  return since + transfer->request->connect_timeout + CONNECT_GRACE;
+  if (transfer->paused) return now + transfer->prepared->request.timeout;
+  if (transfer->sends > 0) return since + transfer->prepared->request.timeout;
+  return since + transfer->prepared->request.connect_timeout + CONNECT_GRACE;
 }
 
 /* What the system holds back for a slow peer; 0 if nothing, or if it is unknown. */
@@ -228,7 +217,7 @@ qhub_transfer_state qhub_transfer_get_state(const qhub_transfer *transfer) {
 }
 
 bool qhub_transfer_is_stream(const qhub_transfer *transfer) {
-  return transfer->request->stream > 0;
+  return transfer->prepared->request.stream > 0;
 }
 
 const qhub_headers *qhub_transfer_headers(const qhub_transfer *transfer) {
@@ -242,13 +231,4 @@ const char *qhub_transfer_held(const qhub_transfer *transfer, size_t *length) {
 
 const qhub_failure *qhub_transfer_failure(const qhub_transfer *transfer) {
   return transfer->failure.kind != QHUB_FAIL_NONE ? &transfer->failure : NULL;
-}
-
-void qhub_transfer_get_info(const qhub_transfer *transfer, qhub_transfer_info *info) {
-  info->http_version = transfer->headers.version;
-  info->reused = transfer->reused;
-  info->bytes_received = transfer->received;
-  info->bytes_sent = transfer->sent_bytes;
-  info->address = transfer->address;
-  info->port = transfer->port;
 }
