@@ -80,7 +80,7 @@ function measurements.status(site)
   print()
   report.table({ "", "instructions a request", "ratio" }, rows)
   local ratio = qhub.instructions / easy.instructions
-  report.goal("status: instructions / libcurl easy", ratio, "<=", 1.45)
+  report.goal("status: instructions / libcurl easy", ratio, "<=", 1.35)
 end
 
 -- Bodies of 10 MB; encoding is to be twice as fast as lua-cjson, decoding three quarters as fast.
@@ -206,7 +206,7 @@ local function statuses(site, secure, title)
     return (peaks[name][10000] - peaks[name][1000]) / 9000
   end
   local beyond = slope "qhub" - slope "libcurl multi"
-  report.goal(("task, %s: KiB beyond curl_multi"):format(title), beyond, "<", 8)
+  report.goal(("task, %s: KiB beyond curl_multi"):format(title), beyond, "<", 2)
 end
 
 function measurements.statuses(site)

@@ -8,13 +8,11 @@ local client_options = require "qhub.options.client"
 local core = require "qhub.core"
 local executions = require "qhub.execution"
 local headers = require "qhub.http.headers"
-local json = require "qhub.json"
 local usage_error = require("qhub.error").usage
 local operations = require "qhub.hub.operations"
 local options = require "qhub.options"
 local requests = require "qhub.http.request"
 local show = require "qhub.error.text"
-local start_options = require "qhub.options.start"
 local sessions = require "qhub.http.session"
 local version = require "qhub.http.version"
 
@@ -52,8 +50,9 @@ local function encoded_body(body, o, where)
       show.value(body)
     )
   end
+  local start_options = require "qhub.options.start"
   body = start_options.body(body, o, where)
-  local encoded = json.encode(body)
+  local encoded = require("qhub.json").encode(body)
   if encoded:byte() ~= 123 then -- "{"
     usage_error("%s: the body must encode to a JSON object, not to an array", where)
   end

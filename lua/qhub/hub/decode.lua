@@ -7,7 +7,6 @@
 
 local core = require "qhub.core"
 local executions = require "qhub.execution"
-local result = require "qhub.hub.result"
 local show = require "qhub.error.text"
 
 local decode, is_array, null = core.json.decode, core.json.is_array, core.json.null
@@ -225,7 +224,7 @@ function decoders.result(client, response, id)
       return nil, message
     end
   end
-  return result.of(value, client)
+  return require("qhub.hub.result").of(value, client)
 end
 
 local function log_entry(item)

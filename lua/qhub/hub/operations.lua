@@ -16,7 +16,6 @@
 local decode = require "qhub.hub.decode"
 local options = require "qhub.options"
 local request_options = require "qhub.options.request"
-local start_options = require "qhub.options.start"
 
 local check = options.check
 
@@ -48,7 +47,6 @@ local operations = {
     small = true,
     repeatable = false,
     accept_truncated = has_location,
-    options = options.extended(request_options.checkers, start_options.checkers),
   },
   get_status = {
     method = "GET",
@@ -97,6 +95,17 @@ local operations = {
     options = request_options.checkers,
   },
 }
+
+-- The options of a start are loaded when some are given.
+setmetatable(operations.start_execution, {
+  __index = function(row, name)
+    if name == "options" then
+      local more = require("qhub.options.start").checkers
+      row.options = options.extended(request_options.checkers, more)
+      return row.options
+    end
+  end,
+})
 
 for name, row in pairs(operations) do
   row.name = name
