@@ -278,6 +278,42 @@ describe("a stream", function()
     assert.equal("cancelled", err.kind)
   end)
 
+  it("hands out nothing more when it is closed while a chunk is on its way", function()
+    local file
+    local closing = answer(0)
+    closing.body = function()
+      file:close()
+      return CONTENT
+    end
+    double = Double { closing }
+    file = assert(double:client():get_result_file("1", "f"))
+    local chunk, err = file:read()
+    assert.is_nil(chunk)
+    assert.equal("cancelled", err.kind)
+    assert.equal(0, file.received)
+    assert.equal(1, #double.requests)
+  end)
+
+  it("asks for a fresh token when a later part is refused with 401", function()
+    local count = 0
+    local function token(rejected)
+      count = count + 1
+      return (rejected and "fresh" or "t") .. count
+    end
+    double = Double { answer(0, 40000), { status_code = 401 }, answer(40000) }
+    local statuses = {}
+    local file =
+      assert(double:client({ token = token, max_retries = 1 }):get_result_file("1", "f", {
+        on_response = function(response)
+          statuses[#statuses + 1] = response.status_code
+        end,
+      }))
+    assert.equal(CONTENT, drain(file))
+    assert.equal("Bearer fresh3", double.requests[3].headers.authorization)
+    assert.equal("bytes=40000-", double.requests[3].headers.range)
+    assert.same({ 200 }, statuses)
+  end)
+
   it("resumes after many breaks in a row", function()
     local answers = { answer(0, 1) }
     for position = 1, 299 do

@@ -184,9 +184,9 @@ local function overflow(self)
 end
 
 -- `total_timeout` is for what comes before the first byte.
-local function has_begun(self)
+local function has_begun(self, response)
   self.call:lift_deadline()
-  self.response.deadline = nil
+  response.deadline = nil
 end
 
 -- The next bytes of the present response: a chunk; or nil at the file's end; or nil and a failure.
@@ -197,7 +197,7 @@ local function receive(self, n)
     if not known then
       return nil, failure or early_end(self)
     end
-    has_begun(self)
+    has_begun(self, response)
     self.skip = self.skip - #known
   end
   local chunk, failure = response:read(n)
@@ -207,7 +207,7 @@ local function receive(self, n)
     end
     return nil, failure or early_end(self)
   end
-  has_begun(self)
+  has_begun(self, response)
   local left = self.limit and self.limit - self.position
   if left and #chunk > left then
     self.surplus = true
@@ -232,7 +232,7 @@ local function read_on(self, n)
     else
       chunk, failure = receive(self, n)
     end
-    if chunk then
+    if chunk and not self.closed then
       self.position = self.position + #chunk
       self.brought = self.brought + #chunk
       self.received = self.received + #chunk

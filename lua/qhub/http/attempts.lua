@@ -170,11 +170,13 @@ function Attempts:refresh_token()
   return true
 end
 
--- Waits for a retry that is due in `delay` seconds. Returns false when the wait was ended early.
+-- Waits for a retry that is due in `delay` seconds, which the gateway named or not. Returns false
+-- when the wait was ended early.
 function Attempts:sleep(delay, is_named)
   local session, pacer = self.session, self.session:retry_pacer()
+  local deadline = self.deadline or math.huge
   if is_named then
-    delay = pacer:spread(delay)
+    delay = pacer:spread(delay, self.deadline and deadline - loop.now())
     local _ <close> = pacer:place "patient"
     return (loop.sleep_until(loop.now() + delay, session))
   end
@@ -185,11 +187,11 @@ function Attempts:sleep(delay, is_named)
   if seconds then
     local _ <close> = pacer:place "waiting"
     repeat
-      if not loop.sleep_until(loop.now() + seconds, session) then
+      if not loop.sleep_until(math.min(loop.now() + seconds, deadline), session) then
         return false
       end
       seconds = pacer:take()
-    until not seconds
+    until not seconds or loop.now() >= deadline
   end
   return true
 end
@@ -200,6 +202,8 @@ end
 function Attempts:retry(outcome, named)
   local failure, session = outcome.failure, self.session
   local left = self.deadline and self.deadline - loop.now()
+  -- A gateway that asks for no patience at all does not pace us.
+  local is_named = named ~= nil and named > 0
   local delay
   if failure and failure.unprocessed and self.unprocessed < MOST_UNPROCESSED then
     self.unprocessed, self.extra = self.unprocessed + 1, self.extra + 1
@@ -214,11 +218,8 @@ function Attempts:retry(outcome, named)
       left,
       system.random()
     )
-    if delay and not named then
-      local backlog = session:retry_pacer():backlog()
-      if left and delay + backlog >= left then
-        delay = nil -- its turn would come too late
-      end
+    if delay and left and not is_named and delay + session:retry_pacer():backlog() >= left then
+      delay = nil -- its turn would come too late
     end
   end
   if not delay then
@@ -233,7 +234,7 @@ function Attempts:retry(outcome, named)
   })
   self:drop() -- the connection is free for others during the wait
   local is_free = failure and failure.unprocessed
-  if session.is_closed or not (is_free or self:sleep(delay, named ~= nil)) or session.is_closed then
+  if session.is_closed or not (is_free or self:sleep(delay, is_named)) or session.is_closed then
     return false, self:cancelled()
   end
   return true

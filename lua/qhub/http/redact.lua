@@ -322,7 +322,7 @@ local function credentials_in(value)
 end
 
 --- What the gateway got to know by a call (see attempts.lua), as a list: the token and the one that
---- was rejected before it, or credentials that the program gave instead.
+--- was rejected before it, or credentials that the program gave instead, and its body's secrets.
 function redact.carried(request, state)
   local own = not request.authorize and request.fields.authorization
   local result = own and credentials_in(own) or {}
@@ -333,7 +333,8 @@ function redact.carried(request, state)
       result[#result + 1] = value
     end
   end
-  return result
+  local secrets = request.secrets or {}
+  return table.move(secrets, 1, #secrets, #result + 1, result)
 end
 
 --- What the gateway may say back to a call, as a list: what it carried, and what the session knows

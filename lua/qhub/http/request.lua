@@ -22,6 +22,7 @@
 --                     off; or false
 --   also_ok_status    one status other than 2xx that is not a failure, or false
 --   on_response       function or false
+--   secrets           what the body holds of them, a list or false: never to be seen in any text
 
 local headers = require "qhub.http.headers"
 
@@ -36,6 +37,7 @@ local DEFAULTS = {
   accept_truncated = false,
   also_ok_status = false,
   on_response = false,
+  secrets = false,
 }
 
 -- What the header lines depend on, and what the engine's prepared request depends on in addition.

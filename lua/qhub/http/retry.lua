@@ -159,12 +159,15 @@ function Pacer:place(name)
 end
 
 --- A wait of `seconds` that the gateway named, spread when other calls wait likewise, so that they
---- do not all come back in the same instant.
-function Pacer:spread(seconds)
+--- do not all come back in the same instant; never beyond the longest wait, and well within the time
+--- that is `left`, if it is given.
+function Pacer:spread(seconds, left)
   if self.patient == 0 then
     return seconds
   end
-  return seconds * (1 + SPREAD * core.system.random())
+  local longest = math.min(seconds * (1 + SPREAD), retry.LONGEST_WAIT)
+  longest = left and math.min(longest, (seconds + left) / 2) or longest
+  return seconds + (longest - seconds) * core.system.random()
 end
 
 return retry

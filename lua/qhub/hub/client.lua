@@ -153,7 +153,10 @@ local function prepared(client, row, first, second, given)
   if parameters[1] == "body" then
     local secrets
     body, secrets = encoded_body(first, o or {}, name)
-    client.session:remember(secrets)
+    if secrets then
+      client.session:remember(secrets)
+      request = request:with { secrets = secrets }
+    end
   elseif parameters[1] then
     local id = check_segment(first, parameters[1], name)
     local segment = parameters[2] and check_segment(second, parameters[2], name) or ""

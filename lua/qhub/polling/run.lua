@@ -10,6 +10,7 @@ local errors = require "qhub.error"
 local options = require "qhub.options"
 local redact = require "qhub.http.redact"
 local schedules = require "qhub.polling.schedule"
+local starts = require "qhub.options.start"
 local wait = require "qhub.polling.wait"
 local show = require "qhub.error.text"
 
@@ -54,8 +55,13 @@ local function last_words(logs, secret)
   return table.concat(words, "; ")
 end
 
--- The error of a run that ended FAILED or CANCELLED.
-local function unsuccessful(client, execution, schedule, result)
+-- The secrets of a start, which the session may have forgotten since; a new list.
+local function secrets_of(body, start)
+  return starts.secrets_in(starts.body(body, start, "run")) or {}
+end
+
+-- The error of a run that ended FAILED or CANCELLED. `secrets` (taken over) are those of its start.
+local function unsuccessful(client, execution, schedule, secrets, result)
   local function options_for_one()
     local request = copy(schedule:request())
     request.total_timeout = math.min(request.total_timeout or AFTERMATH, AFTERMATH)
@@ -67,7 +73,8 @@ local function unsuccessful(client, execution, schedule, result)
   local logs = not client.session.is_closed and client:get_logs(execution.id, options_for_one())
     or nil
   -- What the author of the service wrote for the caller comes before any log line.
-  local secrets = client.session.secrets
+  local known = client.session.secrets or {}
+  table.move(known, 1, #known, #secrets + 1, secrets)
   local reason = require("qhub.http.failure").reason_of(result)
   local said = reason and redact.remote(reason, secrets) or last_words(logs or {}, secrets)
   local status = execution.status
@@ -112,13 +119,18 @@ function run.run(client, body, given, start_options)
     return nil, err
   end
   if UNSUCCESSFUL[execution.status] then
-    return nil, unsuccessful(client, execution, schedule)
+    return nil, unsuccessful(client, execution, schedule, secrets_of(body, start))
   end
-  local result, failure, reason = wait.through_404(function()
-    return client:get_result(execution.id, schedule:request())
-  end, function(delay)
-    return schedule:sleep(delay)
-  end)
+  local result, failure, reason
+  if client.session.is_closed then -- by the program, when it was told of the last status
+    reason = "cancelled"
+  else
+    result, failure, reason = wait.through_404(function()
+      return client:get_result(execution.id, schedule:request())
+    end, function(delay)
+      return schedule:sleep(delay)
+    end)
+  end
   if result == nil then
     if not reason and schedule:is_over() and schedules.is_transient(failure) then
       reason = "timeout"
@@ -133,7 +145,7 @@ function run.run(client, body, given, start_options)
   local embedded = embedded_execution(result)
   if embedded and UNSUCCESSFUL[embedded.status] then
     wait.absorb(execution, embedded.raw, true)
-    return nil, unsuccessful(client, execution, schedule, result)
+    return nil, unsuccessful(client, execution, schedule, secrets_of(body, start), result)
   end
   return result
 end
