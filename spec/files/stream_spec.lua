@@ -285,13 +285,13 @@ describe("a stream", function()
       file:close()
       return CONTENT
     end
-    double = Double { closing }
-    file = assert(double:client():get_result_file("1", "f"))
+    fake = FakeTransport { closing }
+    file = assert(fake:client():get_result_file("1", "f"))
     local chunk, err = file:read()
     assert.is_nil(chunk)
     assert.equal("cancelled", err.kind)
     assert.equal(0, file.received)
-    assert.equal(1, #double.requests)
+    assert.equal(1, #fake.requests)
   end)
 
   it("asks for a fresh token when a later part is refused with 401", function()
@@ -300,17 +300,17 @@ describe("a stream", function()
       count = count + 1
       return (rejected and "fresh" or "t") .. count
     end
-    double = Double { answer(0, 40000), { status_code = 401 }, answer(40000) }
+    fake = FakeTransport { answer(0, 40000), { status_code = 401 }, answer(40000) }
     local statuses = {}
     local file =
-      assert(double:client({ token = token, max_retries = 1 }):get_result_file("1", "f", {
+      assert(fake:client({ token = token, max_retries = 1 }):get_result_file("1", "f", {
         on_response = function(response)
           statuses[#statuses + 1] = response.status_code
         end,
       }))
     assert.equal(CONTENT, drain(file))
-    assert.equal("Bearer fresh3", double.requests[3].headers.authorization)
-    assert.equal("bytes=40000-", double.requests[3].headers.range)
+    assert.equal("Bearer fresh3", fake.requests[3].headers.authorization)
+    assert.equal("bytes=40000-", fake.requests[3].headers.range)
     assert.same({ 200 }, statuses)
   end)
 

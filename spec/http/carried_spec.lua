@@ -1,7 +1,7 @@
 -- The secrets of many starts at once: a gateway that repeats one of them puts it into no text,
 -- however many others the client has sent since.
 
-local Double = require "spec.support.double"
+local FakeTransport = require "spec.support.fake_transport"
 local tasks = require("qhub").tasks
 
 -- More than a session remembers.
@@ -27,7 +27,7 @@ end
 
 describe("the secrets of many starts", function()
   it("are in no error of the start", function()
-    local client = Double({
+    local client = FakeTransport({
       function(request)
         tasks.sleep(0.01)
         return {
@@ -43,7 +43,7 @@ describe("the secrets of many starts", function()
 
   it("are in no error of a run that FAILED", function()
     local said = {}
-    local client = Double({
+    local client = FakeTransport({
       function(request)
         tasks.sleep(0.01)
         if request.method == "POST" then
@@ -69,7 +69,7 @@ describe("the secrets of many starts", function()
     end
     for _, index in ipairs { 1, 70, MANY } do
       local body = '{"title":"bad ' .. secret(index) .. '"}'
-      local client = Double({ { status_code = 400, body = body } }):client()
+      local client = FakeTransport({ { status_code = 400, body = body } }):client()
       local _, err = client:start_execution({}, { secrets = secrets })
       assert.matches("bad REDACTED", err.message)
     end

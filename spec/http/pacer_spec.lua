@@ -2,7 +2,7 @@
 -- as its max_retries says, and what is bounded is how many retries a second go out.
 
 local core = require "qhub.core"
-local Double = require "spec.support.double"
+local FakeTransport = require "spec.support.fake_transport"
 local process = require "spec.support.process"
 local qhub = require "qhub"
 local retry = require "qhub.http.retry"
@@ -142,9 +142,9 @@ describe("the pacer", function()
 
   it("holds back the retries of a gateway that asks for no patience", function()
     local time <close> = virtual_time()
-    local double = Double { { status_code = 429, headers = { ["Retry-After"] = "0" } } }
-    double:client({ max_retries = 150 }):get_status "1"
-    assert.equal(151, #double.requests)
+    local fake = FakeTransport { { status_code = 429, headers = { ["Retry-After"] = "0" } } }
+    fake:client({ max_retries = 150 }):get_status "1"
+    assert.equal(151, #fake.requests)
     local slept = 0
     for _, seconds in ipairs(time.slept) do
       slept = slept + seconds

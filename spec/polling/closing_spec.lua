@@ -1,7 +1,7 @@
 -- A client that the program closes in one of its own functions: what is under way ends with kind
 -- cancelled, never with a usage error, and a run that was started is in the error.
 
-local Double = require "spec.support.double"
+local FakeTransport = require "spec.support.fake_transport"
 local tasks = require("qhub").tasks
 
 local BODIES = {
@@ -14,15 +14,15 @@ local BODIES = {
 -- A client whose run takes four requests; `options(close)` are more of its options.
 local function closing(options)
   local client
-  local double = Double {
+  local fake = FakeTransport {
     function(_, count)
       return { status_code = 200, body = BODIES[math.min(count, #BODIES)] }
     end,
   }
-  client = double:client(options(function()
+  client = fake:client(options(function()
     client:close()
   end))
-  return client, double
+  return client, fake
 end
 
 -- A function that calls `close` at its call number `at`, and returns `value`.
@@ -55,8 +55,8 @@ describe("a client that is closed within run", function()
   end)
 
   it("by the on_response of the start alone ends it with the execution", function()
-    local client, double
-    client, double = closing(function()
+    local client, fake
+    client, fake = closing(function()
       return {}
     end)
     local err = assert_cancelled(client, 1, {
@@ -67,7 +67,7 @@ describe("a client that is closed within run", function()
       },
     })
     assert.equal("1", err.execution.id)
-    assert.equal(1, #double.requests)
+    assert.equal(1, #fake.requests)
   end)
 
   it("by on_status ends it with the execution, whatever its status", function()
@@ -95,11 +95,11 @@ describe("a client that is closed within run", function()
 
   it("by the token function ends it, with the execution after the start", function()
     for at = 1, 4 do
-      local client, double = closing(function(close)
+      local client, fake = closing(function(close)
         return { token = at_call(at, close, "t0ken") }
       end)
       local err = assert_cancelled(client, at)
-      assert.equal(at - 1, #double.requests)
+      assert.equal(at - 1, #fake.requests)
       assert.equal(at > 1 and "1" or nil, err.execution and err.execution.id)
     end
   end)

@@ -159,8 +159,8 @@ function Pacer:place(name)
 end
 
 --- A wait of `seconds` that the gateway named, spread when other calls wait likewise, so that they
---- do not all come back in the same instant; never beyond the longest wait, and well within the time
---- that is `left`, if it is given.
+--- do not all come back in the same instant; never beyond the longest wait, and well within the
+--- time that is `left`, if it is given.
 function Pacer:spread(seconds, left)
   if self.patient == 0 then
     return seconds
