@@ -302,12 +302,11 @@ describe("a stream", function()
     end
     fake = FakeTransport { answer(0, 40000), { status_code = 401 }, answer(40000) }
     local statuses = {}
-    local file =
-      assert(fake:client({ token = token, max_retries = 1 }):get_result_file("1", "f", {
-        on_response = function(response)
-          statuses[#statuses + 1] = response.status_code
-        end,
-      }))
+    local file = assert(fake:client({ token = token, max_retries = 1 }):get_result_file("1", "f", {
+      on_response = function(response)
+        statuses[#statuses + 1] = response.status_code
+      end,
+    }))
     assert.equal(CONTENT, drain(file))
     assert.equal("Bearer fresh3", fake.requests[3].headers.authorization)
     assert.equal("bytes=40000-", fake.requests[3].headers.range)
