@@ -121,3 +121,26 @@ describe("a client that is closed within run", function()
     end)
   end)
 end)
+
+describe("a client that is closed within wait_all", function()
+  it("by on_status ends it with kind cancelled, or with the list when all have ended", function()
+    for _, status in ipairs { "RUNNING", "SUCCEEDED" } do
+      local body = ('{"id":"1","status":"%s"}'):format(status)
+      local client
+      client = FakeTransport({ { status_code = 200, body = body } }):client {}
+      local list = { client:execution "1" }
+      local value, err = client:wait_all(list, {
+        interval = 0.001,
+        on_status = function()
+          client:close()
+        end,
+      })
+      if status == "RUNNING" then
+        assert.is_nil(value)
+        assert.equal("cancelled", err.kind)
+      else
+        assert.equal(list, value)
+      end
+    end
+  end)
+end)
