@@ -33,13 +33,13 @@ static void note_answer(qhub_transfer *transfer) {
   bool shared = transfer->multi == &session->multis[QHUB_MULTI_SHARED];
   if (shared) session->shared_version = headers->version;
   if (headers->status < 500 || headers->version >= 20) return;
-  transfer->handle->closes = true;
-  (void)curl_easy_setopt(transfer->handle->easy, CURLOPT_FORBID_REUSE, 1L);
+  transfer->easy->closes = true;
+  (void)curl_easy_setopt(transfer->easy->curl, CURLOPT_FORBID_REUSE, 1L);
 }
 
 /* One line of the response's head. */
 static size_t take_header(char *line, size_t size, size_t count, void *user) {
-  qhub_transfer *transfer = ((qhub_handle *)user)->transfer;
+  qhub_transfer *transfer = ((qhub_easy *)user)->transfer;
   size_t length = size * count;
   touch(transfer);
   transfer->answered = true;
@@ -90,7 +90,7 @@ static size_t hold(qhub_transfer *transfer, const char *bytes, size_t length) {
   size_t held = body->length - transfer->body_start;
   if (!transfer->paused && held >= transfer->prepared->request.stream) {
     transfer->paused = true;
-    if (curl_easy_pause(transfer->handle->easy, CURLPAUSE_RECV) != CURLE_OK) {
+    if (curl_easy_pause(transfer->easy->curl, CURLPAUSE_RECV) != CURLE_OK) {
       return stop(transfer, QHUB_FAIL_NETWORK);
     }
   }
@@ -98,7 +98,7 @@ static size_t hold(qhub_transfer *transfer, const char *bytes, size_t length) {
 }
 
 static size_t take_body(char *bytes, size_t size, size_t count, void *user) {
-  qhub_transfer *transfer = ((qhub_handle *)user)->transfer;
+  qhub_transfer *transfer = ((qhub_easy *)user)->transfer;
   size_t length = size * count;
   touch(transfer);
   transfer->answered = true;
@@ -122,7 +122,7 @@ static void begin_reading(qhub_transfer *transfer) {
 /* libcurl repeats a request whose kept connection died before the response (Curl_retry_request in
 ** its transfer.c), a POST like any other: that is refused here, and decided above. */
 static int about_to_send(void *user, char *address, char *own_address, int port, int own_port) {
-  qhub_transfer *transfer = ((qhub_handle *)user)->transfer;
+  qhub_transfer *transfer = ((qhub_easy *)user)->transfer;
   (void)address;
   (void)own_address;
   (void)port;
@@ -137,23 +137,23 @@ static int about_to_send(void *user, char *address, char *own_address, int port,
 #endif
 
 /* For a libcurl that does not report before it sends: notices soon after. */
-static void notice_sending(const qhub_handle *handle) {
+static void notice_sending(const qhub_easy *easy) {
   curl_off_t since = 0;
-  (void)curl_easy_getinfo(handle->easy, CURLINFO_PRETRANSFER_TIME_T, &since);
+  (void)curl_easy_getinfo(easy->curl, CURLINFO_PRETRANSFER_TIME_T, &since);
   if (since <= 0) return;
-  begin_reading(handle->transfer);
+  begin_reading(easy->transfer);
 }
 
 /* Bytes of the body that left are a sign of life. */
 static int note_progress(void *user, curl_off_t download_total, curl_off_t downloaded,
                          curl_off_t upload_total, curl_off_t uploaded) {
-  const qhub_handle *handle = user;
-  qhub_transfer *transfer = handle->transfer;
+  const qhub_easy *easy = user;
+  qhub_transfer *transfer = easy->transfer;
   (void)download_total;
   (void)downloaded;
   (void)upload_total;
   if (transfer == NULL) return 0;
-  if (transfer->sends == 0 && !handle->counts_sends) notice_sending(handle);
+  if (transfer->sends == 0 && !easy->counts_sends) notice_sending(easy);
   if (uploaded != transfer->uploaded) {
     transfer->uploaded = uploaded;
     transfer->unsent = 0;
@@ -165,9 +165,9 @@ static int note_progress(void *user, curl_off_t download_total, curl_off_t downl
 /* A socket that child processes do not inherit. None for a request that went out already: libcurl
 ** would only connect to repeat it. */
 static curl_socket_t open_socket(void *user, curlsocktype purpose, struct curl_sockaddr *address) {
-  const qhub_handle *handle = user;
-  qhub_transfer *transfer = handle->transfer;
-  qhub_engine *engine = handle->session->engine;
+  const qhub_easy *easy = user;
+  qhub_transfer *transfer = easy->transfer;
+  qhub_engine *engine = easy->session->engine;
   (void)purpose;
   if (transfer->sends > 0) {
     transfer->refused = true;
@@ -201,22 +201,22 @@ static int close_socket(void *user, curl_socket_t fd) {
 }
 
 /* Remembers where a body waits to be sent. */
-static void note_blocked_upload(CURL *easy, curl_socket_t fd) {
-  qhub_handle *handle = NULL;
-  (void)curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&handle);
-  if (handle == NULL || handle->transfer == NULL) return;
-  if (handle->transfer->sends > 0) handle->transfer->upload_fd = fd;
+static void note_blocked_upload(CURL *curl, curl_socket_t fd) {
+  qhub_easy *easy = NULL;
+  (void)curl_easy_getinfo(curl, CURLINFO_PRIVATE, (char **)&easy);
+  if (easy == NULL || easy->transfer == NULL) return;
+  if (easy->transfer->sends > 0) easy->transfer->upload_fd = fd;
 }
 
 /* Which events libcurl wants of a descriptor. */
-static int watch_socket(CURL *easy, curl_socket_t fd, int what, void *user, void *socket_user) {
+static int watch_socket(CURL *curl, curl_socket_t fd, int what, void *user, void *socket_user) {
   qhub_multi *multi = user;
   unsigned events = 0;
   (void)socket_user;
   if (what == CURL_POLL_IN || what == CURL_POLL_INOUT) events |= QHUB_READABLE;
   if (what == CURL_POLL_OUT || what == CURL_POLL_INOUT) {
     events |= QHUB_WRITABLE;
-    note_blocked_upload(easy, fd);
+    note_blocked_upload(curl, fd);
   }
   qhub_sockets_want(multi->session->engine, multi, fd, events);
   return 0;
@@ -236,38 +236,38 @@ static int set_timer(CURLM *curl, long timeout_ms, void *user) {
   return 0;
 }
 
-CURLcode qhub_callbacks_install(qhub_handle *handle) {
-  CURL *easy = handle->easy;
-  CURLcode code = curl_easy_setopt(easy, CURLOPT_PRIVATE, (void *)handle);
-  if (code == CURLE_OK) code = curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, handle->error);
-  if (code == CURLE_OK) code = curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_body);
-  if (code == CURLE_OK) code = curl_easy_setopt(easy, CURLOPT_WRITEDATA, (void *)handle);
-  if (code == CURLE_OK) code = curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, take_header);
-  if (code == CURLE_OK) code = curl_easy_setopt(easy, CURLOPT_HEADERDATA, (void *)handle);
-  if (code == CURLE_OK) code = curl_easy_setopt(easy, CURLOPT_XFERINFOFUNCTION, note_progress);
-  if (code == CURLE_OK) code = curl_easy_setopt(easy, CURLOPT_XFERINFODATA, (void *)handle);
-  if (code == CURLE_OK) code = curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket);
-  if (code == CURLE_OK) code = curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, (void *)handle);
-  if (code == CURLE_OK) code = curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, close_socket);
+CURLcode qhub_callbacks_install(qhub_easy *easy) {
+  CURL *curl = easy->curl;
+  CURLcode code = curl_easy_setopt(curl, CURLOPT_PRIVATE, (void *)easy);
+  if (code == CURLE_OK) code = curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, easy->error);
+  if (code == CURLE_OK) code = curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_body);
+  if (code == CURLE_OK) code = curl_easy_setopt(curl, CURLOPT_WRITEDATA, (void *)easy);
+  if (code == CURLE_OK) code = curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, take_header);
+  if (code == CURLE_OK) code = curl_easy_setopt(curl, CURLOPT_HEADERDATA, (void *)easy);
+  if (code == CURLE_OK) code = curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, note_progress);
+  if (code == CURLE_OK) code = curl_easy_setopt(curl, CURLOPT_XFERINFODATA, (void *)easy);
+  if (code == CURLE_OK) code = curl_easy_setopt(curl, CURLOPT_OPENSOCKETFUNCTION, open_socket);
+  if (code == CURLE_OK) code = curl_easy_setopt(curl, CURLOPT_OPENSOCKETDATA, (void *)easy);
+  if (code == CURLE_OK) code = curl_easy_setopt(curl, CURLOPT_CLOSESOCKETFUNCTION, close_socket);
   if (code == CURLE_OK) {
-    code = curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, (void *)handle->session);
+    code = curl_easy_setopt(curl, CURLOPT_CLOSESOCKETDATA, (void *)easy->session);
   }
 #if LIBCURL_VERSION_NUM >= 0x075000
   /* The libcurl that is loaded may be older than the one that was compiled for. */
   if (code == CURLE_OK &&
-      curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, about_to_send) == CURLE_OK &&
-      curl_easy_setopt(easy, CURLOPT_PREREQDATA, (void *)handle) == CURLE_OK) {
-    handle->counts_sends = true;
+      curl_easy_setopt(curl, CURLOPT_PREREQFUNCTION, about_to_send) == CURLE_OK &&
+      curl_easy_setopt(curl, CURLOPT_PREREQDATA, (void *)easy) == CURLE_OK) {
+    easy->counts_sends = true;
   }
 #endif
   return code;
 }
 
-CURLcode qhub_callbacks_watch_upload(qhub_handle *handle, bool on) {
-  on = on || !handle->counts_sends;
-  if (handle->progress == on) return CURLE_OK;
-  handle->progress = on;
-  return curl_easy_setopt(handle->easy, CURLOPT_NOPROGRESS, on ? 0L : 1L);
+CURLcode qhub_callbacks_watch_upload(qhub_easy *easy, bool on) {
+  on = on || !easy->counts_sends;
+  if (easy->progress == on) return CURLE_OK;
+  easy->progress = on;
+  return curl_easy_setopt(easy->curl, CURLOPT_NOPROGRESS, on ? 0L : 1L);
 }
 
 CURLMcode qhub_callbacks_install_multi(qhub_multi *multi) {

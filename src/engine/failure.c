@@ -37,16 +37,16 @@ static place where(const qhub_transfer *transfer) {
 
 /* libcurl's own words for it. */
 static const char *words(const qhub_transfer *transfer, CURLcode code) {
-  const qhub_handle *handle = transfer->handle;
-  return handle != NULL && handle->error[0] != '\0' ? handle->error : curl_easy_strerror(code);
+  const qhub_easy *easy = transfer->easy;
+  return easy != NULL && easy->error[0] != '\0' ? easy->error : curl_easy_strerror(code);
 }
 
 /* The system's word for a failed connect ("Connection refused"), else libcurl's. */
 static const char *connect_reason(const qhub_transfer *transfer, CURLcode code, char *space,
                                   size_t size) {
   long number = 0;
-  if (transfer->handle != NULL) {
-    (void)curl_easy_getinfo(transfer->handle->easy, CURLINFO_OS_ERRNO, &number);
+  if (transfer->easy != NULL) {
+    (void)curl_easy_getinfo(transfer->easy->curl, CURLINFO_OS_ERRNO, &number);
   }
   if (number == 0 || strerror_r((int)number, space, size) != 0) return words(transfer, code);
   return space;
@@ -55,8 +55,8 @@ static const char *connect_reason(const qhub_transfer *transfer, CURLcode code, 
 /* Whether something of the head came, but not all of it. libcurl hands over whole lines. */
 static bool has_begun(const qhub_transfer *transfer) {
   curl_off_t since = 0;
-  if (transfer->headers.complete || transfer->handle == NULL) return false;
-  (void)curl_easy_getinfo(transfer->handle->easy, CURLINFO_STARTTRANSFER_TIME_T, &since);
+  if (transfer->headers.complete || transfer->easy == NULL) return false;
+  (void)curl_easy_getinfo(transfer->easy->curl, CURLINFO_STARTTRANSFER_TIME_T, &since);
   return since > 0;
 }
 
@@ -68,8 +68,7 @@ static void explain_timeout(qhub_transfer *transfer) {
     say(failure, "no connection to %.*s became free within %g s (max_connections is %ld)",
         at.length, at.text, request->timeout, transfer->session->max_connections);
   } else if (failure->phase == QHUB_PHASE_CONNECT) {
-    say(failure, "no connection to %.*s within %g s", at.length, at.text,
-        request->connect_timeout);
+    say(failure, "no connection to %.*s within %g s", at.length, at.text, request->connect_timeout);
   } else if (has_begun(transfer)) {
     say(failure, "the head of the response of %.*s came too slowly: no line of it for %g s",
         at.length, at.text, request->timeout);
@@ -154,9 +153,9 @@ static qhub_failure_kind kind_of(const qhub_transfer *transfer, CURLcode code) {
 ** with its first frame, which may have left before the same call failed at another frame, and is
 ** then not counted. A CONNECT to a proxy is counted too, but comes before `sends`. */
 static bool may_have_left(const qhub_transfer *transfer) {
-  const qhub_handle *handle = transfer->handle;
-  if (handle == NULL || transfer->sends == 0) return false;
-  bool whole_at_once = transfer->upload_length == 0 && handle->pipewait != 0; /* HTTP/2, maybe */
+  const qhub_easy *easy = transfer->easy;
+  if (easy == NULL || transfer->sends == 0) return false;
+  bool whole_at_once = transfer->upload_length == 0 && easy->pipewait != 0; /* HTTP/2, maybe */
   return transfer->sent_bytes > 0 || whole_at_once;
 }
 
@@ -167,8 +166,8 @@ void qhub_failure_set(qhub_transfer *transfer, CURLcode code, qhub_failure_kind 
   failure->code = (int)code;
   failure->sent = may_have_left(transfer);
   failure->phase = transfer->sends > 0 ? QHUB_PHASE_READ : QHUB_PHASE_CONNECT;
-  if (transfer->handle != NULL && transfer->sends == 0) {
-    transfer->handle->session->unreachable = true; /* its address may be old */
+  if (transfer->easy != NULL && transfer->sends == 0) {
+    transfer->easy->session->unreachable = true; /* its address may be old */
   }
   failure->stale = failure->kind == QHUB_FAIL_NETWORK && was_stale(transfer, code);
   switch (failure->kind) {

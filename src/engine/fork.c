@@ -19,7 +19,7 @@ static void leave_transfer(qhub_transfer *transfer) {
   qhub_clear_ready(transfer);
   qhub_link_remove(&transfer->session_link);
   qhub_link_remove(&transfer->queue_link);
-  transfer->handle = NULL;
+  transfer->easy = NULL;
   transfer->multi = NULL;
   transfer->session = NULL;
   transfer->state = QHUB_TRANSFER_DONE;

@@ -89,9 +89,9 @@ typedef enum {
 } qhub_shape;
 
 /* An easy handle and what was set on it last: settings are made again only where they differ. */
-typedef struct qhub_handle {
-  struct qhub_handle *next; /* in session->idle */
-  CURL *easy;
+typedef struct qhub_easy {
+  struct qhub_easy *next; /* in session->idle */
+  CURL *curl;
   CURLU *url;     /* the URL of the last request, taken apart */
   char *url_text; /* owned: the same as text; NULL: none yet */
   qhub_session *session;
@@ -109,7 +109,7 @@ typedef struct qhub_handle {
   long dns_age; /* seconds that a resolved name is remembered */
   bool closes;  /* its connection is not kept */
   char error[CURL_ERROR_SIZE];
-} qhub_handle;
+} qhub_easy;
 
 struct qhub_session {
   qhub_link link;                 /* in engine->sessions */
@@ -120,7 +120,7 @@ struct qhub_session {
   qhub_link queue;                /* those that wait for their turn, the oldest first */
   long active;                    /* transfers inside libcurl: `max_connections` at most */
   double last_move; /* when one of them last ended, or had something from the network */
-  qhub_handle *idle;
+  qhub_easy *idle;
   size_t idle_count;
   bool direct;                                                /* no proxy for any host */
   char *proxy, *ca_file, *ca_path, *client_cert, *client_key; /* owned */
@@ -142,7 +142,7 @@ struct qhub_prepared {
 
 struct qhub_transfer {
   qhub_session *session; /* NULL unless queued or active */
-  qhub_handle *handle;   /* NULL unless active; then it is in the multi */
+  qhub_easy *easy;       /* NULL unless active; then it is in the multi */
   qhub_multi *multi;
   qhub_link session_link;
   qhub_link queue_link;
@@ -221,11 +221,11 @@ void qhub_sockets_flush(qhub_engine *engine);
 /* ---- callbacks.c ---- */
 
 /* Installs the callbacks that never change on a new easy handle. */
-CURLcode qhub_callbacks_install(qhub_handle *handle);
+CURLcode qhub_callbacks_install(qhub_easy *easy);
 
 /* The progress callback is wanted while there is a body to send only (`on`), since it costs time;
 ** always where libcurl does not report what it sends. */
-CURLcode qhub_callbacks_watch_upload(qhub_handle *handle, bool on);
+CURLcode qhub_callbacks_watch_upload(qhub_easy *easy, bool on);
 
 /* Multi handle callbacks. */
 CURLMcode qhub_callbacks_install_multi(qhub_multi *multi);
@@ -258,14 +258,13 @@ bool qhub_copy_text(char **to, const char *from);
 
 /* An easy handle for the transfer, to be put into the multi: NULL when memory is short or libcurl
 ** refuses a setting; the transfer's failure then says which. */
-qhub_handle *qhub_handle_take(qhub_session *session, qhub_transfer *transfer,
-                              const qhub_multi *multi);
+qhub_easy *qhub_easy_take(qhub_session *session, qhub_transfer *transfer, const qhub_multi *multi);
 
 /* Gives it back (`clean`: it may be used again). It must not be in a multi handle. */
-void qhub_handle_give(qhub_session *session, qhub_handle *handle, bool clean);
+void qhub_easy_give(qhub_session *session, qhub_easy *easy, bool clean);
 
 /* Frees those that are idle. */
-void qhub_handles_free(qhub_session *session);
+void qhub_easies_free(qhub_session *session);
 
 /* ---- transfer.c ---- */
 

@@ -64,7 +64,7 @@ void qhub_session_close(qhub_session *session) {
     qhub_transfer *transfer = QHUB_OWNER(session->transfers.next, qhub_transfer, session_link);
     qhub_transfer_settle(transfer, CURLE_OK, QHUB_FAIL_CANCELLED);
   }
-  qhub_handles_free(session);
+  qhub_easies_free(session);
   for (int i = 0; i < QHUB_MULTIS; i++) qhub_multi_close(&session->multis[i]);
   qhub_link_remove(&session->link);
   session->engine = NULL;
@@ -174,7 +174,7 @@ static void resume(qhub_transfer *transfer) {
   transfer->last_activity = engine->now;
   qhub_held_signal held;
   qhub_sigpipe_begin(engine, &held);
-  CURLcode code = curl_easy_pause(transfer->handle->easy, CURLPAUSE_CONT);
+  CURLcode code = curl_easy_pause(transfer->easy->curl, CURLPAUSE_CONT);
   qhub_sigpipe_end(&held);
   /* BAD_FUNCTION_ARGUMENT: it has no connection any more; a step will report how it ended. */
   if (code != CURLE_OK && code != CURLE_BAD_FUNCTION_ARGUMENT) {
@@ -193,7 +193,7 @@ void qhub_transfer_take(qhub_transfer *transfer, size_t length) {
   size_t held = transfer->body.length - transfer->body_start;
   bool has_room = held < transfer->prepared->request.stream;
   if (transfer->session == NULL || qhub_engine_left(transfer->session->engine)) return;
-  if (transfer->paused && transfer->handle != NULL && has_room) resume(transfer);
+  if (transfer->paused && transfer->easy != NULL && has_room) resume(transfer);
 }
 
 /* Gives up everything that the multi has inside libcurl, and the multi handle: libcurl 7.88
@@ -204,7 +204,7 @@ static void give_up(qhub_multi *multi) {
   for (qhub_link *each = transfers->next; each != transfers; each = next) {
     qhub_transfer *transfer = QHUB_OWNER(each, qhub_transfer, session_link);
     next = each->next;
-    if (transfer->handle == NULL || transfer->multi != multi) continue;
+    if (transfer->easy == NULL || transfer->multi != multi) continue;
     qhub_transfer_settle(transfer, CURLE_OK, QHUB_FAIL_MEMORY);
   }
   qhub_multi_close(multi);
@@ -219,10 +219,10 @@ static bool collect_multi(qhub_multi *multi) {
   if (multi->curl == NULL) return false;
   while ((message = curl_multi_info_read(multi->curl, &left)) != NULL) {
     if (message->msg != CURLMSG_DONE) continue;
-    qhub_handle *handle = NULL;
+    qhub_easy *easy = NULL;
     CURLcode code = message->data.result;
-    (void)curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&handle);
-    qhub_transfer_finish(handle->transfer, code);
+    (void)curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&easy);
+    qhub_transfer_finish(easy->transfer, code);
     ended = true;
   }
   if (!multi->broken) return ended;

@@ -45,14 +45,14 @@ qhub_transfer *qhub_transfer_new(qhub_prepared *prepared, const char *url, const
 }
 
 /* Takes it out of libcurl. `clean`: its easy handle may be used again. */
-static void remove_handle(qhub_transfer *transfer, bool clean) {
+static void remove_easy(qhub_transfer *transfer, bool clean) {
   qhub_engine *engine = transfer->session->engine;
   qhub_held_signal held;
   qhub_sigpipe_begin(engine, &held);
-  (void)curl_multi_remove_handle(transfer->multi->curl, transfer->handle->easy);
+  (void)curl_multi_remove_handle(transfer->multi->curl, transfer->easy->curl);
   qhub_sigpipe_end(&held);
-  qhub_handle_give(transfer->session, transfer->handle, clean);
-  transfer->handle = NULL;
+  qhub_easy_give(transfer->session, transfer->easy, clean);
+  transfer->easy = NULL;
   transfer->session->active--;
   transfer->session->last_move = engine->now;
 }
@@ -65,14 +65,14 @@ void qhub_transfer_detach(qhub_transfer *transfer, bool clean) {
   qhub_link_remove(&transfer->queue_link);
   qhub_timers_remove(&engine->timers, &transfer->timer);
   qhub_timers_release(&engine->timers);
-  if (transfer->handle != NULL) remove_handle(transfer, clean);
+  if (transfer->easy != NULL) remove_easy(transfer, clean);
   engine->active_count--;
   transfer->session = NULL;
 }
 
 static void note_totals(qhub_transfer *transfer) {
   long request_size = 0;
-  (void)curl_easy_getinfo(transfer->handle->easy, CURLINFO_REQUEST_SIZE, &request_size);
+  (void)curl_easy_getinfo(transfer->easy->curl, CURLINFO_REQUEST_SIZE, &request_size);
   transfer->sent_bytes = request_size > 0 ? (size_t)request_size : 0;
 }
 
@@ -88,7 +88,7 @@ static bool was_refused(const qhub_transfer *transfer) {
 /* Starts it over with HTTP/1.1, where a server says in its last response that it closes. False:
 ** `failure` is set. */
 static bool start_over(qhub_transfer *transfer) {
-  remove_handle(transfer, false);
+  remove_easy(transfer, false);
   transfer->sends = 0;
   transfer->opened = transfer->reused = false;
   transfer->uploaded = 0;
@@ -129,7 +129,7 @@ void qhub_transfer_settle(qhub_transfer *transfer, CURLcode code, qhub_failure_k
   bool over = code == CURLE_OK && kind == QHUB_FAIL_NONE;
   if (over && !transfer->headers.complete) kind = QHUB_FAIL_NETWORK;
   bool failed = code != CURLE_OK || kind != QHUB_FAIL_NONE;
-  if (transfer->handle != NULL) note_totals(transfer);
+  if (transfer->easy != NULL) note_totals(transfer);
   if (failed && transfer->failure.kind == QHUB_FAIL_NONE) qhub_failure_set(transfer, code, kind);
   qhub_transfer_detach(transfer, !failed && !transfer->head_cut);
   transfer->state = QHUB_TRANSFER_DONE;
@@ -158,14 +158,14 @@ bool qhub_transfer_activate(qhub_transfer *transfer) {
     qhub_failure_set(transfer, CURLE_OUT_OF_MEMORY, QHUB_FAIL_NONE);
     return false;
   }
-  qhub_handle *handle = qhub_handle_take(session, transfer, multi);
-  if (handle == NULL) return false;
-  if (curl_multi_add_handle(multi->curl, handle->easy) != CURLM_OK) {
-    qhub_handle_give(session, handle, false);
+  qhub_easy *easy = qhub_easy_take(session, transfer, multi);
+  if (easy == NULL) return false;
+  if (curl_multi_add_handle(multi->curl, easy->curl) != CURLM_OK) {
+    qhub_easy_give(session, easy, false);
     qhub_failure_set(transfer, CURLE_OUT_OF_MEMORY, QHUB_FAIL_NONE);
     return false;
   }
-  transfer->handle = handle;
+  transfer->easy = easy;
   transfer->multi = multi;
   transfer->session->active++;
   transfer->state = QHUB_TRANSFER_ACTIVE;
