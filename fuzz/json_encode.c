@@ -17,8 +17,8 @@ enum { DEEPEST = 60, WIDEST = 40 };
 typedef struct {
   const uint8_t *next;
   const uint8_t *end;
-  bool has_bad;              /* something that must be refused was put into the value */
-  bool may_be_bad;           /* whether it must be refused cannot be told from here */
+  bool has_bad;    /* something that must be refused was put into the value */
+  bool may_be_bad; /* whether it must be refused cannot be told from here */
 } program;
 
 static uint8_t byte_of(program *p) {
@@ -68,12 +68,8 @@ static void build_table(lua_State *L, program *p, int depth) {
   luaL_checkstack(L, 10, NULL);
   for (int i = 1; i <= count && p->next < p->end; i++) {
     switch (form % 4) {
-      case 0:
-        lua_pushinteger(L, i);
-        break;
-      case 1:
-        push_text(L, p);
-        break;
+      case 0: lua_pushinteger(L, i); break;
+      case 1: push_text(L, p); break;
       case 2:
         p->may_be_bad = true;
         lua_pushinteger(L, byte_of(p) % 8);

@@ -6,6 +6,66 @@ if _VERSION == "Lua 5.1" or _VERSION == "Lua 5.2" or _VERSION == "Lua 5.3" then
   error("qhub needs Lua 5.4, this is " .. _VERSION, 0)
 end
 
+local core = require "qhub.core"
+local errors = require "qhub.error"
+
+-- The files of the modules that are loaded when they are first used.
+local FILES = {
+  "auth/client_credentials",
+  "auth/init",
+  "auth/personal_token",
+  "auth/single_flight",
+  "auth/token",
+  "files/download",
+  "files/file",
+  "files/filename",
+  "files/stream",
+  "files/validators",
+  "http/failure",
+  "http/log",
+  "http/redirect",
+  "http/report",
+  "http/transport/curl",
+  "http/transport/program",
+  "hub/data_pool",
+  "hub/enums",
+  "hub/timestamp",
+  "polling/follow_logs",
+  "polling/notifier",
+  "polling/run",
+  "polling/schedule",
+  "polling/slots",
+  "polling/wait",
+  "polling/wait_all",
+  "progress/init",
+  "progress/line",
+  "tasks/group",
+  "tasks/init",
+  "tasks/parallel",
+  "tasks/program",
+}
+
+-- Lets `require` find them beside this file at `path`, whatever becomes of package.path and of the
+-- current directory until then.
+local function keep_folder(path)
+  local folder = type(path) == "string" and path:match "^(.*/)init%.lua$"
+  local directory = folder and folder:sub(1, 1) ~= "/" and core.system.working_directory()
+  folder = directory and directory .. "/" .. folder or folder
+  if not folder or folder:sub(1, 1) ~= "/" or not loadfile then
+    return -- from memory, or in a sandbox
+  end
+  errors.add_own_folder(folder)
+  for _, file in ipairs(FILES) do
+    local name = "qhub." .. file:gsub("/init$", ""):gsub("/", ".")
+    package.preload[name] = package.preload[name]
+      or function(...)
+        return assert(loadfile(folder .. file .. ".lua"))(...)
+      end
+  end
+end
+
+keep_folder((select(2, ...)))
+
 local client = require "qhub.hub.client"
 local version = require "qhub.http.version"
 require "qhub.hub.execution"

@@ -188,9 +188,7 @@ char *strndup(const char *text, size_t most) {
   return memcpy(copy, text, length);
 }
 
-static struct {
-  size_t bytes, blocks;
-} lua_memory;
+static struct { size_t bytes, blocks; } lua_memory;
 
 /* The allocator of the Lua states. Shrinking and freeing never fail. */
 static void *allocate(void *user, void *block, size_t old_size, size_t new_size) {
@@ -304,9 +302,7 @@ static struct {
   int verbose;
 } settings = {"spec/host/alloc.lua", NULL, -1, false, 1, 0, 0};
 
-static struct {
-  long points, raised, returned, survived;
-} totals;
+static struct { long points, raised, returned, survived; } totals;
 
 static void die(const char *scenario, failure_mode mode, long n, const char *what,
                 const char *detail) {

@@ -267,10 +267,17 @@ typedef struct {
 } test_case;
 
 static const test_case cases[] = {
-  {"sandbox", sandbox},         {"locale", in_german},        {"moved", moved},
-  {"sigpipe", with_sigpipe},    {"no stderr", without_stderr}, {"children", with_children},
-  {"forked", forked},           {"closed", closed},           {"finalizers", with_finalizers},
-  {"exit", leaving_by_exit},    {"refused", refused},
+  {"sandbox", sandbox},
+  {"locale", in_german},
+  {"moved", moved},
+  {"sigpipe", with_sigpipe},
+  {"no stderr", without_stderr},
+  {"children", with_children},
+  {"forked", forked},
+  {"closed", closed},
+  {"finalizers", with_finalizers},
+  {"exit", leaving_by_exit},
+  {"refused", refused},
 };
 
 /* Runs a case in a process of its own. */
@@ -285,7 +292,8 @@ static verdict run_case(const test_case *one) {
     return FAILED;
   }
   return WEXITSTATUS(status) == LEFT_OUT ? LEFT_OUT
-                                         : WEXITSTATUS(status) == PASSED ? PASSED : FAILED;
+         : WEXITSTATUS(status) == PASSED ? PASSED
+                                         : FAILED;
 }
 
 static bool is_chosen(const char *name, int argc, char **argv) {
@@ -309,7 +317,9 @@ int main(int argc, char **argv) {
     failed += result == FAILED;
     if (verbose || result != PASSED) {
       printf("embed: %s: %s\n", cases[i].name,
-             result == PASSED ? "passed" : result == FAILED ? "FAILED" : "left out");
+             result == PASSED   ? "passed"
+             : result == FAILED ? "FAILED"
+                                : "left out");
     }
   }
   printf("embed: %d hosts passed, %d failed\n", passed, failed);

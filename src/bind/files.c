@@ -16,14 +16,22 @@ typedef struct {
 } errno_name;
 
 static const errno_name names[] = {
-  {EACCES, "EACCES"},     {EAGAIN, "EAGAIN"},   {EBADF, "EBADF"},   {EBUSY, "EBUSY"},
-  {EDQUOT, "EDQUOT"},     {EEXIST, "EEXIST"},   {EFBIG, "EFBIG"},   {EINTR, "EINTR"},
-  {EINVAL, "EINVAL"},     {EIO, "EIO"},         {EISDIR, "EISDIR"}, {ELOOP, "ELOOP"},
-  {EMFILE, "EMFILE"},     {ENAMETOOLONG, "ENAMETOOLONG"},           {ENFILE, "ENFILE"},
-  {ENODEV, "ENODEV"},     {ENOENT, "ENOENT"},   {ENOLCK, "ENOLCK"}, {ENOMEM, "ENOMEM"},
-  {ENOSPC, "ENOSPC"},     {ENOSYS, "ENOSYS"},   {ENOTDIR, "ENOTDIR"}, {ENOTEMPTY, "ENOTEMPTY"},
-  {ENOTSUP, "ENOTSUP"},   {ENXIO, "ENXIO"},     {EPERM, "EPERM"},   {EPIPE, "EPIPE"},
-  {EROFS, "EROFS"},       {ESTALE, "ESTALE"},   {ETXTBSY, "ETXTBSY"}, {EXDEV, "EXDEV"},
+  {EACCES, "EACCES"},       {EAGAIN, "EAGAIN"},
+  {EBADF, "EBADF"},         {EBUSY, "EBUSY"},
+  {EDQUOT, "EDQUOT"},       {EEXIST, "EEXIST"},
+  {EFBIG, "EFBIG"},         {EINTR, "EINTR"},
+  {EINVAL, "EINVAL"},       {EIO, "EIO"},
+  {EISDIR, "EISDIR"},       {ELOOP, "ELOOP"},
+  {EMFILE, "EMFILE"},       {ENAMETOOLONG, "ENAMETOOLONG"},
+  {ENFILE, "ENFILE"},       {ENODEV, "ENODEV"},
+  {ENOENT, "ENOENT"},       {ENOLCK, "ENOLCK"},
+  {ENOMEM, "ENOMEM"},       {ENOSPC, "ENOSPC"},
+  {ENOSYS, "ENOSYS"},       {ENOTDIR, "ENOTDIR"},
+  {ENOTEMPTY, "ENOTEMPTY"}, {ENOTSUP, "ENOTSUP"},
+  {ENXIO, "ENXIO"},         {EPERM, "EPERM"},
+  {EPIPE, "EPIPE"},         {EROFS, "EROFS"},
+  {ESTALE, "ESTALE"},       {ETXTBSY, "ETXTBSY"},
+  {EXDEV, "EXDEV"},
 };
 
 /* [+1] */

@@ -18,8 +18,8 @@
 #include <string.h>
 
 enum {
-  COLLECTED = 32,            /* items on the stack before their table is created */
-  MOST_MEMBERS = 4           /* names that `members` takes */
+  COLLECTED = 32,  /* items on the stack before their table is created */
+  MOST_MEMBERS = 4 /* names that `members` takes */
 };
 
 typedef struct {
@@ -180,8 +180,7 @@ int qhub_json_decode(lua_State *L) {
   const char *text = lua_tolstring(L, 1, &length);
   d.L = L;
   qhub_json_begin(&d.scanner, text, length, lua_toboolean(L, 2));
-  if (push_value(&d, qhub_json_next(&d.scanner)) &&
-      qhub_json_next(&d.scanner) == QHUB_JSON_END) {
+  if (push_value(&d, qhub_json_next(&d.scanner)) && qhub_json_next(&d.scanner) == QHUB_JSON_END) {
     return 1;
   }
   lua_settop(L, 1);

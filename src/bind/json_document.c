@@ -19,9 +19,9 @@
 #include <string.h>
 
 enum {
-  LONGEST = 1024 * 1024,     /* bytes; cJSON's tree takes up to 40 times as many */
+  LONGEST = 1024 * 1024, /* bytes; cJSON's tree takes up to 40 times as many */
   DEEPEST = 100,
-  LARGEST = 1000000000       /* integers up to this one, and down to its negative */
+  LARGEST = 1000000000 /* integers up to this one, and down to its negative */
 };
 
 /* Whether `text` is plain. After an error of the scanner it is. */

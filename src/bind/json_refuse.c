@@ -96,18 +96,25 @@ int qhub_json_refuse_key(lua_State *L, const qhub_json_step *step, qhub_json_mar
   push_shown_key(L, key);
   const char *shown = lua_tostring(L, -1);
   if (kind == QHUB_JSON_ARRAY && (is_name || is_index)) {
-    lua_pushfstring(L, "the table is marked as an array but has the key %s; an array has the keys "
-                       "1 to n only", shown);
+    lua_pushfstring(L,
+                    "the table is marked as an array but has the key %s; an array has the keys "
+                    "1 to n only",
+                    shown);
   } else if (kind == QHUB_JSON_OBJECT && is_index) {
-    lua_pushfstring(L, "the table is marked as an object but has the key %s, which is not a "
-                       "string; use tostring(key), or mark it as an array", shown);
+    lua_pushfstring(L,
+                    "the table is marked as an object but has the key %s, which is not a "
+                    "string; use tostring(key), or mark it as an array",
+                    shown);
   } else if (is_name || is_index) {
-    lua_pushfstring(L, "the table has array items and named members (key %s) at once; JSON has "
-                       "arrays and objects only, so put one of the two into its own table",
+    lua_pushfstring(L,
+                    "the table has array items and named members (key %s) at once; JSON has "
+                    "arrays and objects only, so put one of the two into its own table",
                     shown);
   } else {
-    lua_pushfstring(L, "the key %s is not a string; names in JSON are strings; use "
-                       "tostring(key) or leave it out", shown);
+    lua_pushfstring(L,
+                    "the key %s is not a string; names in JSON are strings; use "
+                    "tostring(key) or leave it out",
+                    shown);
   }
   return qhub_json_raise_at(L, step);
 }
@@ -127,15 +134,20 @@ int qhub_json_refuse_type(lua_State *L, const qhub_json_step *step, int index) {
 }
 
 int qhub_json_refuse_number(lua_State *L, const qhub_json_step *step, double value) {
-  lua_pushfstring(L, "%s cannot be written as JSON, which has finite numbers only; use "
-                     "qhub.json.null or a string",
-                  isnan(value) ? "NaN" : value > 0 ? "infinity" : "-infinity");
+  lua_pushfstring(L,
+                  "%s cannot be written as JSON, which has finite numbers only; use "
+                  "qhub.json.null or a string",
+                  isnan(value) ? "NaN"
+                  : value > 0  ? "infinity"
+                               : "-infinity");
   return qhub_json_raise_at(L, step);
 }
 
 int qhub_json_refuse_cycle(lua_State *L, const qhub_json_step *step, const qhub_json_step *same) {
   push_path(L, same->outer);
-  lua_pushfstring(L, "the table contains itself (it is %s as well); JSON has no references, so "
-                     "remove it or write a copy without it", lua_tostring(L, -1));
+  lua_pushfstring(L,
+                  "the table contains itself (it is %s as well); JSON has no references, so "
+                  "remove it or write a copy without it",
+                  lua_tostring(L, -1));
   return qhub_json_raise_at(L, step);
 }

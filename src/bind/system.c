@@ -97,10 +97,28 @@ static int read_file(lua_State *L) {
   return qhub_push_file(L, true);
 }
 
+/* working_directory() -> path, or nil when there is none or it is too long  [+1] */
+static int get_working_directory(lua_State *L) {
+  char path[4096];
+  if (getcwd(path, sizeof path) != NULL) {
+    lua_pushstring(L, path);
+  } else {
+    luaL_pushfail(L);
+  }
+  return 1;
+}
+
 static const luaL_Reg functions[] = {
-  {"monotonic", get_monotonic}, {"realtime", get_realtime}, {"random", get_random},
-  {"getenv", get_environment},  {"isatty", is_terminal},    {"columns", get_columns},
-  {"write", write_text},        {"read_file", read_file},   {NULL, NULL},
+  {"working_directory", get_working_directory},
+  {"monotonic", get_monotonic},
+  {"realtime", get_realtime},
+  {"random", get_random},
+  {"getenv", get_environment},
+  {"isatty", is_terminal},
+  {"columns", get_columns},
+  {"write", write_text},
+  {"read_file", read_file},
+  {NULL, NULL},
 };
 
 int qhub_open_system(lua_State *L) {

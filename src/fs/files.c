@@ -14,8 +14,8 @@
 #include <unistd.h>
 
 enum {
-  LARGEST_WRITE = 1 << 30,  /* bytes at once; macOS refuses 2^31 */
-  PATIENCE_MS = 1000,       /* for a descriptor that does not block and takes nothing */
+  LARGEST_WRITE = 1 << 30, /* bytes at once; macOS refuses 2^31 */
+  PATIENCE_MS = 1000,      /* for a descriptor that does not block and takes nothing */
   SUFFIX_SIZE = sizeof ".0123456789abcdef.tmp",
 };
 

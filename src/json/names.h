@@ -12,12 +12,12 @@
 typedef struct {
   const char *bytes;
   size_t length;
-  uint64_t prefix;           /* private: its first bytes as a number of the same order */
-  int slot;                  /* of the caller's */
+  uint64_t prefix; /* private: its first bytes as a number of the same order */
+  int slot;        /* of the caller's */
 } qhub_json_name;
 
 typedef struct {
-  qhub_json_name *items;     /* owned; moves when one is added */
+  qhub_json_name *items; /* owned; moves when one is added */
   size_t count;
   size_t capacity;
 } qhub_json_names;

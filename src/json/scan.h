@@ -23,14 +23,14 @@ enum {
 };
 
 typedef enum {
-  QHUB_JSON_ERROR,           /* see `problem` */
-  QHUB_JSON_END,             /* the whole text was one valid value */
+  QHUB_JSON_ERROR, /* see `problem` */
+  QHUB_JSON_END,   /* the whole text was one valid value */
   QHUB_JSON_OPEN_ARRAY,
   QHUB_JSON_OPEN_OBJECT,
-  QHUB_JSON_CLOSE,           /* of the innermost container */
-  QHUB_JSON_NAME,            /* of a member, and its colon: see `start`, `stop`, `escaped` */
-  QHUB_JSON_STRING,          /* likewise */
-  QHUB_JSON_NUMBER,          /* see `number` */
+  QHUB_JSON_CLOSE,  /* of the innermost container */
+  QHUB_JSON_NAME,   /* of a member, and its colon: see `start`, `stop`, `escaped` */
+  QHUB_JSON_STRING, /* likewise */
+  QHUB_JSON_NUMBER, /* see `number` */
   QHUB_JSON_TRUE,
   QHUB_JSON_FALSE,
   QHUB_JSON_NULL
@@ -39,17 +39,17 @@ typedef enum {
 typedef struct {
   const char *text;
   const char *end;
-  const char *position;      /* after the token; after an error, where it is */
-  const char *start;         /* of a string or name, inside its quotes */
+  const char *position; /* after the token; after an error, where it is */
+  const char *start;    /* of a string or name, inside its quotes */
   const char *stop;
-  bool escaped;              /* it has an escape: see qhub_json_unescape */
+  bool escaped; /* it has an escape: see qhub_json_unescape */
   qhub_number number;
-  bool accept_nan;           /* set by the owner: NaN, Infinity and -Infinity are numbers, too */
-  bool unexpected;           /* `problem` says what was expected instead of what is there */
+  bool accept_nan; /* set by the owner: NaN, Infinity and -Infinity are numbers, too */
+  bool unexpected; /* `problem` says what was expected instead of what is there */
   const char *problem;
-  int next;                  /* private: what the grammar wants next */
-  int depth;                 /* open containers */
-  int values_left;           /* private: of QHUB_JSON_MAX_VALUES */
+  int next;                                       /* private: what the grammar wants next */
+  int depth;                                      /* open containers */
+  int values_left;                                /* private: of QHUB_JSON_MAX_VALUES */
   uint64_t objects[QHUB_JSON_MAX_DEPTH / 64 + 1]; /* private: a bit for each open container */
 } qhub_json_scanner;
 

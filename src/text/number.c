@@ -27,8 +27,8 @@ static_assert(DBL_MANT_DIG == 53 && DBL_MAX_EXP == 1024 && sizeof(double) == siz
 enum {
   FRACTION_BITS = 52,
   EXPONENT_MASK = 0x7FF,
-  EXPONENT_BIAS = 1075,      /* v = c * 2^(biased exponent - 1075) */
-  FIXED_LOWEST = -4,         /* decimal exponents that are written without "e" */
+  EXPONENT_BIAS = 1075, /* v = c * 2^(biased exponent - 1075) */
+  FIXED_LOWEST = -4,    /* decimal exponents that are written without "e" */
   FIXED_HIGHEST = 15,
   /* No decimal of a double or of the middle between two has more digits than 767. */
   SIGNIFICANT_DIGITS = 768
@@ -36,7 +36,7 @@ enum {
 
 typedef struct {
   uint64_t digits;
-  int exponent;              /* the value is digits * 10^exponent */
+  int exponent; /* the value is digits * 10^exponent */
 } decimal;
 
 /* floor(q * log10(2)), floor(q * log10(2) + log10(3/4)) and floor(k * log2(10)) as fixed-point
@@ -206,14 +206,14 @@ size_t qhub_number_write(double value, char *out) {
 
 /* A literal taken apart. */
 typedef struct {
-  const char *digits;        /* its first digit */
+  const char *digits; /* its first digit */
   const char *end;
-  uint64_t mantissa;         /* all digits as one integer, when there are few enough */
-  ptrdiff_t count;           /* of all digits */
-  int64_t exponent;          /* the value is mantissa * 10^exponent */
+  uint64_t mantissa; /* all digits as one integer, when there are few enough */
+  ptrdiff_t count;   /* of all digits */
+  int64_t exponent;  /* the value is mantissa * 10^exponent */
   bool negative;
-  bool is_integer;           /* neither fraction nor exponent */
-  bool malformed;            /* at `end` */
+  bool is_integer; /* neither fraction nor exponent */
+  bool malformed;  /* at `end` */
 } literal_parts;
 
 /* At least one digit is wanted. */
@@ -280,7 +280,7 @@ static bool mantissa_is_exact(const literal_parts *parts) {
 ** or less than that above it. Then, and where the table ends, returns false; it ends so far above
 ** the subnormal doubles that none comes out here. */
 static bool multiply_out(uint64_t mantissa, int64_t exponent, double *result) {
-  enum { EXACT_POWERS = 55 };  /* 10^0 to 10^55 fit 128 bits */
+  enum { EXACT_POWERS = 55 }; /* 10^0 to 10^55 fit 128 bits */
   if (mantissa == 0) {
     *result = 0.0;
     return true;
@@ -316,7 +316,7 @@ static bool multiply_out(uint64_t mantissa, int64_t exponent, double *result) {
 typedef struct {
   char digits[SIGNIFICANT_DIGITS + QHUB_NUMBER_SIZE];
   size_t count;
-  int64_t dropped;           /* digits at the end that are not kept */
+  int64_t dropped; /* digits at the end that are not kept */
 } plain_digits;
 
 /* Leading zeros are dropped. Digits beyond the ones that can matter are, too, but if one of them is
@@ -361,8 +361,7 @@ const char *qhub_number_read(const char *literal, qhub_number *number) {
     return parts.end;
   }
   double magnitude;
-  if (!mantissa_is_exact(&parts) ||
-      !multiply_out(parts.mantissa, parts.exponent, &magnitude)) {
+  if (!mantissa_is_exact(&parts) || !multiply_out(parts.mantissa, parts.exponent, &magnitude)) {
     magnitude = convert(&parts);
   }
   number->kind = isinf(magnitude) ? QHUB_NUMBER_TOO_LARGE : QHUB_NUMBER_REAL;

@@ -40,11 +40,21 @@ local errors = {}
 
 local getinfo = type(debug) == "table" and debug.getinfo or nil
 
--- This file is qhub/error/init.lua: the folder above its own.
-local own_sources = getinfo and getinfo(1, "S").source:match("^(.*[/\\])[^/\\]+[/\\]") or nil
+-- What the names of our chunks begin with: this file is qhub/error/init.lua.
+local own_sources = { getinfo and getinfo(1, "S").source:match "^(.*[/\\])[^/\\]+[/\\]" }
+
+--- Counts the files in `folder` (which ends in a slash) as ours, too.
+function errors.add_own_folder(folder)
+  own_sources[#own_sources + 1] = "@" .. folder
+end
 
 local function is_own(source)
-  return own_sources ~= nil and source:sub(1, #own_sources) == own_sources
+  for _, own in ipairs(own_sources) do
+    if source:sub(1, #own) == own then
+      return true
+    end
+  end
+  return false
 end
 
 -- The line of the program that called this library ("file.lua:12"), or nil.

@@ -122,12 +122,13 @@ local download -- made when it is first used
 --- download, too.
 local function download_row()
   if not download then
-    download = {}
+    local row = {}
     for name, value in pairs(operations.get_result_file) do
-      download[name] = value
+      row[name] = value
     end
-    download.name = "download"
-    download.options = options.extended(download.options, require("qhub.files.download").checkers)
+    row.name = "download"
+    row.options = options.extended(row.options, require("qhub.files.download").checkers)
+    download = row
   end
   return download
 end
