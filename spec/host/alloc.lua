@@ -15,17 +15,11 @@ local folder = os.getenv "QHUB_HOST_DIR" or "/tmp"
 -- (newbox in lauxlib.c leaves a metatable without __close).
 local _ = table.concat { ("x"):rep(10000), "y" }
 
--- What qhub loads when it is first used is loaded now: Lua tells a file that it has no memory to
--- open as one that is not there.
-local function load_all()
-  require "qhub"
-  for name in pairs(package.preload) do
-    if name:find "^qhub%." then
-      require(name)
-    end
-  end
+-- All of it now: Lua tells a file that it has no memory to open as one that is not there.
+require "qhub"
+for name in pairs(package.preload) do
+  require(name)
 end
-load_all()
 
 local function loaded()
   return {
