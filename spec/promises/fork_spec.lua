@@ -53,7 +53,9 @@ describe("a child of fork()", function()
   local function run(text, connections)
     local before = server:requests().connections.total
     local values = { folder .. "/forking.so", server.url, server.token, server.ca_file }
-    local output, ok = process.run_program(PROLOGUE:format(table.unpack(values)) .. text)
+    -- A child leaves its parent's objects of libcurl alone, which a sanitizer takes for leaks.
+    local program = PROLOGUE:format(table.unpack(values)) .. text
+    local output, ok = process.run_program(program, "ASAN_OPTIONS=detect_leaks=0")
     plain_assert(ok, output)
     assert.equal(connections or 1, server:requests().connections.total - before, output)
   end
