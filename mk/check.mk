@@ -148,5 +148,6 @@ check-soak: all check-tools ## many tasks for ten minutes over a link that misbe
 coverage: build/coverage/qhub/core.so ## lines of C and Lua that the specs run, for each file
 	@scripts/need.sh test
 	@find build/obj/coverage -name '*.gcda' -delete
-	@scripts/run_specs.sh build/coverage --helper=spec/support/lua_coverage.lua $(BUSTED_ARGS)
+	@scripts/run_specs.sh build/coverage --helper=spec/support/lua_coverage.lua \
+	  --exclude-tags=timing $(BUSTED_ARGS)
 	@scripts/coverage.sh build/obj/coverage

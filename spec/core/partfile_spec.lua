@@ -511,8 +511,9 @@ describe("a failed write #process", function()
       print(select(3, part:append("x")))
       print(select(3, partfile.write_atomic(directory .. "b", ("x"):rep(100000))))
       ]],
-      "ulimit -f 2; export GCOV_PREFIX=/dev/null GCOV_ERROR_FILE=/dev/null;"
+      "ulimit -f 2; export GCOV_PREFIX=/dev/null;"
     )
+    output = output:gsub("profiling:[^\n]*\n", "") -- counters of coverage, which go nowhere
     assert.equal("nil\tEFBIG\ttrue\t0\ttrue\nEFBIG\nEFBIG\n", output)
     assert.same({}, list())
   end)

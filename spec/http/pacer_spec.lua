@@ -98,7 +98,7 @@ describe("calls at a gateway", function()
 end)
 
 describe("the pacer", function()
-  it("lets a hundred retries go at once and then fifty a second", function()
+  it("lets a hundred retries go at once and then fifty a second #timing", function()
     local time <close> = virtual_time()
     local pacer = retry.pacer()
     for _ = 1, 100 do
