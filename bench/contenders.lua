@@ -9,9 +9,7 @@ local LUA = os.getenv "LUA" or "lua5.4"
 
 local function python()
   for _, name in ipairs { "python3", "/usr/bin/python3" } do
-    if runner.succeeds(name .. " -c 'import httpx'") then
-      return name
-    end
+    if runner.succeeds(name .. " -c 'import httpx'") then return name end
   end
 end
 
@@ -38,9 +36,7 @@ function contenders.tell_missing()
     gnuplot = "gnuplot (no plot)",
   }
   for key, name in pairs(names) do
-    if not has[key] then
-      print("not installed, left out: " .. name)
-    end
+    if not has[key] then print("not installed, left out: " .. name) end
   end
 end
 

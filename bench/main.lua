@@ -15,9 +15,7 @@ local SIZES = { ["1MiB"] = MIB, ["100MiB"] = 100 * MIB, ["1GiB"] = 1024 * MIB }
 
 local function find(list, name)
   for _, contender in ipairs(list) do
-    if contender.name == name then
-      return contender
-    end
+    if contender.name == name then return contender end
   end
 end
 
@@ -61,9 +59,7 @@ function measurements.status(site)
   report.panel("CPU time of a status call, µs", bars)
   local easy, qhub = find(list, "libcurl easy"), find(list, "qhub")
   report.goal("status: CPU time / libcurl easy", qhub.median.cpu / easy.median.cpu, "<=", 1.3)
-  if not contenders.has.valgrind then
-    return
-  end
+  if not contenders.has.valgrind then return end
   local rows = {}
   for _, contender in ipairs(list) do
     if contender.counted then
@@ -266,15 +262,11 @@ for _, name in ipairs(chosen) do
     error("no benchmark '" .. name .. "': " .. table.concat(ORDER, " "), 0)
   end
 end
-if not server.available() then
-  error("nginx is needed for the benchmarks", 0)
-end
+if not server.available() then error("nginx is needed for the benchmarks", 0) end
 contenders.tell_missing()
 local site <close> = server.start(SIZES)
 for _, name in ipairs(chosen) do
   measurements[name](site)
 end
 report.print_goals()
-if contenders.has.gnuplot and #report.panels > 0 then
-  report.plot "build/bench/bench.svg"
-end
+if contenders.has.gnuplot and #report.panels > 0 then report.plot "build/bench/bench.svg" end

@@ -117,9 +117,7 @@ function report.plot(path)
   add "unset multiplot"
   local gnuplot = assert(io.popen("gnuplot", "w"))
   gnuplot:write(table.concat(lines, "\n"), "\n")
-  if gnuplot:close() then
-    print("\nplot: " .. path)
-  end
+  if gnuplot:close() then print("\nplot: " .. path) end
 end
 
 return report

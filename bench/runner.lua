@@ -25,9 +25,7 @@ function runner.run(command)
   local output, ok = output_of(MEASURE .. command)
   local text, wall, user, system, peak =
     output:match "^(.-)MEASURED ([%d.]+) ([%d.]+) ([%d.]+) (%d+)\n$"
-  if not (ok and wall) then
-    error("this failed: " .. command .. "\n" .. output, 0)
-  end
+  if not (ok and wall) then error("this failed: " .. command .. "\n" .. output, 0) end
   return {
     wall = tonumber(wall),
     cpu = tonumber(user) + tonumber(system),

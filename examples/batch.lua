@@ -80,9 +80,7 @@ local points = tasks.run(function()
 end)
 
 print(("  %d of %d runs succeeded, %d s in all\n"):format(#points, runs, os.time() - started))
-if not points[1] then
-  return
-end
+if not points[1] then return end
 
 -- ── the curve ───────────────────────────────────────────────────────────────────────────────────
 
@@ -116,9 +114,7 @@ print(
   )
 )
 
-if not plot or not os.execute "command -v gnuplot >/dev/null 2>&1" then
-  return
-end
+if not plot or not os.execute "command -v gnuplot >/dev/null 2>&1" then return end
 io.flush()
 local gnuplot <close> = assert(io.popen("gnuplot", "w"))
 gnuplot:write("set terminal svg size 720,440 background 'white' font 'sans-serif,13'\n")

@@ -124,9 +124,7 @@ end
 
 local function tell(execution)
   seen[execution.id] = { status = execution.status, since = os.time() }
-  if not is_terminal then
-    print((row(execution):gsub("^ +", "")))
-  end
+  if not is_terminal then print((row(execution):gsub("^ +", ""))) end
 end
 
 -- ── watching ────────────────────────────────────────────────────────────────────────────────────

@@ -121,9 +121,7 @@ function annotations.read(path)
   local entries, by_variable, block = {}, {}, nil
   local chapter, number = nil, 0
   local function finish()
-    if block and block.kind then
-      entries[#entries + 1] = block
-    end
+    if block and block.kind then entries[#entries + 1] = block end
   end
   for line in io.lines(path) do
     number = number + 1
@@ -146,9 +144,7 @@ function annotations.read(path)
       table.insert(class.functions, block)
       block = nil
     elseif variable then
-      if block and block.kind == "class" then
-        by_variable[variable] = block
-      end
+      if block and block.kind == "class" then by_variable[variable] = block end
       finish()
       block = nil
     elseif value_name then
@@ -170,9 +166,7 @@ end
 --- The entry called `name`; raises when there is none.
 function annotations.find(entries, name)
   for _, entry in ipairs(entries) do
-    if entry.name == name then
-      return entry
-    end
+    if entry.name == name then return entry end
   end
   error("types/qhub.lua has no " .. name, 2)
 end

@@ -21,17 +21,13 @@ end
 
 local headings = {}
 for _, entry in ipairs(entries) do
-  if entry.name then
-    headings[entry.name] = true
-  end
+  if entry.name then headings[entry.name] = true end
 end
 
 -- A type as code, with links after it would be unreadable: the names of our own types link instead.
 local function type_text(kind)
   local name = kind:match "^([%w_.]+)%??$"
-  if name and headings[name] then
-    return ("[`%s`](%s)"):format(kind, anchor(name))
-  end
+  if name and headings[name] then return ("[`%s`](%s)"):format(kind, anchor(name)) end
   return "`" .. kind:gsub("|", "\\|") .. "`"
 end
 
@@ -74,9 +70,7 @@ local function paragraphs(text)
 end
 
 local function fields(entry)
-  if not entry.fields[1] then
-    return
-  end
+  if not entry.fields[1] then return end
   write "| field | type | meaning |"
   write "| --- | --- | --- |"
   for _, field in ipairs(entry.fields) do
@@ -87,9 +81,7 @@ local function fields(entry)
 end
 
 local function values(entry)
-  if not entry.values[1] then
-    return
-  end
+  if not entry.values[1] then return end
   local is_enum = entry.kind == "enum"
   write(is_enum and "| name | value |" or "| value | meaning |")
   write "| --- | --- |"
@@ -128,15 +120,11 @@ local function function_entry(class, fn)
     local name = value.name ~= "" and value.name ~= "..." and " " .. value.name or ""
     bullet(("returns %s%s"):format(type_text(value.type), name), value.description)
   end
-  if fn.parameters[1] or fn.returns[1] then
-    write()
-  end
+  if fn.parameters[1] or fn.returns[1] then write() end
 end
 
 local function parents(entry)
-  if not entry.parents or not entry.parents[1] then
-    return
-  end
+  if not entry.parents or not entry.parents[1] then return end
   local names = {}
   for index, parent in ipairs(entry.parents) do
     names[index] = type_text(parent)

@@ -17,9 +17,7 @@ local function tenths(n, shift)
       digits[i] = value // 2
       rest = value % 2
     end
-    if rest > 0 then
-      digits[#digits + 1] = 5
-    end
+    if rest > 0 then digits[#digits + 1] = 5 end
   end
   return digits[1] .. "." .. table.concat(digits, "", 2)
 end
@@ -126,9 +124,7 @@ describe("json numbers", function()
         local text = ("%." .. (count - 1) .. "e"):format(number)
         if tonumber(text) == number then
           -- printf may need a digit more at a power of two, where doubles lie closer below
-          if #written == count then
-            assert.equal(digits_of(text), written)
-          end
+          if #written == count then assert.equal(digits_of(text), written) end
           break
         end
       end
@@ -143,9 +139,7 @@ describe("json numbers", function()
     end
     for _ = 1, 10000 do
       local number = random:double()
-      if number ~= 0 then
-        check(number)
-      end
+      if number ~= 0 then check(number) end
     end
   end)
 
@@ -236,9 +230,7 @@ describe("json strings", function()
   it("survive with every Unicode character", function()
     local characters = {}
     for code = 0, 0x10FFFF do
-      if code < 0xD800 or code > 0xDFFF then
-        characters[#characters + 1] = utf8.char(code)
-      end
+      if code < 0xD800 or code > 0xDFFF then characters[#characters + 1] = utf8.char(code) end
     end
     assert_returns(table.concat(characters))
   end)

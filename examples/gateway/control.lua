@@ -157,16 +157,10 @@ local STATUSES = {
 }
 
 handlers["POST executions"] = function(self, body)
-  if body.create then
-    return create(self, body.create, body.body)
-  end
-  if not STATUSES[body.status] then
-    return nil, "no such status"
-  end
+  if body.create then return create(self, body.create, body.body) end
+  if not STATUSES[body.status] then return nil, "no such status" end
   local chosen = self.model.executions
-  if body.id then
-    chosen = { self.model:get(body.id) }
-  end
+  if body.id then chosen = { self.model:get(body.id) } end
   for _, execution in ipairs(chosen) do
     self.model:force(execution, body.status)
   end
@@ -196,9 +190,7 @@ end
 handlers["GET file"] = function(self, fields)
   local execution = self.model:get(fields.id)
   local file = execution and self.files:get(execution, fields.name)
-  if not file then
-    return nil, "no such file"
-  end
+  if not file then return nil, "no such file" end
   local sum = self.files:sha256(file)
   return { name = file.name, size = file.length, sha256 = sum, etag = file.etag }
 end
@@ -209,18 +201,10 @@ end
 
 handlers["POST tokens"] = function(self, body)
   local tokens = self.tokens
-  if body.revoke then
-    tokens:revoke(type(body.revoke) == "string" and body.revoke or nil)
-  end
-  if body.restore then
-    tokens:restore()
-  end
-  if body.expire then
-    tokens:expire()
-  end
-  if body.reset then
-    tokens.counts = { requests = 0, granted = 0, refused = 0 }
-  end
+  if body.revoke then tokens:revoke(type(body.revoke) == "string" and body.revoke or nil) end
+  if body.restore then tokens:restore() end
+  if body.expire then tokens:expire() end
+  if body.reset then tokens.counts = { requests = 0, granted = 0, refused = 0 } end
   return tokens.counts
 end
 
@@ -247,9 +231,7 @@ function Control:dispatch(request)
   if type(input) == "table" then
     result, message = handler(self, input)
   end
-  if not result then
-    return answer(400, { message = message })
-  end
+  if not result then return answer(400, { message = message }) end
   return answer(200, result)
 end
 

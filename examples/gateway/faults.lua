@@ -56,13 +56,9 @@ local matchers = {
 }
 
 local function check(names, object, what)
-  if type(object) ~= "table" then
-    return "no " .. what
-  end
+  if type(object) ~= "table" then return "no " .. what end
   for name in pairs(object) do
-    if not names[name] then
-      return "unknown " .. what .. " " .. tostring(name)
-    end
+    if not names[name] then return "unknown " .. what .. " " .. tostring(name) end
   end
 end
 
@@ -70,9 +66,7 @@ end
 function Faults:add(rule)
   rule.match = rule.match or {}
   local wrong = check(known, rule.fault, "fault") or check(matchers, rule.match, "matcher")
-  if wrong then
-    return nil, wrong
-  end
+  if wrong then return nil, wrong end
   rule.times = rule.times or 1
   rule.skip = rule.skip or 0
   rule.used = 0
@@ -118,9 +112,7 @@ function Faults:take(request, operation)
         rule.skip = rule.skip - 1
       else
         rule.used = rule.used + 1
-        if rule.used == rule.times and rule.fault.reset then
-          self.resets = self.resets - 1
-        end
+        if rule.used == rule.times and rule.fault.reset then self.resets = self.resets - 1 end
         return rule.fault
       end
     end
@@ -129,9 +121,7 @@ end
 
 -- Done before the operation: waiting, and changing what it will find.
 function Faults:before(fault, request, parts)
-  if fault.delay_ms then
-    cqueues.sleep(fault.delay_ms / 1000)
-  end
+  if fault.delay_ms then cqueues.sleep(fault.delay_ms / 1000) end
   request.ignore_range = fault.ignore_range
   local execution = request.id and parts.model:get(request.id)
   if fault.change_etag and execution and request.file then
@@ -142,16 +132,12 @@ end
 -- Whether the operation itself is carried out. A fault that replaces the response keeps it from
 -- happening unless it says `perform = true`; one that only spoils the way back does not.
 function Faults:performs(fault)
-  if fault.perform ~= nil then
-    return fault.perform
-  end
+  if fault.perform ~= nil then return fault.perform end
   return not (fault.status or fault.redirect or fault.body or fault.garbage or fault.bomb)
 end
 
 local function text_of(body)
-  if type(body) == "string" then
-    return body
-  end
+  if type(body) == "string" then return body end
   local parts, offset = {}, 0
   while offset < body.length do
     local text, first, last = body.piece(offset, body.length - offset)
@@ -164,9 +150,7 @@ end
 
 local function set(headers, name, value)
   for other in pairs(headers) do
-    if other:lower() == name:lower() then
-      headers[other] = nil
-    end
+    if other:lower() == name:lower() then headers[other] = nil end
   end
   headers[name] = value ~= json.null and value or nil
 end
@@ -188,9 +172,7 @@ function Faults:after(fault, response)
     result.chunked = response.chunked
   end
   result.reason = fault.reason
-  if fault.redirect then
-    set(result.headers, "Location", fault.redirect)
-  end
+  if fault.redirect then set(result.headers, "Location", fault.redirect) end
   if fault.bomb then
     result.body = gzip.bomb(fault.bomb)
     set(result.headers, "Content-Encoding", "gzip")
@@ -200,9 +182,7 @@ function Faults:after(fault, response)
   elseif fault.content_encoding then
     set(result.headers, "Content-Encoding", fault.content_encoding)
   end
-  if fault.body_bytes then
-    result.body = ('"%s"'):format(("x"):rep(fault.body_bytes - 2))
-  end
+  if fault.body_bytes then result.body = ('"%s"'):format(("x"):rep(fault.body_bytes - 2)) end
   for name, value in pairs(fault.headers or {}) do
     set(result.headers, name, value)
   end

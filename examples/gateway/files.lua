@@ -121,16 +121,12 @@ function Files:get(execution, name)
     for _, other in ipairs(self:names(execution)) do
       wanted = wanted or other == name
     end
-    if not wanted then
-      return nil
-    end
+    if not wanted then return nil end
   end
   local spec = type(wanted) == "table" and wanted or {}
   local size = type(wanted) == "number" and wanted or spec.size
   local content = type(wanted) == "string" and wanted or spec.content
-  if not content and not size and natural[name] then
-    content = natural[name](self, execution)
-  end
+  if not content and not size and natural[name] then content = natural[name](self, execution) end
   size = math.tointeger(size) or execution.shape.file_size
   local version = self.versions[execution.id .. "/" .. name] or 1
   local key = hash(string.format("%s\0%d\0%s", name, version, content or ""))
@@ -144,9 +140,7 @@ function Files:get(execution, name)
     last_modified = spec.last_modified,
   }
   file.etag = spec.etag ~= false and string.format('"%x-%x-%x"', self.seed, key, file.length) or nil
-  if file.etag and spec.weak then
-    file.etag = "W/" .. file.etag
-  end
+  if file.etag and spec.weak then file.etag = "W/" .. file.etag end
   if content then
     function file.piece(offset, most)
       return content, offset + 1, math.min(#content, offset + most)
@@ -173,17 +167,13 @@ end
 function Files:sha256(file)
   local id = file.key .. "/" .. file.length
   local known = self.sums[id]
-  if known then
-    return known
-  end
+  if known then return known end
   local sum, offset = digest.new("sha256"), 0
   while offset < file.length do
     local text, first, last = file.piece(offset, file.length - offset)
     sum:update(text:sub(first, last))
     offset = offset + last - first + 1
-    if offset % (64 * BLOCK) == 0 then
-      cqueues.sleep(0)
-    end
+    if offset % (64 * BLOCK) == 0 then cqueues.sleep(0) end
   end
   local hex = sum:final():gsub(".", function(byte)
     return string.format("%02x", byte:byte())

@@ -75,9 +75,7 @@ function Connection:wait_for_close(seconds)
   repeat
     local data, why = self.socket:recv(-BLOCK)
     if not data then
-      if why ~= errno.EAGAIN then
-        return
-      end
+      if why ~= errno.EAGAIN then return end
       cqueues.poll(self.socket, deadline - cqueues.monotime())
     end
   until cqueues.monotime() >= deadline
@@ -105,9 +103,7 @@ function Connection:read_head()
     end
     from = math.max(1, #buffer - 2)
     local data = self:receive()
-    if not data then
-      return nil
-    end
+    if not data then return nil end
     buffer = buffer .. data
     if buffer:find("^\r?\n") then
       buffer, from = buffer:gsub("^[\r\n]+", ""), 1
@@ -120,13 +116,9 @@ function Connection:read_head_slowly()
   local bytes = {}
   local text
   repeat
-    if #bytes > MAX_HEAD then
-      return nil, 431
-    end
+    if #bytes > MAX_HEAD then return nil, 431 end
     local byte = self:receive_byte()
-    if not byte then
-      return nil
-    end
+    if not byte then return nil end
     bytes[#bytes + 1] = byte
     text = byte == "\r" and table.concat(bytes)
   until text and text:find("\r\n\r", -3, true)
@@ -146,9 +138,7 @@ function Connection:read_exactly(count)
   local parts, have = { self.buffer }, #self.buffer
   while have < count do
     local data = self:receive()
-    if not data then
-      return nil
-    end
+    if not data then return nil end
     parts[#parts + 1], have = data, have + #data
   end
   local text = table.concat(parts)
@@ -174,9 +164,7 @@ function Connection:read_line()
       return line
     end
     local data = #self.buffer <= MAX_HEAD and self:receive()
-    if not data then
-      return nil
-    end
+    if not data then return nil end
     self.buffer = self.buffer .. data
   end
 end
@@ -192,9 +180,7 @@ function Connection:read_chunked()
     end
     parts[#parts + 1] = self:read_exactly(size)
     total = total + size
-    if #parts == 0 or self:read_line() ~= "" then
-      return nil
-    end
+    if #parts == 0 or self:read_line() ~= "" then return nil end
   end
   repeat
     local line = self:read_line()
@@ -207,9 +193,7 @@ function Connection:read_body(request, unread)
   local headers = request.headers
   local length = headers["content-length"]
   local chunked = headers["transfer-encoding"]
-  if not length and not chunked then
-    return ""
-  end
+  if not length and not chunked then return "" end
   if (headers.expect or ""):lower() == "100-continue" then
     reply.write(self, "HTTP/1.1 100 Continue\r\n\r\n")
   end
@@ -255,9 +239,7 @@ local REQUEST_LINE = "^([%w!#$%%&'*+.^_`|~-]+) (%S+) HTTP/1%.(%d)\r\n()"
 -- A request from its head; nil when it is none. Repeated fields are joined with ", ".
 local function parse_head(server, head)
   local method, target, minor, start = head:match(REQUEST_LINE)
-  if not method then
-    return nil
-  end
+  if not method then return nil end
   -- The absolute form is what a client sends to a proxy (RFC 9112, 3.2.2).
   local rest = target:byte() == 47 and target or target:match("^%a+://[^/]+(/.*)$") or target
   local path, query = rest, ""
@@ -285,9 +267,7 @@ end
 -- reset, again.
 function Connection:note(answer)
   local server = self.server
-  if answer.control or self.noted == server.epoch then
-    return
-  end
+  if answer.control or self.noted == server.epoch then return end
   server.connections = server.connections + 1
   server.open = server.open + (self.noted and 0 or 1)
   server.peak = math.max(server.peak, server.open)
@@ -310,9 +290,7 @@ function Connection:serve_one()
   local head, status = self:read_head()
   local request = head and parse_head(self.server, head)
   if not request then
-    if head or status then
-      reply.refuse(self, status or 400)
-    end
+    if head or status then reply.refuse(self, status or 400) end
     return false
   end
   self.count = self.count + 1
@@ -320,17 +298,13 @@ function Connection:serve_one()
   local answer = self.server.route(request)
   self:note(answer)
   local reset = answer.fault and answer.fault.reset
-  if self.owed and not (reset and not request.headers["content-length"]) then
-    self:settle()
-  end
+  if self.owed and not (reset and not request.headers["content-length"]) then self:settle() end
   request.body, status = self:read_body(request, reset)
   if not request.body then
     reply.refuse(self, status)
     return false
   end
-  if request.method == "CONNECT" and not answer.fault then
-    return self:serve_tunnel(request)
-  end
+  if request.method == "CONNECT" and not answer.fault then return self:serve_tunnel(request) end
   if (request.headers.connection or ""):lower():find("close", 1, true) then
     request.keep_alive = false
   end
@@ -364,15 +338,11 @@ local function serve(server, socket, tls)
     socket:onerror(function(_, _, why)
       return why
     end)
-    if tls and not socket:starttls(tls, 10) then
-      return
-    end
+    if tls and not socket:starttls(tls, 10) then return end
     repeat
     until not connection:serve_one()
   end, debug.traceback)
-  if not ok then
-    io.stderr:write("gateway: ", tostring(message), "\n")
-  end
+  if not ok then io.stderr:write("gateway: ", tostring(message), "\n") end
   server.open = server.open - (connection.noted and 1 or 0)
   socket:close()
 end

@@ -45,13 +45,9 @@ local function quote(text)
 end
 
 local function write_number(number)
-  if math.type(number) == "integer" then
-    return string.format("%d", number)
-  end
+  if math.type(number) == "integer" then return string.format("%d", number) end
   local text = string.format("%.15g", number)
-  if tonumber(text) ~= number then
-    text = string.format("%.17g", number)
-  end
+  if tonumber(text) ~= number then text = string.format("%.17g", number) end
   return text:find("[.eEn]") and text or text .. ".0"
 end
 
@@ -132,9 +128,7 @@ local SPECIAL = '["\\\0-\31]'
 
 local function read_string(text, position)
   local stop = text:find(SPECIAL, position)
-  if stop and text:byte(stop) == 34 then
-    return text:sub(position, stop - 1), stop + 1
-  end
+  if stop and text:byte(stop) == 34 then return text:sub(position, stop - 1), stop + 1 end
   local parts = {}
   while stop do
     parts[#parts + 1] = text:sub(position, stop - 1)
@@ -165,9 +159,7 @@ end
 
 local function read_list(text, position, depth, close, read_item)
   position = skip(text, position)
-  if text:byte(position) == close then
-    return position + 1
-  end
+  if text:byte(position) == close then return position + 1 end
   while true do
     position = skip(text, read_item(position, depth + 1))
     local byte = text:byte(position)
@@ -188,15 +180,11 @@ function read(text, position, depth)
     local object = {}
     return object,
       read_list(text, position + 1, depth, 125, function(at, level)
-        if text:byte(at) ~= 34 then
-          bad(at, "member name expected")
-        end
+        if text:byte(at) ~= 34 then bad(at, "member name expected") end
         local name
         name, at = read_string(text, at + 1)
         at = skip(text, at)
-        if text:byte(at) ~= 58 then
-          bad(at, "colon expected")
-        end
+        if text:byte(at) ~= 58 then bad(at, "colon expected") end
         object[name], at = read(text, skip(text, at + 1), level)
         return at
       end)
@@ -211,23 +199,17 @@ function read(text, position, depth)
     return read_string(text, position + 1)
   end
   local word = text:match("^%l+", position)
-  if word and words[word] ~= nil then
-    return words[word], position + #word
-  end
+  if word and words[word] ~= nil then return words[word], position + #word end
   local number = text:match("^-?%d+%.?%d*[eE]?[+-]?%d*", position)
   local value = number and tonumber(number)
-  if not value or number:find("^-?0%d") then
-    bad(position, "value expected")
-  end
+  if not value or number:find("^-?0%d") then bad(position, "value expected") end
   return value, position + #number
 end
 
 -- The value of a text, or nil and a message.
 function json.decode(text)
   local ok, value, position = pcall(read, text, skip(text, 1), 0)
-  if not ok then
-    return nil, type(value) == "table" and value.json or tostring(value)
-  end
+  if not ok then return nil, type(value) == "table" and value.json or tostring(value) end
   position = skip(text, position)
   if position <= #text then
     return nil, string.format("text after the value at byte %d", position)

@@ -70,9 +70,7 @@ end
 
 -- Entries for a run; `count` is nil for the ordinary ones.
 function logs.plan(problem, pending, running, outcome, count)
-  if count then
-    return even(count, pending, running)
-  end
+  if count then return even(count, pending, running) end
   return story(problem, pending, running, outcome)
 end
 

@@ -61,9 +61,7 @@ local function connect(parts)
     return rules:reset_armed()
   end
   function server.route(request)
-    if request.path:find("^/_control/") then
-      return { control = true }
-    end
+    if request.path:find("^/_control/") then return { control = true } end
     local operation = parts.routes:identify(request)
     local fault = rules:take(request, operation)
     log:add(request, operation, fault)
@@ -71,20 +69,14 @@ local function connect(parts)
   end
   local function perform(request, answer)
     local fault = answer.fault
-    if parts.settings.latency_ms > 0 then
-      cqueues.sleep(parts.settings.latency_ms / 1000)
-    end
-    if not fault then
-      return parts.routes:dispatch(answer.operation, request)
-    end
+    if parts.settings.latency_ms > 0 then cqueues.sleep(parts.settings.latency_ms / 1000) end
+    if not fault then return parts.routes:dispatch(answer.operation, request) end
     rules:before(fault, request, parts)
     local response = rules:performs(fault) and parts.routes:dispatch(answer.operation, request)
     return rules:after(fault, response or nil)
   end
   function server.respond(request, answer)
-    if answer.control then
-      return parts.control:dispatch(request)
-    end
+    if answer.control then return parts.control:dispatch(request) end
     log:begin()
     local ok, response = xpcall(perform, debug.traceback, request, answer)
     log:finish(request, ok and response.status or 500)
@@ -183,27 +175,21 @@ local function main()
   collectgarbage("setpause", 400)
   local queue = cqueues.new()
   local function stop(reason)
-    if reason then
-      io.stderr:write("gateway: ", reason, "\n")
-    end
+    if reason then io.stderr:write("gateway: ", reason, "\n") end
     for _, path in pairs(credentials) do
       os.remove(path)
     end
     os.exit(0, false)
   end
   accept(queue, parts, listener, ssl)
-  if control_listener then
-    accept(queue, parts, control_listener)
-  end
+  if control_listener then accept(queue, parts, control_listener) end
   if chosen.idle > 0 then
     watch_idle(queue, parts.server, chosen.idle, function()
       stop(("ended, since nothing happened for %g s"):format(chosen.idle))
     end)
   end
   watch_interrupt(queue, stop)
-  if chosen.stdin then
-    watch_stdin(queue, stop)
-  end
+  if chosen.stdin then watch_stdin(queue, stop) end
   local words = { "READY", port, origin .. chosen.base_path }
   for _, what in ipairs { "ca", "cert", "key" } do
     words[#words + 1] = credentials[what] and what .. "=" .. credentials[what]
@@ -217,9 +203,7 @@ local function main()
   io.stdout:flush()
   while true do
     local ok, message = queue:loop()
-    if ok then
-      return
-    end
+    if ok then return end
     io.stderr:write("gateway: ", tostring(message), "\n")
   end
 end

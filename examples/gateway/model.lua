@@ -52,9 +52,7 @@ end
 
 -- The body to be echoed: as it came, but without its secrets.
 local function echoed(body, text)
-  if body["$secrets"] == nil then
-    return text
-  end
+  if body["$secrets"] == nil then return text end
   local shown = {}
   for name, value in pairs(body) do
     shown[name] = name ~= "$secrets" and value or nil
@@ -163,12 +161,8 @@ end
 -- The problem document (RFC 7807) of a failed run, or nil when runs of this kind write none.
 function Model:problem_document(execution)
   local wanted = execution.fails_with
-  if wanted == nil then
-    wanted = self.settings.problem
-  end
-  if not wanted or self:state(execution) ~= "FAILED" then
-    return nil
-  end
+  if wanted == nil then wanted = self.settings.problem end
+  if not wanted or self:state(execution) ~= "FAILED" then return nil end
   local document = {
     type = "about:blank",
     status = 500,
@@ -191,9 +185,7 @@ function Model:output(execution)
     return nil
   end
   local value = execution.result
-  if value == nil then
-    value = chemistry.output(self:problem(execution))
-  end
+  if value == nil then value = chemistry.output(self:problem(execution)) end
   return json.encode(value), type(value) == "table" and "output.json" or "output.txt"
 end
 
@@ -209,9 +201,7 @@ function Model:log(execution)
   local entries = json.array {}
   for _, entry in ipairs(execution.plan) do
     local at = execution.created + entry.at
-    if at > limit then
-      break
-    end
+    if at > limit then break end
     local shown = { at = at, severity = entry.severity, message = entry.message }
     entries[#entries + 1] = shown
   end

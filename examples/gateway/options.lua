@@ -110,12 +110,8 @@ local flags = { tls = true, expired = true, stdin = true, client_cert = true, ex
 
 local function set(values, text)
   local name, value = (text or ""):match("^([%w_]+)=(.*)$")
-  if not name or settings[name] == nil then
-    fail("unknown setting: " .. tostring(text))
-  end
-  if value == "true" or value == "false" then
-    value = value == "true"
-  end
+  if not name or settings[name] == nil then fail("unknown setting: " .. tostring(text)) end
+  if value == "true" or value == "false" then value = value == "true" end
   values[name] = type(value) == "string" and tonumber(value) or value
 end
 

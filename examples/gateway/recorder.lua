@@ -23,9 +23,7 @@ function Recorder:add(request, operation, fault)
   request.operation, request.fault = operation, fault ~= nil
   self.total = self.total + 1
   self.operations[operation] = (self.operations[operation] or 0) + 1
-  if self.limit > 0 then
-    self.entries[(self.total - 1) % self.limit + 1] = request
-  end
+  if self.limit > 0 then self.entries[(self.total - 1) % self.limit + 1] = request end
 end
 
 function Recorder:begin()
@@ -44,9 +42,7 @@ end
 function Recorder:finish(request, status)
   self.active = self.active - 1
   request.status, request.body_size = status, #request.body
-  if #request.body > 65536 then
-    request.body = nil
-  end
+  if #request.body > 65536 then request.body = nil end
 end
 
 -- The entries still held, oldest first, as plain tables.

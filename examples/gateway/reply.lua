@@ -84,9 +84,7 @@ local function length_of(body)
 end
 
 local function piece_of(body, offset, most)
-  if type(body) == "string" then
-    return body, offset + 1, math.min(#body, offset + most)
-  end
+  if type(body) == "string" then return body, offset + 1, math.min(#body, offset + most) end
   return body.piece(offset, most)
 end
 
@@ -100,9 +98,7 @@ local function breaking_point(fault, length, random)
     return fault.after or 0, "hang"
   elseif fault.random_break then
     local at = random(1, fault.random_break)
-    if at < length then
-      return at, "close"
-    end
+    if at < length then return at, "close" end
   end
   return length, nil
 end
@@ -111,9 +107,7 @@ local function send_body(connection, body, count, fault, chunked)
   local drip = fault.drip
   local most = drip and (drip.bytes or 1) or STREAM_BUFFER
   local mode = drip and "bn" or "bf"
-  if not drip and count > STREAM_BUFFER then
-    connection.socket:setbufsiz(nil, STREAM_BUFFER)
-  end
+  if not drip and count > STREAM_BUFFER then connection.socket:setbufsiz(nil, STREAM_BUFFER) end
   local offset = 0
   while offset < count do
     local text, first, last = piece_of(body, offset, math.min(most, count - offset))
@@ -123,13 +117,9 @@ local function send_body(connection, body, count, fault, chunked)
       text = string.format("%x\r\n%s\r\n", size, text:sub(first, last))
       first, last = 1, #text
     end
-    if not reply.write(connection, text, first, last, mode) then
-      return false
-    end
+    if not reply.write(connection, text, first, last, mode) then return false end
     offset = offset + size
-    if drip then
-      cqueues.sleep((drip.ms or 1) / 1000)
-    end
+    if drip then cqueues.sleep((drip.ms or 1) / 1000) end
     connection.server.activity = cqueues.monotime()
   end
   return true
@@ -145,9 +135,7 @@ local function head_text(response, length, chunked, until_close, keep_alive)
   elseif not until_close and response.status ~= 204 and response.status ~= 304 then
     lines[#lines + 1] = "Content-Length: " .. length
   end
-  if not keep_alive then
-    lines[#lines + 1] = "Connection: close"
-  end
+  if not keep_alive then lines[#lines + 1] = "Connection: close" end
   lines[#lines + 1] = "\r\n"
   return table.concat(lines, "\r\n")
 end
@@ -162,9 +150,7 @@ end
 local function drip_text(connection, text, drip)
   for at = 1, #text, drip.bytes or 1 do
     local last = math.min(#text, at + (drip.bytes or 1) - 1)
-    if not reply.write(connection, text, at, last) then
-      return false
-    end
+    if not reply.write(connection, text, at, last) then return false end
     cqueues.sleep((drip.ms or 1) / 1000)
   end
   return true
@@ -195,17 +181,13 @@ function reply.send(connection, request, response, fault)
     return reply.write(connection, text .. body) and request.keep_alive
   end
   fault = fault or {}
-  if silence(connection, fault) then
-    return false
-  end
+  if silence(connection, fault) then return false end
   local length = length_of(body)
   local stop, ending = breaking_point(fault, length, connection.server.random)
   local chunked = response.chunked or fault.chunked
   local says_close = not request.keep_alive or fault.close or fault.until_close
   local keep_alive = not says_close and not ending and not fault.drop
-  if fault.interim then
-    early(connection, fault.interim)
-  end
+  if fault.interim then early(connection, fault.interim) end
   local text = head_text(response, length, chunked, fault.until_close, not says_close)
   local sent
   if fault.drip and fault.drip.head then

@@ -78,17 +78,11 @@ local methods = {
 -- What a path asks for: kind, id, file name; nil when it is nothing of the gateway's.
 local function resolve(self, path)
   local base = self.base_path
-  if path:sub(1, #base) ~= base then
-    return nil
-  end
+  if path:sub(1, #base) ~= base then return nil end
   local rest = path:sub(#base + 1)
-  if rest == "" or rest == "/" then
-    return "root"
-  end
+  if rest == "" or rest == "/" then return "root" end
   local id, tail = rest:match("^/([^/]+)(.*)$")
-  if not id then
-    return nil
-  end
+  if not id then return nil end
   id = decode_segment(id)
   if tail == "" then
     return "execution", id
@@ -96,9 +90,7 @@ local function resolve(self, path)
     return tail:sub(2), id
   end
   local name = tail:match("^/result/([^/]+)$")
-  if name then
-    return "file", id, decode_segment(name)
-  end
+  if name then return "file", id, decode_segment(name) end
 end
 
 -- Names the operation of a request, or nil. Fills in request.kind, id and file.
@@ -128,18 +120,14 @@ end
 -- A body of more than a megabyte is decoded only when it steers the simulation.
 local function decode_body(text)
   local steers = text:find('"simulate"', 1, true) or text:find('"$', 1, true)
-  if #text > 1048576 and text:find("^%s*{") and not steers then
-    return {}
-  end
+  if #text > 1048576 and text:find("^%s*{") and not steers then return {} end
   return json.decode(text)
 end
 
 -- The answer to a body that the service does not take: FastAPI's list of what is wrong where, or a
 -- plain 400. `place` is a list of names.
 function Routes:refuse_body(place, what, message)
-  if self.settings.errors ~= "fastapi" then
-    return self:fail(400, "Bad Request", message)
-  end
+  if self.settings.errors ~= "fastapi" then return self:fail(400, "Bad Request", message) end
   local where = json.array { "body", table.unpack(place) }
   local detail = json.array { { loc = where, msg = message, type = what } }
   return answer(422, json.encode { detail = detail })
@@ -151,9 +139,7 @@ function operations.start_execution(self, request)
     return self:refuse_body({}, "json_invalid", message or "the body is not a JSON object")
   end
   for name in tostring(self.settings.required or ""):gmatch "[^,]+" do
-    if body[name] == nil then
-      return self:refuse_body({ name }, "missing", "Field required")
-    end
+    if body[name] == nil then return self:refuse_body({ name }, "missing", "Field required") end
   end
   local parent = request.headers["x-parent-execution-token"]
   local execution = self.model:start(body, request.body, parent)
@@ -196,9 +182,7 @@ end
 function operations.cancel_execution(self, _, execution)
   self.model:cancel(execution)
   local status = execution.shape.cancel_status
-  if status == 200 then
-    return answer(200, shapes.execution(self.model, execution))
-  end
+  if status == 200 then return answer(200, shapes.execution(self.model, execution)) end
   return { status = status, body = "", headers = {} }
 end
 
@@ -218,25 +202,19 @@ end
 
 -- Whether an If-Range field still names this file; weak validators never do (RFC 9110, 13.1.5).
 local function still_same(value, file)
-  if value:find('"', 1, true) then
-    return value == file.etag and not value:find("^W/")
-  end
+  if value:find('"', 1, true) then return value == file.etag and not value:find("^W/") end
   return file.last_modified ~= false and value == clock.http_date(file.modified)
 end
 
 function operations.get_result_file(self, request, execution)
   local file = self.model:has_result(execution) and self.files:get(execution, request.file)
-  if not file then
-    return self:fail(404, "Not Found", "no such file")
-  end
+  if not file then return self:fail(404, "Not Found", "no such file") end
   local headers = {
     ["Content-Type"] = file.type,
     ["Accept-Ranges"] = not file.chunked and "bytes" or nil,
     ETag = file.etag,
   }
-  if file.last_modified ~= false then
-    headers["Last-Modified"] = clock.http_date(file.modified)
-  end
+  if file.last_modified ~= false then headers["Last-Modified"] = clock.http_date(file.modified) end
   if file.length <= self.settings.checksum_limit then
     headers["X-Checksum-Sha256"] = self.files:sha256(file)
   end
@@ -277,9 +255,7 @@ function Routes:dispatch(name, request)
     return self:fail(405, "Method Not Allowed", nil, { Allow = "GET, POST, PUT" })
   end
   local execution = request.id and self.model:get(request.id)
-  if request.id and not execution then
-    return self:fail(404, "Not Found", "no such execution")
-  end
+  if request.id and not execution then return self:fail(404, "Not Found", "no such execution") end
   return operations[name](self, request, execution)
 end
 

@@ -19,9 +19,7 @@ end
 local function members(model, execution, status, started, ended)
   local shape, clock = execution.shape, model.clock
   local function date(time)
-    if not time then
-      return nil
-    end
+    if not time then return nil end
     return quote(shape.iso_dates and clock:timestamp(time) or clock:date(time))
   end
   local tags = execution.tags and json.encode(execution.tags)
@@ -63,9 +61,7 @@ end
 -- The JSON text of an execution now. It is kept until the next change of its state.
 function shapes.execution(model, execution)
   local text = execution.text
-  if text and model.clock:now() < execution.text_until then
-    return text
-  end
+  if text and model.clock:now() < execution.text_until then return text end
   local status, started, ended, changes = model:state(execution)
   text = build(model, execution, status, started, ended)
   execution.text, execution.text_until = text, changes
@@ -76,9 +72,7 @@ end
 function shapes.list(model)
   local settings, now = model.settings, model.clock:now()
   local cache = model.list_cache
-  if cache and cache.version == model.version and now < cache.changes then
-    return cache.text
-  end
+  if cache and cache.version == model.version and now < cache.changes then return cache.text end
   local texts, changes = {}, math.huge
   local executions = model.executions
   local last = settings.list_limit and math.min(#executions, settings.list_limit) or #executions
@@ -112,9 +106,7 @@ local function links(execution, base, names)
   local shape = execution.shape
   local url = base .. "/" .. execution.id
   local parts = {}
-  if execution.outcome == "SUCCEEDED" then
-    parts[1] = '"self":' .. link(url .. "/result", shape)
-  end
+  if execution.outcome == "SUCCEEDED" then parts[1] = '"self":' .. link(url .. "/result", shape) end
   parts[#parts + 1] = '"status":' .. link(url, shape)
   for _, name in ipairs(names) do
     local href = url .. "/result/" .. encode_segment(name)
@@ -126,15 +118,11 @@ end
 -- The JSON text of a result; `names` are the names of its files.
 function shapes.result(model, execution, base, names)
   local shape = execution.shape
-  if shape.result ~= false then
-    return json.encode(shape.result)
-  end
+  if shape.result ~= false then return json.encode(shape.result) end
   local status = model:state(execution)
   local parts = {}
   local output, file = model:output(execution)
-  if file == "output.json" and output ~= "{}" then
-    parts[1] = output:sub(2, -2)
-  end
+  if file == "output.json" and output ~= "{}" then parts[1] = output:sub(2, -2) end
   if status == "SUCCEEDED" then
     parts[#parts + 1] = execution.echo and '"echo":' .. execution.echo
   end

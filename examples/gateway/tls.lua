@@ -18,9 +18,7 @@ local function certify(options)
   local key = pkey.new { type = "EC", curve = "prime256v1" }
   local subject = name.new():add("CN", options.host or "localhost")
   local names = altname.new():add("DNS", options.host or "localhost")
-  if not options.host then
-    names:add("IP", "127.0.0.1")
-  end
+  if not options.host then names:add("IP", "127.0.0.1") end
   local certificate = x509.new()
   local now = os.time()
   certificate:setVersion(3)
@@ -46,9 +44,7 @@ function tls.make(options)
   local ssl = context.new("TLS", true)
   ssl:setPrivateKey(key)
   ssl:setCertificate(certificate)
-  if not options.client_cert then
-    return ssl, tostring(certificate)
-  end
+  if not options.client_cert then return ssl, tostring(certificate) end
   local client, client_key = certify { host = "client", usage = "clientAuth" }
   ssl:getStore():add(client)
   ssl:setVerify(context.VERIFY_PEER | context.VERIFY_FAIL_IF_NO_PEER_CERT)

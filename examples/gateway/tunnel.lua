@@ -13,9 +13,7 @@ local tunnel = {}
 -- Opens the way to "host:port"; a connection like those of http.lua, or nil.
 function tunnel.open(target, server)
   local host, port = target:match("^(.+):(%d+)$")
-  if host ~= "127.0.0.1" and host ~= "localhost" then
-    return nil
-  end
+  if host ~= "127.0.0.1" and host ~= "localhost" then return nil end
   local socket =
     cqueues_socket.connect { host = "127.0.0.1", port = tonumber(port), nodelay = true }
   socket:setmode("b", "bn")
@@ -33,13 +31,9 @@ end
 local function move(from, to)
   while true do
     local data, why = from.socket:recv(-4096)
-    if not data then
-      return why == errno.EAGAIN
-    end
+    if not data then return why == errno.EAGAIN end
     from.server.activity = cqueues.monotime()
-    if not reply.write(to, data) then
-      return false
-    end
+    if not reply.write(to, data) then return false end
   end
 end
 

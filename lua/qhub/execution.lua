@@ -64,15 +64,11 @@ local function field_of(self, name)
   local state = state_of(self, Execution)
   local raw = state.raw
   if not raw then
-    if name == "id" or name == "status" then
-      return state[name]
-    end
+    if name == "id" or name == "status" then return state[name] end
     raw = decoded(state)
   end
   local value = raw[member_of[name]]
-  if value == nil or value == null then
-    value = raw[name]
-  end
+  if value == nil or value == null then value = raw[name] end
   if value == null then
     return nil
   elseif name == "id" then
@@ -114,9 +110,7 @@ end
 
 -- The same id. Executions without one equal only themselves.
 function Execution.__eq(left, right)
-  if not (execution.is(left) and execution.is(right)) then
-    return false
-  end
+  if not (execution.is(left) and execution.is(right)) then return false end
   local id = field_of(left, "id")
   return id ~= nil and id == field_of(right, "id")
 end
@@ -125,9 +119,7 @@ local function next_field(self, name)
   for place = (name and place_of[name] or 0) + 1, #FIELDS do
     local field = FIELDS[place][1]
     local value = field_of(self, field)
-    if value ~= nil then
-      return field, value
-    end
+    if value ~= nil then return field, value end
   end
 end
 
@@ -180,9 +172,7 @@ function execution.merge(self, raw)
     merged[name] = value
   end
   for name, value in pairs(raw) do
-    if value ~= null or merged[name] == nil then
-      merged[name] = value
-    end
+    if value ~= null or merged[name] == nil then merged[name] = value end
   end
   return execution.update(self, merged)
 end

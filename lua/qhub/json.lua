@@ -43,9 +43,7 @@ function json.encode(value, options)
   end
   local ok, text = pcall(core.json.encode, value, indent)
   if not ok then
-    if type(text) ~= "string" or text == "not enough memory" then
-      error(text, 0)
-    end
+    if type(text) ~= "string" or text == "not enough memory" then error(text, 0) end
     usage_error("%s", text)
   end
   return text

@@ -220,9 +220,7 @@ hosts:
 
 local failures
 local function check(condition, what, ...)
-  if not condition then
-    failures[#failures + 1] = what .. " " .. table.concat({ ... }, " ")
-  end
+  if not condition then failures[#failures + 1] = what .. " " .. table.concat({ ... }, " ") end
   return condition
 end
 

@@ -21,9 +21,7 @@ end
 io.stdout:setvbuf "full"
 while true do
   local head = io.read(8)
-  if not head then
-    break
-  end
+  if not head then break end
   local text = io.read((string.unpack("<i8", head)))
   local value = assert(json.decode(text))
   local out = json.encode(value)

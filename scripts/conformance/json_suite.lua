@@ -19,14 +19,10 @@ local function same(one, other)
     return one == other and math.type(one) == math.type(other)
   end
   for key, value in pairs(one) do
-    if not same(value, other[key]) then
-      return false
-    end
+    if not same(value, other[key]) then return false end
   end
   for key in pairs(other) do
-    if one[key] == nil then
-      return false
-    end
+    if one[key] == nil then return false end
   end
   return true
 end
@@ -92,9 +88,7 @@ local failures, count = {}, 0
 local function run(path)
   local command = ("'%s' scripts/conformance/json_suite.lua --one '%s'"):format(arg[-1], path)
   local _, how, status = os.execute(command)
-  if how == "exit" and (status == 0 or status == 3) then
-    return status == 0
-  end
+  if how == "exit" and (status == 0 or status == 3) then return status == 0 end
   return how .. " " .. status
 end
 
@@ -113,9 +107,7 @@ local function expected_of(name)
     return DECIDED[name]
   end
   for _, part in ipairs(REFUSED) do
-    if name:find(part, 1, true) then
-      return false
-    end
+    if name:find(part, 1, true) then return false end
   end
   return true
 end

@@ -159,9 +159,7 @@ local expected_mode = 438 & ~umask -- 0666
 local function entries(path)
   local list = {}
   for entry in lfs.dir(path) do
-    if entry ~= "." and entry ~= ".." then
-      list[#list + 1] = entry
-    end
+    if entry ~= "." and entry ~= ".." then list[#list + 1] = entry end
   end
   return list
 end

@@ -195,9 +195,7 @@ local function shows(text)
   for _, form in ipairs { folded(text), folded(plain) } do
     for _, secret in ipairs(SECRETS) do
       for _, needle in ipairs(needles(secret)) do
-        if form:find(needle, 1, true) then
-          return true
-        end
+        if form:find(needle, 1, true) then return true end
       end
     end
   end
@@ -304,9 +302,7 @@ local function check(text, where)
   checked = checked + 1
   if shows(text) then
     failed = failed + 1
-    if failed <= 20 then
-      print(("FAILED %s: %q"):format(where, text))
-    end
+    if failed <= 20 then print(("FAILED %s: %q"):format(where, text)) end
   end
 end
 
@@ -334,9 +330,7 @@ local function run(where, options, call)
     check(type(err) == "string" and err or err.message, where .. ", message")
     local _, trace = xpcall(error, debug.traceback, "" .. tostring(err))
     check(trace, where .. ", traceback")
-    if type(err) ~= "string" and err.cause then
-      check(tostring(err.cause), where .. ", cause")
-    end
+    if type(err) ~= "string" and err.cause then check(tostring(err.cause), where .. ", cause") end
   end
   check(table.concat(lines, "\n"), where .. ", log")
   client:close()
@@ -366,9 +360,7 @@ for _, entry in ipairs(disguises) do
   run("token function, " .. how, {
     token = function()
       asked = asked + 1
-      if asked == 1 then
-        return TOKEN
-      end
+      if asked == 1 then return TOKEN end
       return nil, "vault said " .. disguise(TOKEN)
     end,
     transport = answers.message,

@@ -60,9 +60,7 @@ end
 
 local function note(err)
   local key = tostring(err)
-  if qhub.is_error(err) then
-    key = err.kind .. " " .. (err.status_code or err.phase or "")
-  end
+  if qhub.is_error(err) then key = err.kind .. " " .. (err.status_code or err.phase or "") end
   errors[key] = (errors[key] or 0) + 1
   if not qhub.is_error(err) or err.kind == "decode" or err.kind == "file" then
     wrong[#wrong + 1] = tostring(err)
@@ -111,22 +109,16 @@ local actions = {
       local ok, err = pcall(function()
         local last
         for entry in execution:follow_logs { interval = 0.3 } do
-          if last and entry.timestamp < last then
-            wrong[#wrong + 1] = "log entries out of order"
-          end
+          if last and entry.timestamp < last then wrong[#wrong + 1] = "log entries out of order" end
           last = entry.timestamp
         end
       end)
-      if not ok then
-        note(err)
-      end
+      if not ok then note(err) end
     end
   end,
   download = function()
     local execution = start()
-    if not execution then
-      return
-    end
+    if not execution then return end
     local ok, err = execution:wait { interval = 0.3 }
     local file
     if ok then
@@ -136,9 +128,7 @@ local actions = {
     if file then
       text, err = file:read_all()
     end
-    if not text then
-      return note(err)
-    end
+    if not text then return note(err) end
     if sha256(text) ~= server:file(execution.id, "result.bin").sha256 then
       wrong[#wrong + 1] = "a file with another hash"
     end
@@ -147,9 +137,7 @@ local actions = {
     local execution = start()
     if execution then
       local ok, err = execution:cancel()
-      if not ok then
-        note(err)
-      end
+      if not ok then note(err) end
     end
   end,
   ["cancelled task"] = function()
@@ -217,18 +205,14 @@ tasks.run(function()
   end
 end)
 sample()
-if link then
-  link:close()
-end
+if link then link:close() end
 
 -- ── Verdict ─────────────────────────────────────────────────────────────────────────────────────
 
 local seen = {}
 for _, execution in ipairs(server:call("GET", "executions").executions) do
   local marker = execution.tags and execution.tags[1]
-  if marker then
-    seen[marker] = (seen[marker] or 0) + 1
-  end
+  if marker then seen[marker] = (seen[marker] or 0) + 1 end
 end
 local double, lost, unsaid = 0, 0, 0
 for marker, count in pairs(seen) do

@@ -27,9 +27,7 @@ local function pass(from, to, left)
       to:shutdown "w"
       return
     end
-    if options.stall > 0 and math.random(options.stall) == 1 then
-      cqueues.sleep(0.3)
-    end
+    if options.stall > 0 and math.random(options.stall) == 1 then cqueues.sleep(0.3) end
     if #data > left then
       to:write(data:sub(1, left))
       to:flush()
@@ -42,9 +40,7 @@ local function pass(from, to, left)
       from:shutdown "r"
       return
     end
-    if options.rate > 0 then
-      cqueues.sleep(#data / options.rate)
-    end
+    if options.rate > 0 then cqueues.sleep(#data / options.rate) end
   end
 end
 

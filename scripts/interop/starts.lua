@@ -23,9 +23,7 @@ local function after_500()
   for _ = 1, count do
     local none, err = service:get_result(broken.id)
     assert(none == nil and err.status_code == 500, err)
-    if not service:start_execution(BODY) then
-      failed = failed + 1
-    end
+    if not service:start_execution(BODY) then failed = failed + 1 end
   end
   return failed
 end
@@ -40,9 +38,7 @@ local function after_idle()
         local service <close> = client()
         assert(service:get_service_executions())
         tasks.sleep(4.9 + 0.2 * index / count)
-        if not service:start_execution(BODY) then
-          failed = failed + 1
-        end
+        if not service:start_execution(BODY) then failed = failed + 1 end
       end)
     end
   end)

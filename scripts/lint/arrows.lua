@@ -37,18 +37,14 @@ local FORBIDDEN_IN_C = {
 
 local function matches_any(text, patterns)
   for _, pattern in ipairs(patterns) do
-    if text:find(pattern) then
-      return true
-    end
+    if text:find(pattern) then return true end
   end
   return false
 end
 
 local function exists(name)
   local file = io.open(name, "rb")
-  if file then
-    file:close()
-  end
+  if file then file:close() end
   return file ~= nil
 end
 
@@ -80,9 +76,7 @@ local function check_include(name, number, quote, header)
   end
   if quote == '"' then
     local path = join(name:match("^(.*)/"), header)
-    if not exists(path) then
-      path = "src/" .. header
-    end
+    if not exists(path) then path = "src/" .. header end
     if not exists(path) then
       report("%s:%d: includes %s, which is not there", name, number, header)
     elseif path:find("^src/bind/") and not name:find("^src/bind/") then

@@ -17,18 +17,14 @@ local REMINDERS = { "TO" .. "DO", "FIX" .. "ME", "XX" .. "X", "HA" .. "CK" }
 
 local function max_lines(name)
   for _, rule in ipairs(MAX_LINES) do
-    if name:find(rule[1]) then
-      return rule[2]
-    end
+    if name:find(rule[1]) then return rule[2] end
   end
 end
 
 local function check_head(name, text)
   text = text:gsub("^#![^\n]*\n", "")
   local ok = text:find("^%-%-") or text:find("^/%*") or text:find("^//") or text:find("^#")
-  if not ok then
-    report("%s:1: begins without a comment that says what the file is for", name)
-  end
+  if not ok then report("%s:1: begins without a comment that says what the file is for", name) end
 end
 
 local function check_line(name, number, line)
@@ -41,9 +37,7 @@ local function check_line(name, number, line)
   if line:find("\t") and not name:find("%.mk$") and name ~= "Makefile" then
     report("%s:%d: a tab", name, number)
   end
-  if line:find("%s$") then
-    report("%s:%d: blanks at the end", name, number)
-  end
+  if line:find("%s$") then report("%s:%d: blanks at the end", name, number) end
   for _, word in ipairs(REMINDERS) do
     if line:find("%f[%w]" .. word .. "%f[%W]") then
       report("%s:%d: %s: do it or leave it", name, number, word)

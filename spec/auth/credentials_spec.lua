@@ -36,9 +36,7 @@ local function doubled(answers, changes)
     transport = function(request)
       requests[#requests + 1] = request
       local answer = answers[math.min(#requests, #answers)]
-      if type(answer) == "function" then
-        return answer(request)
-      end
+      if type(answer) == "function" then return answer(request) end
       return answer
     end,
   }
@@ -594,9 +592,7 @@ describe("the client credentials grant", function()
     token = doubled {
       function()
         depth = depth + 1
-        if depth == 1 then
-          return granted("outer-" .. token(), 60)
-        end
+        if depth == 1 then return granted("outer-" .. token(), 60) end
         return granted("inner", 60)
       end,
     }

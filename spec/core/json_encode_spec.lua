@@ -199,9 +199,7 @@ describe("json.encode", function()
     assert.is_true(#text > 9000000)
     local back = json.decode(text)
     for i = 1, #numbers do
-      if back[i] ~= numbers[i] then
-        assert.equal(numbers[i], back[i])
-      end
+      if back[i] ~= numbers[i] then assert.equal(numbers[i], back[i]) end
     end
     assert.equal(#numbers, #back)
   end)

@@ -43,13 +43,9 @@ end
 
 -- Negative, zero or positive as a is less than, equal to or greater than b.
 local function compare(a, b)
-  if #a ~= #b then
-    return #a - #b
-  end
+  if #a ~= #b then return #a - #b end
   for i = #a, 1, -1 do
-    if a[i] ~= b[i] then
-      return a[i] - b[i]
-    end
+    if a[i] ~= b[i] then return a[i] - b[i] end
   end
   return 0
 end

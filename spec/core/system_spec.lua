@@ -186,9 +186,7 @@ describe("read_file", function()
       local total = 0
       for fd = 0, 255 do
         local link = system.read_file("/proc/self/fdinfo/" .. fd)
-        if link then
-          total = total + 1
-        end
+        if link then total = total + 1 end
       end
       return total
     end

@@ -77,9 +77,7 @@ describe("a download", function()
   local function asked()
     local list = {}
     for _, request in ipairs(server:requests().requests) do
-      if request.operation == "get_result_file" then
-        list[#list + 1] = request
-      end
+      if request.operation == "get_result_file" then list[#list + 1] = request end
     end
     return list
   end
@@ -120,9 +118,7 @@ describe("a download", function()
       o[name] = value
     end
     function o.progress(received)
-      if received >= count then
-        error(stop)
-      end
+      if received >= count then error(stop) end
     end
     local ok, err = pcall(execution.download, execution, NAME, path, o)
     assert.is_false(ok)
@@ -373,9 +369,7 @@ describe("a download", function()
       local reason = {}
       local ok, err = pcall(execution.download, execution, NAME, path, {
         progress = function(received)
-          if received > 0 then
-            error(reason)
-          end
+          if received > 0 then error(reason) end
         end,
       })
       assert.is_false(ok)
@@ -415,9 +409,7 @@ describe("a download", function()
 
     it("reports a failed commit, and leaves the target unchanged", function()
       local function block(received, size)
-        if received == size then
-          os.execute(("mkdir '%s'"):format(path))
-        end
+        if received == size then os.execute(("mkdir '%s'"):format(path)) end
       end
       assert_failed("file", "s a directory", execution:download(NAME, path, { progress = block }))
       assert.same({ "saved.bin" }, names())
@@ -567,9 +559,7 @@ describe("a download", function()
         interrupt(300000)
         local damaged = damage(read(note))
         os.remove(note)
-        if damaged then
-          write(note, damaged)
-        end
+        if damaged then write(note, damaged) end
         assert(execution:download(NAME, path, { resume = true }))
         assert_saved()
         assert.is_nil(asked()[2].range)
@@ -578,9 +568,7 @@ describe("a download", function()
 
     it("commits a complete part when the gateway confirms it", function()
       local function appear(received, size)
-        if received == size then
-          write(path, "in the way")
-        end
+        if received == size then write(path, "in the way") end
       end
       local options = { resume = true, overwrite = false, progress = appear }
       assert_failed("file", "exists", execution:download(NAME, path, options))

@@ -55,9 +55,7 @@ describe("a result file", function()
   local function asked()
     local list = {}
     for _, request in ipairs(server:requests().requests) do
-      if request.operation == "get_result_file" then
-        list[#list + 1] = request
-      end
+      if request.operation == "get_result_file" then list[#list + 1] = request end
     end
     return list
   end
@@ -90,9 +88,7 @@ describe("a result file", function()
     local chunks = {}
     while true do
       local chunk, err = file:read(n)
-      if not chunk then
-        return table.concat(chunks), err
-      end
+      if not chunk then return table.concat(chunks), err end
       chunks[#chunks + 1] = chunk
     end
   end

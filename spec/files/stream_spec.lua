@@ -17,9 +17,7 @@ CONTENT = table.concat(CONTENT)
 local function pieces(text, broken)
   local at = 1
   return function()
-    if at > #text then
-      return nil, broken and "the connection broke" or nil
-    end
+    if at > #text then return nil, broken and "the connection broke" or nil end
     local piece = text:sub(at, at + 6999)
     at = at + 7000
     return piece
@@ -50,9 +48,7 @@ local function drain(file)
   local chunks = {}
   while true do
     local chunk, err = file:read()
-    if not chunk then
-      return table.concat(chunks), err
-    end
+    if not chunk then return table.concat(chunks), err end
     chunks[#chunks + 1] = chunk
   end
 end

@@ -99,12 +99,8 @@ local function prepare()
 end
 
 local function finish()
-  if client then
-    client:close()
-  end
-  if session then
-    session:close()
-  end
+  if client then client:close() end
+  if session then session:close() end
   client, session, id, run_id = nil, nil, nil, nil
 end
 
@@ -120,9 +116,7 @@ local function settle()
 end
 
 local function expect(actual, expected)
-  if actual ~= expected then
-    error(("expected %s, got %s"):format(expected, actual), 2)
-  end
+  if actual ~= expected then error(("expected %s, got %s"):format(expected, actual), 2) end
 end
 
 -- The value, or nil and the error object; another failure is raised.
@@ -151,9 +145,7 @@ local WORDS = {
 local function names_memory(message)
   message = message:lower()
   for _, words in ipairs(WORDS) do
-    if message:find(words, 1, true) then
-      return true
-    end
+    if message:find(words, 1, true) then return true end
   end
   return false
 end
@@ -184,15 +176,11 @@ local function add(name, scenario)
   if not scenario.bare then
     scenario.prepare = function()
       prepare()
-      if own_prepare then
-        own_prepare()
-      end
+      if own_prepare then own_prepare() end
     end
     scenario.settle = scenario.settle or settle
     scenario.finish = function()
-      if own_finish then
-        own_finish()
-      end
+      if own_finish then own_finish() end
       finish()
     end
   end
@@ -333,9 +321,7 @@ add("failure", {
       end,
     })
     local execution, err = one:get_status "no such execution"
-    if execution == nil and err.kind == "api" then
-      return { err, tostring(err), seen }
-    end
+    if execution == nil and err.kind == "api" then return { err, tostring(err), seen } end
     return nil, err
   end,
   check = function(all)
@@ -390,9 +376,7 @@ add("json refused", {
     local codec = loaded().qhub.json
     local value, err = codec.decode '{"a": [1, 2, tru]}'
     local ok, message = pcall(codec.encode, { input = { list = { 1, 2, 0 / 0 } } })
-    if value == nil and not ok and message ~= "not enough memory" then
-      return { err, message }
-    end
+    if value == nil and not ok and message ~= "not enough memory" then return { err, message } end
     error("not enough memory", 0)
   end,
   check = function(both)
@@ -410,9 +394,7 @@ end
 add("file", {
   run = function()
     local file, err = client:get_result_file(id, "data.bin", { chunk_size = 8192 })
-    if not file then
-      return nil, err
-    end
+    if not file then return nil, err end
     local held <close> = file
     local count = 0
     while true do
@@ -431,9 +413,7 @@ add("file", {
 add("file loop", {
   run = function()
     local iterator, err, _, closing = client:get_result_file(id, "data.bin", { chunk_size = 9000 })
-    if not iterator then
-      return nil, err
-    end
+    if not iterator then return nil, err end
     local count = 0
     local ok, failure = pcall(function()
       for chunk in iterator, nil, nil, closing do
@@ -448,14 +428,10 @@ add("file loop", {
 add("read_all", {
   run = function()
     local file, err = client:get_result_file(id, "data.bin")
-    if not file then
-      return nil, err
-    end
+    if not file then return nil, err end
     local held <close> = file
     local all, failure = held:read_all()
-    if not all then
-      return nil, failure
-    end
+    if not all then return nil, failure end
     return #all
   end,
   check = same_size,
@@ -473,9 +449,7 @@ local function leftovers()
   local pipe <close> = assert(io.popen("ls -1 -A " .. folder))
   local count = 0
   for name in pipe:lines() do
-    if name:find(target:match "[^/]+$", 1, true) then
-      count = count + 1
-    end
+    if name:find(target:match "[^/]+$", 1, true) then count = count + 1 end
   end
   return count
 end
@@ -494,9 +468,7 @@ add("download", {
         seen = math.max(seen, received)
       end,
     })
-    if not path then
-      return nil, err
-    end
+    if not path then return nil, err end
     return { path, seen }
   end,
   check = function(both)
@@ -510,9 +482,7 @@ add("download", {
 add("save", {
   run = function()
     local file, err = client:get_result_file(id, "data.bin")
-    if not file then
-      return nil, err
-    end
+    if not file then return nil, err end
     local held <close> = file
     return held:save(target)
   end,
@@ -560,9 +530,7 @@ add("wait", {
         statuses[#statuses + 1] = one.status
       end,
     }
-    if not done then
-      return nil, err
-    end
+    if not done then return nil, err end
     return { done, statuses[#statuses] }
   end,
   check = function(both)
@@ -586,9 +554,7 @@ add("run failed", {
   run = function()
     local body = { input = {}, simulate = { pending_ms = 0, running_ms = 0, outcome = "FAILED" } }
     local result, err = client:run(body, { interval = 0.002 })
-    if result == nil and err.kind == "execution" then
-      return err
-    end
+    if result == nil and err.kind == "execution" then return err end
     return nil, err
   end,
   check = function(err)
@@ -601,9 +567,7 @@ add("follow_logs", {
     local entries = {}
     local ok, failure = pcall(function()
       local a, b, c, d = client:execution(id):follow_logs { interval = 0.002 }
-      if not a then
-        error(b, 0)
-      end
+      if not a then error(b, 0) end
       for entry in a, b, c, d do
         entries[#entries + 1] = entry.message
       end
@@ -690,9 +654,7 @@ add("tasks cancelled", {
     local tasks = loaded().qhub.tasks
     for _ = 1, 100 do -- one that memory did not suffice to remember ends by itself
       local ok, live = pcall(tasks.step, 0.1)
-      if ok and live == 0 then
-        break
-      end
+      if ok and live == 0 then break end
     end
     settle()
   end,
@@ -770,9 +732,7 @@ add("first", {
 
 local function forget()
   for name in pairs(package.loaded) do
-    if name:find "^qhub" then
-      package.loaded[name] = nil
-    end
+    if name:find "^qhub" then package.loaded[name] = nil end
   end
 end
 
@@ -782,9 +742,7 @@ add("load", {
   prepare = forget,
   run = function()
     local ok, message = pcall(require, "qhub")
-    if ok then
-      return message
-    end
+    if ok then return message end
     -- `require` reports what a loader raised as part of a longer message, and takes a file that
     -- cannot be opened, for whatever reason, for none.
     local text = tostring(message)

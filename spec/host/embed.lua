@@ -7,9 +7,7 @@ local token = TOKEN or os.getenv "QHUB_TOKEN" -- luacheck: ignore 113
 local cases = {}
 
 local function equal(actual, expected)
-  if actual ~= expected then
-    error(("expected %s, got %s"):format(expected, actual), 2)
-  end
+  if actual ~= expected then error(("expected %s, got %s"):format(expected, actual), 2) end
 end
 
 local function client_of(more)
@@ -139,9 +137,7 @@ local function inherited()
     local fd, target = line:match "(%d+) %-> (.*)$"
     if fd and tonumber(fd) > 2 and not target:find "/proc/" then
       local inode = target:match "^socket:%[(%d+)%]$"
-      if not (inode and pairs_of_sockets[inode]) then
-        found[#found + 1] = target
-      end
+      if not (inode and pairs_of_sockets[inode]) then found[#found + 1] = target end
     end
   end
   return table.concat(found, ", ")

@@ -171,9 +171,7 @@ describe("a token function", function()
       assert.is_nil(value)
       assert.equal("token", err.kind)
       assert.is_nil(err.message:find("a\nb", 1, true))
-      if values[2] then
-        assert.matches("vault sealed", err.message)
-      end
+      if values[2] then assert.matches("vault sealed", err.message) end
       assert.equal(0, #fake.requests)
     end
   end)

@@ -124,9 +124,7 @@ describe("an echoed secret", function()
     local client = FakeTransport({ { status_code = 200, body = '{"status":"RUNNING"}' } }):client {
       token = function()
         calls = calls + 1
-        if calls == 1 then
-          return TOKEN
-        end
+        if calls == 1 then return TOKEN end
         return nil, "vault said " .. TOKEN
       end,
     }

@@ -30,9 +30,7 @@ local function at_call(at, close, value)
   local count = 0
   return function()
     count = count + 1
-    if count == at then
-      close()
-    end
+    if count == at then close() end
     return value
   end
 end

@@ -69,9 +69,7 @@ describe("the new entries of a log", function()
         for _, place in ipairs(follow.unseen(old, new)) do
           delivered[#delivered + 1] = new[place]
         end
-        if new[1] then
-          old = new
-        end
+        if new[1] then old = new end
       end
       assert.same(log, delivered, "seed " .. seed)
     end
@@ -114,17 +112,13 @@ local function playing(logs, statuses, known)
       counts.status = counts.status + 1
       local status = statuses and statuses[math.min(counts.status, #statuses)]
         or (counts.log + 1 < #logs and "RUNNING" or "SUCCEEDED")
-      if type(status) == "table" then
-        return status
-      end
+      if type(status) == "table" then return status end
       return { status_code = 200, body = ('{"id":"e1","status":"%s"}'):format(status) }
     end,
   }
   local client = fake:client { max_retries = 0 }
   local execution = client:execution "e1"
-  if known then
-    require("qhub.execution").update(execution, { id = "e1", status = known })
-  end
+  if known then require("qhub.execution").update(execution, { id = "e1", status = known }) end
   return execution, counts, client
 end
 
@@ -320,9 +314,7 @@ describe("follow_logs", function()
     local execution, counts = playing({ log_of("a", "b") }, { "RUNNING" })
     local iterator, _, _, closing = execution:follow_logs { interval = 0.004 }
     for entry in iterator, nil, nil, closing do
-      if entry then
-        break
-      end
+      if entry then break end
     end
     assert.is_nil(iterator())
     assert.equal(1, counts.log)

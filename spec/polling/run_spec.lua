@@ -114,9 +114,7 @@ describe("run", function()
     local result, err = client:run(body { pending_ms = 0, running_ms = 60000 }, {
       interval = 0.02,
       on_status = function(execution)
-        if execution.status == "RUNNING" then
-          assert(execution:cancel())
-        end
+        if execution.status == "RUNNING" then assert(execution:cancel()) end
       end,
     })
     assert.is_nil(result)

@@ -234,9 +234,7 @@ describe("wait_all", function()
   it("ends at its timeout when the gateway is silent #timing", function()
     for _, operation in ipairs { "get_service_executions", "get_status" } do
       service:clear()
-      if operation == "get_status" then
-        service:settings { list_status = 403 }
-      end
+      if operation == "get_status" then service:settings { list_status = 403 } end
       service:fault {
         match = { operation = operation },
         times = -1,
@@ -291,9 +289,7 @@ describe("wait_all", function()
     local function waiting()
       client:wait_all(list, {
         on_status = function(execution)
-          if rawequal(execution, list[7]) then
-            error(fault)
-          end
+          if rawequal(execution, list[7]) then error(fault) end
         end,
       })
     end
@@ -328,9 +324,7 @@ describe("wait_all", function()
             return own:wait_all(list, {
               interval = 1000,
               on_status = function()
-                if told then
-                  return
-                end
+                if told then return end
                 told = true
                 qhub.tasks.spawn(function()
                   if way == "close" then
@@ -399,9 +393,7 @@ local function playing(lists, statuses)
         counts.status = counts.status + 1
         counts[id] = (counts[id] or 0) + 1
         answer = statuses and statuses[id] or { status_code = 404 }
-        if type(answer) == "function" then
-          answer = answer(counts[id])
-        end
+        if type(answer) == "function" then answer = answer(counts[id]) end
         if type(answer) == "string" then
           answer = ('{"id":"%s","status":"%s","createdAt":"then"}'):format(id, answer)
         end

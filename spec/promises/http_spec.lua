@@ -138,12 +138,8 @@ describe("a request on the wire", function()
           or not IS_SMALL[call.name] and fields["accept-encoding"]
           or nil,
       }
-      if call.method ~= "GET" then
-        expected["content-length"] = tostring(request.body_size)
-      end
-      if call.name == "start_execution" then
-        expected["content-type"] = "application/json"
-      end
+      if call.method ~= "GET" then expected["content-length"] = tostring(request.body_size) end
+      if call.name == "start_execution" then expected["content-type"] = "application/json" end
       assert.same(expected, fields, call.name)
       if not IS_SMALL[call.name] then
         assert.matches(call.is_file and "identity" or "gzip", fields["accept-encoding"])

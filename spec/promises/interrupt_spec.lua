@@ -51,9 +51,7 @@ describe("Ctrl-C #process", function()
   local function files()
     local names = {}
     for name in lfs.dir(folder) do
-      if name ~= "." and name ~= ".." then
-        names[#names + 1] = name
-      end
+      if name ~= "." and name ~= ".." then names[#names + 1] = name end
     end
     return names
   end

@@ -67,9 +67,7 @@ end)
 local function permutations(list)
   local found = {}
   local function permute(n)
-    if n == 1 then
-      found[#found + 1] = table.move(list, 1, #list, 1, {})
-    end
+    if n == 1 then found[#found + 1] = table.move(list, 1, #list, 1, {}) end
     for index = 1, n do
       list[index], list[n] = list[n], list[index]
       permute(n - 1)
@@ -88,9 +86,7 @@ local function temporary()
   local function count()
     local found = 0
     for entry in lfs.dir(folder) do
-      if entry:find(name, 1, true) then
-        found = found + 1
-      end
+      if entry:find(name, 1, true) then found = found + 1 end
     end
     return found
   end
@@ -141,9 +137,7 @@ describe("client, execution and file", function()
           if all.client then
             all.client:close() -- closing twice is nothing
           end
-          if all.file then
-            all.file:close()
-          end
+          if all.file then all.file:close() end
         end)
       end
     end
@@ -254,9 +248,7 @@ local callbacks = {
     act = function(client, fn)
       local options = { on_response = fn }
       local file, err = client:get_result_file(execution_id, "a.bin", options)
-      if not file then
-        return nil, err
-      end
+      if not file then return nil, err end
       local held <close> = file
       return held:read(10)
     end,
@@ -270,9 +262,7 @@ local callbacks = {
   ["a logger that hears of a retry"] = {
     options = function(fn)
       local function logger(level)
-        if level == "warn" then
-          fn()
-        end
+        if level == "warn" then fn() end
       end
       return { max_retries = 1, logging = { level = "warn", logger = logger } }
     end,
@@ -443,9 +433,7 @@ for _, name in ipairs(names) do
       local client, hook, act = arrange(name)
       local inner
       function hook.fn(calls)
-        if calls == 1 then
-          inner = plain_assert(client:get_status(execution_id))
-        end
+        if calls == 1 then inner = plain_assert(client:get_status(execution_id)) end
       end
       plain_assert(act())
       assert.is_truthy(inner.id)
@@ -507,9 +495,7 @@ describe("unfinished work", function()
   it("is closed by break", function()
     local client = new()
     for chunk in plain_assert(client:get_result_file(execution_id, "a.bin")) do
-      if chunk then
-        break
-      end
+      if chunk then break end
     end
     assert.equal(0, loop.engine():active())
     client:close()
@@ -698,9 +684,7 @@ describe("closing the client ends", function()
     local case = cases[name]
     it(name .. ", at once and with kind cancelled", function()
       local client = new(case.options)
-      if case.fault then
-        server:fault(case.fault)
-      end
+      if case.fault then server:fault(case.fault) end
       local result, err = tasks.run(function()
         local task = tasks.spawn(case.act, client)
         -- Under way: a request has come, and (asleep) nothing moves any more.

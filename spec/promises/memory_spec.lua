@@ -42,9 +42,7 @@ local function leaves_nothing(act)
     end
     grown, opened = held() - bytes, descriptors() - open
     assert.equal(0, loop.engine():active())
-    if grown <= SLACK and opened <= 0 then
-      return
-    end
+    if grown <= SLACK and opened <= 0 then return end
   end
   error(("%d bytes and %d descriptors more, %d rounds long"):format(grown, opened, ROUNDS), 2)
 end
@@ -111,9 +109,7 @@ describe("memory", function()
       leaves_nothing(function()
         assert.equal(300000, #plain_assert(client:get_result_file(id, "a.bin")):read_all())
         for chunk in plain_assert(client:get_result_file(id, "a.bin")) do
-          if #chunk > 0 then
-            break
-          end
+          if #chunk > 0 then break end
         end
         plain_assert(client:get_result_file(id, "a.bin"))
         collect()

@@ -23,9 +23,7 @@ local function build(options)
   elseif options.token == false then
     options.token = nil
   end
-  if options.base_url == nil and not options.environment then
-    options.base_url = BASE
-  end
+  if options.base_url == nil and not options.environment then options.base_url = BASE end
   return qhub.HubServiceClient(options)
 end
 

@@ -18,9 +18,7 @@ local ENCODED = "s3cretMARKER%2F%2B9y"
 -- Fails when a text shows a secret, or a good part of one.
 local function check_text(text, where)
   for _, secret in ipairs { TOKEN, SECRET, BASIC, ENCODED, "MARKER", "t0ken", "s3cret" } do
-    if text:find(secret, 1, true) then
-      error(where .. " shows " .. secret .. ": " .. text, 0)
-    end
+    if text:find(secret, 1, true) then error(where .. " shows " .. secret .. ": " .. text, 0) end
   end
 end
 
@@ -366,9 +364,7 @@ describe("a secret", function()
         check_text(name, "file name")
         check_text(text, "file " .. name)
       end
-      if file then
-        file:close()
-      end
+      if file then file:close() end
     end
     assert.equal(2, files)
     check(logged, "log")

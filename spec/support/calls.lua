@@ -55,9 +55,7 @@ local calls = {
     is_file = true,
     invoke = function(client, options)
       local file <close>, err = client:get_result_file(ID, "result.bin", options)
-      if not file then
-        return nil, err
-      end
+      if not file then return nil, err end
       return file:read_all()
     end,
   },

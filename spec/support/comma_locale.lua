@@ -44,9 +44,7 @@ function comma_locale.run(chunk)
   local output = pipe:read "a"
   local ok = pipe:close()
   os.execute(("rm -r '%s' '%s'"):format(folder, script))
-  if not ok then
-    error("the child process failed: " .. output, 2)
-  end
+  if not ok then error("the child process failed: " .. output, 2) end
   return output
 end
 

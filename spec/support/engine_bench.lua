@@ -92,9 +92,7 @@ function bench.drain(transfer, n, each)
     local piece = transfer:read(n or 65536)
     if piece then
       pieces[#pieces + 1] = piece
-      if each then
-        each(piece)
-      end
+      if each then each(piece) end
     elseif transfer:state() == "done" then
       return table.concat(pieces)
     else
@@ -147,9 +145,7 @@ function bench.run_script(text, signal)
   )
   file:flush()
   local child = process.start("lua5.4 " .. path .. " 2>&1")
-  if signal then
-    child:signal(signal)
-  end
+  if signal then child:signal(signal) end
   local output, ok = child:wait()
   os.remove(path)
   return output, ok

@@ -17,9 +17,7 @@ local function new(responses)
     local count = #fake.requests + 1
     fake.requests[count] = request
     local response = fake.responses[math.min(count, #fake.responses)]
-    if type(response) == "function" then
-      return response(request, count)
-    end
+    if type(response) == "function" then return response(request, count) end
     return response
   end
   return fake

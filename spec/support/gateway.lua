@@ -76,15 +76,11 @@ end
 local function exchange(socket, text)
   assert(socket:write(text))
   local status = (socket:read("*L") or ""):match("^HTTP/1.1 (%d+)")
-  if not status then
-    return nil
-  end
+  if not status then return nil end
   local length
   for line in socket:lines("*L") do
     length = tonumber(line:match("^Content%-Length: (%d+)")) or length
-    if line == "\r\n" then
-      break
-    end
+    if line == "\r\n" then break end
   end
   return tonumber(status), length == 0 and "" or socket:read(length)
 end

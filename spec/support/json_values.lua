@@ -19,18 +19,12 @@ function values.same(a, b)
   local function is_array(t)
     return json.is_array(t) or #t > 0
   end
-  if is_array(a) ~= is_array(b) then
-    return false
-  end
+  if is_array(a) ~= is_array(b) then return false end
   for key, value in next, a do
-    if not values.same(value, rawget(b, key)) then
-      return false
-    end
+    if not values.same(value, rawget(b, key)) then return false end
   end
   for key in next, b do
-    if rawget(a, key) == nil then
-      return false
-    end
+    if rawget(a, key) == nil then return false end
   end
   return true
 end
@@ -63,14 +57,10 @@ end
 
 -- A finite double; each bit pattern is as likely as any other, or it is a short decimal.
 function Values:double()
-  if self:between(0, 3) == 0 then
-    return self:between(-10000, 10000) / 10 ^ self:between(0, 5)
-  end
+  if self:between(0, 3) == 0 then return self:between(-10000, 10000) / 10 ^ self:between(0, 5) end
   while true do
     local value = string.unpack("d", string.pack("j", self:bits()))
-    if value == value and math.abs(value) < math.huge then
-      return value
-    end
+    if value == value and math.abs(value) < math.huge then return value end
   end
 end
 

@@ -13,9 +13,7 @@ require("spec.support.hook")(function(_, line)
     lines = name:find("lua/qhub/", 1, true) and {} or false
     hits[name] = lines
   end
-  if lines then
-    lines[line] = true
-  end
+  if lines then lines[line] = true end
 end, "l")
 
 -- The lines that have code, by the compiler's own listing: those of functions never called as well.
@@ -47,9 +45,7 @@ local function report_file(name)
   end
   local lines, missed = lines_with_code(name), {}
   for _, line in ipairs(lines) do
-    if not reached[line] then
-      missed[#missed + 1] = line
-    end
+    if not reached[line] then missed[#missed + 1] = line end
   end
   local run = #lines - #missed
   local note = ""

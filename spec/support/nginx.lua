@@ -123,9 +123,7 @@ local function try(directory, target, extra)
   local input = assert(io.popen(COMMAND:format(directory), "w"))
   local deadline = cqueues.monotime() + 5
   repeat
-    if answers(port) then
-      return input, port
-    end
+    if answers(port) then return input, port end
     cqueues.poll(0.005)
   until cqueues.monotime() > deadline
   local file = io.open(directory .. "/log")
@@ -143,13 +141,9 @@ function nginx.start(gateway, options)
   local input, port
   for _ = 1, 3 do
     input, port = try(directory, gateway.port, extra)
-    if input then
-      break
-    end
+    if input then break end
   end
-  if not input then
-    error("nginx did not start: " .. tostring(port), 2)
-  end
+  if not input then error("nginx did not start: " .. tostring(port), 2) end
   local origin = "https://127.0.0.1:" .. port
   return setmetatable({
     input = input,

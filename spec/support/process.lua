@@ -62,9 +62,7 @@ end
 -- Waits until the process has ended; returns what it still wrote, and what io.close tells of it.
 function Process:wait()
   local pipe = self.pipe
-  if not pipe then
-    return
-  end
+  if not pipe then return end
   self.pipe = nil
   local output = pipe:read "a"
   return output, pipe:close()

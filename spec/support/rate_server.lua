@@ -38,9 +38,7 @@ local function respond(id)
   if window ~= second then
     window, taken = second, 0
   end
-  if taken >= rate then
-    return FORM:format(options.refuse .. " Refused", 0, ASKED, "")
-  end
+  if taken >= rate then return FORM:format(options.refuse .. " Refused", 0, ASKED, "") end
   taken, count = taken + 1, count + 1
   local body = GOOD:format(id or count)
   return FORM:format("200 OK", #body, "", body)
@@ -49,20 +47,14 @@ end
 -- One request; returns whether the connection goes on.
 local function serve_one(connection)
   local line = connection:read "*L"
-  if not line then
-    return false
-  end
+  if not line then return false end
   last_moved = cqueues.monotime()
   local length = 0
   for field in connection:lines "*L" do
-    if field == "\r\n" then
-      break
-    end
+    if field == "\r\n" then break end
     length = tonumber(field:match "^[Cc]ontent%-[Ll]ength:%s*(%d+)") or length
   end
-  if length > 0 and not connection:read(length) then
-    return false
-  end
+  if length > 0 and not connection:read(length) then return false end
   local answer
   if line:find "^GET /seen " then
     local text = table.concat(seen, " ")

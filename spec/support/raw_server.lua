@@ -120,9 +120,7 @@ behaviours["/bytes"] = function(connection, request)
   local first = 0
   while first < n do
     local block = pattern_bytes(first, math.min(n - first, 65536))
-    if not connection:write(block) or not connection:flush() then
-      return nil
-    end
+    if not connection:write(block) or not connection:flush() then return nil end
     first = first + #block
     last_moved = cqueues.monotime()
   end
@@ -181,9 +179,7 @@ end
 behaviours["/drip-head"] = function(connection)
   connection:write "HTTP/1.1 200 OK\r\nX-Slow: "
   for _ = 1, 100 do
-    if not connection:write "v" or not connection:flush() then
-      return nil
-    end
+    if not connection:write "v" or not connection:flush() then return nil end
     last_moved = cqueues.monotime()
     cqueues.sleep(0.05)
   end
@@ -245,9 +241,7 @@ behaviours["/slow-upload"] = {
     local left = request.length
     while left > 0 do
       local block = connection:read(math.min(left, 65536))
-      if not block then
-        return nil
-      end
+      if not block then return nil end
       left = left - #block
       last_moved = cqueues.monotime()
       pause(request, 10)
@@ -320,14 +314,10 @@ end
 
 local function read_request(connection)
   local first = connection:read "*L"
-  if not first then
-    return nil
-  end
+  if not first then return nil end
   local head, length = { first }, 0
   for line in connection:lines "*L" do
-    if line == "\r\n" then
-      break
-    end
+    if line == "\r\n" then break end
     head[#head + 1] = line
     length = tonumber(line:match "^[Cc]ontent%-[Ll]ength:%s*(%d+)") or length
   end
@@ -350,16 +340,10 @@ local function respond(connection, request)
     end
   local unread = type(behaviour) == "table" and behaviour.unread
   request.body = ""
-  if not unread and request.length > 0 then
-    request.body = connection:read(request.length) or ""
-  end
-  if request.state.close_next then
-    return nil
-  end
+  if not unread and request.length > 0 then request.body = connection:read(request.length) or "" end
+  if request.state.close_next then return nil end
   local bytes = (unread and behaviour.run or behaviour)(connection, request)
-  if bytes and request.method == "HEAD" then
-    bytes = bytes:match "^.-\r\n\r\n"
-  end
+  if bytes and request.method == "HEAD" then bytes = bytes:match "^.-\r\n\r\n" end
   return bytes
 end
 
@@ -369,9 +353,7 @@ local function serve(connection)
   end)
   connection:setmode("b", "bf")
   connection:setmaxline(1 << 20)
-  if tls and not connection:starttls(tls) then
-    return
-  end
+  if tls and not connection:starttls(tls) then return end
   local state = {}
   while true do
     if state.reset_next then
@@ -379,9 +361,7 @@ local function serve(connection)
       return
     end
     local request = read_request(connection)
-    if not request then
-      return
-    end
+    if not request then return end
     last_moved = cqueues.monotime()
     request.state = state
     local bytes = respond(connection, request)
@@ -409,9 +389,7 @@ loop:wrap(function()
     counts.most = math.max(counts.most, counts.open)
     loop:wrap(function()
       local ok, message = pcall(serve, connection)
-      if not ok then
-        io.stderr:write("raw_server: ", tostring(message), "\n")
-      end
+      if not ok then io.stderr:write("raw_server: ", tostring(message), "\n") end
       connection:close()
       counts.open = counts.open - 1
     end)
@@ -420,8 +398,6 @@ end)
 
 repeat
   local ok, message = loop:step(1)
-  if not ok then
-    io.stderr:write("raw_server: ", tostring(message), "\n")
-  end
+  if not ok then io.stderr:write("raw_server: ", tostring(message), "\n") end
 until cqueues.monotime() - last_moved > tonumber(options.idle)
 os.exit(0, false)

@@ -15,9 +15,7 @@ local real = require "qhub"
 local qhub = setmetatable({}, { __index = real })
 
 function qhub.HubServiceClient(options)
-  if not options.transport and options.base_url then
-    options.base_url = base_url
-  end
+  if not options.transport and options.base_url then options.base_url = base_url end
   return real.HubServiceClient(options)
 end
 
@@ -63,9 +61,7 @@ local function run(text, first)
   -- Line numbers as in the page.
   local fn, message =
     load(("\n"):rep(first - 1) .. text, "@" .. page, "t", environment(text:find "describe%("))
-  if not fn then
-    return false, message
-  end
+  if not fn then return false, message end
   local ok, err = xpcall(fn, function(err)
     return type(err) == "string" and debug.traceback(err, 2) or tostring(err)
   end)

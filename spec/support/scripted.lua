@@ -41,9 +41,7 @@ function scripted.start(options)
 end
 
 function Scripted:call(method, body)
-  if not self.socket then
-    self.socket = wire.connect(self.control_port)
-  end
+  if not self.socket then self.socket = wire.connect(self.control_port) end
   local request = wire.request(method, "/", { token = false, body = body and json.encode(body) })
   assert(self.socket:write(request))
   local answer = wire.receive(self.socket)

@@ -62,14 +62,10 @@ end
 -- Reads the head of a request; nil at the end of the connection.
 local function read_head(channel)
   local first = channel:read "*L"
-  if not first then
-    return nil
-  end
+  if not first then return nil end
   local head, length = { first }, 0
   for line in channel:lines "*L" do
-    if line == "\r\n" then
-      break
-    end
+    if line == "\r\n" then break end
     head[#head + 1] = line
     length = tonumber(line:match "^[Cc]ontent%-[Ll]ength:%s*(%d+)") or length
   end
@@ -81,9 +77,7 @@ end
 local function skip_body(channel, left)
   while left > 0 do
     local block = channel:read(-math.min(left, 65536))
-    if not block then
-      return false
-    end
+    if not block then return false end
     left = left - #block
     last_moved = cqueues.monotime()
   end
@@ -107,18 +101,14 @@ local function play(channel, request, step)
     return false
   elseif step.drip then
     for byte in step.drip:gmatch "." do
-      if not send(channel, byte) then
-        return false
-      end
+      if not send(channel, byte) then return false end
       cqueues.sleep(step.ms / 1000)
     end
   elseif step.pause then
     cqueues.sleep(step.pause / 1000)
   elseif step.times then
     for _ = 1, step.times do
-      if not channel:write(step.text) then
-        return false
-      end
+      if not channel:write(step.text) then return false end
     end
     return channel:flush()
   elseif step.drain then
@@ -138,21 +128,15 @@ local function serve_one(connection)
     request = note(connection, { method = "?", target = "?", head = "", body_size = 0 })
   else
     request = read_head(channel)
-    if not request then
-      return false
-    end
+    if not request then return false end
     script = next_script()
     first = script[1]
     note(connection, request)
     local unread = type(first) == "table" and first.unread
-    if not unread and not skip_body(channel, request.body_size) then
-      return false
-    end
+    if not unread and not skip_body(channel, request.body_size) then return false end
   end
   for _, step in ipairs(script) do
-    if not play(channel, request, step) then
-      return false
-    end
+    if not play(channel, request, step) then return false end
   end
   local last = script[#script]
   return type(last) == "table" and last.keep
@@ -164,9 +148,7 @@ local function serve(channel)
   end)
   channel:setmode("b", "bf")
   channel:setmaxline(1 << 20)
-  if tls and not channel:starttls(tls) then
-    return
-  end
+  if tls and not channel:starttls(tls) then return end
   connections = connections + 1
   open = open + 1
   local connection = { channel = channel, number = connections }
@@ -183,9 +165,7 @@ local function control(channel)
   channel:setmode("b", "bf")
   while true do
     local request = read_head(channel)
-    if not request then
-      return
-    end
+    if not request then return end
     local body = request.body_size > 0 and channel:read(request.body_size)
     if request.method == "POST" then
       scripts, requests, connections = json.decode(body).scripts, {}, 0
@@ -208,9 +188,7 @@ local function listen(handler)
       last_moved = cqueues.monotime()
       loop:wrap(function()
         local ok, message = pcall(handler, channel)
-        if not ok then
-          io.stderr:write("scripted_server: ", tostring(message), "\n")
-        end
+        if not ok then io.stderr:write("scripted_server: ", tostring(message), "\n") end
         channel:close()
       end)
     end
@@ -224,8 +202,6 @@ io.stdout:flush()
 
 repeat
   local ok, message = loop:step(1)
-  if not ok then
-    io.stderr:write("scripted_server: ", tostring(message), "\n")
-  end
+  if not ok then io.stderr:write("scripted_server: ", tostring(message), "\n") end
 until cqueues.monotime() - last_moved > tonumber(options.idle)
 os.exit(0, false)

@@ -25,9 +25,7 @@ return function(options)
       return message
     end
     local metatable = getmetatable(message)
-    if metatable and metatable.__tostring then
-      return tostring(message)
-    end
+    if metatable and metatable.__tostring then return tostring(message) end
     return pretty.write(message)
   end
 
@@ -98,9 +96,7 @@ return function(options)
 
   -- Trouble that is no test's own: a file that does not load, a teardown that raises.
   handler.trouble = function(element)
-    if element.descriptor ~= "it" then
-      show("FAILED", handler.errors[#handler.errors])
-    end
+    if element.descriptor ~= "it" then show("FAILED", handler.errors[#handler.errors]) end
     return nil, true
   end
 
@@ -133,9 +129,7 @@ return function(options)
   busted.subscribe({ "test", "start" }, handler.test_start)
   busted.subscribe({ "test", "end" }, handler.test_end)
   busted.subscribe({ "error" }, function(...)
-    if handler.trouble then
-      return handler.trouble(...)
-    end
+    if handler.trouble then return handler.trouble(...) end
     return nil, true
   end)
   busted.subscribe({ "failure" }, function(...)

@@ -46,9 +46,7 @@ end
 --- its first byte.
 function trial.broken(kind, received)
   return function(call, most)
-    if call.ignores_body then
-      return { value = true, requests = 1 }
-    end
+    if call.ignores_body then return { value = true, requests = 1 } end
     local again = call.repeatable and not (call.is_file and received > 0)
     local count = again and most or 1
     return {
@@ -141,9 +139,7 @@ end
 -- What a call gave, as it can be compared with an expectation; `asked` is what the server saw of
 -- it.
 local function outcome(value, err, asked)
-  if value ~= nil then
-    return { value = plain(value), requests = #asked }
-  end
+  if value ~= nil then return { value = plain(value), requests = #asked } end
   return {
     kind = err.kind,
     phase = err.phase,

@@ -27,9 +27,7 @@ function wire.request(method, target, options)
   for name, value in pairs(options.headers or {}) do
     lines[#lines + 1] = name .. ": " .. value
   end
-  if options.body then
-    lines[#lines + 1] = "Content-Length: " .. #options.body
-  end
+  if options.body then lines[#lines + 1] = "Content-Length: " .. #options.body end
   return table.concat(lines, "\r\n") .. "\r\n\r\n" .. (options.body or "")
 end
 
@@ -40,9 +38,7 @@ function wire.receive(socket)
   answer.status = tonumber((socket:read "*L" or ""):match "^HTTP/1.1 (%d+)")
   for line in socket:lines "*L" do
     local name, value = line:match "^([^:]+): ([^\r\n]*)"
-    if not name then
-      break
-    end
+    if not name then break end
     answer.headers[name:lower()] = value
   end
   local length = tonumber(answer.headers["content-length"])

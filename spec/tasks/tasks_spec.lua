@@ -407,9 +407,7 @@ describe("tasks", function()
       }
       local transfer = plain_assert(session:start(request, server.url))
       for _ = 1, 1000 do -- polls, as the loop around would see the descriptor
-        if transfer:state() == "done" then
-          break
-        end
+        if transfer:state() == "done" then break end
         assert.equal(0, tasks.step(0))
         server:clear() -- a request and its response: time for the network
       end

@@ -25,9 +25,7 @@ describe("the gateway simulator", function()
   end)
 
   local function ask(method, path, options)
-    if not path:find "^/token" then
-      path = "/acme/vqe/v1" .. path
-    end
+    if not path:find "^/token" then path = "/acme/vqe/v1" .. path end
     return wire.ask(g.port, method, path, options)
   end
 

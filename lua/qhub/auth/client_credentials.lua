@@ -82,9 +82,7 @@ local function required(given)
   end
   local o = options.checked(given, CLIENT_CREDENTIALS, WHERE)
   for _, name in ipairs { "access_key_id", "secret_access_key" } do
-    if o[name] == nil then
-      usage_error("%s: please provide '%s'", WHERE, name)
-    end
+    if o[name] == nil then usage_error("%s: please provide '%s'", WHERE, name) end
   end
   return o
 end
@@ -128,9 +126,7 @@ end
 
 -- Why there is no token, without the endpoint. `err` is the error of the call.
 local function trouble(err, secrets)
-  if err.kind ~= "api" then
-    return redact.remote(err.message, secrets)
-  end
+  if err.kind ~= "api" then return redact.remote(err.message, secrets) end
   local status_code = err.status_code
   local parts = { tostring(status_code) }
   local said = failures.explanation(err.body)
@@ -140,9 +136,7 @@ local function trouble(err, secrets)
     parts[2] = "a redirect that is not followed"
   end
   local message = WHERE .. ": the token endpoint returned " .. table.concat(parts, ": ")
-  if status_code == 401 then
-    message = message .. "; check access_key_id and secret_access_key"
-  end
+  if status_code == 401 then message = message .. "; check access_key_id and secret_access_key" end
   return message
 end
 
@@ -153,9 +147,7 @@ local UNTOLD_LIFETIME, LONGEST_LIFETIME, RENEW_BEFORE = 300, 86400, 120
 local function lifetime_of(expires_in)
   local kind = type(expires_in)
   local seconds = (kind == "number" or kind == "string") and tonumber(expires_in)
-  if not seconds then
-    return UNTOLD_LIFETIME
-  end
+  if not seconds then return UNTOLD_LIFETIME end
   return math.max(0, math.min(seconds, LONGEST_LIFETIME))
 end
 
@@ -233,9 +225,7 @@ local function client_credentials(given)
   local flight = single_flight(renewed)
 
   local function obtain(rejected)
-    if held and held.token == rejected then
-      held = nil
-    end
+    if held and held.token == rejected then held = nil end
     while true do
       local now = loop.now()
       if held and now < held.renew_at then
@@ -256,9 +246,7 @@ local function client_credentials(given)
 
   return function(rejected)
     local token, reason = obtain(rejected)
-    if token then
-      return token
-    end
+    if token then return token end
     return nil, reason
   end
 end

@@ -31,9 +31,7 @@ local DEFAULT = { access_token = options.check.secret }
 local function first_set(names)
   for _, name in ipairs(names) do
     local value = system.getenv(name)
-    if value and value ~= "" then
-      return value, name
-    end
+    if value and value ~= "" then return value, name end
   end
 end
 
@@ -45,9 +43,7 @@ local function config_paths()
   if home and home ~= "" then
     home = home:gsub("/+$", "")
     paths[1] = paths[1] or home .. CONFIG_FILE
-    if paths[1] ~= home .. LEGACY_CONFIG_FILE then
-      paths[2] = home .. LEGACY_CONFIG_FILE
-    end
+    if paths[1] ~= home .. LEGACY_CONFIG_FILE then paths[2] = home .. LEGACY_CONFIG_FILE end
   end
   return paths
 end
@@ -96,17 +92,11 @@ local function from_files()
   local paths = config_paths()
   for _, path in ipairs(paths) do
     local token, reason, absent = read_config(path)
-    if token then
-      return token
-    end
+    if token then return token end
     looked_at[#looked_at + 1] = ("%s (%s)"):format(show.line(path, 1000), reason)
-    if not absent then
-      break
-    end
+    if not absent then break end
   end
-  if #paths == 0 then
-    looked_at[#looked_at + 1] = "HOME (not set)"
-  end
+  if #paths == 0 then looked_at[#looked_at + 1] = "HOME (not set)" end
   return nil, table.concat(looked_at, ", ")
 end
 
@@ -115,9 +105,7 @@ end
 --- is set or there but cannot be used is an error by itself: the program meant that one.
 local function personal_token(given)
   local o = options.checked(given, DEFAULT, "credentials.default")
-  if o.access_token then
-    return o.access_token
-  end
+  if o.access_token then return o.access_token end
   local looked_at = { "the option access_token (not given)" }
   local token, reason, broken = from_environment()
   looked_at[2] = reason
@@ -125,9 +113,7 @@ local function personal_token(given)
     token, reason = from_files()
     looked_at[3] = reason
   end
-  if token then
-    return token
-  end
+  if token then return token end
   return nil,
     errors.new {
       kind = "token",

@@ -34,9 +34,7 @@ end
 --- Fetches. Returns what `fetch` did.
 function SingleFlight:run()
   local task = loop.current()
-  if not task or self.flight then
-    return self.fetch()
-  end
+  if not task or self.flight then return self.fetch() end
   local flight <close> = setmetatable({ owner = self, task = task, waiters = {} }, Flight)
   self.flight = flight
   local value, reason, was_cancelled = self.fetch()

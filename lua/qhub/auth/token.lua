@@ -9,9 +9,7 @@ local program = require "qhub.tasks.program"
 -- A usable token, or nil and why not (a text that never holds the token).
 local function checked(value, reason)
   if value == nil then
-    if reason == nil then
-      return nil, "the token function returned no token"
-    end
+    if reason == nil then return nil, "the token function returned no token" end
     return nil, "the token function returned no token: " .. tostring(reason)
   elseif type(value) ~= "string" then
     return nil, "the token function returned a " .. type(value) .. " instead of a string"

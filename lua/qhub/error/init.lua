@@ -26,9 +26,7 @@ function Error:__tostring()
     end
     text = text .. ")"
   end
-  if self.where then
-    text = text .. " at " .. self.where
-  end
+  if self.where then text = text .. " at " .. self.where end
   return text
 end
 
@@ -50,24 +48,18 @@ end
 
 local function is_own(source)
   for _, own in ipairs(own_sources) do
-    if source:sub(1, #own) == own then
-      return true
-    end
+    if source:sub(1, #own) == own then return true end
   end
   return false
 end
 
 -- The line of the program that called this library ("file.lua:12"), or nil.
 local function position()
-  if not getinfo then
-    return nil
-  end
+  if not getinfo then return nil end
   local level = 2
   while true do
     local info = getinfo(level, "Sl")
-    if not info then
-      return nil
-    end
+    if not info then return nil end
     if info.currentline > 0 and not is_own(info.source) then
       return info.short_src .. ":" .. info.currentline
     end
@@ -90,9 +82,7 @@ end
 
 --- Raises `message` (formatted with the further arguments) at the caller's line.
 function errors.usage(message, ...)
-  if select("#", ...) > 0 then
-    message = message:format(...)
-  end
+  if select("#", ...) > 0 then message = message:format(...) end
   local where = position()
   error(where and where .. ": " .. message or message, 0)
 end

@@ -50,9 +50,7 @@ function show.line(text, longest)
       text = text:gsub(pattern, "?")
     end
   end
-  if #text > longest then
-    text = cut(text, longest) .. "…"
-  end
+  if #text > longest then text = cut(text, longest) .. "…" end
   return text
 end
 

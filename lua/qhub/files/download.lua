@@ -47,9 +47,7 @@ end
 -- name is nobody's choice, it is made to name the target.
 local function failed(source, path, message, errno, part)
   local name = part and part:path()
-  if name and message:sub(1, #name) == name then
-    message = path .. message:sub(#name + 1)
-  end
+  if name and message:sub(1, #name) == name then message = path .. message:sub(#name + 1) end
   return errors.new {
     kind = "file",
     message = source.where .. ": " .. show.line(message, 1000),
@@ -77,16 +75,12 @@ Draft.__index = Draft
 
 function Draft.__close(draft)
   local part = draft.part
-  if draft.reader then
-    draft.reader:close()
-  end
+  if draft.reader then draft.reader:close() end
   if draft.is_kept and part:size() > 0 then
     part:close()
     return
   end
-  if draft.note then
-    partfile.remove(draft.note)
-  end
+  if draft.note then partfile.remove(draft.note) end
   part:discard()
 end
 
@@ -103,14 +97,10 @@ end
 local function note_of(resource, version)
   local lines = { "resource: " .. resource, "validator: " .. version.validator }
   for _, name in ipairs { "etag", "last_modified", "size" } do
-    if version[name] then
-      lines[#lines + 1] = name .. ": " .. version[name]
-    end
+    if version[name] then lines[#lines + 1] = name .. ": " .. version[name] end
   end
   for _, name in ipairs { "encoded", "young" } do
-    if version[name] then
-      lines[#lines + 1] = name .. ": yes"
-    end
+    if version[name] then lines[#lines + 1] = name .. ": yes" end
   end
   return table.concat(lines, "\n") .. "\n"
 end
@@ -118,9 +108,7 @@ end
 local function parsed(note)
   local values = {}
   for name, value in note:gmatch "([%l_]+): ([^\n]*)\n" do
-    if not text.is_field_value(value) then
-      return {}
-    end
+    if not text.is_field_value(value) then return {} end
     values[name] = value
   end
   return values
@@ -137,9 +125,7 @@ function Draft:recall()
   -- Of a part that is complete the last byte is asked for again, so that there is something that
   -- the gateway can respond with what it has now.
   local position = size == whole and size - 1 or size
-  if position == 0 then
-    return nil
-  end
+  if position == 0 then return nil end
   return {
     position = position,
     version = {
@@ -159,22 +145,16 @@ function Draft:prepare(reader, known)
   local part = self.part
   if part:size() > reader.position then
     local ok, message, errno = part:truncate(reader.position)
-    if not ok then
-      return nil, message, errno
-    end
+    if not ok then return nil, message, errno end
   end
-  if not self.note or (known and reader.position > 0) then
-    return true
-  end
+  if not self.note or (known and reader.position > 0) then return true end
   local version = reader.version
   if not version.validator or reader.is_fixed then
     self.is_kept = false
     return partfile.remove(self.note)
   end
   local ok, message, errno = partfile.write_atomic(self.note, note_of(self.resource, version))
-  if not ok then
-    return nil, message, errno
-  end
+  if not ok then return nil, message, errno end
   self.is_kept = true
   part:keep() -- also when this Lua state ends without closing it
   return true
@@ -187,9 +167,7 @@ local function open_draft(target, resource)
     return part and setmetatable({ part = part }, Draft), message, errno
   end
   local part, message, errno = partfile.resume(target)
-  if not part then
-    return nil, message, errno
-  end
+  if not part then return nil, message, errno end
   return setmetatable({
     part = part:keep(),
     note = part:path() .. ".note",
@@ -216,23 +194,17 @@ function download.save(source, path, o)
     return nil, failed(source, target, target .. ": exists, and overwrite is false", "EEXIST")
   end
   local opened, message, errno = open_draft(target, o.resume and source.resource)
-  if not opened then
-    return nil, failed(source, target, message, errno)
-  end
+  if not opened then return nil, failed(source, target, message, errno) end
   local draft <close> = opened
   local part = draft.part
   local known = draft.note and draft:recall()
   local reporter <close> = progress.start(o.progress, "file", source.name)
   local reader, err = source.open(known)
-  if not reader then
-    return nil, err
-  end
+  if not reader then return nil, err end
   draft.reader = reader
   local ok
   ok, message, errno = draft:prepare(reader, known)
-  if not ok then
-    return nil, failed(source, target, message, errno)
-  end
+  if not ok then return nil, failed(source, target, message, errno) end
   reporter:update(part:size(), reader.size)
   while true do
     local chunk
@@ -243,15 +215,11 @@ function download.save(source, path, o)
       break
     end
     ok, message, errno = part:append(chunk)
-    if not ok then
-      return nil, failed(source, target, message, errno, part)
-    end
+    if not ok then return nil, failed(source, target, message, errno, part) end
     reporter:update(part:size(), reader.size)
   end
   ok, message, errno = part:commit(o.overwrite ~= false)
-  if not ok then
-    return nil, failed(source, target, message, errno)
-  end
+  if not ok then return nil, failed(source, target, message, errno) end
   draft.is_kept = false
   reporter:finish(true)
   return target

@@ -41,9 +41,7 @@ function methods:read(n)
     n = math.min(math.tointeger(n), state.chunk_size)
   end
   local chunk, err = state.reader:read(n or state.chunk_size)
-  if err then
-    return nil, err
-  end
+  if err then return nil, err end
   return chunk
 end
 
@@ -85,16 +83,12 @@ function methods:save(path, given)
     open = function(known)
       if known and not source.err then
         local ok, err = source:move_to(known)
-        if not ok then
-          return nil, err
-        end
+        if not ok then return nil, err end
       end
       return source
     end,
   }, path, checked)
-  if not saved then
-    return nil, err
-  end
+  if not saved then return nil, err end
   return saved
 end
 
@@ -113,13 +107,9 @@ local FIELDS = {
 
 function File.__index(self, name)
   local method = methods[name]
-  if method then
-    return method
-  end
+  if method then return method end
   local state = object.state(self, File)
-  if name == "name" then
-    return state.name
-  end
+  if name == "name" then return state.name end
   return FIELDS[name] and state.reader[name] or nil
 end
 
@@ -132,9 +122,7 @@ function File.__call(self)
   local state = object.state(self, File)
   check_open(state, "read")
   local chunk, err = state.reader:read(state.chunk_size)
-  if err then
-    error(err, 0)
-  end
+  if err then error(err, 0) end
   return chunk
 end
 
@@ -160,9 +148,7 @@ File.__close = methods.close
 function file.open(session, request, url, name)
   local chunk_size = request.stream
   local source, err = streams.open(session, request, url)
-  if not source then
-    return nil, err
-  end
+  if not source then return nil, err end
   local self = object.new(File, { name = name, reader = source, chunk_size = chunk_size })
   return self, nil, nil, self
 end

@@ -44,9 +44,7 @@ local function readable(text)
     for _, code in utf8.codes(text:sub(at, last)) do
       pieces[#pieces + 1] = is_invisible(code) and "_" or utf8.char(code)
     end
-    if not length then
-      pieces[#pieces + 1] = "_"
-    end
+    if not length then pieces[#pieces + 1] = "_" end
     at = last + (length and 1 or 2)
   end
   return table.concat(pieces)
@@ -54,9 +52,7 @@ end
 
 -- `text` without what does not fit into `room` bytes; never cut inside a character.
 local function cut(text, room)
-  if #text <= room then
-    return text
-  end
+  if #text <= room then return text end
   while room > 0 and text:byte(room + 1) & 0xC0 == 0x80 do
     room = room - 1
   end
@@ -71,17 +67,13 @@ end
 local function harmless(name)
   local parts = {}
   for part in name:gmatch "[^/\\]+" do
-    if not part:find "^%.+$" then
-      parts[#parts + 1] = part
-    end
+    if not part:find "^%.+$" then parts[#parts + 1] = part end
   end
   name = readable(table.concat(parts, "_"))
   name = trimmed(name:gsub('[\0-\31\127<>:"|?*]', "_"))
   name = name:gsub("^[.-]", "_")
   local stem = name:match("^[^.]*"):gsub(" +$", ""):lower()
-  if DEVICES[stem] then
-    name = "_" .. name
-  end
+  if DEVICES[stem] then name = "_" .. name end
   return name
 end
 
@@ -111,9 +103,7 @@ function filename.safe(name)
   if not extension or #extension > LONGEST_EXTENSION then
     stem, extension = safe, ""
   end
-  if stem == "" then
-    stem = NAMELESS
-  end
+  if stem == "" then stem = NAMELESS end
   local mark = "~" .. hash_of(name)
   return cut(stem, LONGEST - #extension - #mark) .. mark .. extension
 end

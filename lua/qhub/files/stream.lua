@@ -64,9 +64,7 @@ local function take_whole(self, response)
   self.version, self.position, self.skip, self.limit = version, 0, 0, version.size
   if response.status_code == 206 and not self.is_fixed then
     local judgement, size, limit = validators.judge({}, 0, 206, fields)
-    if not judgement then
-      return nil, size
-    end
+    if not judgement then return nil, size end
     version.size, self.limit = size, limit
   end
   self.size, self.headers, self.content_type = version.size, fields, fields["content-type"]
@@ -77,9 +75,7 @@ end
 local function take_rest(self, response)
   local version, position, fields = self.version, self.position, response.headers
   local judgement, size, limit = validators.judge(version, position, response.status_code, fields)
-  if not judgement then
-    return nil, size
-  end
+  if not judgement then return nil, size end
   self.finished = judgement == "complete"
   self.skip = judgement == "skip" and position or 0
   self.limit = limit or size
@@ -96,9 +92,7 @@ local function open(self)
   local position = self.position
   local range = position > 0 and validators.request_headers(self.version, position) or nil
   local response, err = self.call:open(range)
-  if not response then
-    return nil, err
-  end
+  if not response then return nil, err end
   self.response, self.brought = response, 0
   local ok, why = (range and take_rest or take_whole)(self, response)
   if not ok and range and self.may_begin_anew then
@@ -141,9 +135,7 @@ end
 local function resume(self, failure)
   release(self)
   local call, position, brought = self.call, self.position, self.brought
-  if brought > 0 then
-    call:count_anew()
-  end
+  if brought > 0 then call:count_anew() end
   local reason = obstacle(self)
   if not reason and not failure.lasting then
     local again, err = call:retry {
@@ -194,9 +186,7 @@ local function receive(self, n)
   local response = self.response
   while self.skip > 0 do
     local known, failure = response:read(math.min(self.skip, self.chunk_size))
-    if not known then
-      return nil, failure or early_end(self)
-    end
+    if not known then return nil, failure or early_end(self) end
     has_begun(self, response)
     self.skip = self.skip - #known
   end
@@ -211,9 +201,7 @@ local function receive(self, n)
   local left = self.limit and self.limit - self.position
   if left and #chunk > left then
     self.surplus = true
-    if left == 0 then
-      return nil, overflow(self)
-    end
+    if left == 0 then return nil, overflow(self) end
     chunk = chunk:sub(1, left) -- what was announced is handed out before the error
   end
   return chunk
@@ -275,9 +263,7 @@ end
 function Reader:move_to(known)
   local version = known.version
   local is_same = version.validator == self.version.validator and version.size == self.version.size
-  if not version.validator or not is_same or self.is_fixed then
-    return true
-  end
+  if not version.validator or not is_same or self.is_fixed then return true end
   release(self)
   self.busy = true
   local held <close> = self
@@ -299,9 +285,7 @@ local stream = {}
 --- which is 0 when that is of no use any more.
 function stream.open(session, request, url, known)
   local chunk_size = math.max(LEAST_HELD, math.min(request.stream, MOST_HELD))
-  if chunk_size ~= request.stream then
-    request = request:with { stream = chunk_size }
-  end
+  if chunk_size ~= request.stream then request = request:with { stream = chunk_size } end
   local self = setmetatable({
     call = attempts.stream(session, request, url),
     resource = url,
@@ -319,9 +303,7 @@ function stream.open(session, request, url, known)
   else
     ok, err = open(self)
   end
-  if not ok then
-    return nil, err
-  end
+  if not ok then return nil, err end
   return self
 end
 

@@ -30,9 +30,7 @@ end
 
 -- The bytes that a response announces, as they are handed out; nil when it does not say.
 local function announced(fields)
-  if is_encoded(fields) or fields["transfer-encoding"] then
-    return nil
-  end
+  if is_encoded(fields) or fields["transfer-encoding"] then return nil end
   return natural(fields["content-length"])
 end
 
@@ -40,9 +38,7 @@ end
 -- young that the file could change without another one (RFC 9110 8.8.2.2).
 local function validator(fields)
   local etag, modified = fields.etag, fields["last-modified"]
-  if etag and etag:find '^"[^"%c]+"$' then
-    return etag, false
-  end
+  if etag and etag:find '^"[^"%c]+"$' then return etag, false end
   local changed_at = modified and parse_http_date(modified)
   local made_at = fields.date and parse_http_date(fields.date)
   if changed_at and (not made_at or made_at >= changed_at) then
@@ -69,9 +65,7 @@ end
 --- The headers to ask for what follows `position` of `version`. None for an encoded file: its
 --- ranges would be of the encoded bytes, so it is read again from the start.
 function validators.request_headers(version, position)
-  if version.encoded then
-    return {}
-  end
+  if version.encoded then return {} end
   return { range = ("bytes=%d-"):format(position), ["if-range"] = version.validator }
 end
 
@@ -83,9 +77,7 @@ local function is_same(version, fields)
   elseif etag and version.validator == version.etag then
     return true
   elseif modified and version.last_modified then
-    if modified ~= version.last_modified then
-      return false
-    end
+    if modified ~= version.last_modified then return false end
     return version.validator == modified or nil
   end
 end
@@ -97,16 +89,10 @@ local function content_range(fields)
   local value = fields["content-range"] or ""
   local first, last, total = value:match "^%s*[Bb][Yy][Tt][Ee][Ss]%s+(%d+)%-(%d+)/([%d*]+)%s*$"
   first, last = natural(first), natural(last)
-  if not first or not last or last < first then
-    return nil
-  end
-  if total == "*" then
-    return first, last, nil
-  end
+  if not first or not last or last < first then return nil end
+  if total == "*" then return first, last, nil end
   total = natural(total)
-  if not total or last >= total then
-    return nil
-  end
+  if not total or last >= total then return nil end
   return first, last, total
 end
 

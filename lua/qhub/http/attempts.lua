@@ -94,9 +94,7 @@ end
 function Attempts:follow(response, failure)
   local hop
   while response and not failure and REDIRECTS[response.status_code] do
-    if not self.session.follow_redirects then
-      return response, nil, "follow_redirects is false"
-    end
+    if not self.session.follow_redirects then return response, nil, "follow_redirects is false" end
     hop = hop
       or {
         method = self.start.method,
@@ -108,9 +106,7 @@ function Attempts:follow(response, failure)
       }
     local following, why =
       require("qhub.http.redirect").next(hop, response.status_code, response.headers.location)
-    if not following then
-      return response, nil, why
-    end
+    if not following then return response, nil, why end
     self:log(
       "debug",
       "redirect",
@@ -148,9 +144,7 @@ end
 -- for. Returns true when the request is to be repeated with it; or false and an error, or false.
 function Attempts:refresh_token()
   local token, session = self.token, self.session
-  if not token or not self.sent.authorize or self.is_refreshed then
-    return false
-  end
+  if not token or not self.sent.authorize or self.is_refreshed then return false end
   self.is_refreshed = true
   if session.token then
     return false -- the program has no other
@@ -180,9 +174,7 @@ function Attempts:sleep(delay, is_named)
     local _ <close> = pacer:place "patient"
     return (loop.sleep_until(loop.now() + delay, session))
   end
-  if delay > 0 and not loop.sleep_until(loop.now() + delay, session) then
-    return false
-  end
+  if delay > 0 and not loop.sleep_until(loop.now() + delay, session) then return false end
   local seconds = pacer:take()
   if seconds then
     local _ <close> = pacer:place "waiting"
@@ -222,9 +214,7 @@ function Attempts:retry(outcome, named)
       delay = nil -- its turn would come too late
     end
   end
-  if not delay then
-    return false
-  end
+  if not delay then return false end
   self:log("warn", outcome.offset and "resume" or "retry", {
     status = outcome.status_code,
     seconds = loop.now() - self.started,
@@ -244,9 +234,7 @@ end
 -- the error unless the response is what was wanted.
 function Attempts:judge(response, failure, why)
   local status_code = response and response.status_code
-  if failure and failure.not_attempted then
-    return false, self:not_attempted(failure)
-  end
+  if failure and failure.not_attempted then return false, self:not_attempted(failure) end
   if self.session.is_closed then
     self:drop()
     return false, self:cancelled()
@@ -262,17 +250,13 @@ function Attempts:judge(response, failure, why)
   local request = self.request
   if response and (is_success(status_code) or status_code == self.start.also_ok_status) then
     local truncated_is_ok = request.accept_truncated
-    if not failure or truncated_is_ok and truncated_is_ok(response) then
-      return false
-    end
+    if not failure or truncated_is_ok and truncated_is_ok(response) then return false end
   elseif response then
     failure = nil -- the status says more than how the body ended
   end
   if status_code == 401 then
     local again, err = self:refresh_token()
-    if again or err then
-      return again, err
-    end
+    if again or err then return again, err end
   end
   local named
   if response and not failure then -- a good response that broke off does not ask for patience
@@ -293,16 +277,12 @@ function Attempts:settle(response, failure, token)
   while true do
     self.response, self.token = response or false, token or false
     self.sent, self.sent_url, self.next_token = self.start, self.start_url, nil
-    if not (failure and failure.not_attempted) then
-      self.count = self.count + 1
-    end
+    if not (failure and failure.not_attempted) then self.count = self.count + 1 end
     local why
     response, failure, why = self:follow(response, failure)
     local again, err = self:judge(response, failure, why)
     if not again then
-      if not err then
-        self.session:succeeded()
-      end
+      if not err then self.session:succeeded() end
       return err
     end
     self.attempt_started = loop.now()
@@ -329,14 +309,10 @@ function attempts.finish(session, request, url, body, id, started, response, fai
   if not err then
     local decode = held.request.decode
     value, message, line, column = decode(held.session.owner, held.response, held.id)
-    if value == nil then
-      err = held:undecodable(message, line, column)
-    end
+    if value == nil then err = held:undecodable(message, line, column) end
   end
   held:report(err)
-  if err then
-    return nil, err
-  end
+  if err then return nil, err end
   return value
 end
 
@@ -358,9 +334,7 @@ function Attempts:open(range)
   held.attempt_started = held.started
   local err = held:settle(held.session:attempt(request, held.url, nil, held.deadline))
   held:report(err)
-  if err then
-    return nil, err
-  end
+  if err then return nil, err end
   held.is_reported = true
   local response = held.response
   held.response = false

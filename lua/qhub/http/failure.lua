@@ -55,13 +55,9 @@ local UNTRUSTED, BAD_CA_FILE, BAD_CLIENT_FILE = 60, 77, 58
 
 --- JSON value or text of an error body; nil when it is empty.
 function failures.body(text)
-  if not text or text == "" then
-    return nil
-  end
+  if not text or text == "" then return nil end
   local value = core.json.document(text, true)
-  if value == nil then
-    return text
-  end
+  if value == nil then return text end
   return value
 end
 
@@ -79,9 +75,7 @@ local MOST_READ = 20000 -- bytes of one member; more than a message reads of all
 -- `text` without blanks around it and colons after it, and not much longer than a message reads.
 local function trimmed(text)
   local first = text:find "%S"
-  if not first then
-    return nil
-  end
+  if not first then return nil end
   text = text:sub(first, first + MOST_READ - 1)
   local last = #text
   while last > 0 and text:find("^[%s:]", last) do
@@ -94,9 +88,7 @@ end
 local function fault_text(fault)
   local said = type(fault) == "table" and fault.msg or fault
   said = type(said) == "string" and trimmed(said)
-  if not said then
-    return nil
-  end
+  if not said then return nil end
   local place = {}
   local loc = type(fault) == "table" and type(fault.loc) == "table" and fault.loc or {}
   for index, step in ipairs(loc) do
@@ -138,9 +130,7 @@ local function joined(body, members, known)
         table.remove(parts, index)
       end
     end
-    if is_new then
-      parts[#parts + 1] = said
-    end
+    if is_new then parts[#parts + 1] = said end
   end
   return parts[1] and table.concat(parts, ": ") or nil
 end
@@ -148,31 +138,23 @@ end
 --- What the gateway says in a decoded body, in the members that gateways and frameworks use for it;
 --- nil when it says nothing but `known`. Remote text, of any length.
 function failures.explanation(body, known)
-  if type(body) ~= "table" then
-    return nil
-  end
+  if type(body) ~= "table" then return nil end
   return joined(body, EXPLAINING, known)
 end
 
 --- The reason of a failed run in its `result`: the problem document's "title: detail", else what
 --- `error`, `message` or `reason` say; nil when the result says nothing. Remote, of any length.
 function failures.reason_of(result)
-  if type(result) ~= "table" then
-    return nil
-  end
+  if type(result) ~= "table" then return nil end
   local members = {}
   for _, name in ipairs { "title", "detail", "error", "message", "reason" } do
     members[name] = rawget(result, name)
   end
   local document = joined(members, { "title", "detail" })
-  if document then
-    return document
-  end
+  if document then return document end
   for _, name in ipairs { "error", "message", "reason" } do
     local said = said_by(members[name])
-    if said then
-      return said
-    end
+    if said then return said end
   end
 end
 
@@ -207,24 +189,16 @@ function failures.status(context, response, body_text, retry_after, why)
   local status_code = response.status_code
   local body = failures.body(body_text)
   local message = tostring(status_code)
-  if REASONS[status_code] then
-    message = message .. " " .. REASONS[status_code]
-  end
+  if REASONS[status_code] then message = message .. " " .. REASONS[status_code] end
   local said = failures.explanation(body, REASONS[status_code])
   if said then
     -- Without the token before it is cut, or a part of the token could be left.
     message = message .. ": " .. redact.remote(said, context.secret)
   end
-  if why then
-    message = message .. ": not followed, " .. why
-  end
+  if why then message = message .. ": not followed, " .. why end
   local remedy = not said and REMEDIES[status_code]
-  if status_code == 401 then
-    remedy = context.is_token_sent and TOKEN_REFUSED or TOKEN_NOT_SENT
-  end
-  if remedy then
-    message = message .. "; " .. remedy
-  end
+  if status_code == 401 then remedy = context.is_token_sent and TOKEN_REFUSED or TOKEN_NOT_SENT end
+  if remedy then message = message .. "; " .. remedy end
   if retry_after and retry_after >= 1 then
     message = ("%s; the gateway asks to wait %.0f s"):format(message, retry_after)
     if retry_after > retry.LONGEST_WAIT then
@@ -256,9 +230,7 @@ end
 -- no authority could help.
 local function is_wrong_certificate(message)
   for _, words in ipairs { "expired", "not yet valid", "name" } do
-    if message:find(words, 1, true) then
-      return true
-    end
+    if message:find(words, 1, true) then return true end
   end
   return false
 end
@@ -288,13 +260,9 @@ function failures.failure(context, failure, response)
     message = message .. " (by way of the proxy " .. show.line(by_way_of, 300) .. ")"
   end
   local hint = remedy(context, failure)
-  if hint then
-    message = message .. "; " .. hint
-  end
+  if hint then message = message .. "; " .. hint end
   local kind = failure.kind
-  if kind == "too_large" then
-    kind = "decode"
-  end
+  if kind == "too_large" then kind = "decode" end
   local fields = fields_of(context, kind, message)
   fields.phase = failure.phase
   fields.sent = failure.sent
@@ -315,9 +283,7 @@ function failures.token(context, reason, cause)
   local fields = fields_of(context, "token", clean)
   fields.cause = cause
   fields.sent = false
-  if cause then
-    fields.status_code = cause.status_code
-  end
+  if cause then fields.status_code = cause.status_code end
   return errors.new(fields)
 end
 

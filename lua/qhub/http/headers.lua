@@ -15,9 +15,7 @@ local headers = {}
 local Response = { __name = "qhub.Headers" }
 
 function Response.__index(fields, name)
-  if type(name) == "string" then
-    return rawget(fields, name:lower())
-  end
+  if type(name) == "string" then return rawget(fields, name:lower()) end
 end
 
 --- Marks `fields` (lower-case names to strings) as a response's headers and returns it.
@@ -30,12 +28,8 @@ end
 function headers.foreign(fields)
   local result = {}
   for name, value in pairs(fields or {}) do
-    if type(value) == "table" then
-      value = table.concat(value, ", ")
-    end
-    if type(name) == "string" then
-      result[name:lower()] = tostring(value)
-    end
+    if type(value) == "table" then value = table.concat(value, ", ") end
+    if type(name) == "string" then result[name:lower()] = tostring(value) end
   end
   return headers.response(result)
 end
@@ -100,9 +94,7 @@ function headers.merged(base, over)
     result[name] = value
   end
   for name, value in pairs(over or {}) do
-    if not value and not ADDED[name] then
-      value = nil
-    end
+    if not value and not ADDED[name] then value = nil end
     result[name] = value
   end
   return result

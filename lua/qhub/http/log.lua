@@ -35,13 +35,9 @@ end
 --- A log for the checked or unchecked `logging` option `given`, or nil when it is silent.
 --- Raises a usage error.
 function log.new(given, where)
-  if given == nil then
-    return nil
-  end
+  if given == nil then return nil end
   local checked = options.checked(given, checkers, where)
-  if checked.silent or (not checked.level and not checked.logger) then
-    return nil
-  end
+  if checked.silent or (not checked.level and not checked.logger) then return nil end
   return { rank = RANK[checked.level or "info"], logger = checked.logger or to_stderr }
 end
 
@@ -53,9 +49,7 @@ end
 --- Passes the logger of `self` one event. `secret` (see redact.lua) is blanked wherever it shows
 --- in the fields. The logger's own errors propagate.
 function log.event(self, level, message, fields, secret)
-  if not log.wants(self, level) then
-    return
-  end
+  if not log.wants(self, level) then return end
   for name, value in pairs(fields) do
     if name == "url" then
       fields.url = redact.url(redact.without(value, secret))

@@ -39,18 +39,12 @@ local WHOLE = { code = true, pass = true, otp = true, assertion = true }
 --- True when the value of a header or query parameter of this name must not be shown.
 function redact.is_secret_name(name)
   name = name:lower()
-  if WHOLE[name] then
-    return true
-  end
+  if WHOLE[name] then return true end
   for _, word in ipairs(WORDS) do
-    if name:find(word, 1, true) then
-      return true
-    end
+    if name:find(word, 1, true) then return true end
   end
   for part in name:gmatch "%w+" do
-    if PARTS[part] then
-      return true
-    end
+    if PARTS[part] then return true end
   end
   return false
 end
@@ -65,9 +59,7 @@ local function visible_parameter(before, name, value)
 end
 
 local function without_secret_parameters(text)
-  if not text:find("=", 1, true) then
-    return text
-  end
+  if not text:find("=", 1, true) then return text end
   return (text:gsub('([?&;#])([^?&;#=%s<>"]+)=([^&;#%s<>]*)', visible_parameter))
 end
 
@@ -88,9 +80,7 @@ end
 --- What a program gave as a URL and is refused, as a quoted value: without anything before the last
 --- "@", for where user info ends is a guess when a URL is malformed.
 function redact.given_url(value)
-  if type(value) ~= "string" then
-    return show.value(value)
-  end
+  if type(value) ~= "string" then return show.value(value) end
   local scheme, rest = value:match "^(%a[%w+.-]*://)(.*)$"
   rest = (rest or value):gsub("^.*@", "")
   return show.value(without_secret_parameters((scheme or "") .. rest))
@@ -118,9 +108,7 @@ local UNPRINTED = {
 local function unprinted(text, at)
   for _, pattern in ipairs(UNPRINTED) do
     local _, last = text:find(pattern, at)
-    if last then
-      return last
-    end
+    if last then return last end
   end
 end
 
@@ -168,9 +156,7 @@ end
 
 -- The same without the places.
 local function quickly_folded(text)
-  if text:find "[\x7F-\xFF]" then
-    return (folded(text))
-  end
+  if text:find "[\x7F-\xFF]" then return (folded(text)) end
   return (text:lower():gsub("[%c%s\\]+", ""))
 end
 
@@ -180,17 +166,13 @@ local function find_folded(text, secret, is_cut, found)
   local from = 1
   while true do
     local first, last = text:find(secret, from, true)
-    if not first then
-      break
-    end
+    if not first then break end
     found(first, last)
     from = last + 1
   end
   if is_cut then -- the beginning of a secret at its end
     for length = math.min(#secret - 1, #text), LEAST_SECRET, -1 do
-      if text:sub(-length) == secret:sub(1, length) then
-        return found(#text - length + 1, #text)
-      end
+      if text:sub(-length) == secret:sub(1, length) then return found(#text - length + 1, #text) end
     end
   end
 end
@@ -211,9 +193,7 @@ local function spellings(secret, size)
   if #secret >= LEAST_CREDENTIAL and size >= #secret * 4 // 3 - LEAST_SECRET then
     add_base64(result, secret)
   end
-  if secret:find("%", 1, true) then
-    result[#result + 1] = quickly_folded((decoded(secret)))
-  end
+  if secret:find("%", 1, true) then result[#result + 1] = quickly_folded((decoded(secret))) end
   return result
 end
 
@@ -222,9 +202,7 @@ local function all_spellings(secrets, size)
   local result = {}
   for _, secret in ipairs(secrets) do
     for _, spelling in ipairs(spellings(secret, size)) do
-      if #spelling >= LEAST_SECRET then
-        result[#result + 1] = spelling
-      end
+      if #spelling >= LEAST_SECRET then result[#result + 1] = spelling end
     end
   end
   return result
@@ -232,9 +210,7 @@ end
 
 local function has_any(text, secrets)
   for _, secret in ipairs(secrets) do
-    if text:find(secret, 1, true) then
-      return true
-    end
+    if text:find(secret, 1, true) then return true end
   end
   return false
 end
@@ -242,9 +218,7 @@ end
 -- Adds the places of `secrets` (spellings) in `text` to `ranges`. `first` and `last` say where the
 -- bytes of `text` are in the original, when it is decoded.
 local function add_ranges(ranges, text, secrets, is_cut, first, last)
-  if not is_cut and not has_any(quickly_folded(text), secrets) then
-    return
-  end
+  if not is_cut and not has_any(quickly_folded(text), secrets) then return end
   local plain, places = folded(text)
   for _, secret in ipairs(secrets) do
     find_folded(plain, secret, is_cut, function(from, to)
@@ -256,18 +230,14 @@ end
 
 local function without(text, secret, is_cut)
   local secrets = type(secret) == "table" and secret or { secret }
-  if not secrets[1] or #text < LEAST_SECRET then
-    return text
-  end
+  if not secrets[1] or #text < LEAST_SECRET then return text end
   local ranges, sought = {}, all_spellings(secrets, #text)
   add_ranges(ranges, text, sought, is_cut)
   if text:find("%", 1, true) then
     local whole, first, last = decoded(text)
     add_ranges(ranges, whole, sought, is_cut, first, last)
   end
-  if not ranges[1] then
-    return text
-  end
+  if not ranges[1] then return text end
   table.sort(ranges, function(a, b)
     return a[1] < b[1] or a[1] == b[1] and a[2] > b[2]
   end)
@@ -292,9 +262,7 @@ end
 --- are taken out before anything is cut or joined.
 function redact.remote(text, secret, longest)
   local is_cut = #text > LONGEST_READ
-  if is_cut then
-    text = text:sub(1, LONGEST_READ)
-  end
+  if is_cut then text = text:sub(1, LONGEST_READ) end
   return show.line(redact.urls(without(text, secret, is_cut)), longest)
 end
 
@@ -314,9 +282,7 @@ end
 local function credentials_in(value)
   local parts = {}
   for part in (value:match "^%s*%S+%s+(.*)" or value):gmatch '[^%s,"]+' do
-    if #part >= LEAST_CREDENTIAL or not parts[1] then
-      parts[#parts + 1] = part
-    end
+    if #part >= LEAST_CREDENTIAL or not parts[1] then parts[#parts + 1] = part end
   end
   return parts
 end

@@ -41,9 +41,7 @@ function redirect.next(request, status_code, location)
   if request.hops >= redirect.MOST_HOPS then
     return nil, "more than " .. redirect.MOST_HOPS .. " redirects"
   end
-  if not location or location == "" then
-    return nil, "a redirect without Location"
-  end
+  if not location or location == "" then return nil, "a redirect without Location" end
   local url, reason = text.resolve_url(request.url, encoded(location))
   local address = url and text.parse_url(url)
   if not address then
@@ -52,9 +50,7 @@ function redirect.next(request, status_code, location)
   if address.scheme ~= "http" and address.scheme ~= "https" then
     return nil, "its Location is neither http nor https"
   end
-  if address.userinfo then
-    return nil, "its Location carries user info"
-  end
+  if address.userinfo then return nil, "its Location carries user info" end
   if request.url:lower():find("^https:") and address.scheme ~= "https" then
     return nil, "it leads from https to http"
   end
@@ -69,13 +65,9 @@ function redirect.next(request, status_code, location)
     for name, value in pairs(request.headers) do
       headers[name] = value
     end
-    if not body then
-      headers["content-type"] = nil
-    end
+    if not body then headers["content-type"] = nil end
   else
-    if body then
-      return nil, "it would send the body to another origin"
-    end
+    if body then return nil, "it would send the body to another origin" end
     for _, name in ipairs(CARRIED) do
       headers[name] = request.headers[name]
     end

@@ -80,15 +80,11 @@ end
 -- that breaks off has said enough with its status.
 function report:error_text()
   local response, cap = self.response, self.session.max_response_bytes
-  if response.body then
-    return response.body
-  end
+  if response.body then return response.body end
   local pieces, size = {}, 0
   while size < cap do
     local chunk = response:read(math.min(65536, cap - size))
-    if not chunk then
-      break
-    end
+    if not chunk then break end
     size = size + #chunk
     pieces[#pieces + 1] = chunk
   end
@@ -97,9 +93,7 @@ end
 
 --- The error of a failure before anything was sent.
 function report:not_attempted(failure)
-  if failure.kind == "token" then
-    return failures.token(self:context(), failure.message)
-  end
+  if failure.kind == "token" then return failures.token(self:context(), failure.message) end
   failure.sent = self.count > 0
   return failures.failure(self:context(), failure)
 end

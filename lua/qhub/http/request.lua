@@ -48,9 +48,7 @@ local IN_PREPARED =
 --- A request with the fields above.
 local function new(fields)
   for name, value in pairs(DEFAULTS) do
-    if fields[name] == nil then
-      fields[name] = value
-    end
+    if fields[name] == nil then fields[name] = value end
   end
   fields.wire, fields.engine = {}, {}
   fields.heir = { __index = fields }
@@ -59,9 +57,7 @@ end
 
 local function changes_any(changes, names)
   for _, name in ipairs(names) do
-    if changes[name] ~= nil then
-      return true
-    end
+    if changes[name] ~= nil then return true end
   end
   return false
 end
@@ -81,9 +77,7 @@ end
 function Request:redirected(following)
   local fields = headers.merged(following.headers)
   local authorize = self.authorize and fields.authorization ~= nil
-  if authorize then
-    fields.authorization = nil
-  end
+  if authorize then fields.authorization = nil end
   return self:with { method = following.method, fields = fields, authorize = authorize }
 end
 
@@ -93,9 +87,7 @@ function Request:prepared(token)
   local current = wire.current
   if not current or current.token ~= token then
     local fields = headers.merged(self.fields)
-    if self.authorize and token then
-      fields.authorization = "Bearer " .. token
-    end
+    if self.authorize and token then fields.authorization = "Bearer " .. token end
     current = { token = token, headers = fields, lines = headers.lines(fields) }
     wire.current = current
   end

@@ -36,20 +36,14 @@ function retry.requested_wait(headers, now)
   if value then
     value = value:match("^%s*(.-)%s*$")
     local seconds = value:find("^%d+%.?%d*$") and tonumber(value)
-    if seconds then
-      return seconds
-    end
+    if seconds then return seconds end
     local date = text.parse_http_date(value)
-    if date then
-      return math.max(0, date - now)
-    end
+    if date then return math.max(0, date - now) end
   end
   value = headers["x-ratelimit-reset"]
   if value then
     local reset = value:match("^%s*(%d+%.?%d*)%s*$")
-    if reset then
-      return math.max(0, tonumber(reset) - now)
-    end
+    if reset then return math.max(0, tonumber(reset) - now) end
   end
 end
 
@@ -63,9 +57,7 @@ end
 --- and the request may be sent again. `repeatable` is false for one that could start a second run.
 function retry.may_repeat(outcome, repeatable)
   local failure = outcome.failure
-  if not failure then
-    return retry.is_transient_status(outcome.status_code)
-  end
+  if not failure then return retry.is_transient_status(outcome.status_code) end
   if failure.lasting then
     return false
   elseif
@@ -81,9 +73,7 @@ end
 --- when a file's connection broke after it had brought a good deal. `left` is the time in seconds
 --- that the call still has, or nil. Returns the delay in seconds, or nil when the call ends here.
 function retry.delay(attempt, max_retries, outcome, repeatable, requested, left, random)
-  if attempt > max_retries or not retry.may_repeat(outcome, repeatable) then
-    return nil
-  end
+  if attempt > max_retries or not retry.may_repeat(outcome, repeatable) then return nil end
   local failure = outcome.failure
   local delay
   if (failure and failure.stale) or outcome.progressed then
@@ -91,9 +81,7 @@ function retry.delay(attempt, max_retries, outcome, repeatable, requested, left,
   else
     delay = requested or retry.backoff(attempt, random)
   end
-  if delay > retry.LONGEST_WAIT or (left and delay >= left) then
-    return nil
-  end
+  if delay > retry.LONGEST_WAIT or (left and delay >= left) then return nil end
   return delay
 end
 
@@ -121,9 +109,7 @@ end
 
 --- A call succeeded.
 function Pacer:succeeded()
-  if self.tokens < CAPACITY then
-    self.tokens = math.min(CAPACITY, self.tokens + PER_SUCCESS)
-  end
+  if self.tokens < CAPACITY then self.tokens = math.min(CAPACITY, self.tokens + PER_SUCCESS) end
 end
 
 --- About how many seconds a retry that is due now would be held back.
@@ -162,9 +148,7 @@ end
 --- do not all come back in the same instant; never beyond the longest wait, and well within the
 --- time that is `left`, if it is given.
 function Pacer:spread(seconds, left)
-  if self.patient == 0 then
-    return seconds
-  end
+  if self.patient == 0 then return seconds end
   local longest = math.min(seconds * (1 + SPREAD), retry.LONGEST_WAIT)
   longest = left and math.min(longest, (seconds + left) / 2) or longest
   return seconds + (longest - seconds) * core.system.random()

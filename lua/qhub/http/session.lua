@@ -97,9 +97,7 @@ end
 --- does; a failure that has `not_attempted` came before anything was sent.
 function Session:transfer(request, token, url, body, deadline)
   local gate = not request.stream and not self.is_closed and self.gate
-  if not gate then
-    return send_now(self, request, token, url, body, deadline)
-  end
+  if not gate then return send_now(self, request, token, url, body, deadline) end
   local is_let_in, reason = gate:admit(deadline, self)
   if not is_let_in then
     return nil, reason == "deadline" and late_failure() or self:closed_failure()
@@ -140,9 +138,7 @@ end
 --- Notes that a call succeeded.
 function Session:succeeded()
   local pacer = self.pacer
-  if pacer then
-    pacer:succeeded()
-  end
+  if pacer then pacer:succeeded() end
 end
 
 --- Carries out `request` (see request.lua) with `url` and `body` (or nil). Returns what the 2xx
@@ -160,9 +156,7 @@ function Session:perform(request, url, body, id)
     and request.authorize
     and not (self.log or request.on_response or self.is_closed)
   then
-    if token ~= self.last_token then
-      self:remember_token(token)
-    end
+    if token ~= self.last_token then self:remember_token(token) end
     local value = request.decode(self.owner, response, id)
     if value ~= nil then
       response:close()
@@ -179,9 +173,7 @@ function Session:close()
   if not self.is_closed then
     self.is_closed = true
     local connections = self.connections
-    if connections then
-      connections:close()
-    end
+    if connections then connections:close() end
     loop.wake_sleepers(self)
   end
 end
@@ -197,9 +189,7 @@ end
 -- The transport of the checked options `o` for requests to `url`, and the connections to be closed
 -- with the session.
 local function transport_of(o, url)
-  if o.transport then
-    return require("qhub.http.transport.program").over(o.transport), false
-  end
+  if o.transport then return require("qhub.http.transport.program").over(o.transport), false end
   local transport, http = require "qhub.http.transport.curl", o.http or {}
   local connections = transport.connections(http)
   return proxy.guarded(transport.over(connections), http, url), connections
@@ -212,9 +202,7 @@ function session.new(o, fields)
   local timeout = o.timeout or DEFAULT_TIMEOUT
   -- No proxy is known of a transport of the program's own.
   local given_proxy = connections and o.http and o.http.proxy
-  if not connections then
-    given_proxy = false
-  end
+  if not connections then given_proxy = false end
   local self = setmetatable({
     send = send,
     connections = connections,

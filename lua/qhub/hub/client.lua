@@ -69,15 +69,11 @@ local function new_request(session, row, extra)
     accept = row.stream and "*/*" or "application/json, */*;q=0.5",
     ["content-type"] = row.parameters[1] == "body" and "application/json" or nil,
   }
-  if row.small then
-    defaults["accept-encoding"] = false
-  end
+  if row.small then defaults["accept-encoding"] = false end
   local fields = headers.merged(headers.merged(defaults, session.headers), extra)
   -- The token wins over the client's headers, the request's own headers win over both.
   local authorize = not (extra and extra.authorization ~= nil)
-  if authorize then
-    fields.authorization = nil
-  end
+  if authorize then fields.authorization = nil end
   return requests.new {
     name = row.name,
     method = row.method,
@@ -136,9 +132,7 @@ end
 
 local function check_open(client, where)
   check_client(client, where)
-  if client.session.is_closed then
-    usage_error("%s: the client is closed", where)
-  end
+  if client.session.is_closed then usage_error("%s: the client is closed", where) end
 end
 
 --- The request of one operation with the options `given`, its URL and its body, if any. `first`
@@ -162,9 +156,7 @@ local function prepared(client, row, first, second, given)
     local segment = parameters[2] and check_segment(second, parameters[2], name) or ""
     url = client.session.base_url .. row.path_before_id .. id .. row.path_after_id .. segment
   end
-  if o and o.query and o.query ~= "" then
-    url = url .. "?" .. o.query
-  end
+  if o and o.query and o.query ~= "" then url = url .. "?" .. o.query end
   return request, url, body
 end
 

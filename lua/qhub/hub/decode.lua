@@ -22,9 +22,7 @@ local function json(body)
   -- the vendor's runtime writes NaN and infinities
   local value, message, line, column = decode(body, true)
   if value == nil then
-    if is_blank(body) then
-      return nil, "the response has no body"
-    end
+    if is_blank(body) then return nil, "the response has no body" end
     return nil,
       ("the response is not valid JSON (line %d, column %d: %s)"):format(line, column, message),
       line,
@@ -99,9 +97,7 @@ local function undecoded(client, body, id)
   elseif status ~= nil and type(status) ~= "string" then
     return nil
   end
-  if is_absent(own) then
-    own = id
-  end
+  if is_absent(own) then own = id end
   if own ~= nil and (own == id or not id and type(own) == "string" and usable_id(own)) then
     return executions.of_text(body, own, status, client)
   end
@@ -110,9 +106,7 @@ end
 --- The response to a request for `id`, which it may leave out.
 function decoders.execution(client, response, id)
   local execution = undecoded(client, response.body, id)
-  if execution then
-    return execution
-  end
+  if execution then return execution end
   local value, message, line, column = json(response.body)
   if value == nil then
     return nil, message, line, column
@@ -130,13 +124,9 @@ end
 -- The last segment of the path in `Location`, decoded, unless it is that of the list at `base_url`.
 local function id_in(location, base_url)
   local path = location and location:match "^[^?#]*"
-  if path and path_of(path):gsub("/+$", "") == path_of(base_url) then
-    return nil
-  end
+  if path and path_of(path):gsub("/+$", "") == path_of(base_url) then return nil end
   local segment = path and path:match "([^/]+)/*$"
-  if not segment or (location:find "^%a[%w+.-]*://[^/]*/?$") then
-    return nil
-  end
+  if not segment or (location:find "^%a[%w+.-]*://[^/]*/?$") then return nil end
   local id = segment:gsub("%%(%x%x)", function(hex)
     return string.char(tonumber(hex, 16))
   end)
@@ -147,9 +137,7 @@ end
 --- since the run exists and must not be lost for a body that cannot be read.
 function decoders.started(client, response)
   local execution = undecoded(client, response.body, nil)
-  if execution then
-    return execution
-  end
+  if execution then return execution end
   local value, message, line, column = json(response.body)
   local status
   if is_object(value) then
@@ -162,14 +150,10 @@ function decoders.started(client, response)
   end
   if not status then
     local id = id_in(response.headers.location, client.session.base_url)
-    if not id then
-      return nil, message .. "; the run may have started", line, column
-    end
+    if not id then return nil, message .. "; the run may have started", line, column end
     status = is_object(value) and value or {}
     status.id = id
-    if type(status.status) ~= "string" then
-      status.status = nil
-    end
+    if type(status.status) ~= "string" then status.status = nil end
   end
   return new_execution(status, client)
 end
@@ -193,17 +177,13 @@ end
 
 function decoders.executions(client, response)
   local value, message, line, column = decoders.list_raw(client, response)
-  if value == nil then
-    return nil, message, line, column
-  end
+  if value == nil then return nil, message, line, column end
   for index, item in ipairs(value) do
     if is_array(item) then
       return nil, ("item %d of the list is an array, not an execution"):format(index)
     end
     local status, wrong = status_of(item, nil)
-    if not status then
-      return nil, ("item %d of the list: %s"):format(index, wrong)
-    end
+    if not status then return nil, ("item %d of the list: %s"):format(index, wrong) end
     value[index] = new_execution(status, client)
   end
   return value
@@ -212,17 +192,13 @@ end
 --- The result of the execution `id`. Its embedded status must be that of the same execution.
 function decoders.result(client, response, id)
   local value, message, line, column = json(response.body)
-  if value == nil then
-    return nil, message, line, column
-  end
+  if value == nil then return nil, message, line, column end
   local embedded = is_object(value) and value._embedded
   local status = is_object(embedded) and embedded.status
   if is_object(status) then
     local checked
     checked, message = status_of(status, id)
-    if not checked then
-      return nil, message
-    end
+    if not checked then return nil, message end
   end
   return require("qhub.hub.result").of(value, client)
 end
@@ -234,17 +210,13 @@ local function log_entry(item)
     return nil
   end
   for _, name in ipairs { "message", "severity", "timestamp" } do
-    if item[name] == null then
-      item[name] = nil
-    end
+    if item[name] == null then item[name] = nil end
   end
   return item
 end
 
 function decoders.logs(_, response)
-  if response.status_code == 204 or is_blank(response.body) then
-    return core.json.array {}
-  end
+  if response.status_code == 204 or is_blank(response.body) then return core.json.array {} end
   local value, message, line, column = json(response.body)
   if value == nil then
     return nil, message, line, column

@@ -34,9 +34,7 @@ end
 function methods:refresh(given)
   local client, id = target(self, "refresh")
   local latest, err = client:get_status(id, given)
-  if not latest then
-    return nil, err
-  end
+  if not latest then return nil, err end
   return executions.adopt(self, latest)
 end
 
@@ -56,15 +54,11 @@ end
 --- The result; that of an execution known to have SUCCEEDED is waited for through a 404.
 function methods:result(given)
   local client, id = target(self, "result")
-  if self.status ~= "SUCCEEDED" then
-    return client:get_result(id, given)
-  end
+  if self.status ~= "SUCCEEDED" then return client:get_result(id, given) end
   local loop = require "qhub.tasks.loop"
   local started, request, deadline = loop.now(), given, nil
   local function fetch()
-    if deadline then
-      request.total_timeout = math.max(1e-3, deadline - loop.now())
-    end
+    if deadline then request.total_timeout = math.max(1e-3, deadline - loop.now()) end
     return client:get_result(id, request)
   end
   local function sleep(delay)
@@ -76,9 +70,7 @@ function methods:result(given)
         request[name] = value
       end
     end
-    if deadline and due >= deadline then
-      return nil, "timeout"
-    end
+    if deadline and due >= deadline then return nil, "timeout" end
     if not loop.sleep_until(due, client.session) or client.session.is_closed then
       return nil, "cancelled"
     end
@@ -94,9 +86,7 @@ function methods:result(given)
       cause = err,
     }
   end
-  if result == nil then
-    return nil, err
-  end
+  if result == nil then return nil, err end
   return result
 end
 
@@ -104,9 +94,7 @@ end
 function methods:result_files(given)
   target(self, "result_files")
   local answer, err = self:result(given)
-  if answer == nil then
-    return nil, err
-  end
+  if answer == nil then return nil, err end
   return core.json.array(require("qhub.hub.result").file_names(answer))
 end
 

@@ -22,9 +22,7 @@ local Envelope = {
 --- Marks the decoded response `envelope` as a result of `client` and returns it. A response that is
 --- not an object is returned unchanged.
 function result.of(envelope, client)
-  if type(envelope) ~= "table" or core.json.is_array(envelope) then
-    return envelope
-  end
+  if type(envelope) ~= "table" or core.json.is_array(envelope) then return envelope end
   local embedded = envelope._embedded
   local status = type(embedded) == "table" and embedded.status
   if type(status) == "table" and not core.json.is_array(status) then

@@ -26,9 +26,7 @@ end
 
 -- Seconds east of UTC of "Z", "+hh", "+hhmm", "+hh:mm" or nothing; or nil and a reason.
 local function offset_of(zone)
-  if zone == "" or zone == "Z" or zone == "z" then
-    return 0
-  end
+  if zone == "" or zone == "Z" or zone == "z" then return 0 end
   local sign, hours, minutes, rest = zone:match "^([+-])(%d%d):?(%d%d)(.*)$"
   if not sign then
     sign, hours, rest = zone:match "^([+-])(%d%d)(.*)$"
@@ -46,15 +44,11 @@ end
 -- A leap second is counted as the first second of the next minute, as POSIX time does.
 local function seconds_of(text)
   local year, month, day, hour, minute, second, rest = text:match(FORM)
-  if not year then
-    return nil, MALFORMED
-  end
+  if not year then return nil, MALFORMED end
   year, month, day = tonumber(year), tonumber(month), tonumber(day)
   hour, minute, second = tonumber(hour), tonumber(minute), tonumber(second)
   local fraction, zone = rest:match "^[.,](%d+)(.*)$"
-  if not fraction and rest:find "^[.,]" then
-    return nil, MALFORMED
-  end
+  if not fraction and rest:find "^[.,]" then return nil, MALFORMED end
   local offset, reason = offset_of(zone or rest)
   if not offset then
     return nil, reason
@@ -67,13 +61,9 @@ local function seconds_of(text)
   end
   local days = days_from_civil(year, month, day)
   local seconds = days * 86400 + hour * 3600 + minute * 60 + second - offset
-  if not fraction then
-    return seconds
-  end
+  if not fraction then return seconds end
   fraction = fraction:sub(1, MOST_DIGITS)
-  if seconds < 0 then
-    return seconds + tonumber("0." .. fraction)
-  end
+  if seconds < 0 then return seconds + tonumber("0." .. fraction) end
   return tonumber(seconds .. "." .. fraction) -- rounds once
 end
 

@@ -94,9 +94,7 @@ local function check_url(value, name, where)
 end
 
 local function check_proxy(value, name, where)
-  if value == false then
-    return false
-  end
+  if value == false then return false end
   if type(value) ~= "string" then
     usage_error("%s: %s must be a string, or false for none, got a %s", where, name, type(value))
   end

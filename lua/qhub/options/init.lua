@@ -39,25 +39,19 @@ end
 check.count = check.integer(0, 1000000)
 
 function check.boolean(value, name, where)
-  if type(value) ~= "boolean" then
-    refuse(where, name, "true or false", value)
-  end
+  if type(value) ~= "boolean" then refuse(where, name, "true or false", value) end
   return value
 end
 
 local function is_callable(value)
-  if type(value) == "function" then
-    return true
-  end
+  if type(value) == "function" then return true end
   local metatable = getmetatable(value)
   return type(metatable) == "table" and metatable.__call ~= nil
 end
 options.is_callable = is_callable
 
 function check.callable(value, name, where)
-  if not is_callable(value) then
-    refuse(where, name, "a function", value)
-  end
+  if not is_callable(value) then refuse(where, name, "a function", value) end
   return value
 end
 
@@ -81,9 +75,7 @@ function check.secret(value, name, where)
 end
 
 function check.table(value, name, where)
-  if type(value) ~= "table" then
-    refuse(where, name, "a table", value)
-  end
+  if type(value) ~= "table" then refuse(where, name, "a table", value) end
   return value
 end
 
@@ -92,9 +84,7 @@ function check.one_of(...)
   local allowed = { ... }
   return function(value, name, where)
     for _, choice in ipairs(allowed) do
-      if value == choice then
-        return value
-      end
+      if value == choice then return value end
     end
     refuse(where, name, 'one of "' .. table.concat(allowed, '", "') .. '"', value)
   end
@@ -163,9 +153,7 @@ local function unknown(name, checkers, where)
     usage_error("%s: options are given by name, got the key %s", where, show.value(name))
   end
   local ours = ELSEWHERE[name]
-  if ours then
-    usage_error("%s: unknown option '%s'; use %s", where, name, ours)
-  end
+  if ours then usage_error("%s: unknown option '%s'; use %s", where, name, ours) end
   local near = nearest(name, checkers)
   if near then
     usage_error("%s: unknown option '%s'; did you mean '%s'?", where, show.line(name, 60), near)
@@ -187,17 +175,13 @@ end
 --- returns a new table with the checked values. `where` is the name of the call, for messages.
 function options.checked(given, checkers, where)
   local result = {}
-  if given == nil then
-    return result
-  end
+  if given == nil then return result end
   if type(given) ~= "table" then
     usage_error("%s: options must be a table, got %s", where, show.value(given))
   end
   for name, value in next, given do
     local checker = checkers[name]
-    if not checker then
-      unknown(name, checkers, where)
-    end
+    if not checker then unknown(name, checkers, where) end
     result[name] = checker(value, name, where)
   end
   return result

@@ -70,9 +70,7 @@ local MEMBERS = { tags = "$tags", secrets = "$secrets" }
 --- `body` with the members that the checked options `o` add: a new table, or `body` itself if they
 --- add none. Raises a usage error of the call `where`.
 function start.body(body, o, where)
-  if not (o.body or o.tags or o.secrets) then
-    return body
-  end
+  if not (o.body or o.tags or o.secrets) then return body end
   local merged = {}
   if json.is_array(body) then
     json.array(merged) -- and so refused when it is encoded

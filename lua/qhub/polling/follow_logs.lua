@@ -31,9 +31,7 @@ local WHERE = "follow_logs"
 -- ── what is new ─────────────────────────────────────────────────────────────────────────────────
 
 local function part_of_key(value)
-  if value == nil or type(value) == "string" then
-    return value or ""
-  end
+  if value == nil or type(value) == "string" then return value or "" end
   return core.json.encode(value)
 end
 
@@ -75,9 +73,7 @@ local function take(self, entries)
     self.last = self.last + 1
     self.queue[self.last] = entries[place]
   end
-  if places[1] then
-    self.keys = keys
-  end
+  if places[1] then self.keys = keys end
 end
 
 -- One poll: the status, then the log, so that what is read after the end is complete.
@@ -125,9 +121,7 @@ local function fill(self)
       err = self.schedule:ended(reason, self.execution, schedules.describe(self.execution))
     else
       ok, err = poll_once(self)
-      if self.schedule:take(err) then
-        err = nil
-      end
+      if self.schedule:take(err) then err = nil end
     end
     if err then
       err.execution = self.execution

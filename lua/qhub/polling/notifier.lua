@@ -24,14 +24,10 @@ end
 function Notifier:notify()
   local execution = self.execution
   local status = execution.status
-  if status == nil or self.is_done then
-    return
-  end
+  if status == nil or self.is_done then return end
   if status ~= self.notified then
     self.notified = status
-    if self.on_status then
-      self.on_status(execution)
-    end
+    if self.on_status then self.on_status(execution) end
   end
   self.reporter:update(execution)
   if executions.is_terminal(status) then
@@ -71,16 +67,10 @@ function ManyNotifier:notify(slot)
       if execution == slot.execution then
         local counts = self.counts
         counts[status] = (counts[status] or 0) + 1
-        if before then
-          counts[before] = counts[before] - 1
-        end
+        if before then counts[before] = counts[before] - 1 end
       end
-      if self.on_status then
-        self.on_status(execution)
-      end
-      if self.progress then
-        self.progress(execution)
-      end
+      if self.on_status then self.on_status(execution) end
+      if self.progress then self.progress(execution) end
     end
   end
 end
@@ -100,9 +90,7 @@ function ManyNotifier:flush()
 end
 
 function ManyNotifier:finish(ok)
-  if self.reporter then
-    self.reporter:finish(ok)
-  end
+  if self.reporter then self.reporter:finish(ok) end
 end
 
 function ManyNotifier:__close()

@@ -80,9 +80,7 @@ local function unsuccessful(client, execution, schedule, secrets, result)
   local status = execution.status
   local ending = status == "CANCELLED" and "was cancelled" or "ended as " .. status
   local message = ("run: %s %s"):format(show.value(execution.id), ending)
-  if said ~= "" then
-    message = message .. ": " .. said
-  end
+  if said ~= "" then message = message .. ": " .. said end
   return errors.new {
     kind = "execution",
     message = redact.without(message, secrets),
@@ -110,14 +108,10 @@ function run.run(client, body, given, start_options)
     start.total_timeout = math.min(total_timeout, o.timeout)
   end
   local execution, err = client:start_execution(body, start)
-  if not execution then
-    return nil, err
-  end
+  if not execution then return nil, err end
   local ok
   ok, err = wait.until_terminal(client, execution, o, schedule, true)
-  if not ok then
-    return nil, err
-  end
+  if not ok then return nil, err end
   if UNSUCCESSFUL[execution.status] then
     return nil, unsuccessful(client, execution, schedule, secrets_of(body, start))
   end

@@ -88,17 +88,13 @@ function schedules.delay(interval, poll, random, where)
     return seconds
   end
   local delay = math.min(interval * FIRST_FRACTION, FIRST_MOST) * GROWTH ^ (poll - 1)
-  if delay < interval then
-    return delay * (1 - EARLY_JITTER * random)
-  end
+  if delay < interval then return delay * (1 - EARLY_JITTER * random) end
   return interval * (1 - JITTER * random)
 end
 
 --- True when `err` is transient.
 function schedules.is_transient(err)
-  if err.kind == "api" then
-    return retry.is_transient_status(err.status_code)
-  end
+  if err.kind == "api" then return retry.is_transient_status(err.status_code) end
   return err.kind == "network" or err.kind == "timeout"
 end
 
@@ -113,9 +109,7 @@ Schedule.__index = Schedule
 --- The schedule of one call with the checked options `o` (interval, timeout, request, where). Its
 --- `timeout` runs from now.
 function schedules.new(client, o)
-  if client.session.is_closed then
-    usage_error("%s: the client is closed", o.where)
-  end
+  if client.session.is_closed then usage_error("%s: the client is closed", o.where) end
   local now = loop.now()
   local request = {}
   for name, value in pairs(o.request or {}) do
@@ -158,9 +152,7 @@ local function sleep_until(self, due, tick)
   local client = self.client
   while tick do
     local now = loop.now()
-    if due - now <= 1 then
-      break
-    end
+    if due - now <= 1 then break end
     if not loop.sleep_until(now + 1, client.session) or client.session.is_closed then
       return nil, "cancelled"
     end
@@ -185,9 +177,7 @@ function Schedule:sleep(delay, is_asked, tick)
     end
   end
   if delay <= 0 then
-    if self.client.session.is_closed then
-      return nil, "cancelled"
-    end
+    if self.client.session.is_closed then return nil, "cancelled" end
     return true
   end
   return sleep_until(self, due, tick)
@@ -253,9 +243,7 @@ end
 function schedules.describe(execution)
   local status = execution.status
   local id = show.value(execution.id)
-  if type(status) ~= "string" then
-    return id .. " has shown no status"
-  end
+  if type(status) ~= "string" then return id .. " has shown no status" end
   return id .. " is still " .. show.line(status, 40)
 end
 

@@ -84,15 +84,11 @@ local function replace(slot, item)
   local known = slot.raw
   for index = 1, #MEMBERS do
     local name = MEMBERS[index]
-    if item[name] == nil or item[name] == null then
-      item[name] = known[name]
-    end
+    if item[name] == nil or item[name] == null then item[name] = known[name] end
   end
   if not slot.is_listed_once then -- later ones leave out nothing but named members
     for name, value in next, known do
-      if item[name] == nil or item[name] == null then
-        item[name] = value
-      end
+      if item[name] == nil or item[name] == null then item[name] = value end
     end
   end
   execution_class.update(slot.execution, item)
@@ -112,9 +108,7 @@ function module.absorb_items(slots, items)
         for place = 1, #MEMBERS do
           local name = MEMBERS[place]
           local value = item[name]
-          if value ~= nil and value ~= null then
-            known[name] = value
-          end
+          if value ~= nil and value ~= null then known[name] = value end
         end
       else
         replace(slot, item)
@@ -139,13 +133,9 @@ function module.unfinished(slots, again)
       for _, execution in ipairs(slot.objects) do
         ended = ended or FINAL[execution.status] and execution.raw
       end
-      if ended then
-        module.absorb(slot, ended, true)
-      end
+      if ended then module.absorb(slot, ended, true) end
     end
-    if not FINAL[slot.status] then
-      pending[#pending + 1] = slot
-    end
+    if not FINAL[slot.status] then pending[#pending + 1] = slot end
   end
   return pending
 end

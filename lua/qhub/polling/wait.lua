@@ -24,12 +24,8 @@ local MOST_WITHOUT_STATUS = 10
 --- out what the status has. A response from before the execution's end, as a cache may give it,
 --- does not undo the end.
 function wait.absorb(execution, raw, is_sparse)
-  if execution:is_terminal() and not executions.is_terminal(raw.status) then
-    return
-  end
-  if raw.id == nil or raw.id == null then
-    raw.id = execution.id
-  end
+  if execution:is_terminal() and not executions.is_terminal(raw.status) then return end
+  if raw.id == nil or raw.id == null then raw.id = execution.id end
   if is_sparse then
     executions.merge(execution, raw)
   else
@@ -105,13 +101,9 @@ end
 function wait.through_404(fetch, sleep)
   local result, err = fetch()
   for _, delay in ipairs(RESULT_DELAYS) do
-    if result ~= nil or not schedules.is_missing(err) then
-      break
-    end
+    if result ~= nil or not schedules.is_missing(err) then break end
     local ok, reason = sleep(delay)
-    if not ok then
-      return nil, err, reason
-    end
+    if not ok then return nil, err, reason end
     result, err = fetch()
   end
   return result, err

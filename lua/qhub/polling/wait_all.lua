@@ -68,9 +68,7 @@ end
 -- Notifies of the first status and each change of the slots' objects.
 local function notify_all(state, slots)
   local notifier = state.notifier
-  if notifier.is_silent then
-    return
-  end
+  if notifier.is_silent then return end
   for index = 1, #slots do
     local slot = slots[index]
     if slot.status ~= slot.notified or slot.objects then
@@ -87,9 +85,7 @@ local function wants_list(state, count)
   if loop.now() < math.max(state.no_list_until, state.client.session.no_list_until or 0) then
     return false
   end
-  if state.only_list then
-    return true
-  end
+  if state.only_list then return true end
   return count > 1 and not (count <= FEW and state.listed and state.listed > LONG * count)
 end
 
@@ -120,9 +116,7 @@ end
 
 -- Adds to `singly` some that the list names as running, when it is time to compare.
 local function add_probes(state, slots, singly)
-  if loop.now() < state.probe_at then
-    return
-  end
+  if loop.now() < state.probe_at then return end
   local count = 0
   for _, slot in ipairs(slots) do
     if count < state.probes and slot.misses == 0 and not FINAL[slot.execution.status] then
@@ -154,9 +148,7 @@ end
 local function poll_list(state, slots)
   local list, err = state.client.session.plain_list(state.schedule:request())
   if not list then
-    if does_without(state, err) then
-      return slots
-    end
+    if does_without(state, err) then return slots end
     return nil, err
   end
   state.list_failures, state.listed = 0, #list
@@ -180,9 +172,7 @@ local function poll_list(state, slots)
     local slot = slots[index]
     if slot.listed_at ~= poll then
       slot.misses, slot.is_listed = slot.misses + 1, false
-      if slot.misses >= MISSES or not slot.is_known then
-        singly[#singly + 1] = slot
-      end
+      if slot.misses >= MISSES or not slot.is_known then singly[#singly + 1] = slot end
     end
   end
   if found > 0 then
@@ -276,9 +266,7 @@ local function poll_once(state, slots)
     singly, err = poll_list(state, slots)
     notify_all(state, slots)
     if not singly then
-      if state.schedule:take(err) then
-        return true
-      end
+      if state.schedule:take(err) then return true end
       return nil, failed(state, err)
     end
   end
@@ -333,9 +321,7 @@ function wait_all.wait_all(client, executions, given)
       else
         err = ended(state, reason)
       end
-      if not ok then
-        return nil, err
-      end
+      if not ok then return nil, err end
       pending = slots_module.unfinished(pending)
     end
   until not pending[1]

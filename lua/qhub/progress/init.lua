@@ -31,9 +31,7 @@ end
 -- What stderr can do: nil when it is not a terminal, else plain (a line must not be rewritten),
 -- colour (https://no-color.org) and utf8 (by the locale of the environment, POSIX 8.2).
 local function terminal()
-  if not core.system.isatty(STDERR) then
-    return nil
-  end
+  if not core.system.isatty(STDERR) then return nil end
   local kind = environment "TERM"
   local locale = environment "LC_ALL" or environment "LC_CTYPE" or environment "LANG" or ""
   local plain = not kind or kind == "dumb"
@@ -84,9 +82,7 @@ end
 -- The rate is an average that forgets: old speeds count for less the longer they are past.
 local function measure(reporter, now)
   local span = now - reporter.measured_at
-  if span < REDRAW_SECONDS then
-    return
-  end
+  if span < REDRAW_SECONDS then return end
   local rate = (reporter.received - reporter.measured) / span
   local weight = reporter.rate and 1 - math.exp(-span / RATE_SECONDS) or 1
   reporter.rate = math.max(0, (reporter.rate or 0) + weight * (rate - (reporter.rate or 0)))
@@ -96,9 +92,7 @@ end
 --- For a file: bytes received so far, and the size or nil. For a wait: the execution. For many
 --- ("batch", "map"): how many are done, of how many, how many failed, how many run or nil.
 function Drawn:update(first, size, failed, running)
-  if self.ended then
-    return
-  end
+  if self.ended then return end
   local now = loop.now()
   self.elapsed = now - self.started
   if self.kind == "file" then
@@ -116,9 +110,7 @@ function Drawn:update(first, size, failed, running)
     local is_news = status ~= self.status
     self.status = status
     self.name = type(first.id) == "string" and first.id or "execution"
-    if is_news and self.terminal.plain then
-      core.system.write(STDERR, text_of(self) .. "\n")
-    end
+    if is_news and self.terminal.plain then core.system.write(STDERR, text_of(self) .. "\n") end
   end
   self.begun = true
   redraw(self, now)
@@ -127,20 +119,14 @@ end
 --- Redraws the elapsed time, for a wait in which nothing happens.
 function Drawn:tick()
   local now = loop.now()
-  if self == shown and not self.ended then
-    redraw(self, now)
-  end
+  if self == shown and not self.ended then redraw(self, now) end
 end
 
 --- Ends the reporter: with `ok` its last state stays as a line, else nothing does. Idempotent.
 function Drawn:finish(ok)
-  if self.ended then
-    return
-  end
+  if self.ended then return end
   self.ended = true
-  if not self.begun then
-    return
-  end
+  if not self.begun then return end
   local now = loop.now()
   self.elapsed = now - self.started
   local plain = self.terminal.plain
@@ -207,13 +193,9 @@ function Display.__call(_, first, size)
     last:finish(false)
   end
   local screen = not called[kind] and terminal()
-  if screen then
-    called[kind] = new_drawn(kind, "", screen)
-  end
+  if screen then called[kind] = new_drawn(kind, "", screen) end
   local reporter = called[kind]
-  if not reporter then
-    return
-  end
+  if not reporter then return end
   reporter:update(first, size)
   local done = kind == "wait" and first:is_terminal() or kind == "file" and first == size
   if done then

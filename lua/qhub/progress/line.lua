@@ -19,9 +19,7 @@ local UNITS = { "kB", "MB", "GB", "TB", "PB", "EB" }
 
 --- `count` bytes for people, in powers of 1000: "999 B", "1.0 kB", "12.3 MB".
 function line.bytes(count)
-  if count < 1000 then
-    return ("%d B"):format(count)
-  end
+  if count < 1000 then return ("%d B"):format(count) end
   local unit = 0
   repeat
     count = count / 1000
@@ -34,9 +32,7 @@ end
 function line.duration(seconds)
   seconds = math.floor(math.min(math.max(seconds, 0), 359999))
   local minutes = seconds // 60
-  if minutes < 60 then
-    return ("%d:%02d"):format(minutes, seconds % 60)
-  end
+  if minutes < 60 then return ("%d:%02d"):format(minutes, seconds % 60) end
   return ("%d:%02d:%02d"):format(minutes // 60, minutes % 60, seconds % 60)
 end
 
@@ -88,9 +84,7 @@ function line.name(name, width, utf8_terminal)
     end
     return table.concat(pieces)
   end
-  if total <= width then
-    return joined(1, #characters), total
-  end
+  if total <= width then return joined(1, #characters), total end
   local dots = utf8_terminal and "…" or width >= 6 and "..." or "."
   local dots_width = utf8_terminal and 1 or #dots
   local first, last, used = 0, #characters + 1, dots_width
@@ -98,9 +92,7 @@ function line.name(name, width, utf8_terminal)
   while true do
     local index = at_the_end and last - 1 or first + 1
     local taken = characters[index][2]
-    if used + taken > width then
-      break
-    end
+    if used + taken > width then break end
     used = used + taken
     if at_the_end then
       last = index
@@ -149,9 +141,7 @@ function line.file(state, width, utf8_terminal)
     clock = line.duration(state.elapsed)
   end
   local speed = rate and line.bytes(math.floor(rate)) .. "/s"
-  if state.ended then
-    percent = nil
-  end
+  if state.ended then percent = nil end
 
   local _, name_width = line.name(state.name, math.min(MOST_NAME, width), utf8_terminal)
   local least_name = math.min(name_width, LEAST_NAME)
@@ -169,9 +159,7 @@ function line.wait(state, width, utf8_terminal)
   local clock = GAP .. line.duration(state.elapsed)
   local status, used = line.name(state.status, math.min(20, width - #clock), utf8_terminal)
   local left = width - used - #clock - #GAP
-  if left < LEAST_NAME then
-    return "", status, clock
-  end
+  if left < LEAST_NAME then return "", status, clock end
   local name = line.name(state.name, math.min(left, MOST_NAME), utf8_terminal)
   return name .. GAP, status, clock
 end
@@ -190,9 +178,7 @@ local function counts(state, width, utf8_terminal, word)
   local left = width - #before
   local function take(text) -- the dot is one column wide, and two bytes in UTF-8
     local columns = text ~= "" and utf8.len(text) or 0
-    if columns > left then
-      return ""
-    end
+    if columns > left then return "" end
     left = left - columns
     return text
   end

@@ -59,9 +59,7 @@ function Gate:admit(deadline, owner)
   local ok, reason = loop.park(task, deadline, owner, self)
   local is_within = task.gate ~= nil
   task.gate = nil
-  if not ok and is_within then
-    self:leave()
-  end
+  if not ok and is_within then self:leave() end
   return ok, reason
 end
 

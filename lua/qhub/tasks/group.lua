@@ -75,9 +75,7 @@ function end_task(task, ok, ...)
       loop.wake(joiner)
     end
   end
-  if group.waiter and (group.live == 0 or task.is_root and not ok) then
-    loop.wake(group.waiter)
-  end
+  if group.waiter and (group.live == 0 or task.is_root and not ok) then loop.wake(group.waiter) end
   if ok then
     task.value = table.pack(...)
     task.outcome = "done"
@@ -109,9 +107,7 @@ end
 local function abandon(group, err)
   local task = group.after
   while task ~= group do
-    if not is_running(task) then
-      loop.forget(task)
-    end
+    if not is_running(task) then loop.forget(task) end
     task = task.after
   end
   local running -- those that stay, by their field `next`: they are not in the queue

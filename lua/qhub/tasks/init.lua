@@ -103,9 +103,7 @@ local Notice = {
 function tasks.spawn(fn, ...)
   fn = check_function(fn, "tasks.spawn")
   local current = loop.enclosing()
-  if not current then
-    notice = notice or setmetatable({}, Notice)
-  end
+  if not current then notice = notice or setmetatable({}, Notice) end
   return groups.spawn(current and current.group or outside, Task, fn, ...)
 end
 
@@ -133,9 +131,7 @@ function tasks.run(fn, ...)
     end
   end
   local is_failed = root.outcome == "failed"
-  if is_failed and not groups.is_cancellation(root) then
-    error(root.value, 0)
-  end
+  if is_failed and not groups.is_cancellation(root) then error(root.value, 0) end
   local lost = groups.lost_error(group)
   group.is_over = true
   if lost then
@@ -148,27 +144,21 @@ end
 
 local function remove(list, value)
   for index, one in ipairs(list) do
-    if one == value then
-      return table.remove(list, index)
-    end
+    if one == value then return table.remove(list, index) end
   end
 end
 
 -- Waits until `task`, which is observed, has ended.
 local function wait_for(task, where)
   local current = loop.current()
-  if loop.running() == task then
-    usage_error("%s: a task cannot wait for itself", where)
-  end
+  if loop.running() == task then usage_error("%s: a task cannot wait for itself", where) end
   while not task.outcome do
     if current then
       task.joiners = task.joiners or {}
       table.insert(task.joiners, current)
       local ok = loop.park(current)
       remove(task.joiners, current)
-      if not ok then
-        error(cancelled_error(where), 0)
-      end
+      if not ok then error(cancelled_error(where), 0) end
     elseif loop.is_stuck() then
       stuck(where)
     else
@@ -192,9 +182,7 @@ function methods:join()
     wait_for(self, "task:join")
   end
   mark_observed(self)
-  if self.outcome == "failed" then
-    error(self.value, 0)
-  end
+  if self.outcome == "failed" then error(self.value, 0) end
   return table.unpack(self.value, 1, self.value.n)
 end
 
@@ -202,9 +190,7 @@ end
 --- raises one. A task that has not begun never does. No effect on one that has ended.
 function methods:cancel()
   check_task(self, "task:cancel")
-  if self.outcome then
-    return
-  end
+  if self.outcome then return end
   if not self.thread then
     groups.end_task(self, true, nil, cancelled_error "task")
   else
@@ -258,9 +244,7 @@ function tasks.sleep(seconds)
   if type(seconds) ~= "number" or seconds < 0 or seconds ~= seconds then
     usage_error("tasks.sleep: a number of seconds from 0 is needed, got %s", show.value(seconds))
   end
-  if not loop.sleep_until(loop.now() + seconds) then
-    error(cancelled_error "tasks.sleep", 0)
-  end
+  if not loop.sleep_until(loop.now() + seconds) then error(cancelled_error "tasks.sleep", 0) end
 end
 
 -- ── living in another loop ──────────────────────────────────────────────────────────────────────
@@ -269,27 +253,19 @@ end
 --- Lets all tasks continue, waiting at most `timeout` seconds (nil: until something happens).
 --- Returns the number of live tasks; raises the error of one that failed when nobody waits for it.
 function tasks.step(timeout, as_method)
-  if timeout == tasks then
-    timeout = as_method
-  end
+  if timeout == tasks then timeout = as_method end
   if timeout ~= nil and (type(timeout) ~= "number" or timeout < 0 or timeout ~= timeout) then
     usage_error("tasks.step: a number of seconds from 0 is needed, got %s", show.value(timeout))
   end
-  if loop.running() then
-    usage_error "tasks.step: a task cannot step the tasks; its waits do"
-  end
+  if loop.running() then usage_error "tasks.step: a task cannot step the tasks; its waits do" end
   if outside.live > 0 then
-    if timeout == nil and loop.is_stuck() then
-      stuck "tasks.step"
-    end
+    if timeout == nil and loop.is_stuck() then stuck "tasks.step" end
     round(timeout)
   else
     round(0) -- work left by finished calls, such as a connection that is being closed
   end
   local lost = groups.lost_error(outside)
-  if lost then
-    error(lost[1], 0)
-  end
+  if lost then error(lost[1], 0) end
   return outside.live
 end
 

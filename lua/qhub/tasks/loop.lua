@@ -36,9 +36,7 @@ loop.now = monotonic
 
 --- The engine of this Lua state. A child of fork() gets one of its own.
 function loop.engine()
-  if not engine or engine:is_closed() then
-    engine = core.engine()
-  end
+  if not engine or engine:is_closed() then engine = core.engine() end
   return engine
 end
 
@@ -57,9 +55,7 @@ end
 --- resumed; or nil.
 function loop.enclosing()
   local running = loop.running()
-  if running or select(2, coroutine_running()) then
-    return running
-  end
+  if running or select(2, coroutine_running()) then return running end
   return resumed and coroutine.status(resumed.thread) == "normal" and resumed or nil
 end
 
@@ -115,9 +111,7 @@ local function unpark(task)
   if task.transfer then
     waiting[task.transfer], task.transfer = nil, false
   end
-  if task.timer_index then
-    due:remove(task)
-  end
+  if task.timer_index then due:remove(task) end
   if task.owner then
     owned[task.owner][task], task.owner = nil, nil
   end
@@ -154,9 +148,7 @@ local function park(task, transfer, deadline, owner, gate)
     owned[owner][task] = true
     task.owner = owner
   end
-  if deadline then
-    due:add(task, deadline)
-  end
+  if deadline then due:add(task, deadline) end
   if gate then
     local ticket = gate.tail + 1
     gate.tail, gate[ticket] = ticket, task
@@ -170,9 +162,7 @@ local function park(task, transfer, deadline, owner, gate)
     return nil, "cancelled"
   end
   task.was_cancelled = nil
-  if task.reason then
-    return nil, task.reason
-  end
+  if task.reason then return nil, task.reason end
   return true
 end
 
@@ -188,9 +178,7 @@ local function pump(timeout, mine)
       is_mine_ready = true
     else
       local task = waiting[transfer]
-      if task then
-        wake(task)
-      end
+      if task then wake(task) end
     end
   end
   return is_mine_ready
@@ -200,9 +188,7 @@ end
 --- `deadline` is a time on the monotonic clock, or nil or false.
 function loop.await(transfer, deadline)
   local task = loop.current()
-  if task then
-    return park(task, transfer, deadline)
-  end
+  if task then return park(task, transfer, deadline) end
   while true do
     local left = deadline and deadline - monotonic()
     -- What has arrived by the deadline counts, though it was not polled before.
@@ -217,9 +203,7 @@ end
 --- Lets a task continue that is parked for `transfer`, which was closed and is never ready again.
 function loop.release(transfer)
   local task = waiting[transfer]
-  if task then
-    wake(task)
-  end
+  if task then wake(task) end
 end
 
 --- Sleeps until `deadline`. With an `owner` (a session) the sleep ends when that is closed.
@@ -229,18 +213,14 @@ function loop.sleep_until(deadline, owner)
   if task then
     repeat
       local ok, reason = park(task, nil, deadline, owner)
-      if not ok and reason == "cancelled" then
-        return nil, reason
-      end
+      if not ok and reason == "cancelled" then return nil, reason end
     until reason == "deadline" or monotonic() >= deadline
     return true
   end
   loop.engine()
   while not (owner and owner.is_closed) do
     local left = deadline - monotonic()
-    if left <= 0 then
-      return true
-    end
+    if left <= 0 then return true end
     pump(left)
   end
   return nil, "cancelled"
@@ -293,9 +273,7 @@ function loop.forget(task)
   local is_within = gate and not task.ticket
   unpark(task)
   task.start, task.reason, task.gate = false, OVER, nil
-  if is_within then
-    gate:leave()
-  end
+  if is_within then gate:leave() end
 end
 
 local function after_resume(task, before, ok, ...)
@@ -328,13 +306,9 @@ end
 
 -- Seconds until a task can continue without any transfer, or nil.
 local function own_timeout()
-  if first then
-    return 0
-  end
+  if first then return 0 end
   local left, earliest = newcomers.timeout(), due:earliest()
-  if earliest then
-    left = math.min(left or math.huge, math.max(0, earliest.due - monotonic()))
-  end
+  if earliest then left = math.min(left or math.huge, math.max(0, earliest.due - monotonic())) end
   return left
 end
 
@@ -344,9 +318,7 @@ function loop.timeout()
     dequeue()
   end
   local left, of_engine = own_timeout(), engine and engine:timeout() or nil
-  if left and left < math.huge then
-    return math.min(left, of_engine or math.huge)
-  end
+  if left and left < math.huge then return math.min(left, of_engine or math.huge) end
   return of_engine
 end
 
@@ -383,9 +355,7 @@ function loop.round(timeout)
   end
   newcomers.count()
   for task in newcomers.take do
-    if task.reason ~= OVER then
-      run(task)
-    end
+    if task.reason ~= OVER then run(task) end
   end
 end
 

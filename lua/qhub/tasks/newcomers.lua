@@ -32,9 +32,7 @@ end
 
 --- Seconds until some may begin in any case, or nil when none waits.
 function newcomers.timeout()
-  if not first then
-    return nil
-  end
+  if not first then return nil end
   return newcomers.standing > 0 and math.max(0, latest + PATIENCE - monotonic()) or 0
 end
 
@@ -42,24 +40,16 @@ end
 function newcomers.count()
   allowed = newcomers.passed
   newcomers.passed = 0
-  if not first then
-    return
-  end
+  if not first then return end
   local now = monotonic()
-  if allowed == 0 and now - latest >= PATIENCE then
-    allowed = AT_ONCE
-  end
-  if allowed > 0 then
-    latest = now
-  end
+  if allowed == 0 and now - latest >= PATIENCE then allowed = AT_ONCE end
+  if allowed > 0 then latest = now end
 end
 
 --- Takes out the next one that may begin, or returns nil.
 function newcomers.take()
   local task = first
-  if not task or allowed == 0 and newcomers.standing > 0 then
-    return nil
-  end
+  if not task or allowed == 0 and newcomers.standing > 0 then return nil end
   first, task.next = task.next or nil, false
   last = first and last
   allowed = math.max(0, allowed - 1)

@@ -19,18 +19,14 @@ local DEFAULT_LIMIT = 32 -- of `map`
 
 local function one_after_the_other(items, work, take, is_over)
   for _, item in ipairs(items) do
-    if is_over() or take(item, work(item)) then
-      break
-    end
+    if is_over() or take(item, work(item)) then break end
   end
   return true
 end
 
 local function any_alive(workers)
   for _, worker in ipairs(workers) do
-    if not worker.outcome then
-      return true
-    end
+    if not worker.outcome then return true end
   end
   return false
 end
@@ -87,13 +83,9 @@ local function at_once(items, work, take, is_over, limit)
     end
   end
   for _, worker in ipairs(workers) do
-    if worker.outcome == "failed" then
-      error(worker.value, 0)
-    end
+    if worker.outcome == "failed" then error(worker.value, 0) end
   end
-  if is_cancelled then
-    return nil, "cancelled"
-  end
+  if is_cancelled then return nil, "cancelled" end
   return true
 end
 
@@ -119,14 +111,10 @@ local checkers = { limit = check.integer(1, math.maxinteger), progress = check.c
 
 -- Notifies the program's `progress`: `qhub.progress`, which has a reporter for it, or its function.
 local function reporter_of(progress)
-  if type(progress) == "table" and progress.reporter then
-    return progress.reporter("map", "")
-  end
+  if type(progress) == "table" and progress.reporter then return progress.reporter("map", "") end
   return setmetatable({
     update = function(_, done, total, failed)
-      if progress then
-        progress(done, total, failed)
-      end
+      if progress then progress(done, total, failed) end
     end,
     finish = function() end,
   }, { __close = function() end })
@@ -167,9 +155,7 @@ function parallel.map(list, fn, given)
       fail(index, value)
     else
       results[index] = value
-      if value == nil and err ~= nil then
-        fail(index, err)
-      end
+      if value == nil and err ~= nil then fail(index, err) end
     end
     reporter:update(done, total, failed)
   end

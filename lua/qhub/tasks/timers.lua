@@ -19,9 +19,7 @@ end
 local function sift_up(heap, entry, index)
   while index > 1 do
     local parent = index // 2
-    if heap[parent].due <= entry.due then
-      break
-    end
+    if heap[parent].due <= entry.due then break end
     place(heap, heap[parent], index)
     index = parent
   end
@@ -32,15 +30,9 @@ local function sift_down(heap, entry, index)
   local count = heap.count
   while true do
     local child = 2 * index
-    if child > count then
-      break
-    end
-    if child < count and heap[child + 1].due < heap[child].due then
-      child = child + 1
-    end
-    if entry.due <= heap[child].due then
-      break
-    end
+    if child > count then break end
+    if child < count and heap[child + 1].due < heap[child].due then child = child + 1 end
+    if entry.due <= heap[child].due then break end
     place(heap, heap[child], index)
     index = child
   end
@@ -59,9 +51,7 @@ end
 --- Takes `entry` out if it is in the heap.
 function timers:remove(entry)
   local index = entry.timer_index
-  if not index then
-    return
-  end
+  if not index then return end
   entry.timer_index = false
   local last = self[self.count]
   self[self.count] = nil

@@ -37,9 +37,7 @@ end
 
 -- A to-be-closed variable while the headers are waited for.
 function Response:__close()
-  if not self.status_code then
-    self:close()
-  end
+  if not self.status_code then self:close() end
 end
 
 local function failure_of(kind, message, details)
@@ -67,17 +65,13 @@ function Response:read(n)
   local transfer = self.transfer
   while true do
     local chunk = transfer:read(n)
-    if chunk then
-      return chunk
-    end
+    if chunk then return chunk end
     if transfer:state() == "done" then
       local kind, message, details = transfer:failure()
       return nil, kind and failure_of(kind, message, details)
     end
     local ok, reason = await(transfer, self.deadline)
-    if not ok then
-      return nil, interrupted(reason)
-    end
+    if not ok then return nil, interrupted(reason) end
   end
 end
 
@@ -108,24 +102,18 @@ local function over(connections)
     local transfer, kind, message =
       connections:start(prepared(connections, request, token), url, body)
     if not transfer then
-      if kind == "memory" then
-        error("not enough memory", 0)
-      end
+      if kind == "memory" then error("not enough memory", 0) end
       return nil, { kind = kind, message = message, sent = false }
     end
     local response <close> = setmetatable({ transfer = transfer, status_code = false }, Response)
     local status_code, whole, details
     repeat
       local ok, reason = await(transfer, deadline)
-      if not ok then
-        return nil, interrupted(reason)
-      end
+      if not ok then return nil, interrupted(reason) end
       status_code, whole, kind, message, details = transfer:outcome()
     until status_code ~= nil
     local failure = kind and failure_of(kind, message, details)
-    if not status_code or kind == "cancelled" then
-      return nil, failure
-    end
+    if not status_code or kind == "cancelled" then return nil, failure end
     response.status_code = status_code
     if request.stream then
       -- A body that broke off early is found out by whoever reads it.

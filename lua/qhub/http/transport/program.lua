@@ -50,9 +50,7 @@ end
 function Response:read(n)
   local rest, from = self.rest, self.from or 1
   while not rest or from > #rest do
-    if not self.next_chunk then
-      return nil
-    end
+    if not self.next_chunk then return nil end
     local chunk, failure = piece(self)
     if not chunk then
       self.next_chunk = nil
@@ -69,9 +67,7 @@ local function whole(response, max_bytes)
   local pieces, size = {}, 0
   while true do
     local chunk, failure = response:read(1 << 20)
-    if not chunk then
-      return table.concat(pieces), failure
-    end
+    if not chunk then return table.concat(pieces), failure end
     pieces[#pieces + 1] = chunk
     size = size + #chunk
     if max_bytes and size > max_bytes then
@@ -136,9 +132,7 @@ local function over(call)
       return nil, { kind = "network", message = text, sent = true }
     end
     local response = response_of(answer, deadline)
-    if request.stream then
-      return response
-    end
+    if request.stream then return response end
     local failure
     response.body, failure = whole(response, request.max_bytes)
     return response, failure

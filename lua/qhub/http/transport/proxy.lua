@@ -34,9 +34,7 @@ local function is_excepted(host)
   local list = getenv "no_proxy" or getenv "NO_PROXY" or ""
   for name in list:gmatch "[^,%s]+" do
     name = name:gsub("^%.", ""):lower()
-    if name == "*" or host == name or host:sub(-#name - 1) == "." .. name then
-      return true
-    end
+    if name == "*" or host == name or host:sub(-#name - 1) == "." .. name then return true end
   end
   return false
 end
@@ -44,14 +42,10 @@ end
 -- The proxy that the environment names for `url`, and the variable; or nil.
 local function from_environment(url)
   local address = text.parse_url(url)
-  if not address or is_excepted(address.host) then
-    return nil
-  end
+  if not address or is_excepted(address.host) then return nil end
   for _, name in ipairs(VARIABLES[address.scheme] or {}) do
     local value = getenv(name)
-    if value and value ~= "" then
-      return value, name
-    end
+    if value and value ~= "" then return value, name end
   end
 end
 
@@ -63,9 +57,7 @@ function proxy.guarded(send, http, url)
     value, name = from_environment(url)
   end
   local fault = value and proxy.fault(value)
-  if not fault then
-    return send
-  end
+  if not fault then return send end
   local message = "the environment variable " .. name .. " does not name a proxy: " .. fault
   return function()
     return nil,
@@ -77,21 +69,15 @@ end
 --- `proxy` option: nil as the environment says, false for none.
 function proxy.name(given, url)
   local value = given
-  if given == nil then
-    value = from_environment(url)
-  end
-  if not value or proxy.fault(value) then
-    return nil
-  end
+  if given == nil then value = from_environment(url) end
+  if not value or proxy.fault(value) then return nil end
   local _, place = parts_of(value)
   return (place:gsub("/$", ""))
 end
 
 local function add_secrets(secrets, value)
   local userinfo = parts_of(value)
-  if not userinfo then
-    return
-  end
+  if not userinfo then return end
   local password = userinfo:match ":(.*)$"
   secrets[#secrets + 1] = userinfo
   secrets[#secrets + 1] = password
@@ -108,14 +94,10 @@ function proxy.secrets(given)
   for _, names in pairs(VARIABLES) do
     for _, name in ipairs(names) do
       local value = getenv(name)
-      if value then
-        add_secrets(secrets, value)
-      end
+      if value then add_secrets(secrets, value) end
     end
   end
-  if given then
-    add_secrets(secrets, given)
-  end
+  if given then add_secrets(secrets, given) end
   return secrets
 end
 
