@@ -9,6 +9,7 @@ LIB_DIR ?= $(PREFIX)/lib/lua/5.4
 # For editors: the annotations that lua-language-server reads.
 TYPES_DIR ?= $(PREFIX)/share/qhub/types
 BIN_DIR ?= $(PREFIX)/bin
+MAN_DIR ?= $(PREFIX)/share/man/man1
 
 CFLAGS ?= -O2 -g
 LDFLAGS ?=
@@ -61,8 +62,9 @@ test: all ## run the specs: SPEC=file, FILTER=pattern, SEED=number
 bench: all ## measure beside other clients: BENCH=name; see bench/README.md
 	@scripts/with_build.sh build scripts/bench.sh
 
-docs: ## write docs/reference.md anew, from types/qhub.lua
+docs: all ## write docs/reference.md (from types/qhub.lua) and the manual page (from --help) anew
 	@$(LUA) scripts/reference.lua --write
+	@scripts/with_build.sh build $(LUA) scripts/manual_page.lua --write
 
 install: all ## copy to PREFIX (/usr/local), under DESTDIR if given
 	$(Q)for file in $(LUA_FILES); do \
@@ -71,7 +73,8 @@ install: all ## copy to PREFIX (/usr/local), under DESTDIR if given
 	done
 	$(Q)$(INSTALL) -d "$(DESTDIR)$(LIB_DIR)/qhub"
 	$(Q)$(INSTALL) -m 755 build/qhub/core.so "$(DESTDIR)$(LIB_DIR)/qhub/core.so"
-	$(Q)$(INSTALL) -d "$(DESTDIR)$(TYPES_DIR)" "$(DESTDIR)$(BIN_DIR)"
+	$(Q)$(INSTALL) -d "$(DESTDIR)$(TYPES_DIR)" "$(DESTDIR)$(BIN_DIR)" "$(DESTDIR)$(MAN_DIR)"
+	$(Q)$(INSTALL) -m 644 docs/qhub-lua.1 "$(DESTDIR)$(MAN_DIR)/qhub-lua.1"
 	$(Q)$(INSTALL) -m 644 types/qhub.lua "$(DESTDIR)$(TYPES_DIR)/qhub.lua"
 	$(Q)scripts/installed_command.sh bin/qhub-lua "$(LUA)" "$(LUA_DIR)" "$(LIB_DIR)" \
 	  >build/qhub-lua
@@ -82,7 +85,7 @@ install: all ## copy to PREFIX (/usr/local), under DESTDIR if given
 
 uninstall: ## remove what `make install` put there
 	rm -rf "$(DESTDIR)$(LUA_DIR)/qhub" "$(DESTDIR)$(LIB_DIR)/qhub" "$(DESTDIR)$(TYPES_DIR)" \
-	  "$(DESTDIR)$(BIN_DIR)/qhub-lua"
+	  "$(DESTDIR)$(BIN_DIR)/qhub-lua" "$(DESTDIR)$(MAN_DIR)/qhub-lua.1"
 
 dist: ## pack the committed tree as dist/qhub-VERSION.tar.gz
 	@mkdir -p dist

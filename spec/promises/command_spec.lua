@@ -144,6 +144,14 @@ describe("qhub-lua", function()
     end
   end)
 
+  it("has a manual page that says what its help says", function()
+    local page = plain_assert(io.open "docs/qhub-lua.1"):read "a"
+    local pipe = plain_assert(io.popen "lua5.4 scripts/manual_page.lua")
+    local now = pipe:read "a"
+    plain_assert(pipe:close())
+    assert.equal(now, page, "make docs writes it anew")
+  end)
+
   it("says how to install argparse when it is missing", function()
     local out, err, status = shell "LUA_PATH=';' qhub-lua list"
     assert.equal("", out)
