@@ -1,6 +1,7 @@
 -- Options and redirects of one call: they hold for that call, and for none after it.
 
 local FakeTransport = require "spec.support.fake_transport"
+local virtual_time = require "spec.support.virtual_time"
 
 local OK = { status_code = 200, body = '{"id":"1","status":"RUNNING"}' }
 local BUSY = { status_code = 503, headers = { ["Retry-After"] = "0.001" } }
@@ -18,6 +19,55 @@ describe("the options of one call", function()
     end
     assert.same({ 7, 3, 7 }, timeouts)
     assert.same({ "client", "call", "client" }, headers)
+  end)
+
+  it("hold for that call alone, also when the calls before and after have others", function()
+    local fake = FakeTransport { BUSY }
+    local client = fake:client { timeout = 7, max_retries = 0 }
+    local seen = {}
+    local function call(options)
+      local before = #fake.requests
+      client:get_status("1", options)
+      seen[#seen + 1] = #fake.requests - before .. " x " .. fake.requests[#fake.requests].timeout
+    end
+    for _ = 1, 2 do
+      call { timeout = 3 }
+      call { timeout = 3, max_retries = 1 }
+      call { timeout = 4 }
+      call { timeout = 4, query = { a = 1 } }
+      call { query = { a = 1 } }
+      call()
+    end
+    local once = { "1 x 3", "2 x 3", "1 x 4", "1 x 4", "1 x 7", "1 x 7" }
+    assert.same(table.move(once, 1, #once, #once + 1, once), seen)
+    assert.equal("https://gateway.example/acme/vqe/v1/1?a=1", fake.requests[5].url)
+  end)
+
+  it("calls the hook of that call, and no other's", function()
+    local client = FakeTransport({ OK }):client()
+    local heard = {}
+    for _, name in ipairs { "first", "second" } do
+      local function hook()
+        heard[#heard + 1] = name
+      end
+      assert(client:get_status("1", { timeout = 3, on_response = hook }))
+      assert(client:get_status("1", { timeout = 3 }))
+    end
+    assert.same({ "first", "second" }, heard)
+  end)
+
+  it("lift the rule that a start is not repeated for that start alone", function()
+    local fake = FakeTransport {
+      function()
+        return nil, "it broke"
+      end,
+    }
+    local client = fake:client { max_retries = 1 }
+    local _ <close> = virtual_time()
+    for _, idempotent in ipairs { true, false, true } do
+      client:start_execution({}, { idempotent = idempotent })
+    end
+    assert.equal(2 + 1 + 2, #fake.requests)
   end)
 
   it("may forbid retries, and total_timeout bounds what the transport is given", function()

@@ -1,8 +1,8 @@
 -- The client: makes a request of an operation's row and the program's arguments, has it carried out
 -- (attempts.lua) and returns what the response means. Building a client does no I/O.
 --
--- A client has `session` (see session.lua), which other modules may read, and `requests`, the
--- request of each operation that was used.
+-- A client has `session` (see session.lua), which other modules may read; `requests`, the request
+-- of each operation that was used; and `latest`, the same with the options of its latest call.
 
 local client_options = require "qhub.options.client"
 local core = require "qhub.core"
@@ -104,24 +104,49 @@ local function request_of(client, row)
   return request
 end
 
--- The same with the checked options `o` of one call.
-local function request_with(client, row, o)
-  local request = o.headers and new_request(client.session, row, o.headers)
-    or request_of(client, row)
+-- The options of one call that its request depends on, other than headers and hooks.
+local CHANGING = { "timeout", "total_timeout", "max_retries", "chunk_size", "idempotent" }
+
+local function is_of_same_options(kept, o)
+  for _, name in ipairs(CHANGING) do
+    if kept[name] ~= o[name] then return false end
+  end
+  return true
+end
+
+-- `request` with what the checked options `o` change.
+local function changed(request, session, o)
   local changes = {
     timeout = o.timeout,
+    connect_timeout = o.timeout and sessions.connect_timeout(session, o.timeout),
     total_timeout = o.total_timeout,
     max_retries = o.max_retries,
-    on_response = o.on_response,
     stream = o.chunk_size,
   }
-  if o.timeout then
-    changes.connect_timeout = sessions.connect_timeout(client.session, o.timeout)
-  end
   if o.idempotent then
     changes.repeatable, changes.once = true, false
   end
-  return next(changes) and request:with(changes) or request
+  return request:with(changes)
+end
+
+-- The request of an operation with the checked options `o` of one call. The latest is kept, since
+-- the next call most often has the same.
+local function request_with(client, row, o)
+  local request
+  local kept = client.latest[row]
+  if o.headers then
+    request = changed(new_request(client.session, row, o.headers), client.session, o)
+  elseif kept and is_of_same_options(kept, o) then
+    request = kept.request
+  else
+    request = changed(request_of(client, row), client.session, o)
+    kept = { request = request }
+    for _, name in ipairs(CHANGING) do
+      kept[name] = o[name]
+    end
+    client.latest[row] = kept
+  end
+  return o.on_response and request:with { on_response = o.on_response } or request
 end
 
 local function check_client(client, where)
@@ -264,7 +289,7 @@ local function new(given)
     )
   end
   o.headers = with_parent(o.headers or {}, o.parent_execution_token)
-  local client = setmetatable({ requests = {}, session = false }, Client)
+  local client = setmetatable({ requests = {}, latest = {}, session = false }, Client)
   client.service_api = client -- code written after the reference documentation works unchanged
   client.session = sessions.new(o, {
     token_source = type(o.token) ~= "string" and require("qhub.auth.token").source_over(o.token),
