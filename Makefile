@@ -71,6 +71,7 @@ install: all ## copy to PREFIX (/usr/local), under DESTDIR if given
 	  $(INSTALL) -d "$(DESTDIR)$(LUA_DIR)/$${file%/*}" && \
 	  $(INSTALL) -m 644 "lua/$$file" "$(DESTDIR)$(LUA_DIR)/$$file" || exit 1; \
 	done
+	$(Q)$(LUA) scripts/compile.lua "$(DESTDIR)$(LUA_DIR)" $(LUA_FILES)
 	$(Q)$(INSTALL) -d "$(DESTDIR)$(LIB_DIR)/qhub"
 	$(Q)$(INSTALL) -m 755 build/qhub/core.so "$(DESTDIR)$(LIB_DIR)/qhub/core.so"
 	$(Q)$(INSTALL) -d "$(DESTDIR)$(TYPES_DIR)" "$(DESTDIR)$(BIN_DIR)" "$(DESTDIR)$(MAN_DIR)"

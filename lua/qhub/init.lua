@@ -7,84 +7,47 @@ if _VERSION == "Lua 5.1" or _VERSION == "Lua 5.2" or _VERSION == "Lua 5.3" then
 end
 
 local core = require "qhub.core"
-local errors = require "qhub.error"
 
--- All files but those that are loaded already.
-local FILES = {
-  "auth/client_credentials",
-  "auth/init",
-  "auth/personal_token",
-  "auth/single_flight",
-  "auth/token",
-  "execution",
-  "files/download",
-  "files/file",
-  "files/filename",
-  "files/stream",
-  "files/validators",
-  "http/attempts",
-  "http/failure",
-  "http/headers",
-  "http/log",
-  "http/redact",
-  "http/redirect",
-  "http/report",
-  "http/request",
-  "http/retry",
-  "http/session",
-  "http/transport/curl",
-  "http/transport/program",
-  "http/transport/proxy",
-  "http/version",
-  "hub/client",
-  "hub/data_pool",
-  "hub/decode",
-  "hub/enums",
-  "hub/execution",
-  "hub/operations",
-  "hub/result",
-  "hub/timestamp",
-  "json",
-  "options/client",
-  "options/init",
-  "options/request",
-  "options/start",
-  "polling/follow_logs",
-  "polling/notifier",
-  "polling/run",
-  "polling/schedule",
-  "polling/slots",
-  "polling/wait",
-  "polling/wait_all",
-  "progress/init",
-  "progress/line",
-  "tasks/gate",
-  "tasks/group",
-  "tasks/init",
-  "tasks/loop",
-  "tasks/newcomers",
-  "tasks/parallel",
-  "tasks/program",
-  "tasks/timers",
-}
+-- All modules but those that are loaded already.
+local MODULES = [[
+auth auth.client_credentials auth.personal_token auth.single_flight auth.token
+error error.text execution json
+files.download files.file files.filename files.stream files.validators
+http.attempts http.failure http.headers http.log http.redact http.redirect http.report
+http.request http.retry http.session http.version
+http.transport.curl http.transport.program http.transport.proxy
+hub.client hub.data_pool hub.decode hub.enums hub.execution hub.operations hub.result
+hub.timestamp
+options options.client options.request options.start
+polling.follow_logs polling.notifier polling.run polling.schedule polling.slots polling.wait
+polling.wait_all
+progress progress.line
+tasks tasks.gate tasks.group tasks.loop tasks.newcomers tasks.parallel tasks.program tasks.timers
+]]
 
 -- Lets `require` find them beside this file at `path`, whatever becomes of package.path and of the
--- current directory until then.
+-- current directory until then. What `make install` has compiled (`.luac`) goes before its source,
+-- unless this Lua refuses it: it may be another one than that which compiled.
 local function keep_folder(path)
-  local folder = type(path) == "string" and path:match "^(.*/)init%.lua$"
+  local folder = type(path) == "string" and path:match "^(.*)qhub/init%.lua$"
   local directory = folder and folder:sub(1, 1) ~= "/" and core.system.working_directory()
   folder = directory and directory .. "/" .. folder or folder
-  if not folder or folder:sub(1, 1) ~= "/" or not loadfile then
+  local load, search, preload = loadfile, package.searchpath, package.preload
+  if not folder or folder:sub(1, 1) ~= "/" or not load or not search then
     return -- from memory, or in a sandbox
   end
-  errors.add_own_folder(folder)
-  for _, file in ipairs(FILES) do
-    local name = "qhub." .. file:gsub("/init$", ""):gsub("/", ".")
-    package.preload[name] = package.preload[name]
-      or function(...)
-        return assert(loadfile(folder .. file .. ".lua"))(...)
-      end
+  local compiled = folder .. "?.luac;" .. folder .. "?/init.luac"
+  local sources = folder .. "?.lua;" .. folder .. "?/init.lua"
+  local function find(name, ...)
+    local file = search(name, compiled)
+    local chunk = file and load(file, "b") or assert(load(assert(search(name, sources))))
+    return chunk(name, ...)
   end
+  for module in MODULES:gmatch "%S+" do
+    local name = "qhub." .. module
+    preload[name] = preload[name] or find
+  end
+  require("qhub.error").add_own_folder(folder .. "qhub/")
 end
 
 keep_folder((select(2, ...)))

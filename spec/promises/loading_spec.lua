@@ -41,3 +41,59 @@ describe('require "qhub"', function()
     assert.equal("", output)
   end)
 end)
+
+describe("An installed library", function()
+  local folder
+
+  -- As `make install` leaves the Lua files. `damage`: bytes that replace the first of compiled ones.
+  local function install(damage)
+    plain_assert(os.execute("mkdir -p " .. folder .. " && cp -R lua/qhub " .. folder))
+    local pipe = plain_assert(io.popen("cd lua && find qhub -name '*.lua'"))
+    local files = pipe:read("a"):gsub("\n", " ")
+    pipe:close()
+    plain_assert(os.execute("lua5.4 scripts/compile.lua " .. folder .. " " .. files))
+    for file in files:gmatch "%S+" do
+      local compiled <close> = plain_assert(io.open(folder .. "/" .. file .. "c", "r+b"))
+      plain_assert(compiled:write(damage or ""))
+    end
+  end
+
+  -- Where the functions of a module say that they come from, and what a usage error says.
+  local function answers()
+    return process.run_program(([[
+      package.path = "%s/?.lua;%s/?/init.lua"
+      local qhub = require "qhub"
+      print(debug.getinfo(require("qhub.hub.client").new).short_src)
+      print(select(2, pcall(qhub.HubServiceClient, {})))
+      local client = qhub.HubServiceClient {
+        base_url = "http://localhost", token = "t0ken",
+        transport = function() return { status_code = 200, body = '{"status":"RUNNING"}' } end,
+      }
+      print(client:get_status("id"))]]):format(folder, folder))
+  end
+
+  before_each(function()
+    folder = os.tmpname()
+    os.remove(folder)
+  end)
+
+  after_each(function()
+    os.execute("rm -rf " .. folder)
+  end)
+
+  it("loads compiled modules, and blames the program's lines for its mistakes", function()
+    install()
+    local source, message, status = answers():match "^(.-)\n(.-)\n(.-)\n$"
+    assert.equal("qhub/hub/client.lua", source)
+    assert.matches("^/tmp/[^ ]*:4: HubServiceClient: please provide 'token'", message)
+    assert.equal("qhub.Execution id RUNNING", status)
+  end)
+
+  it("takes the sources where Lua refuses what another one has compiled", function()
+    install "\27Lua\x53"
+    local source, message, status = answers():match "^(.-)\n(.-)\n(.-)\n$"
+    assert.equal(folder .. "/qhub/hub/client.lua", source)
+    assert.matches("^/tmp/[^ ]*:4: HubServiceClient: please provide 'token'", message)
+    assert.equal("qhub.Execution id RUNNING", status)
+  end)
+end)

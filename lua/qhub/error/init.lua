@@ -38,8 +38,9 @@ local errors = {}
 
 local getinfo = type(debug) == "table" and debug.getinfo or nil
 
--- What the names of our chunks begin with: this file is qhub/error/init.lua.
-local own_sources = { getinfo and getinfo(1, "S").source:match "^(.*[/\\])[^/\\]+[/\\]" }
+-- What the names of our chunks begin with: this file is qhub/error/init.lua. The first is that of
+-- compiled files (scripts/compile.lua).
+local own_sources = { "=qhub/", getinfo and getinfo(1, "S").source:match "^(.*[/\\])[^/\\]+[/\\]" }
 
 --- Counts the files in `folder` (which ends in a slash) as ours, too.
 function errors.add_own_folder(folder)
