@@ -1,18 +1,20 @@
--- Real servers and proxies in front of the gateway simulator: every operation, starts counted, and
--- downloads that are cut on the way.
+-- Real servers and proxies in front of the gateway simulator: every operation, starts counted,
+-- downloads that are cut on the way, and a link that is slow.
 --
 --   scripts/conformance/fronts.sh [NAME...]
 --
 -- Each front is a program of Debian's, unpacked, not installed, on loopback, ended at the end. The
--- promises: all operations work; the gateway sees each start once; a download yields the file's
--- bytes, or an error, whatever the front does to validators, ranges and encodings, and whether or
--- not the file is swapped in between; never a mixture. Assumes the project's root as the working
+-- promises: all operations work, also over a link that slices, stalls and is slow; the gateway sees
+-- each start once; a download yields the file's bytes, or an error, whatever the front does to
+-- validators (strong or weak), ranges and encodings, and whether or not the file is swapped in
+-- between; never a mixture. Assumes the project's root as the working
 -- directory. Programs and libraries come from unpack.sh (environment DEBIAN_ROOT, FRONT_PATH).
 
 local gateway = require "spec.support.gateway"
 local process = require "spec.support.process"
 local cqueues_socket = require "cqueues.socket"
 local digest = require "openssl.digest"
+local fronts = require "scripts.conformance.front_list"
 local qhub = require "qhub"
 
 local ROOT = assert(os.getenv "DEBIAN_ROOT")
@@ -46,176 +48,6 @@ local function answers(port)
   return connected
 end
 
--- ── The fronts: $P is their port, $G the gateway's, $T the folder, $R the packages' root ─────────
-
-local NGINX = [[
-daemon off; master_process off; pid $T/nginx.pid; error_log $T/nginx.log;
-events { worker_connections 1024; }
-http {
-  access_log off; client_body_temp_path $T/n1; proxy_temp_path $T/n2; fastcgi_temp_path $T/n3;
-  uwsgi_temp_path $T/n4; scgi_temp_path $T/n5; proxy_cache_path $T/cache keys_zone=c:1m;
-  upstream gateway { server 127.0.0.1:$G; keepalive 16; }
-  server {
-    listen 127.0.0.1:$P %s;
-    ssl_certificate $T/cert.pem; ssl_certificate_key $T/key.pem;
-    gzip on; gzip_types *; gzip_min_length 1; gzip_proxied any; gzip_http_version 1.0;
-    location / {
-      proxy_pass http://gateway; proxy_http_version 1.1; proxy_set_header Connection "";
-      %s
-    }
-  }
-}
-]]
-
-local fronts = {
-  {
-    "nginx, HTTP/1.1, gzip",
-    config = NGINX:format("", ""),
-    run = "nginx -p $T -c $T/config -e $T/nginx.log",
-  },
-  {
-    "nginx, HTTP/2, gzip",
-    config = NGINX:format("ssl http2", ""),
-    run = "nginx -p $T -c $T/config -e $T/nginx.log",
-    tls = true,
-    http = { http_version = "2" },
-  },
-  {
-    "nginx with a cache",
-    config = NGINX:format("", "proxy_cache c; proxy_cache_valid 200 5s;"),
-    run = "nginx -p $T -c $T/config -e $T/nginx.log",
-  },
-  {
-    "Apache, deflate",
-    config = [[
-ServerRoot $T
-ServerName localhost
-PidFile $T/apache.pid
-ErrorLog $T/apache.log
-Listen 127.0.0.1:$P
-LoadModule mpm_event_module $R/usr/lib/apache2/modules/mod_mpm_event.so
-LoadModule authz_core_module $R/usr/lib/apache2/modules/mod_authz_core.so
-LoadModule proxy_module $R/usr/lib/apache2/modules/mod_proxy.so
-LoadModule proxy_http_module $R/usr/lib/apache2/modules/mod_proxy_http.so
-LoadModule filter_module $R/usr/lib/apache2/modules/mod_filter.so
-LoadModule deflate_module $R/usr/lib/apache2/modules/mod_deflate.so
-SetOutputFilter DEFLATE
-AllowEncodedSlashes NoDecode
-ProxyPass / http://127.0.0.1:$G/ nocanon
-]],
-    run = "apache2 -f $T/config -D FOREGROUND",
-  },
-  {
-    "lighttpd",
-    config = [[
-server.document-root = "$T"
-server.bind = "127.0.0.1"
-server.port = $P
-server.errorlog = "$T/lighttpd.log"
-server.upload-dirs = ( "$T" )
-server.modules = ( "mod_proxy", "mod_deflate" )
-proxy.server = ( "" => (( "host" => "127.0.0.1", "port" => $G )) )
-]],
-    run = "lighttpd -D -f $T/config -m $R/usr/lib/lighttpd",
-  },
-  {
-    "HAProxy, HTTP/1.1",
-    config = [[
-defaults
-  mode http
-  timeout connect 5s
-  timeout client 30s
-  timeout server 30s
-frontend f
-  bind 127.0.0.1:$P
-  compression algo gzip
-  default_backend b
-backend b
-  server g 127.0.0.1:$G
-]],
-    run = "haproxy -db -f $T/config",
-  },
-  {
-    "HAProxy, HTTP/2",
-    config = [[
-defaults
-  mode http
-  timeout connect 5s
-  timeout client 30s
-  timeout server 30s
-frontend f
-  bind 127.0.0.1:$P ssl crt $T/both.pem alpn h2,http/1.1
-  default_backend b
-backend b
-  server g 127.0.0.1:$G
-]],
-    run = "haproxy -db -f $T/config",
-    tls = true,
-    http = { http_version = "2" },
-  },
-  {
-    "Varnish",
-    config = [[
-vcl 4.1;
-backend g { .host = "127.0.0.1"; .port = "$G"; }
-sub vcl_recv { if (req.method == "GET" && req.url ~ "/result/.") { return (hash); } }
-sub vcl_backend_response { set beresp.do_gzip = true; set beresp.ttl = 2s; }
-]],
-    run = "varnishd -F -n $T/varnish -a 127.0.0.1:$P -f $T/config",
-  },
-  {
-    "Squid, as a proxy",
-    config = [[
-http_port 127.0.0.1:$P
-acl all_of src all
-http_access allow all_of
-pid_filename $T/squid.pid
-cache_log $T/squid.log
-access_log none
-cache_mem 8 MB
-coredump_dir $T
-mime_table $R/usr/share/squid/mime.conf
-error_directory $R/usr/share/squid/errors/templates
-icon_directory $R/usr/share/squid/icons
-pinger_enable off
-shutdown_lifetime 0 seconds
-unlinkd_program $R/usr/lib/squid/unlinkd
-]],
-    run = "squid -N -f $T/config",
-    proxy = true,
-  },
-  {
-    "nghttpx, HTTP/2",
-    config = "",
-    run = "nghttpx --conf=/dev/null --frontend='127.0.0.1,$P' --backend='127.0.0.1,$G' "
-      .. "$T/key.pem $T/cert.pem",
-    tls = true,
-    http = { http_version = "2" },
-  },
-  {
-    "h2o, HTTP/2",
-    config = [[
-pid-file: $T/h2o.pid
-error-log: $T/h2o.log
-compress: ON
-user: $U
-hosts:
-  default:
-    listen:
-      host: 127.0.0.1
-      port: $P
-      ssl: { certificate-file: $T/cert.pem, key-file: $T/key.pem }
-    paths:
-      /:
-        proxy.reverse.url: http://127.0.0.1:$G/
-        proxy.preserve-host: ON
-]],
-    run = "h2o -m worker -c $T/config",
-    tls = true,
-    http = { http_version = "2" },
-  },
-} -- stylua: ignore
-
 -- ── Checks ──────────────────────────────────────────────────────────────────────────────────────
 
 local failures
@@ -233,7 +65,9 @@ local function sha256(text)
 end
 
 local function operations(server, client)
-  local body = { simulate = { files = { ["a.bin"] = SIZE, ["ü ?.txt"] = "hello" } } }
+  local weak = { size = SIZE, weak = true, last_modified = false }
+  local files = { ["a.bin"] = SIZE, ["ü ?.txt"] = "hello", ["weak.bin"] = weak }
+  local body = { simulate = { files = files } }
   local execution = assert(client:start_execution(body))
   assert(execution:wait { interval = 0.1, timeout = 20 })
   check(execution.status == "SUCCEEDED", "status", tostring(execution.status))
@@ -276,48 +110,57 @@ local function starts(server, client)
   return unsure
 end
 
--- Downloads whose connection breaks: whole, or an error; of one version.
-local function cuts(server, client, broken, execution)
-  local whole, errors = 0, 0
+-- Downloads of a file whose connection breaks: whole, or an error; of one version. At least `least`
+-- of 24 have to come whole.
+local function cuts(server, client, broken, id, name, least)
+  local whole = 0
   for round = 1, 24 do
-    local id = execution.id
-    local known = { [server:file(id, "a.bin").sha256] = true }
-    local swaps = round % 2 == 0
+    local known = { [server:file(id, name).sha256] = true }
     if round <= 12 then
       local fault = { random_break = SIZE }
       server:fault { match = { operation = "get_result_file" }, times = 3, fault = fault }
     end
-    if swaps then
+    if round % 2 == 0 then
       local fault = { change_etag = true }
       server:fault { match = { operation = "get_result_file" }, skip = 1, times = 1, fault = fault }
     end
     local path = top .. "/download"
-    local got, err = (round <= 12 and client or broken):execution(id):download("a.bin", path)
-    known[server:file(id, "a.bin").sha256] = true
+    local got, err = (round <= 12 and client or broken):execution(id):download(name, path)
+    known[server:file(id, name).sha256] = true
     if got then
       local file <close> = assert(io.open(path, "rb"))
       whole = whole + 1
       -- A cache may go on serving what was there before.
-      check(known[sha256(file:read "a")], "a mixture in round", tostring(round))
+      check(known[sha256(file:read "a")], name, "a mixture in round", tostring(round))
     else
-      errors = errors + 1
       local kind = err.kind
       local is_remote = kind == "network" or kind == "timeout" or kind == "api"
       check(is_remote, "error:", tostring(err))
     end
     server:call("DELETE", "faults")
   end
-  check(whole >= 8, ("only %d of 24 cut downloads became whole"):format(whole))
-  return whole, errors
+  local form = "only %d of 24 cut downloads of %s became whole"
+  check(whole >= least, form:format(whole, name))
+  return whole
 end
 
-local function try(front)
-  failures = {}
-  local server <close> = gateway.start { set = { "pending_ms=20", "running_ms=50" }, idle = 0 }
-  local port = free_port()
-  local words = { T = top, P = port, G = server.port, R = ROOT, U = USER }
+-- A link to a port, see unruly.lua: its port, and what closes it.
+local function open_link(to, arguments)
+  local fifo = top .. "/fifo"
+  os.execute("mkfifo -m 600 '" .. fifo .. "'")
+  local form = "exec %s scripts/conformance/unruly.lua to=%d %s >'%s'"
+  local link = assert(io.popen(form:format(process.SERVER_LUA, to, arguments, fifo), "w"))
+  local output <close> = assert(io.open(fifo))
+  local port = output:read("l"):match "^READY (%d+)"
+  os.remove(fifo)
+  return port, link
+end
+
+-- Starts the program; it ends with this process: a shell waits for the end of its input, then ends
+-- it. Returns the pipe, or nil when nothing answers at the port.
+local function start_program(front, port, gateway_port)
+  local words = { T = top, P = port, G = gateway_port, R = ROOT, U = USER }
   write("config", (front.config:gsub("%$(%u)", words)))
-  -- Ends with this process: a shell waits for the end of its input, then ends it.
   local run = front.run:gsub("%$(%u)", words)
   local environment = "PATH='%s' LD_LIBRARY_PATH='%s'"
   environment = environment:format(os.getenv "FRONT_PATH", os.getenv "FRONT_LIBRARIES")
@@ -328,46 +171,50 @@ local function try(front)
   while not answers(port) and os.time() < deadline do
     os.execute "sleep 0.1"
   end
-  if not answers(port) then
-    pipe:close()
-    os.execute(("tail -n 5 '%s/log'"):format(top))
-    return check(false, "it did not start")
-  end
-  local link_to = front.proxy and server.port or port
-  local fifo = top .. "/fifo"
-  os.execute("mkfifo -m 600 '" .. fifo .. "'")
-  local unruly = "exec %s scripts/conformance/unruly.lua to=%d cut=%d slice=9000 >'%s'"
-  local link = assert(io.popen(unruly:format(process.SERVER_LUA, link_to, SIZE // 2, fifo), "w"))
-  local output <close> = assert(io.open(fifo))
-  local link_port = output:read "l":match "^READY (%d+)"
-  os.remove(fifo)
+  if answers(port) then return pipe end
+  pipe:close()
+  os.execute(("tail -n 5 '%s/log'"):format(top))
+end
 
-  local function new(at)
-    local options = { token = server.token, max_retries = 6, timeout = 3, http = {} }
-    for name, value in pairs(front.http or {}) do
-      options.http[name] = value
-    end
-    options.http.ca_file = front.tls and top .. "/cert.pem" or nil
-    options.http.proxy = front.proxy and "http://127.0.0.1:" .. port or false
-    local scheme = front.tls and "https" or "http"
-    local origin = ("%s://127.0.0.1:%d"):format(scheme, at)
-    options.base_url = server.url:gsub("^http://127.0.0.1:%d+", origin)
-    return qhub.HubServiceClient(options)
+-- A client of the front, at the front's own port or that of a link to it.
+local function new_client(front, server, port, at)
+  local options = { token = server.token, max_retries = 6, timeout = 3, http = {} }
+  for name, value in pairs(front.http or {}) do
+    options.http[name] = value
   end
-  local client <close> = new(front.proxy and server.port or port)
-  local broken <close> = new(link_port)
+  options.http.ca_file = front.tunnel and server.ca_file or front.tls and top .. "/cert.pem" or nil
+  options.http.proxy = front.proxy and "http://127.0.0.1:" .. port or false
+  local scheme = (front.tls or front.tunnel) and "https" or "http"
+  local origin = ("%s://127.0.0.1:%d"):format(scheme, at)
+  options.base_url = server.url:gsub("^%a+://127.0.0.1:%d+", origin)
+  return qhub.HubServiceClient(options)
+end
+
+local function try(front)
+  failures = {}
+  local set = { "pending_ms=20", "running_ms=50" }
+  local server <close> = gateway.start { set = set, idle = 0, tls = front.tunnel }
+  local port = free_port()
+  local pipe = start_program(front, port, server.port)
+  if not pipe then return check(false, "it did not start") end
+  local link_to = front.proxy and server.port or port
+  local cut_port, cut_link = open_link(link_to, ("cut=%d slice=9000"):format(SIZE // 2))
+  local slow_port, slow_link = open_link(link_to, "slice=700 stall=200 rate=4000000")
+  local client <close> = new_client(front, server, port, link_to)
+  local broken <close> = new_client(front, server, port, cut_port)
+  local slow <close> = new_client(front, server, port, slow_port)
   local ok, message = xpcall(function()
-    local execution = operations(server, client)
+    local id = operations(server, client).id
+    operations(server, slow)
     local unsure = starts(server, client)
-    local whole, errors = cuts(server, client, broken, execution)
-    front.note = ("%d cut downloads whole, %d errors, %d starts unsure"):format(
-      whole,
-      errors,
-      unsure
-    )
+    local whole = cuts(server, client, broken, id, "a.bin", 8)
+    local weak = cuts(server, client, broken, id, "weak.bin", 0)
+    local form = "%d of 24 cut downloads whole, %d under weak tags, %d starts unsure"
+    front.note = form:format(whole, weak, unsure)
   end, debug.traceback)
   check(ok, tostring(message))
-  link:close()
+  cut_link:close()
+  slow_link:close()
   pipe:close()
 end
 
