@@ -1,6 +1,6 @@
 -- The programs that fronts.lua puts before the simulator: how each is configured and run.
 --
--- A list of { name, config =, run =, tls =, http =, proxy =, tunnel = }. `tls`: it is spoken to over
+-- A list of { name, config =, run =, tls =, http =, proxy =, tunnel = }. `tls`: the front speaks
 -- https; `http`: more of the client's http options; `proxy`: it is a proxy, not a gateway;
 -- `tunnel`: the gateway has TLS, so that the proxy is asked for a tunnel. In texts $P is its port,
 -- $G the gateway's, $T a folder, $R the packages' root, $U the user.

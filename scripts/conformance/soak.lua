@@ -108,7 +108,7 @@ local actions = {
     if execution then
       local ok, err = pcall(function()
         local last
-        for entry in execution:follow_logs { interval = 0.3 } do
+        for entry in assert(execution:follow_logs { interval = 0.3 }) do
           if last and entry.timestamp < last then wrong[#wrong + 1] = "log entries out of order" end
           last = entry.timestamp
         end
