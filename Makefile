@@ -73,7 +73,7 @@ install: all ## copy to PREFIX (/usr/local), under DESTDIR if given
 	done
 	$(Q)$(LUA) scripts/compile.lua "$(DESTDIR)$(LUA_DIR)" $(LUA_FILES)
 	$(Q)$(INSTALL) -d "$(DESTDIR)$(LIB_DIR)/qhub"
-	$(Q)$(INSTALL) -m 755 build/qhub/core.so "$(DESTDIR)$(LIB_DIR)/qhub/core.so"
+	$(Q)$(INSTALL) -m 755 build/qhub/core.so build/qhub/lazy.so "$(DESTDIR)$(LIB_DIR)/qhub"
 	$(Q)$(INSTALL) -d "$(DESTDIR)$(TYPES_DIR)" "$(DESTDIR)$(BIN_DIR)" "$(DESTDIR)$(MAN_DIR)"
 	$(Q)$(INSTALL) -m 644 docs/qhub-lua.1 "$(DESTDIR)$(MAN_DIR)/qhub-lua.1"
 	$(Q)$(INSTALL) -m 644 types/qhub.lua "$(DESTDIR)$(TYPES_DIR)/qhub.lua"

@@ -28,6 +28,7 @@ external_dependencies = {
 build = {
   type = "builtin",
   modules = {
+    ["qhub.lazy"] = "src/lazy.c",
     ["qhub.core"] = {
       defines = { "_DEFAULT_SOURCE", "_POSIX_C_SOURCE=200809L" },
       incdirs = { "src", "$(CURL_INCDIR)", "$(CJSON_INCDIR)" },

@@ -6,6 +6,8 @@ if _VERSION == "Lua 5.1" or _VERSION == "Lua 5.2" or _VERSION == "Lua 5.3" then
   error("qhub needs Lua 5.4, this is " .. _VERSION, 0)
 end
 
+-- The C module is bound faster when that has opened it: see src/lazy.c.
+if not package.preload["qhub.core"] then pcall(require, "qhub.lazy") end
 local core = require "qhub.core"
 
 -- All modules but those that are loaded already.

@@ -42,6 +42,20 @@ describe('require "qhub"', function()
   end)
 end)
 
+describe("The C module", function()
+  it("is enough without the one that only makes the start faster", function()
+    local folder = os.tmpname()
+    os.remove(folder)
+    local core = plain_assert(package.searchpath("qhub.core", package.cpath))
+    plain_assert(os.execute(("mkdir -p %s/qhub && cp %s %s/qhub"):format(folder, core, folder)))
+    local output = process.run_program(([[
+      package.cpath = "%s/?.so"
+      print(require("qhub").is_error {}, package.loaded["qhub.lazy"])]]):format(folder))
+    os.execute("rm -rf " .. folder)
+    assert.equal("false\tnil\n", output)
+  end)
+end)
+
 describe("An installed library", function()
   local folder
 
