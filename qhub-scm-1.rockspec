@@ -72,6 +72,7 @@ build = {
         "src/fs/signals.c",
         "src/json/names.c",
         "src/json/scan.c",
+        "src/lazy.c",
         "src/text/buffer.c",
         "src/text/date.c",
         "src/text/headers.c",

@@ -59,7 +59,7 @@ end)
 describe("An installed library", function()
   local folder
 
-  -- As `make install` leaves the Lua files. `damage`: bytes that replace the first of compiled ones.
+  -- As `make install` leaves the Lua files. `damage`: bytes over the first ones of compiled files.
   local function install(damage)
     plain_assert(os.execute("mkdir -p " .. folder .. " && cp -R lua/qhub " .. folder))
     local pipe = plain_assert(io.popen("cd lua && find qhub -name '*.lua'"))
