@@ -157,6 +157,7 @@ if [ "$(id -u)" -ne 0 ]; then
   if has sudo && sudo -n true 2>/dev/null; then
     as_root="sudo -n"
   elif [ -n "$missing" ]; then
+    probe_build && probe_test # so that one line is enough for all that the README begins with
     echo "Debian packages are missing; run this as root, then try again:" >&2
     echo "  apt-get update && apt-get install -y --no-install-recommends$missing" >&2
     exit 1

@@ -136,10 +136,10 @@ static void explain_network(qhub_transfer *transfer, CURLcode code) {
 /* Why libcurl ended it; what a callback stopped it for goes first. */
 static qhub_failure_kind kind_of(const qhub_transfer *transfer, CURLcode code) {
   if (transfer->verdict != QHUB_FAIL_NONE) return transfer->verdict;
+  if (transfer->head_cut) return QHUB_FAIL_NETWORK;
 #if LIBCURL_VERSION_NUM >= 0x080600
   if (code == CURLE_TOO_LARGE) return QHUB_FAIL_TOO_LARGE;
 #endif
-  if (transfer->head_cut) return QHUB_FAIL_NETWORK;
   if (code == CURLE_OUT_OF_MEMORY) return QHUB_FAIL_MEMORY;
   /* The only callback of ours that aborts refuses to send twice; but this is also how libcurl
   ** reports that it had no memory for a descriptor. */
