@@ -117,7 +117,7 @@ local client = qhub.HubServiceClient {
   http = { proxy = "http://127.0.0.1:" .. server.port },
   max_retries = 0,
 }
-local OK = scripted.answer("200 OK", '{"id":"x","status":"RUNNING"}')
+local OK = scripted.response("200 OK", '{"id":"x","status":"RUNNING"}')
 
 local failures = {}
 local function fail(location, ...)
@@ -126,7 +126,7 @@ end
 
 -- The target that the proxy was asked for after a redirect to `location`, or nil; and the head.
 local function follow(location)
-  local moved = scripted.answer("302 Found", "", { "Location: " .. location })
+  local moved = scripted.response("302 Found", "", { "Location: " .. location })
   server:play({ moved, { keep = true } }, { OK, { keep = true } }, {})
   local got, err = client:get_status "x"
   local seen = server:requests()

@@ -60,7 +60,7 @@ describe("core.engine", function()
         assert.equal("yes", transfer:headers()["x-empty"])
       end
       local before = bench.connections()
-      local head = fetch("/headers?n=10", { method = "HEAD" })
+      local head = fetch("/head", { method = "HEAD" })
       assert.equal("4", head:headers()["content-length"])
       assert.equal("", body_of(head))
       assert.is_nil((head:failure()))

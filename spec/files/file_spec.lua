@@ -4,8 +4,8 @@
 local digest = require "openssl.digest"
 local gateway = require "spec.support.gateway"
 local loop = require "qhub.tasks.loop"
-local process = require "spec.support.process"
 local qhub = require "qhub"
+local scripted = require "spec.support.scripted"
 
 local NAME = "result.bin"
 
@@ -476,12 +476,12 @@ describe("a result file", function()
     end)
 
     it("is intact when the bytes arrive in time and the program reads late", function()
-      local other = process.raw_server()
-      fault({}, { redirect = other.url .. "/later-body?ms=20" })
+      local other <close> = scripted.start()
+      other:play { "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", { pause = 20 }, "later" }
+      fault({}, { redirect = other.origin .. "/" })
       local file = assert(open(5, { total_timeout = 0.1 }))
       os.execute "sleep 0.2"
       local text, err = file:read_all()
-      other:close()
       assert.equal("later", text, err)
     end)
 

@@ -3,45 +3,22 @@
 
 local core = require "qhub.core"
 local FakeTransport = require "spec.support.fake_transport"
-local process = require "spec.support.process"
 local qhub = require "qhub"
 local retry = require "qhub.http.retry"
+local scripted = require "spec.support.scripted"
 local virtual_time = require "spec.support.virtual_time"
-local wire = require "spec.support.wire"
 
 local tasks = qhub.tasks
+local GOOD = scripted.kept("200 OK", '{"id":"1","status":"PENDING"}')
+local BUSY = scripted.kept("503 Busy", "")
 
-local function gateway(words)
-  local form = "env LD_PRELOAD= %s spec/support/rate_server.lua %s"
-  local server = process.start(form:format(process.SERVER_LUA, words))
-  server.port = math.tointeger(server.words[1])
-  return setmetatable({}, {
-    __index = server,
-    __close = function()
-      server:close()
-    end,
-  })
-end
-
--- How many requests the gateway saw.
-local function seen(server)
-  local socket = wire.connect(server.port)
-  assert(socket:write(wire.request("GET", "/seen", { token = false })))
-  local answer = wire.receive(socket)
-  socket:close()
-  local sum = 0
-  for number in answer.body:gmatch "%d+" do
-    sum = sum + number
-  end
-  return sum
-end
-
--- Makes `count` calls at once. Returns how many succeeded, the seconds that it took, and an error.
-local function calls(server, count, options, call)
-  options.token, options.base_url = "t0ken", ("http://127.0.0.1:%d/svc/v1"):format(server.port)
+-- Makes `count` calls at once and does something beside them. Returns how many succeeded, the seconds that it took, and an error.
+local function calls(server, count, options, call, meanwhile)
+  options.token, options.base_url = "t0ken", server.url
   local client <close> = qhub.HubServiceClient(options)
   local started, good, failed = core.system.monotonic(), 0, nil
   tasks.run(function()
+    if meanwhile then tasks.spawn(meanwhile) end
     for _ = 1, count do
       tasks.spawn(function()
         local value, err = call(client)
@@ -63,32 +40,44 @@ end
 
 describe("calls at a gateway", function()
   it("that takes fewer a second, and names the wait, all succeed", function()
-    local server <close> = gateway "rate=100 retry_after=0.3"
+    local server <close> = scripted.start()
+    local refusal = scripted.kept("429 Refused", "", { "Retry-After: 0.3" })
+    server:play { { per_second = 100, otherwise = refusal }, table.unpack(GOOD) }
     local good, _, failed = calls(server, 250, { max_retries = 20 }, start)
     assert.is_nil(failed)
     assert.equal(250, good)
-    assert.is_true(seen(server) <= 250 * 12)
+    local seen = #server:requests()
+    assert.is_true(seen > 250 and seen <= 250 * 12, seen)
   end)
 
   it("that is down for a while all succeed", function()
-    local server <close> = gateway "rate=100000 after=0.6"
-    local good, _, failed = calls(server, 200, { max_retries = 5 }, look)
+    local gone = scripted.start()
+    gone:stop()
+    local server
+    local good, _, failed = calls(gone, 200, { max_retries = 5 }, look, function()
+      tasks.sleep(0.6)
+      server = scripted.start { port = gone.port }
+      server:play(GOOD)
+    end)
     assert.is_nil(failed)
     assert.equal(200, good)
-    assert.equal(200, seen(server))
+    assert.equal(200, #server:requests())
+    server:stop()
   end)
 
   it("that is down for good are all tried, the retries spread over time", function()
-    local server <close> = gateway "rate=0 refuse=503"
+    local server <close> = scripted.start()
+    server:play(BUSY)
     local good, seconds, failed = calls(server, 200, { max_retries = 1 }, start)
     assert.equal(0, good)
     assert.equal(2, failed.attempts)
-    assert.equal(400, seen(server))
+    assert.equal(400, #server:requests())
     assert.is_true(seconds > 2) -- 100 retries at once, 100 at 50 a second
   end)
 
   it("end with their total_timeout while their retries are held back", function()
-    local server <close> = gateway "rate=0 refuse=503"
+    local server <close> = scripted.start()
+    server:play(BUSY)
     local options = { max_retries = 9, total_timeout = 1.6 }
     local good, seconds, failed = calls(server, 300, options, look)
     assert.equal(0, good)

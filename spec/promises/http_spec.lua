@@ -150,7 +150,7 @@ describe("a request on the wire", function()
   it("keeps no cookies", function()
     local client <close> = client_of(server)
     local body = calls.get_status.body
-    local bytes = scripted.answer("200 OK", body, { "Set-Cookie: session=1; Path=/" })
+    local bytes = scripted.response("200 OK", body, { "Set-Cookie: session=1; Path=/" })
     server:play { bytes, { keep = true } }
     assert(client:get_status "0190cf2e")
     assert(client:get_status "0190cf2e")
@@ -174,7 +174,7 @@ describe("a request on the wire", function()
       ["a\r\nX-Evil: 1\0"] = "a%0D%0AX-Evil%3A%201%00",
       ["[a]{b}|c^`<d>"] = "%5Ba%5D%7Bb%7D%7Cc%5E%60%3Cd%3E",
     } do
-      server:play { scripted.answer("200 OK", '{"status":"RUNNING"}') }
+      server:play { scripted.response("200 OK", '{"status":"RUNNING"}') }
       assert(client:get_status(text))
       assert.equal("/svc/v1/" .. encoded, server:requests()[1].target)
       server:play(trial.good(calls.get_result_file))

@@ -137,32 +137,36 @@ describe("a secret", function()
     ["an invalid chunk"] = {
       "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" .. ECHO .. "\r\n",
     },
-    ["a body that is not JSON"] = { scripted.answer("200 " .. TOKEN, ECHO, FIELDS) },
-    ["JSON that breaks off"] = { scripted.answer("200 OK", '{"' .. ECHO .. '":', FIELDS) },
-    ["JSON of the wrong shape"] = { scripted.answer("200 OK", '[{"id":1},"' .. TOKEN .. '"]') },
-    ["log entries of the wrong shape"] = { scripted.answer("200 OK", '[["' .. TOKEN .. '"]]') },
-    ["an error as plain text"] = { scripted.answer("400 " .. ECHO, ECHO, FIELDS) },
-    ["an error in a message"] = { scripted.answer("400 No", '{"message":"' .. ECHO .. '"}') },
-    ["an error in a long message"] = { scripted.answer("400 No", '{"message":"' .. LONG .. '"}') },
+    ["a body that is not JSON"] = { scripted.response("200 " .. TOKEN, ECHO, FIELDS) },
+    ["JSON that breaks off"] = { scripted.response("200 OK", '{"' .. ECHO .. '":', FIELDS) },
+    ["JSON of the wrong shape"] = { scripted.response("200 OK", '[{"id":1},"' .. TOKEN .. '"]') },
+    ["log entries of the wrong shape"] = { scripted.response("200 OK", '[["' .. TOKEN .. '"]]') },
+    ["an error as plain text"] = { scripted.response("400 " .. ECHO, ECHO, FIELDS) },
+    ["an error in a message"] = { scripted.response("400 No", '{"message":"' .. ECHO .. '"}') },
+    ["an error in a long message"] = { scripted.response("400 No", '{"message":"' .. LONG .. '"}') },
     ["an error in several members"] = {
-      scripted.answer(
+      scripted.response(
         "422 No",
         '{"error":{"message":"' .. TOKEN .. '"},"detail":"' .. ECHO .. '"}'
       ),
     },
-    ["a 401"] = { scripted.answer("401 No", '{"error":"' .. ECHO .. '"}', FIELDS) },
-    ["a 503"] = { scripted.answer("503 No", '{"error":"' .. ECHO .. '"}', FIELDS) },
+    ["a 401"] = { scripted.response("401 No", '{"error":"' .. ECHO .. '"}', FIELDS) },
+    ["a 503"] = { scripted.response("503 No", '{"error":"' .. ECHO .. '"}', FIELDS) },
     ["a redirect to another scheme"] = {
-      scripted.answer("307 No", ECHO, { "Location: ftp://" .. TOKEN .. "@h/" .. TOKEN }),
+      scripted.response("307 No", ECHO, { "Location: ftp://" .. TOKEN .. "@h/" .. TOKEN }),
     },
     ["a redirect to an invalid address"] = {
-      scripted.answer("307 No", ECHO, { "Location: http://[" .. TOKEN .. "/" }),
+      scripted.response("307 No", ECHO, { "Location: http://[" .. TOKEN .. "/" }),
     },
     ["a redirect to itself"] = {
-      scripted.answer("307 No", "", { "Location: /x?access_token=" .. TOKEN .. "&" .. TOKEN }),
+      scripted.response("307 No", "", { "Location: /x?access_token=" .. TOKEN .. "&" .. TOKEN }),
     },
     ["a redirect to an unreachable server"] = {
-      scripted.answer("302 No", "", { "Location: http://127.0.0.1:1/" .. TOKEN .. "?a=" .. TOKEN }),
+      scripted.response(
+        "302 No",
+        "",
+        { "Location: http://127.0.0.1:1/" .. TOKEN .. "?a=" .. TOKEN }
+      ),
     },
   }
 
@@ -208,7 +212,7 @@ describe("a secret", function()
   it("is not shown when it is in the program's own header or query", function()
     local fields = { "X-Echo: Bearer " .. SECRET, "Cookie: " .. SECRET }
     local body = '{"message":"' .. SECRET .. '"}'
-    server:play { scripted.answer("400 No", body, fields), { keep = true } }
+    server:play(scripted.kept("400 No", body, fields))
     local client <close> = new_client {
       headers = { ["X-Api-Key"] = SECRET, Cookie = "session=" .. SECRET },
     }
@@ -281,16 +285,16 @@ describe("a secret", function()
     for _, script in ipairs {
       {},
       { "SSH-2.0-" .. said .. "\r\n" },
-      { scripted.answer("401 " .. said, '{"error_description":"' .. said .. '"}') },
-      { scripted.answer("400 No", said) },
-      { scripted.answer("500 No", '{"message":"' .. ("x"):rep(190) .. said .. '"}') },
-      { scripted.answer("200 OK", said) },
-      { scripted.answer("200 OK", '{"error":"' .. said .. '"}') },
-      { scripted.answer("200 OK", '{"access_token":"' .. TOKEN .. '\\n"}') },
-      { scripted.answer("200 OK", token) }, -- breaks off
-      { scripted.answer("307 No", "", { "Location: ftp://h/" .. ENCODED }) },
-      { scripted.answer("307 No", "", { "Location: http://127.0.0.1:1/" .. BASIC }) },
-      { scripted.answer("302 No", "", { "Location: /token?secret=" .. ENCODED }) },
+      { scripted.response("401 " .. said, '{"error_description":"' .. said .. '"}') },
+      { scripted.response("400 No", said) },
+      { scripted.response("500 No", '{"message":"' .. ("x"):rep(190) .. said .. '"}') },
+      { scripted.response("200 OK", said) },
+      { scripted.response("200 OK", '{"error":"' .. said .. '"}') },
+      { scripted.response("200 OK", '{"access_token":"' .. TOKEN .. '\\n"}') },
+      { scripted.response("200 OK", token) }, -- breaks off
+      { scripted.response("307 No", "", { "Location: ftp://h/" .. ENCODED }) },
+      { scripted.response("307 No", "", { "Location: http://127.0.0.1:1/" .. BASIC }) },
+      { scripted.response("302 No", "", { "Location: /token?secret=" .. ENCODED }) },
     } do
       server:play(script)
       local obtain = qhub.credentials.client_credentials {
@@ -372,7 +376,7 @@ describe("a secret", function()
   end)
 
   it("is not in what the default logger writes, nor in an uncaught error #process", function()
-    server:play { scripted.answer("400 No", '{"message":"' .. ECHO .. '"}', FIELDS) }
+    server:play { scripted.response("400 No", '{"message":"' .. ECHO .. '"}', FIELDS) }
     for _, how in ipairs { "print(%s)", "assert(%s)", "error(select(2, %s))" } do
       local output = process.run_program(
         ([[

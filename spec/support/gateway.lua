@@ -6,9 +6,8 @@
 -- The child's standard input is a pipe from this process and its READY line comes through a FIFO:
 -- when this process dies, however it dies, the child reads the end of its input and ends too.
 
-local cqueues_socket = require "cqueues.socket"
-local json = dofile "examples/gateway/json.lua"
 local process = require "spec.support.process"
+local wire = require "spec.support.wire"
 
 local Gateway = {}
 Gateway.__index = Gateway
@@ -58,58 +57,22 @@ function gateway.start(args)
     input:close()
     error("the gateway simulator did not start: " .. line, 2)
   end
-  local self = setmetatable({
+  return setmetatable({
     input = input,
     url = url,
     origin = url:match("^%a+://[^/]+"),
     port = tonumber(port),
-    control = line:match("control=(%S+)"),
+    control = wire.control(tonumber(line:match("control=%S+:(%d+)"))),
     ca_file = line:match(" ca=(%S+)"),
     client_cert = line:match(" cert=(%S+)"),
     client_key = line:match(" key=(%S+)"),
     token = args and args.token or "demo-token",
   }, Gateway)
-  self.control_port = tonumber(self.control:match(":(%d+)$"))
-  return self
-end
-
-local function exchange(socket, text)
-  assert(socket:write(text))
-  local status = (socket:read("*L") or ""):match("^HTTP/1.1 (%d+)")
-  if not status then return nil end
-  local length
-  for line in socket:lines("*L") do
-    length = tonumber(line:match("^Content%-Length: (%d+)")) or length
-    if line == "\r\n" then break end
-  end
-  return tonumber(status), length == 0 and "" or socket:read(length)
 end
 
 -- One control request; returns the decoded response and raises for anything but 200.
 function Gateway:call(method, path, body)
-  local text = body and json.encode(body) or ""
-  local request = string.format(
-    "%s /_control/%s HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: %d\r\n\r\n%s",
-    method,
-    path,
-    #text,
-    text
-  )
-  if not self.socket then
-    self.socket =
-      cqueues_socket.connect { host = "127.0.0.1", port = self.control_port, nodelay = true }
-    self.socket:setmode("b", "bn")
-    self.socket:settimeout(30)
-  end
-  local ok, status, answer = pcall(exchange, self.socket, request)
-  if not ok or not answer then
-    self.socket:close()
-    self.socket = nil
-    error("the gateway simulator does not answer: " .. tostring(status), 3)
-  elseif status ~= 200 then
-    error("the gateway simulator refused: " .. answer, 3)
-  end
-  return (json.decode(answer))
+  return self.control:call(method, "/_control/" .. path, body)
 end
 
 -- Adds a fault rule { match =, times =, skip =, fault = }; see examples/gateway/control.lua.
@@ -181,10 +144,7 @@ end
 
 -- Ends the simulator and waits for its end.
 function Gateway:stop()
-  if self.socket then
-    self.socket:close()
-    self.socket = nil
-  end
+  self.control:close()
   if self.input then
     self.input:close()
     self.input = nil

@@ -30,14 +30,21 @@ function process.start(command)
   return setmetatable({ pipe = pipe, pid = pid, words = words }, Process)
 end
 
--- Starts spec/support/raw_server.lua. The object has `port` and `url` as well.
-function process.raw_server(arguments)
+-- Starts a server that is a Lua program, with these words.
+function process.server(program, words)
   -- A sanitizer that is preloaded into this process would only slow down the child.
-  local command = "env LD_PRELOAD= " .. process.SERVER_LUA .. " spec/support/raw_server.lua "
-  local self = process.start(command .. (arguments or ""))
-  self.port = math.tointeger(self.words[1])
-  self.url = "http://127.0.0.1:" .. self.port
-  return self
+  return process.start(("env LD_PRELOAD= %s %s %s"):format(process.SERVER_LUA, program, words))
+end
+
+-- Makes a folder with cert.pem and key.pem for this machine, signed by nobody; returns its path.
+function process.certificate()
+  local folder = os.tmpname()
+  os.remove(folder)
+  local form = "mkdir -m 700 '%s' && cd '%s' && LD_PRELOAD= openssl req -x509 -newkey ec"
+    .. " -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost"
+    .. " -addext subjectAltName=DNS:localhost,IP:127.0.0.1 -keyout key.pem -out cert.pem 2>/dev/null"
+  assert(os.execute(form:format(folder, folder)))
+  return folder
 end
 
 -- Runs a Lua program in an interpreter of its own, with this one's paths, to its end. `environment`

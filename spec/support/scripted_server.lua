@@ -1,41 +1,52 @@
--- A server that plays scripts: which bytes a response has, where it stops, and what comes then.
+-- A server that plays scripts: what it does with a connection and a request, step by step.
 --
---   lua5.4 spec/support/scripted_server.lua [idle=SECONDS] [cert=FILE key=FILE]
+--   lua5.4 spec/support/scripted_server.lua [port=N] [idle=SECONDS] [cert=FILE key=FILE]
 --
--- Responsible for: one script for each request in turn, the last one for all that follow. Prints
+-- Responsible for: one script for each request. It is that of the request's target, else that of
+-- its path; the others are played in turn, the last one for all requests that follow. Prints
 -- "READY port control_port" and ends when nothing has moved for `idle` seconds (60). Control is
--- plain HTTP on a port of its own:
---   POST /  {"scripts": [[step, ...], ...]}   plays these from the next request on, counts anew
---   GET /                                     {"requests": [{method, target, head, body_size,
---                                             connection}, ...],
---                                            "connections": n, "open": of these}
--- A step is a text to send, or an object:
---   {"hang": true}           silence until the client goes
---   {"drip": text, "ms": n}  byte by byte
---   {"pause": ms}
---   {"unread": true}         as the first step: the request's body is left alone
---   {"drain": true}          reads that body after all
---   {"accept": true}         as the first step: plays without waiting for a request, which is
---                            counted when its first byte is there
---   {"keep": true}           as the last step: the connection continues; else it is closed
+-- plain HTTP on a port of its own; each response has {"requests": [{method, target, head,
+-- body_size, connection}, ...], "connections": n, "open": of these}:
+--   POST /  {"scripts": [script, ...], "routes": {target or path: script}}
+--           plays these from the next request on, and counts anew; without `routes` they stay
+--   POST /  {"release": true}      lets what holds continue
+--
+-- A script is an array of steps. A step is a text to send, or an object:
 --   {"times": n, "text": t}  the text so many times
+--   {"drip": t, "ms": n}     the text byte by byte, with so many milliseconds after each
+--   {"pause": ms}
+--   {"hold": true}           a pause until the control says `release`
+--   {"hang": true}           silence until the client goes
+--   {"echo": true}           a response with the head and the body of the request
+--   {"drain": true}          reads the body that was left `unread`; after each 64 KiB `ms`
+--   {"next": true}           reads and counts another request, then continues
+--   {"await": true}          waits for more bytes and leaves them unread
+-- As its first step:
+--   {"unread": true}         leaves the body of the request alone
+--   {"accept": true}         does not wait for a request, which is counted at its first byte
+--   {"per_second": n, "otherwise": script}
+--                            plays the other script when more requests came in this second
+-- As its last step:
+--   {"keep": true}           the connection continues; else it is closed, which resets it when
+--                            something was left unread
 -- Assumes well-behaved clients. It must not load anything of qhub.
 
+local condition = require "cqueues.condition"
 local cqueues = require "cqueues"
 local json = dofile "examples/gateway/json.lua"
 local socket = require "cqueues.socket"
 
-local options = { idle = "60" }
+local BLOCK = 65536
+
+local options = { idle = "60", port = "0" }
 for _, word in ipairs(arg) do
   local name, value = word:match "^(%w+)=(.*)$"
   options[name or error("bad argument: " .. word)] = value
 end
 
 local function read_whole(path)
-  local file = assert(io.open(path, "rb"))
-  local text = file:read "a"
-  file:close()
-  return text
+  local file <close> = assert(io.open(path, "rb"))
+  return file:read "a"
 end
 
 local tls
@@ -45,24 +56,16 @@ if options.cert then
   tls:setPrivateKey(require("openssl.pkey").new(read_whole(options.key)))
 end
 
-local scripts, requests, connections, open = {}, {}, 0, 0
+local scripts, routes = {}, {}
+local requests, connections, open = {}, 0, 0
+local released = condition.new()
 local last_moved = cqueues.monotime()
 
--- The script for the next request.
-local function next_script()
-  return scripts[math.min(#requests + 1, #scripts)] or {}
-end
-
-local function note(connection, request)
-  request.connection = connection.number
-  requests[#requests + 1] = request
-  return request
-end
-
--- Reads the head of a request; nil at the end of the connection.
+-- Waits for a request and reads its head; nil at the end of the connection.
 local function read_head(channel)
   local first = channel:read "*L"
   if not first then return nil end
+  last_moved = cqueues.monotime()
   local head, length = { first }, 0
   for line in channel:lines "*L" do
     if line == "\r\n" then break end
@@ -73,80 +76,161 @@ local function read_head(channel)
   return { method = method, target = target, head = table.concat(head), body_size = length }
 end
 
--- Reads a body of so many bytes and forgets it. Returns false when the client went away.
-local function skip_body(channel, left)
+-- Reads a body, pausing after each block. Returns nil when the client went away before its end.
+local function read_body(channel, left, ms)
+  local blocks = {}
   while left > 0 do
-    local block = channel:read(-math.min(left, 65536))
-    if not block then return false end
+    local block = channel:read(math.min(left, BLOCK))
+    if not block then return nil end
+    blocks[#blocks + 1] = block
     left = left - #block
     last_moved = cqueues.monotime()
+    if ms then cqueues.sleep(ms / 1000) end
   end
-  return true
+  return table.concat(blocks)
+end
+
+local function count(connection, request)
+  request.connection = connection.number
+  requests[#requests + 1] = request
+  return request
 end
 
 local function send(channel, text)
   return channel:write(text) and channel:flush()
 end
 
--- One step; returns whether the script continues.
-local function play(channel, request, step)
-  last_moved = cqueues.monotime()
-  if type(step) == "string" then
-    return send(channel, step)
-  elseif step.hang then
-    channel:flush()
-    while channel:read(-65536) do
-      last_moved = cqueues.monotime()
-    end
-    return false
-  elseif step.drip then
-    for byte in step.drip:gmatch "." do
-      if not send(channel, byte) then return false end
-      cqueues.sleep(step.ms / 1000)
-    end
-  elseif step.pause then
-    cqueues.sleep(step.pause / 1000)
-  elseif step.times then
-    for _ = 1, step.times do
-      if not channel:write(step.text) then return false end
-    end
-    return channel:flush()
-  elseif step.drain then
-    return skip_body(channel, request.body_size)
+-- ── Steps ────────────────────────────────────────────────────────────────────────────────────────
+
+local play
+
+-- What a step does, by the name of a member of it. Each gets the step, the connection and the
+-- request, and returns whether the script continues; if not, whether the connection is kept.
+local steps = {}
+
+function steps.times(step, connection)
+  for _ = 1, step.times do
+    if not connection.channel:write(step.text) then return false end
+    last_moved = cqueues.monotime()
+  end
+  return connection.channel:flush()
+end
+
+function steps.drip(step, connection)
+  for byte in step.drip:gmatch "." do
+    if not send(connection.channel, byte) then return false end
+    last_moved = cqueues.monotime()
+    cqueues.sleep(step.ms / 1000)
   end
   return true
+end
+
+function steps.pause(step)
+  cqueues.sleep(step.pause / 1000)
+  return true
+end
+
+function steps.hold()
+  released:wait()
+  return true
+end
+
+function steps.hang(_, connection)
+  while connection.channel:read(-BLOCK) do
+    last_moved = cqueues.monotime()
+  end
+  return false
+end
+
+function steps.echo(_, connection, request)
+  local text = request.head .. "\r\n" .. connection.body
+  return send(
+    connection.channel,
+    ("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n"):format(#text) .. text
+  )
+end
+
+function steps.drain(step, connection, request)
+  return read_body(connection.channel, request.body_size, step.ms)
+end
+
+function steps.next(_, connection)
+  local request = read_head(connection.channel)
+  return request and count(connection, request)
+end
+
+function steps.await(_, connection)
+  cqueues.poll { pollfd = connection.channel:pollfd(), events = "r" }
+  return true
+end
+
+local second, taken
+
+function steps.per_second(step, connection, request)
+  local now = math.floor(cqueues.monotime())
+  taken = now == second and taken + 1 or 1
+  second = now
+  if taken <= step.per_second then return true end
+  return false, play(step.otherwise, connection, request)
+end
+
+-- Returns whether the connection continues.
+function play(script, connection, request)
+  local keeps = false
+  for _, step in ipairs(script) do
+    local continues, kept = true, nil
+    if type(step) == "string" then
+      continues = send(connection.channel, step)
+    else
+      for name, run in pairs(steps) do
+        if step[name] then
+          continues, kept = run(step, connection, request)
+        end
+      end
+      keeps = step.keep
+    end
+    if not continues then return kept end
+  end
+  return keeps
+end
+
+-- ── The server ───────────────────────────────────────────────────────────────────────────────────
+
+-- The script for the next request, which may not be there yet; and its first step.
+local function script_for(request)
+  local target = request and request.target or ""
+  local script = routes[target]
+    or routes[target:match "^[^?]*"]
+    or scripts[math.min(#requests + 1, #scripts)]
+    or {}
+  return script, type(script[1]) == "table" and script[1] or {}
 end
 
 -- One request; returns whether the connection continues.
 local function serve_one(connection)
   local channel = connection.channel
-  local script = next_script()
-  local first = script[1]
+  local script, first = script_for()
   local request
-  if type(first) == "table" and first.accept then
+  if first.accept then
     channel:fill(1)
-    request = note(connection, { method = "?", target = "?", head = "", body_size = 0 })
+    request = { method = "?", target = "?", head = "", body_size = 0 }
   else
     request = read_head(channel)
     if not request then return false end
-    script = next_script()
-    first = script[1]
-    note(connection, request)
-    local unread = type(first) == "table" and first.unread
-    if not unread and not skip_body(channel, request.body_size) then return false end
+    script, first = script_for(request)
   end
-  for _, step in ipairs(script) do
-    if not play(channel, request, step) then return false end
+  count(connection, request)
+  if not first.unread then
+    connection.body = read_body(channel, request.body_size)
+    if not connection.body then return false end
   end
-  local last = script[#script]
-  return type(last) == "table" and last.keep
+  return play(script, connection, request)
 end
 
 local function serve(channel)
   channel:onerror(function(_, _, why)
     return why
   end)
-  channel:setmode("b", "bf")
   channel:setmaxline(1 << 20)
   if tls and not channel:starttls(tls) then return end
   connections = connections + 1
@@ -162,42 +246,41 @@ local function serve(channel)
 end
 
 local function control(channel)
-  channel:setmode("b", "bf")
-  while true do
-    local request = read_head(channel)
-    if not request then return end
-    local body = request.body_size > 0 and channel:read(request.body_size)
-    if request.method == "POST" then
-      scripts, requests, connections = json.decode(body).scripts, {}, 0
+  for request in read_head, channel do
+    local body = read_body(channel, request.body_size)
+    local wish = request.method == "POST" and json.decode(body) or {}
+    if wish.release then released:signal() end
+    if wish.scripts then
+      scripts, requests, connections = wish.scripts, {}, 0
     end
-    local answer =
+    routes = wish.routes or routes
+    local text =
       json.encode { requests = json.array(requests), connections = connections, open = open }
-    channel:write(("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s"):format(#answer, answer))
-    channel:flush()
+    send(channel, ("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s"):format(#text, text))
   end
 end
 
 local loop = cqueues.new()
 
--- Listens on a free port; each connection gets a coroutine that runs `handler`.
-local function listen(handler)
-  local server = assert(socket.listen { host = "127.0.0.1", port = 0, nodelay = true })
+-- Listens on a port (0: a free one); each connection gets a coroutine that runs `handler`.
+local function listen(port, handler)
+  local server = assert(socket.listen { host = "127.0.0.1", port = port, nodelay = true })
   assert(server:listen())
   loop:wrap(function()
     for channel in server:clients() do
       last_moved = cqueues.monotime()
       loop:wrap(function()
+        channel:setmode("b", "bf")
         local ok, message = pcall(handler, channel)
         if not ok then io.stderr:write("scripted_server: ", tostring(message), "\n") end
         channel:close()
       end)
     end
   end)
-  local _, _, port = server:localname()
-  return port
+  return (select(3, server:localname()))
 end
 
-print(("READY %d %d"):format(listen(serve), listen(control)))
+print(("READY %d %d"):format(listen(tonumber(options.port), serve), listen(0, control)))
 io.stdout:flush()
 
 repeat

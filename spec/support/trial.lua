@@ -125,7 +125,7 @@ end
 --- The good response to a call, on a connection that is kept.
 function trial.good(call)
   local fields = { "Content-Type: " .. (call.is_file and "text/plain" or "application/json") }
-  return { scripted.answer("200 OK", call.body, fields), { keep = true } }
+  return scripted.kept("200 OK", call.body, fields)
 end
 
 -- A value as it can be compared with that of another response.

@@ -1,16 +1,18 @@
 -- HTTP/1.1 written and read byte by byte, for specs that trust no client.
 --
--- Responsible for: requests and answers on a socket of cqueues. It must not load anything of qhub.
+-- Responsible for: requests and responses on a socket of cqueues, and the control of the servers
+-- that specs start. It must not load anything of qhub.
 
 local cqueues_socket = require "cqueues.socket"
+local json = dofile "examples/gateway/json.lua"
 
 local wire = {}
 
--- A connection to a port of this machine, with ten seconds of patience. Errors are values on it.
+-- A connection to a port of this machine, with thirty seconds of patience. Errors are values on it.
 function wire.connect(port)
   local socket = cqueues_socket.connect { host = "127.0.0.1", port = port, nodelay = true }
   socket:setmode("b", "bn")
-  socket:settimeout(10)
+  socket:settimeout(30)
   socket:onerror(function(_, _, why)
     return why
   end)
@@ -71,6 +73,34 @@ function wire.ask(port, method, target, options)
   local answer = wire.receive(socket)
   socket:close()
   return answer
+end
+
+local Control = {}
+Control.__index = Control
+
+-- The control of a server, over one connection that is made when it is first used.
+function wire.control(port)
+  return setmetatable({ port = port }, Control)
+end
+
+-- One request with a JSON body or none; returns the decoded response, raises for anything but 200.
+function Control:call(method, target, body)
+  self.socket = self.socket or wire.connect(self.port)
+  local text = body and json.encode(body)
+  self.socket:write(wire.request(method, target, { token = false, body = text }))
+  local response = wire.receive(self.socket)
+  if response.status ~= 200 or response.broken then
+    self:close()
+    error(("the control of a server said %s: %s"):format(response.status, response.body), 3)
+  end
+  return (json.decode(response.body))
+end
+
+function Control:close()
+  if self.socket then
+    self.socket:close()
+    self.socket = nil
+  end
 end
 
 return wire

@@ -116,10 +116,10 @@ describe("a response", function()
 
   it("with an error status is returned as that status, and retried when it is transient", function()
     for _, status in ipairs { 300, 304, 400, 401, 403, 404, 409, 410, 413, 422 } do
-      all({ scripted.answer(status .. " No", "{}"), { keep = true } }, trial.status(status, false))
+      all(scripted.kept(status .. " No", "{}"), trial.status(status, false))
     end
     for _, status in ipairs { 408, 429, 500, 501, 502, 503, 504, 599 } do
-      local bytes = scripted.answer(status .. " Later", "", { "Retry-After: 0" })
+      local bytes = scripted.response(status .. " Later", "", { "Retry-After: 0" })
       all({ bytes, { keep = true } }, trial.status(status, true))
     end
   end)

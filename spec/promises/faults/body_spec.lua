@@ -80,7 +80,7 @@ describe("a body", function()
 
   it("that arrives slowly does not time out, however long it takes as a whole #timing", function()
     framed(function(body)
-      return { { drip = scripted.answer("200 OK", body), ms = 3 }, { keep = true } }
+      return { { drip = scripted.response("200 OK", body), ms = 3 }, { keep = true } }
     end, { timeout = 2.5 * TIMEOUT, max_retries = 0 })
   end)
 
@@ -103,11 +103,11 @@ describe("a body", function()
   end)
 
   it("is not taken for the next response when it is longer than announced", function()
-    local evil = scripted.answer("200 OK", '{"id":"evil"}')
+    local evil = scripted.response("200 OK", '{"id":"evil"}')
     framed(function(body)
-      return { scripted.answer("200 OK", body) .. evil, { keep = true } }
+      return { scripted.response("200 OK", body) .. evil, { keep = true } }
     end)
-    local script = { scripted.answer("204 No Content", evil), { keep = true } }
+    local script = scripted.kept("204 No Content", evil)
     for _, call in ipairs { calls.get_logs, calls.cancel_execution } do
       trial.one(server, call, { script }, function()
         return { value = call.ignores_body or {}, requests = 1 }

@@ -25,7 +25,7 @@ describe("a hostile response", function()
       given[name] = value
     end
     local client <close> = qhub.HubServiceClient(given)
-    server:play { scripted.answer("200 OK", body), { keep = true } }
+    server:play(scripted.kept("200 OK", body))
     return call.invoke(client)
   end
 
@@ -144,7 +144,7 @@ describe("a hostile response", function()
         token = "tok-en",
         max_response_bytes = 1000,
       }
-      server:play { scripted.answer("404 Gone", ("x"):rep(100000)) }
+      server:play { scripted.response("404 Gone", ("x"):rep(100000)) }
       local _, err = call.invoke(client)
       assert.equal("api", err.kind)
       assert.equal(404, err.status_code)
@@ -176,7 +176,7 @@ describe("a hostile response", function()
   it("puts no terminal control sequences into an error", function()
     local text = '{"message":"a\\u001b[2J\\r\\nInjected: b\\u0007' .. ("x"):rep(100000) .. '"}'
     local client <close> = qhub.HubServiceClient { base_url = server.url, token = "tok-en" }
-    server:play { scripted.answer("400 B\27[2Jad", text), { keep = true } }
+    server:play(scripted.kept("400 B\27[2Jad", text))
     for _, call in ipairs(calls) do
       local _, err = call.invoke(client)
       local line = tostring(err)

@@ -198,7 +198,7 @@ describe("a large request", function()
   it("that is refused before it is complete returns the server's response", function()
     for _, status in ipairs { 400, 401, 413 } do
       local bytes =
-        scripted.answer(status .. " No", '{"message":"too much"}', { "Connection: close" })
+        scripted.response(status .. " No", '{"message":"too much"}', { "Connection: close" })
       local value, err, asked = start { { unread = true }, bytes, { drain = true } }
       assert.is_nil(value)
       assert.equal("api", err.kind, tostring(err))
@@ -209,7 +209,7 @@ describe("a large request", function()
   end)
 
   it("that is accepted before it is complete counts as started", function()
-    local bytes = scripted.answer("201 Created", calls.start_execution.body)
+    local bytes = scripted.response("201 Created", calls.start_execution.body)
     local value, err, asked = start { { unread = true }, bytes, { drain = true } }
     assert(value, err)
     assert.equal("0190cf2e", value.id)
@@ -235,8 +235,8 @@ describe("a large request", function()
   end)
 
   it("arrives byte for byte, and is sent again after a status that allows it", function()
-    local later = scripted.answer("503 Later", "", { "Retry-After: 0" })
-    local good = scripted.answer("201 Created", calls.start_execution.body)
+    local later = scripted.response("503 Later", "", { "Retry-After: 0" })
+    local good = scripted.response("201 Created", calls.start_execution.body)
     server:play({ later, { keep = true } }, { good, { keep = true } })
     local client <close> = qhub.HubServiceClient { base_url = server.url, token = "tok-en" }
     assert(client:start_execution { blob = BLOB })

@@ -27,7 +27,7 @@ describe("a redirect", function()
 
   local function moved(status, location)
     local fields = location and { "Location: " .. location } or {}
-    return { scripted.answer(status .. " Moved", "", fields), { keep = true } }
+    return scripted.kept(status .. " Moved", "", fields)
   end
 
   -- Carries out `call` at a server; returns value, error and what the server saw.
@@ -72,7 +72,7 @@ describe("a redirect", function()
   end)
 
   it("of a start by 303 sends one start, however often its target is requested", function()
-    local later = { scripted.answer("503 Later", ""), { keep = true } }
+    local later = scripted.kept("503 Later", "")
     server:play(moved(303, "/svc/v1/answer"), later)
     local value, err, asked = try(server, calls.start_execution, { max_retries = 2 })
     assert.is_nil(value)
