@@ -12,7 +12,8 @@ local tasks = qhub.tasks
 local GOOD = scripted.kept("200 OK", '{"id":"1","status":"PENDING"}')
 local BUSY = scripted.kept("503 Busy", "")
 
--- Makes `count` calls at once and does something beside them. Returns how many succeeded, the seconds that it took, and an error.
+-- Makes `count` calls at once and does something beside them. Returns how many succeeded, the
+-- seconds that it took, and an error.
 local function calls(server, count, options, call, meanwhile)
   options.token, options.base_url = "t0ken", server.url
   local client <close> = qhub.HubServiceClient(options)

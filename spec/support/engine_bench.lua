@@ -1,9 +1,9 @@
 -- An engine of qhub.core, a session of it and a scripted server, for the specs of the engine.
 --
--- Responsible for: what the server does at which path, harmless requests, waiting for transfers, and
--- programs in an interpreter of their own. `bench.open()` before each test sets `bench.engine` and `bench.session`, `bench.close()`
--- after it closes them; the server serves a whole file of specs, from `bench.start_server()` to
--- `bench.stop_server()`.
+-- Responsible for: what the server does at which path, harmless requests, waiting for transfers,
+-- and programs in an interpreter of their own. `bench.open()` before each test sets `bench.engine`
+-- and `bench.session`, `bench.close()` after it closes them; the server serves a whole file of
+-- specs, from `bench.start_server()` to `bench.stop_server()`.
 
 local core = require "qhub.core"
 local process = require "spec.support.process"
@@ -88,12 +88,13 @@ local function routes()
     ["/drip-head"] = { OK .. "X-Slow: ", { drip = ("v"):rep(100), ms = 50 } },
     ["/drip?n=3&ms=20"] = { head(3), { drip = "123", ms = 20 }, KEEP },
     ["/drip?n=30&ms=20"] = { head(30), { drip = ("x"):rep(30), ms = 20 }, KEEP },
+    ["/drip?n=60&ms=20"] = { head(60), { drip = ("x"):rep(60), ms = 20 }, KEEP },
     ["/silence"] = { { hang = true } },
     ["/silence-in-body"] = { head(100) .. "half", { hang = true } },
     ["/held"] = { { hold = true }, ok, KEEP },
-    ["/slow-upload?ms=4"] = {
+    ["/slow-upload?ms=6"] = {
       { unread = true },
-      { drain = true, ms = 4 },
+      { drain = true, ms = 6 },
       scripted.response("200 OK", "taken"),
       KEEP,
     },

@@ -41,8 +41,8 @@ function process.certificate()
   local folder = os.tmpname()
   os.remove(folder)
   local form = "mkdir -m 700 '%s' && cd '%s' && LD_PRELOAD= openssl req -x509 -newkey ec"
-    .. " -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost"
-    .. " -addext subjectAltName=DNS:localhost,IP:127.0.0.1 -keyout key.pem -out cert.pem 2>/dev/null"
+    .. " -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost -addext"
+    .. " subjectAltName=DNS:localhost,IP:127.0.0.1 -keyout key.pem -out cert.pem 2>/dev/null"
   assert(os.execute(form:format(folder, folder)))
   return folder
 end

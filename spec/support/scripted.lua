@@ -1,7 +1,7 @@
 -- The scripted server (scripted_server.lua) as a child process, for specs.
 --
--- Responsible for: starting it, giving it scripts (the server's head lists their steps), asking what
--- it saw. Assumes that the specs run in the project's root. It must not load anything of qhub.
+-- Responsible for: starting it, giving it scripts (the server's head lists their steps), asking
+-- what it saw. Assumes that the specs run in the project's root. It must not load anything of qhub.
 
 local json = dofile "examples/gateway/json.lua"
 local process = require "spec.support.process"

@@ -73,7 +73,8 @@ local function read_head(channel)
     length = tonumber(line:match "^[Cc]ontent%-[Ll]ength:%s*(%d+)") or length
   end
   local method, target = first:match "^(%S+) (%S+)"
-  return { method = method, target = target, head = table.concat(head), body_size = length }
+  head = table.concat(head)
+  return { method = method or "?", target = target or "?", head = head, body_size = length }
 end
 
 -- Reads a body, pausing after each block. Returns nil when the client went away before its end.
