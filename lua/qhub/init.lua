@@ -42,7 +42,8 @@ local function keep_folder(path)
   local sources = folder .. "?.lua;" .. folder .. "?/init.lua"
   local function find(name, ...)
     local file = search(name, compiled)
-    local chunk = file and load(file, "b") or assert(load(assert(search(name, sources))))
+    local source = search(name, sources) or folder .. name:gsub("%.", "/") .. ".lua" -- says why not
+    local chunk = file and load(file, "b") or assert(load(source))
     return chunk(name, ...)
   end
   for module in MODULES:gmatch "%S+" do

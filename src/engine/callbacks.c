@@ -8,8 +8,12 @@
 #include <fcntl.h>
 #include <math.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+/* Left to the program, which has files to open and modules to load. */
+enum { SPARE_DESCRIPTORS = 8 };
 
 static void touch(qhub_transfer *transfer) {
   double now = transfer->session->engine->now;
@@ -162,6 +166,13 @@ static int note_progress(void *user, curl_off_t download_total, curl_off_t downl
   return 0;
 }
 
+/* Whether hardly a descriptor is left: the system hands out the lowest that is free. */
+static bool is_among_last(int fd) {
+  struct rlimit limit;
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return false;
+  return (rlim_t)fd + SPARE_DESCRIPTORS >= limit.rlim_cur;
+}
+
 /* A socket that child processes do not inherit. None for a request that went out already: libcurl
 ** would only connect to repeat it. */
 static curl_socket_t open_socket(void *user, curlsocktype purpose, struct curl_sockaddr *address) {
@@ -181,6 +192,11 @@ static curl_socket_t open_socket(void *user, curlsocktype purpose, struct curl_s
 #endif
   if (fd < 0) {
     transfer->no_descriptor = errno == EMFILE || errno == ENFILE;
+    return CURL_SOCKET_BAD;
+  }
+  if (is_among_last(fd)) {
+    close(fd);
+    transfer->no_descriptor = true;
     return CURL_SOCKET_BAD;
   }
   if (!qhub_sockets_reserve(&engine->sockets, fd)) {

@@ -133,8 +133,8 @@ static void collect(qhub_engine *engine) {
   }
 }
 
-/* Comes after the sockets: what waited in the kernel while the host program did something else is
-** no silence. */
+/* Comes after the sockets: what waited in the kernel while the host program did something else, or
+** was stopped, is no silence. */
 static void check_silence(qhub_engine *engine) {
   for (;;) {
     qhub_timer *timer = qhub_timers_first(&engine->timers);
@@ -175,7 +175,7 @@ static bool turn(qhub_engine *engine, double until) {
     run_sockets(engine, ready, count);
     collect(engine);
   }
-  check_silence(engine);
+  if (count >= 0) check_silence(engine);
   return count >= 0;
 }
 

@@ -1,0 +1,87 @@
+-- What a machine does to a program: it has few descriptors, or is stopped for a while. More of it
+-- is in scripts/conformance/machine.lua.
+
+local gateway = require "spec.support.gateway"
+local process = require "spec.support.process"
+
+describe("a program", function()
+  local server, id
+
+  setup(function()
+    server = gateway.start { set = { "pending_ms=0", "running_ms=0" } }
+    id = server:create(1, { simulate = { files = { ["a.bin"] = 100000 } } })[1]
+  end)
+
+  teardown(function()
+    server:stop()
+  end)
+
+  before_each(function()
+    server:clear()
+  end)
+
+  local PROLOGUE = [[
+    local qhub = require "qhub"
+    local id = "%s"
+    local client = qhub.HubServiceClient {
+      base_url = "%s", token = "%s", timeout = %s, max_retries = 0,
+    }
+  ]]
+
+  local function assert_runs(text, timeout, shell)
+    local program = PROLOGUE:format(id, server.url, server.token, timeout) .. text
+    local form = [[timeout -k 1 30 sh -c '%s exec "$@"' sh]]
+    local output, ok = process.run_program(program, form:format(shell))
+    assert.is_true(ok, output)
+  end
+
+  it("with few descriptors keeps some for its own files and modules #process", function()
+    assert_runs(
+      [[
+      local opened, refused = 0, 0
+      qhub.tasks.run(function()
+        for _ = 1, 40 do
+          qhub.tasks.spawn(function()
+            local file, err = client:get_result_file(id, "a.bin")
+            assert(io.open "/dev/null"):close()
+            if file then
+              opened = opened + 1
+              qhub.tasks.sleep(0.1)
+              file:close()
+            else
+              assert(tostring(err):find "too many open files", tostring(err))
+              refused = refused + 1
+            end
+          end)
+        end
+      end)
+      assert(opened > 10 and refused > 0 and opened + refused == 40, opened)
+    ]],
+      10,
+      "ulimit -n 40;"
+    )
+  end)
+
+  it(
+    "that was stopped for longer than the timeout reads on what came meanwhile #process",
+    function()
+      local drip = { drip = { bytes = 5000, ms = 20 } }
+      server:fault { match = { operation = "get_result_file" }, fault = drip }
+      -- A signal that comes within the wait for the network; the file takes 0.4 s.
+      assert_runs(
+        [[
+      local file = assert(client:get_result_file(id, "a.bin"))
+      local size = #assert(file:read(1))
+      local pid = io.open("/proc/self/stat"):read "n"
+      os.execute(("(sleep 0.1; kill -STOP %d; sleep 0.6; kill -CONT %d) &"):format(pid, pid))
+      for chunk in file do
+        size = size + #chunk
+      end
+      assert(size == 100000, size)
+    ]],
+        0.3,
+        ""
+      )
+    end
+  )
+end)
