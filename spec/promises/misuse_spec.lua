@@ -5,7 +5,6 @@
 
 local gateway = require "spec.support.gateway"
 local lfs = require "lfs"
-local process = require "spec.support.process"
 
 local plain_assert = _G.assert
 
