@@ -196,8 +196,8 @@ describe(
       "return client:get_result(id)",
       "return client:get_logs(id)",
       "return client:cancel_execution(id)",
-      "for _ in assert(client:execution(id):follow_logs { interval = 0.01 }) do on() end return true",
-      "local f, e = client:get_result_file(id, 'a.bin') if f then return f:read_all() end return f, e",
+      "for _ in assert(client:execution(id):follow_logs { interval = 0.01 }) do on() end",
+      "return assert(client:get_result_file(id, 'a.bin')):read_all()",
       "return client:execution(id):download('a.bin', folder, { progress = on })",
     }
     for _, operation in ipairs(operations) do
