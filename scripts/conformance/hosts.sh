@@ -1,6 +1,7 @@
 #!/bin/sh
 # The recipes of docs/loops.md for programs that others wrote, each run as it is written there:
-# LuaSocket's select, Prosody, and lighttpd's mod_magnet, which blocks.
+# LuaSocket's select, copas, Prosody, and lighttpd's mod_magnet, which blocks; and what the page says
+# of HAProxy and pandoc, whose Lua is too old.
 #
 #   scripts/conformance/hosts.sh
 #
@@ -8,7 +9,8 @@
 set -eu
 cd "$(dirname "$0")/../.."
 if [ -z "${QHUB_BASE_URL:-}" ]; then
-  found=$(scripts/conformance/unpack.sh lua-socket prosody lighttpd lighttpd-modules-lua)
+  found=$(scripts/conformance/unpack.sh lua-socket lua-copas prosody lighttpd \
+    lighttpd-modules-lua haproxy pandoc)
   eval "$found"
   HOST_LIBRARIES=$LD_LIBRARY_PATH
   unset LD_LIBRARY_PATH
@@ -31,8 +33,10 @@ LUA
   awk -v heading="## $1" '$0 == heading { on = 1 } on && /^```$/ { exit } on && code { print }
     on && /^``` lua$/ { code = 1 }' docs/loops.md
 }
-verdict() { # verdict NAME FILE: the energy of H2 must be in the file
-  if grep -q -- '-1\.13' "$2"; then
+tried=0
+verdict() { # verdict NAME FILE [PATTERN]: it, or the energy of H2, must be in the file
+  tried=$((tried + 1))
+  if grep -q -- "${3:--1\.13}" "$2"; then
     echo "ok $1"
   else
     echo "FAILED $1"
@@ -52,6 +56,11 @@ wait_for() {
 recipe LuaSocket >"$scratch/select.lua"
 timeout 20 lua5.4 "$scratch/select.lua" >"$scratch/select.out" 2>&1 || :
 verdict "LuaSocket's select" "$scratch/select.out"
+
+recipe copas >"$scratch/copas.lua"
+LUA_PATH="$DEBIAN_ROOT/usr/share/lua/5.2/?.lua;$LUA_PATH" \
+  timeout 20 lua5.4 "$scratch/copas.lua" >"$scratch/copas.out" 2>&1 || :
+verdict "copas" "$scratch/copas.out"
 
 mkdir -p "$scratch/modules" "$scratch/data" "$scratch/certs"
 recipe Prosody >"$scratch/modules/mod_qhub.lua"
@@ -106,5 +115,18 @@ kill "$pid" 2>/dev/null || :
 wait "$pid" 2>/dev/null || :
 verdict "lighttpd's mod_magnet" "$scratch/magnet.out"
 
-echo "hosts: 3 tried, $failed failed"
+echo 'print(pcall(require, "qhub"))' >"$scratch/old.lua"
+cat >"$scratch/haproxy.cfg" <<CONFIG
+global
+  lua-load $scratch/old.lua
+CONFIG
+LD_LIBRARY_PATH=$HOST_LIBRARIES timeout 20 "$DEBIAN_ROOT/usr/sbin/haproxy" -c \
+  -f "$scratch/haproxy.cfg" >"$scratch/haproxy.out" 2>&1 || :
+verdict "HAProxy's Lua is too old" "$scratch/haproxy.out" "needs Lua 5.4, this is Lua 5.3"
+echo text | LD_LIBRARY_PATH=$HOST_LIBRARIES timeout 20 "$DEBIAN_ROOT/usr/bin/pandoc" \
+  --data-dir "$DEBIAN_ROOT/usr/share/pandoc/data" --lua-filter "$scratch/old.lua" \
+  >"$scratch/pandoc.out" 2>&1 || :
+verdict "pandoc's Lua is too old" "$scratch/pandoc.out" "needs Lua 5.4, this is Lua 5.3"
+
+echo "hosts: $tried tried, $failed failed"
 [ "$failed" -eq 0 ]
