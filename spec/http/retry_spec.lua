@@ -1,6 +1,8 @@
--- Retries as a pure function: what is transient, how long to wait, what is never repeated.
+-- Retries: what is transient, how long to wait, what is never repeated, how many go at once.
 
+local FakeTransport = require "spec.support.fake_transport"
 local retry = require "qhub.http.retry"
+local virtual_time = require "spec.support.virtual_time"
 
 local MIDDLE = 0.5 -- a random number for which the jitter is none
 
@@ -107,5 +109,61 @@ describe("retry", function()
       assert.is_nil(retry.delay(1, 2, failure(fields), true, nil, nil, MIDDLE))
     end
     assert.is_nil(retry.delay(1, 2, status(404), true, nil, nil, MIDDLE))
+  end)
+end)
+
+describe("the pacer", function()
+  it("lets a hundred retries go at once and then fifty a second #timing", function()
+    local time <close> = virtual_time()
+    local pacer = retry.pacer()
+    for _ = 1, 100 do
+      assert.is_nil(pacer:take())
+    end
+    assert.is_true(pacer:take() > 0)
+    assert.is_true(pacer:backlog() > 0)
+    require("qhub.tasks.loop").sleep_until(time.now() + 1)
+    local taken = 0
+    while not pacer:take() do
+      taken = taken + 1
+    end
+    assert.is_true(taken >= 49 and taken <= 51)
+  end)
+
+  it("lets a success pay for two more", function()
+    local pacer = retry.pacer()
+    repeat
+    until pacer:take()
+    pacer:succeeded()
+    assert.is_nil(pacer:take())
+    assert.is_nil(pacer:take())
+    assert.is_number(pacer:take())
+  end)
+
+  it("spreads named waits, but not beyond 60 s nor out of the time left", function()
+    local pacer = retry.pacer()
+    assert.equal(10, pacer:spread(10))
+    local _ <close> = pacer:place "patient"
+    local spread = false
+    for _ = 1, 100 do
+      local seconds = pacer:spread(10)
+      assert.is_true(seconds >= 10 and seconds <= 12)
+      spread = spread or seconds > 10.1
+      assert.is_true(pacer:spread(59.5) <= 60)
+      local short = pacer:spread(10, 10.2)
+      assert.is_true(short >= 10 and short < 10.2)
+    end
+    assert.is_true(spread)
+  end)
+
+  it("holds back the retries of a gateway that asks for no patience", function()
+    local time <close> = virtual_time()
+    local fake = FakeTransport { { status_code = 429, headers = { ["Retry-After"] = "0" } } }
+    fake:client({ max_retries = 150 }):get_status "1"
+    assert.equal(151, #fake.requests)
+    local slept = 0
+    for _, seconds in ipairs(time.slept) do
+      slept = slept + seconds
+    end
+    assert.is_true(slept > 0.5)
   end)
 end)

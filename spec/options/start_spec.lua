@@ -74,33 +74,3 @@ describe("the options tags and secrets", function()
     assert.is_nil(tostring(err):upper():find("MARKER", 1, true))
   end)
 end)
-
-describe("a data pool", function()
-  it("is sent as a reference, with a grant if one is given", function()
-    assert.same({ id = "p", ref = "DATAPOOL" }, qhub.data_pool "p")
-    local pool = qhub.data_pool("p", { grant = SECRET })
-    assert.same({ id = "p", ref = "DATAPOOL", grant = SECRET }, pool)
-    local answer = { status_code = 400, body = '{"message":"not ' .. SECRET .. '"}' }
-    local sent, _, err = started({ data = pool }, nil, answer)
-    assert.equal(SECRET, sent.data.grant)
-    assert.matches("not REDACTED", err.message)
-  end)
-
-  it("is refused without an id or with an invalid grant", function()
-    for _, arguments in ipairs { {}, { "" }, { 7 }, { "a\n" }, { "p", { grant = "MARKER\n" } } } do
-      local ok, message = pcall(qhub.data_pool, table.unpack(arguments))
-      assert.is_false(ok)
-      assert.is_nil(message:find("MARKER", 1, true))
-    end
-  end)
-end)
-
-describe("the files of a result", function()
-  it("are the relations of its links except self and status", function()
-    local links = { self = {}, status = {}, ["b.png"] = {}, ["a.txt"] = {} }
-    assert.same({ "a.txt", "b.png" }, qhub.result_files { _links = links })
-    assert.equal("[]", qhub.json.encode(qhub.result_files {}))
-    assert.equal("[]", qhub.json.encode(qhub.result_files "text"))
-    assert.is_false((pcall(qhub.result_files)))
-  end)
-end)

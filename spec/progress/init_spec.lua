@@ -1,143 +1,12 @@
--- The `progress` option: the text of a line as a pure function, functions of the program's, and the
--- drawing itself, done by a child process on a terminal of its own (script, of util-linux).
+-- The `progress` option: functions of the program's, and the drawing itself, which a child process
+-- does on a terminal of its own (script, of util-linux).
 
 local FakeTransport = require "spec.support.fake_transport"
-local line = require "qhub.progress.line"
 local progress = require "qhub.progress"
 local qhub = require "qhub"
 
 local PENDING = { status_code = 200, body = '{"id":"run-1","status":"PENDING"}' }
 local SUCCEEDED = { status_code = 200, body = '{"id":"run-1","status":"SUCCEEDED"}' }
-
--- Columns that `text` takes, reckoned with two forevery character that may be wide.
-local function columns_of(text)
-  local count = 0
-  for _, code in utf8.codes(text) do
-    count = count + ((code >= 0x1100 and code < 0x2000 or code >= 0x2E80) and 2 or 1)
-  end
-  return count
-end
-
-local function text_of(write, ...)
-  local before, accent, after = write(...)
-  return before .. accent .. after
-end
-
-describe("a progress line", function()
-  it("writes bytes and durations for people", function()
-    for count, text in pairs {
-      [0] = "0 B",
-      [999] = "999 B",
-      [1000] = "1.0 kB",
-      [1049] = "1.0 kB",
-      [999949] = "999.9 kB",
-      [999950] = "1.0 MB",
-      [12345678] = "12.3 MB",
-      [5 * 10 ^ 9 // 1 | 0] = "5.0 GB",
-      [math.maxinteger] = "9.2 EB",
-    } do
-      assert.equal(text, line.bytes(count))
-    end
-    for seconds, text in pairs {
-      [0] = "0:00",
-      [7.9] = "0:07",
-      [754] = "12:34",
-      [3723] = "1:02:03",
-      [-1] = "0:00",
-      [math.huge] = "99:59:59",
-    } do
-      assert.equal(text, line.duration(seconds))
-    end
-  end)
-
-  it("shows name, percentage, bytes, rate and the time left of a file", function()
-    local state = { name = "a.bin", received = 25000000, size = 10 ^ 8, rate = 5e6, elapsed = 5 }
-    local expected = "a.bin  25 %  25.0/100.0 MB  5.0 MB/s  0:15 left"
-    assert.equal(expected, text_of(line.file, state, 100, false))
-    assert.equal(expected, text_of(line.file, state, 100, true))
-  end)
-
-  it("shows bytes and rate of a file whose size is unknown", function()
-    local state = { name = "a.bin", received = 25000000, rate = 5e6, elapsed = 5 }
-    assert.equal("a.bin  25.0 MB  5.0 MB/s  0:05", text_of(line.file, state, 60, false))
-  end)
-
-  it("shows the counts of a batch and of a list", function()
-    local state = { done = 37, total = 50, running = 11, failed = 1, elapsed = 45 }
-    assert.equal(
-      "37/50 ended · 11 running · 1 failed  0:45",
-      text_of(line.batch, state, 79, true)
-    )
-    assert.equal("37/50 ended - 11 running - 1 failed  0:45", text_of(line.batch, state, 79, false))
-    assert.equal("37/50 ended · 1 failed  0:45", text_of(line.batch, state, 30, true))
-    assert.equal("37/50 ende", text_of(line.batch, state, 10, true))
-    state.running = nil
-    assert.equal("37/50 done · 1 failed  0:45", text_of(line.map, state, 79, true))
-  end)
-
-  it("shows status and elapsed time of a wait", function()
-    local state = { name = "run-1", status = "RUNNING", elapsed = 83 }
-    assert.equal("run-1  RUNNING  1:23", text_of(line.wait, state, 79, false))
-    assert.equal("RUNNING  1:23", text_of(line.wait, state, 16, false))
-  end)
-
-  it("never takes more columns than it is given", function()
-    local names =
-      { "", "a", "résumé.pdf", ("long-"):rep(60) .. "name.tar.gz", "日本語の結果.png" }
-    local sizes = { false, 0, 1, 123456789, math.maxinteger }
-    for width = 15, 130, 5 do
-      for _, name in ipairs(names) do
-        for _, size in ipairs(sizes) do
-          for _, rate in ipairs { false, 0, 0.5, 1e12 } do
-            for _, ended in ipairs { false, true } do
-              local state = {
-                name = name,
-                size = size or nil,
-                received = size and size // 3 or 987654321,
-                rate = rate or nil,
-                elapsed = 4000.7,
-                ended = ended,
-              }
-              for _, utf8_terminal in ipairs { false, true } do
-                local shown = text_of(line.file, state, width, utf8_terminal)
-                assert.is_true(columns_of(shown) <= width, shown)
-                assert.is_true(utf8_terminal or not shown:find "[\128-\255]", shown)
-              end
-            end
-          end
-        end
-        local batch = { done = 1000, total = 99999, running = 812, failed = 77, elapsed = 36000 }
-        for _, utf8_terminal in ipairs { false, true } do
-          assert.is_true(columns_of(text_of(line.batch, batch, width, utf8_terminal)) <= width)
-        end
-        local wait = { name = name, status = "SUCCEEDED_AND_MORE_OF_IT", elapsed = 36000 }
-        for _, utf8_terminal in ipairs { false, true } do
-          assert.is_true(columns_of(text_of(line.wait, wait, width, utf8_terminal)) <= width)
-        end
-      end
-    end
-  end)
-
-  it("keeps the end of a name that is cut", function()
-    assert.equal("meas…g.png", line.name("measurement-of-everything.png", 10, true))
-    assert.equal("measu...t.png", line.name("measurement-of-everything_t.png", 13, false))
-  end)
-
-  it("removes control characters from names", function()
-    for name, shown in pairs {
-      ["a\27[31mb"] = "a [31mb",
-      ["a\r\nb\tc\0d\127e"] = "a b c d e",
-      ["a\u{9b}31m"] = "a?31m",
-      ["a\u{202e}gpj.exe"] = "a?gpj.exe",
-      ["a\u{200b}b\u{feff}c"] = "a?b?c",
-      ["a\x9b31m"] = "a?31m",
-      ["ä"] = "ä",
-    } do
-      assert.equal(shown, (line.name(name, 40, true)))
-    end
-    assert.equal("?? ?31m", (line.name("ä \x9b31m", 40, false)))
-  end)
-end)
 
 describe("a function as progress", function()
   it("receives received and total bytes of a file, and its errors propagate unchanged", function()
@@ -383,23 +252,7 @@ describe("qhub.progress", function()
     for _, value in ipairs { "5", {}, true } do
       local ok, message = pcall(qhub.progress, value)
       assert.is_false(ok)
-      assert.matches("progress_spec.lua:%d+: progress: bytes received or an execution", message)
+      assert.matches("init_spec.lua:%d+: progress: bytes received or an execution", message)
     end
-  end)
-end)
-
-describe("parse_timestamp", function()
-  it("reads both forms of the gateway, and reports other texts", function()
-    assert.equal(1772186690, qhub.parse_timestamp "2026-02-27 10:04:50")
-    assert.equal(1772186699.123, qhub.parse_timestamp "2026-02-27T10:04:59.123Z")
-    local value, message = qhub.parse_timestamp "yesterday"
-    assert.is_nil(value)
-    assert.is_string(message)
-  end)
-
-  it("raises for anything but a string", function()
-    local ok, message = pcall(qhub.parse_timestamp, 5)
-    assert.is_false(ok)
-    assert.matches("progress_spec.lua:%d+: parse_timestamp: .*must be a string, got 5", message)
   end)
 end)

@@ -1,10 +1,9 @@
 -- HTTP as programs trust it: what goes over the wire, over which connections, and by which proxy.
--- TLS is in http_tls_spec.lua, what hostile servers send in spec/faults.
+-- TLS is in curl_tls_spec.lua, what hostile servers send in spec/promises/faults.
 
 local calls = require "spec.support.calls"
 local gateway = require "spec.support.gateway"
 local libcurl = require "spec.support.libcurl"
-local loop = require "qhub.tasks.loop"
 local process = require "spec.support.process"
 local qhub = require "qhub"
 local scripted = require "spec.support.scripted"
@@ -272,54 +271,6 @@ describe("a request on the wire", function()
     local _, err = client:get_status "none"
     assert.equal(404, err.status_code)
     assert.is_table(err.body)
-  end)
-end)
-
-describe("time", function()
-  local server
-
-  setup(function()
-    server = gateway.start()
-  end)
-
-  teardown(function()
-    server:stop()
-  end)
-
-  before_each(function()
-    server:clear()
-  end)
-
-  it("of a call is bounded by total_timeout, including retries and waits #timing", function()
-    local client <close> = client_of(server, { total_timeout = 1, max_retries = 1000 })
-    server:fault { times = -1, fault = { status = 503, headers = { ["Retry-After"] = "0.05" } } }
-    local began = loop.now()
-    local _, err = client:get_status "x"
-    local seconds = loop.now() - began
-    assert.is_true(err.status_code == 503 or err.phase == "total", err)
-    assert.is_true(err.attempts > 2 and seconds < 1.5, seconds)
-  end)
-
-  it("of a call is bounded by total_timeout in the middle of a response #timing", function()
-    local client <close> = client_of(server, { total_timeout = 0.2 })
-    server:fault { times = -1, fault = { drip = { bytes = 1, ms = 20, head = true } } }
-    local began = loop.now()
-    local _, err = client:get_service_executions()
-    local seconds = loop.now() - began
-    assert.equal("timeout", err.kind)
-    assert.equal("total", err.phase)
-    assert.equal(1, err.attempts)
-    assert.is_true(seconds >= 0.2 and seconds < 1.5, seconds)
-  end)
-
-  it("of a file is bounded by total_timeout until its first byte only #timing", function()
-    local simulate = { pending_ms = 0, running_ms = 0, files = { ["result.bin"] = 100 } }
-    local id = server:create(1, { simulate = simulate })[1]
-    server:fault { times = -1, fault = { drip = { bytes = 10, ms = 130 } } }
-    local client <close> = client_of(server, { total_timeout = 1 })
-    local began = loop.now()
-    assert.equal(100, #assert(client:get_result_file(id, "result.bin")):read_all())
-    assert.is_true(loop.now() - began > 1)
   end)
 end)
 
