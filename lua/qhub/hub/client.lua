@@ -16,7 +16,7 @@ local show = require "qhub.error.text"
 local sessions = require "qhub.http.session"
 local version = require "qhub.http.version"
 
-local checked, text = options.checked, core.text
+local checked, refuse, text = options.checked, options.refuse, core.text
 local WHERE, CONCRETE_URL = client_options.WHERE, client_options.CONCRETE_URL
 
 local USER_AGENT = "qhub-lua/" .. version
@@ -29,14 +29,10 @@ local Client = { __name = "qhub.HubServiceClient" }
 
 local function check_segment(value, name, where)
   if type(value) ~= "string" or value == "" then
-    usage_error("%s: %s must be a string that is not empty, got %s", where, name, show.value(value))
+    refuse(where, name, "a string that is not empty", value)
   elseif value == "." or value == ".." then
-    usage_error(
-      "%s: %s must not be %s, which would name another address",
-      where,
-      name,
-      show.value(value)
-    )
+    local form = "%s: %s must not be %s, which would name another address"
+    usage_error(form, where, name, show.value(value))
   end
   return text.encode_segment(value) -- a file's name may have any bytes
 end
@@ -44,11 +40,7 @@ end
 -- The body as text, and the secrets in it. `o`: the checked options.
 local function encoded_body(body, o, where)
   if type(body) ~= "table" then
-    usage_error(
-      "%s: the body must be a table that encodes to a JSON object, got %s",
-      where,
-      show.value(body)
-    )
+    refuse(where, "the body", "a table that encodes to a JSON object", body)
   end
   local start_options = require "qhub.options.start"
   body = start_options.body(body, o, where)
@@ -67,7 +59,7 @@ local function new_request(session, row, extra)
   local defaults = {
     ["user-agent"] = USER_AGENT,
     accept = row.stream and "*/*" or "application/json, */*;q=0.5",
-    ["content-type"] = row.parameters[1] == "body" and "application/json" or nil,
+    ["content-type"] = row.body and "application/json" or nil,
   }
   if row.small then defaults["accept-encoding"] = false end
   local fields = headers.merged(headers.merged(defaults, session.headers), extra)
@@ -83,13 +75,13 @@ local function new_request(session, row, extra)
     connect_timeout = session.connect_timeout,
     total_timeout = session.total_timeout,
     max_retries = session.max_retries,
-    repeatable = row.repeatable,
-    once = not row.repeatable,
-    stream = row.stream or false,
+    repeatable = not row.once,
+    once = row.once,
+    stream = row.stream,
     max_bytes = session.max_response_bytes,
     compressed = not (row.stream or row.small),
-    decode = row.decode or false,
-    accept_truncated = row.accept_truncated or false,
+    decode = row.decode,
+    accept_truncated = row.accept_truncated,
     on_response = session.on_response,
   }
 end
@@ -168,18 +160,17 @@ local function prepared(client, row, first, second, given)
   local o = given ~= nil and checked(given, row.options, name) or nil
   local request = o and next(o) and request_with(client, row, o) or request_of(client, row)
   local url, body = client.session.base_url .. row.path, nil
-  local parameters = row.parameters
-  if parameters[1] == "body" then
+  if row.body then
     local secrets
     body, secrets = encoded_body(first, o or {}, name)
     if secrets then
       client.session:remember(secrets)
       request = request:with { secrets = secrets }
     end
-  elseif parameters[1] then
-    local id = check_segment(first, parameters[1], name)
-    local segment = parameters[2] and check_segment(second, parameters[2], name) or ""
-    url = client.session.base_url .. row.path_before_id .. id .. row.path_after_id .. segment
+  elseif row.before_id then
+    local id = check_segment(first, "id", name)
+    local file = row.stream and check_segment(second, "file", name) or ""
+    url = client.session.base_url .. row.before_id .. id .. row.after_id .. file
   end
   if o and o.query and o.query ~= "" then url = url .. "?" .. o.query end
   return request, url, body
@@ -197,22 +188,13 @@ end
 
 local methods = {}
 
--- A method takes the parameters of its row and then the options, so that the options of an
--- operation without parameters are its first argument.
+-- A method takes the parameters of its row and then the options.
 for name, row in pairs(operations) do
   local count = #row.parameters
-  if count == 0 then
-    methods[name] = function(self, given)
-      return perform(self, row, nil, nil, given)
-    end
-  elseif count == 1 then
-    methods[name] = function(self, first, given)
-      return perform(self, row, first, nil, given)
-    end
-  else
-    methods[name] = function(self, first, second, given)
-      return perform(self, row, first, second, given)
-    end
+  methods[name] = function(self, first, second, third)
+    if count == 0 then return perform(self, row, nil, nil, first) end
+    if count == 1 then return perform(self, row, first, nil, second) end
+    return perform(self, row, first, second, third)
   end
 end
 
@@ -247,10 +229,9 @@ end
 Client.__index = methods
 
 function Client:__tostring()
-  return Client.__name
-    .. " "
-    .. require("qhub.http.redact").url(self.session.base_url)
-    .. (self.session.is_closed and " (closed)" or "")
+  local session = self.session
+  local address = require("qhub.http.redact").url(session.base_url)
+  return Client.__name .. " " .. address .. (session.is_closed and " (closed)" or "")
 end
 
 Client.__close = methods.close
@@ -297,14 +278,8 @@ local function new(given)
     base_url = o.base_url or client_options.check_url(o.environment, "environment", WHERE),
     owner = client,
   })
-  local plain_list
-  -- For wait_all, which needs no objects of the list's items.
-  function client.session.plain_list(request)
-    plain_list = plain_list
-      or setmetatable({
-        decode = operations.get_service_executions.plain_decode,
-      }, { __index = operations.get_service_executions })
-    return perform(client, plain_list, nil, nil, request)
+  function client.session.plain_list(request) -- for wait_all
+    return perform(client, operations.plain_list, nil, nil, request)
   end
   return client
 end

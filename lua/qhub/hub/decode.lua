@@ -15,40 +15,38 @@ local new_execution, members = executions.new, core.json.members
 local decoders = {}
 
 local function is_blank(body)
-  return body == "" or not body:find "%S"
+  return not body:find "%S"
 end
 
 local function json(body)
-  -- the vendor's runtime writes NaN and infinities
+  -- The vendor's runtime writes NaN and infinities.
   local value, message, line, column = decode(body, true)
-  if value == nil then
-    if is_blank(body) then return nil, "the response has no body" end
-    return nil,
-      ("the response is not valid JSON (line %d, column %d: %s)"):format(line, column, message),
-      line,
-      column
+  if value ~= nil then
+    return value
+  elseif is_blank(body) then
+    return nil, "the response has no body"
   end
-  return value
-end
-
--- Remote: a value as a message shows it.
-local function shown(value)
-  return type(value) == "table" and (is_array(value) and "an array" or "an object")
-    or value == null and "null"
-    or show.value(value)
+  local form = "the response is not valid JSON (line %d, column %d: %s)"
+  return nil, form:format(line, column, message), line, column
 end
 
 local function is_object(value)
   return type(value) == "table" and not is_array(value)
 end
 
+-- A remote value as a message names it.
 local function what(value)
-  if value == null then
-    return "null"
-  elseif type(value) == "table" then
-    return is_array(value) and "an array" or "an object"
-  end
-  return "a " .. type(value)
+  if value == null then return "null" end
+  return type(value) ~= "table" and "a " .. type(value)
+    or is_array(value) and "an array"
+    or "an object"
+end
+
+-- The array in `body`, which is to be `expected`.
+local function array(body, expected)
+  local value, message, line, column = json(body)
+  if value == nil or is_array(value) then return value, message, line, column end
+  return nil, expected .. " a JSON array, the response is " .. what(value)
 end
 
 -- The id that a program can ask by: a string that is one segment of a path, or an integer as its
@@ -75,9 +73,11 @@ local function status_of(value, id)
     value.id = id
     return value
   end
-  local own = value.id == id and id or usable_id(value.id)
+  local given = value.id
+  local own = given == id and id or usable_id(given)
   if not own then
-    return nil, "the id of the execution is " .. shown(value.id) .. ", which cannot be an id"
+    local shown = (type(given) == "table" or given == null) and what(given) or show.value(given)
+    return nil, "the id of the execution is " .. shown .. ", which cannot be an id"
   elseif id and own ~= id then
     local form = "the response is about execution %s, not %s"
     return nil, form:format(show.value(own), show.value(id))
@@ -90,13 +90,8 @@ end
 -- with or to mend but a missing id (of the execution `id`); the decoders do that.
 local function undecoded(client, body, id)
   local is_plain, own, status = members(body, true, "id", "status")
-  if not is_plain then
-    return nil
-  elseif status == null then
-    status = nil
-  elseif status ~= nil and type(status) ~= "string" then
-    return nil
-  end
+  if status == null then status = nil end
+  if not is_plain or status ~= nil and type(status) ~= "string" then return nil end
   if is_absent(own) then own = id end
   if own ~= nil and (own == id or not id and type(own) == "string" and usable_id(own)) then
     return executions.of_text(body, own, status, client)
@@ -117,20 +112,18 @@ function decoders.execution(client, response, id)
   return value and new_execution(value, client), message
 end
 
-local function path_of(url)
-  return (url:gsub("^%a[%w+.-]*://[^/]*", ""))
-end
-
--- The last segment of the path in `Location`, decoded, unless it is that of the list at `base_url`.
+-- The last segment of the path in `location`, decoded, unless it is that of the list at `base_url`.
 local function id_in(location, base_url)
-  local path = location and location:match "^[^?#]*"
-  if path and path_of(path):gsub("/+$", "") == path_of(base_url) then return nil end
-  local segment = path and path:match "([^/]+)/*$"
-  if not segment or (location:find "^%a[%w+.-]*://[^/]*/?$") then return nil end
-  local id = segment:gsub("%%(%x%x)", function(hex)
-    return string.char(tonumber(hex, 16))
-  end)
-  return usable_id(id)
+  local function path_of(url)
+    return url:gsub("^%a[%w+.-]*://[^/]*", ""):match "^([^?#]-)/*$"
+  end
+  local path = path_of((location or ""):match "^[^?#]*")
+  local segment = path ~= path_of(base_url) and path:match "([^/]+)$"
+  return segment
+      and usable_id((segment:gsub("%%(%x%x)", function(hex)
+        return string.char(tonumber(hex, 16))
+      end)))
+    or nil
 end
 
 --- The response to a start: an execution from the body, else one known by the id in `Location`,
@@ -160,33 +153,26 @@ end
 
 --- The list as it came: items are plain tables.
 function decoders.list_raw(_, response)
-  local value, message, line, column = json(response.body)
-  if value == nil then
-    return nil, message, line, column
-  elseif not is_array(value) then
-    return nil, "a list of executions is a JSON array, the response is " .. what(value)
-  end
-  for index = 1, #value do
-    local item = value[index]
-    if type(item) ~= "table" then
-      return nil, ("item %d of the list is %s, not an execution"):format(index, what(item))
+  local list, message, line, column = array(response.body, "a list of executions is")
+  for index = 1, list and #list or 0 do
+    if type(list[index]) ~= "table" then
+      return nil, ("item %d of the list is %s, not an execution"):format(index, what(list[index]))
     end
   end
-  return value
+  return list, message, line, column
 end
 
 function decoders.executions(client, response)
-  local value, message, line, column = decoders.list_raw(client, response)
-  if value == nil then return nil, message, line, column end
-  for index, item in ipairs(value) do
+  local list, message, line, column = decoders.list_raw(client, response)
+  for index, item in ipairs(list or {}) do
     if is_array(item) then
       return nil, ("item %d of the list is an array, not an execution"):format(index)
     end
     local status, wrong = status_of(item, nil)
     if not status then return nil, ("item %d of the list: %s"):format(index, wrong) end
-    value[index] = new_execution(status, client)
+    list[index] = new_execution(status, client)
   end
-  return value
+  return list, message, line, column
 end
 
 --- The result of the execution `id`. Its embedded status must be that of the same execution.
@@ -196,43 +182,32 @@ function decoders.result(client, response, id)
   local embedded = is_object(value) and value._embedded
   local status = is_object(embedded) and embedded.status
   if is_object(status) then
-    local checked
-    checked, message = status_of(status, id)
-    if not checked then return nil, message end
+    status, message = status_of(status, id)
+    if not status then return nil, message end
   end
   return require("qhub.hub.result").of(value, client)
 end
 
-local function log_entry(item)
-  if type(item) == "string" then
-    return { message = item }
-  elseif not is_object(item) then
-    return nil
-  end
-  for _, name in ipairs { "message", "severity", "timestamp" } do
-    if item[name] == null then item[name] = nil end
-  end
-  return item
-end
+local ENTRY_FIELDS = { "message", "severity", "timestamp" }
 
 function decoders.logs(_, response)
-  if response.status_code == 204 or is_blank(response.body) then return core.json.array {} end
-  local value, message, line, column = json(response.body)
-  if value == nil then
-    return nil, message, line, column
-  elseif value == null then
+  local body = response.body
+  if response.status_code == 204 or is_blank(body) or body:find "^%s*null%s*$" then
     return core.json.array {}
-  elseif not is_array(value) then
-    return nil, "log entries come as a JSON array, the response is " .. what(value)
   end
-  for index, item in ipairs(value) do
-    local entry = log_entry(item)
-    if not entry then
+  local entries, message, line, column = array(body, "log entries come as")
+  for index, item in ipairs(entries or {}) do
+    if type(item) == "string" then
+      entries[index] = { message = item }
+    elseif not is_object(item) then
       return nil, ("item %d of the log is %s: %s"):format(index, what(item), show.value(item))
+    else
+      for _, name in ipairs(ENTRY_FIELDS) do
+        if item[name] == null then item[name] = nil end
+      end
     end
-    value[index] = entry
   end
-  return value
+  return entries, message, line, column
 end
 
 --- Any 2xx is a success, with any body.

@@ -108,7 +108,7 @@ end
 --- download.lua; those of a request are taken too.
 function methods:download(name, path, given)
   local client, id = target(self, "download")
-  local row = operations.download_row()
+  local row = operations.download
   local download = require "qhub.files.download"
   local checked = download.checked(path, given, row.name, row.options)
   local request, url = client_module.prepared(client, row, id, name, given)

@@ -5,133 +5,101 @@
 -- of the service gateway.
 --
 -- method, path      as on the wire; `{id}` and `{file}` are percent-encoded as one segment each
--- parameters        what stands before the options; `body` becomes the JSON body
+-- body              true when the first argument becomes the JSON body
 -- decode            of a 2xx response (decode.lua)
 -- stream            in place of it, for rows whose response is a file: its default chunk in bytes
 -- small             true when a compressed response is not worth asking for
--- repeatable        false for the request that costs money
+-- once              true for the request that costs money and must not be repeated
 -- accept_truncated  when a 2xx response counts although its body broke off; never by default
--- options           checkers of its options
+-- more_options      function returning the checkers of its own options
+--
+-- A row also has its name, `parameters` (what stands before the options), the pieces of its path
+-- before and after the id, and `options` (the checkers of all of its options).
 
 local decode = require "qhub.hub.decode"
 local options = require "qhub.options"
-local request_options = require "qhub.options.request"
-
-local check = options.check
 
 local CHUNK_SIZE = 256 * 1024
 
-local function always()
-  return true
-end
-
-local function has_location(response)
-  return response.headers.location ~= nil
+local function file_options()
+  return { chunk_size = options.check.integer(1, 1 << 30) }
 end
 
 local operations = {
-  get_service_executions = {
-    method = "GET",
-    path = "/",
-    parameters = {},
-    decode = decode.executions,
-    plain_decode = decode.list_raw, -- for wait_all: items stay plain tables
-    repeatable = true,
-    options = request_options.checkers,
-  },
+  get_service_executions = { method = "GET", path = "/", decode = decode.executions },
   start_execution = {
     method = "POST",
     path = "/",
-    parameters = { "body" },
+    body = true,
     decode = decode.started,
     small = true,
-    repeatable = false,
-    accept_truncated = has_location,
+    once = true,
+    accept_truncated = function(response)
+      return response.headers.location ~= nil
+    end,
+    more_options = function()
+      return require("qhub.options.start").checkers
+    end,
   },
-  get_status = {
-    method = "GET",
-    path = "/{id}",
-    parameters = { "id" },
-    decode = decode.execution,
-    small = true,
-    repeatable = true,
-    options = request_options.checkers,
-  },
-  get_result = {
-    method = "GET",
-    path = "/{id}/result",
-    parameters = { "id" },
-    decode = decode.result,
-    repeatable = true,
-    options = request_options.checkers,
-  },
+  get_status = { method = "GET", path = "/{id}", decode = decode.execution, small = true },
+  get_result = { method = "GET", path = "/{id}/result", decode = decode.result },
   get_result_file = {
     method = "GET",
     path = "/{id}/result/{file}",
-    parameters = { "id", "file" },
     stream = CHUNK_SIZE,
-    repeatable = true,
-    options = options.extended(
-      request_options.checkers,
-      { chunk_size = check.integer(1, 1 << 30) }
-    ),
+    more_options = file_options,
   },
-  get_logs = {
-    method = "GET",
-    path = "/{id}/log",
-    parameters = { "id" },
-    decode = decode.logs,
-    repeatable = true,
-    options = request_options.checkers,
-  },
+  get_logs = { method = "GET", path = "/{id}/log", decode = decode.logs },
   cancel_execution = {
     method = "PUT",
     path = "/{id}/cancel",
-    parameters = { "id" },
     decode = decode.nothing,
     small = true,
-    repeatable = true,
-    accept_truncated = always,
-    options = request_options.checkers,
+    accept_truncated = function()
+      return true
+    end,
   },
 }
 
--- The options of a start are loaded when some are given.
-setmetatable(operations.start_execution, {
-  __index = function(row, name)
-    if name == "options" then
-      local more = require("qhub.options.start").checkers
-      row.options = options.extended(request_options.checkers, more)
-      return row.options
-    end
-  end,
-})
+-- The checkers are made when options are given for the first time.
+local Row = {}
+
+function Row.__index(row, name)
+  if name ~= "options" then return nil end
+  local checkers = require("qhub.options.request").checkers
+  row.options = row.more_options and options.extended(checkers, row.more_options()) or checkers
+  return row.options
+end
+
+local function complete(name, row)
+  row.body, row.stream = row.body or false, row.stream or false -- each call reads them
+  row.name, row.parameters = name, row.body and { "body" } or {}
+  for parameter in row.path:gmatch "{(%w+)}" do
+    row.parameters[#row.parameters + 1] = parameter
+  end
+  -- "/{id}/result/{file}" is cut once into "/" and "/result/".
+  row.before_id, row.after_id = row.path:match "^([^{]*){id}([^{]*)"
+  return setmetatable(row, Row)
+end
 
 for name, row in pairs(operations) do
-  row.name = name
-  -- "/{id}/result" is cut once into what stands before and after its first parameter.
-  local before, after = row.path:match "^(.-){%w+}(.*)$"
-  if before then
-    row.path_before_id, row.path_after_id = before, (after:gsub("{%w+}$", ""))
-  end
+  complete(name, row)
 end
 
-local download -- made when it is first used
+-- Rows that are no methods of clients: `execution:download` asks as `get_result_file` does, and
+-- `wait_all` for a list whose items stay plain tables.
+local others = {
+  download = {
+    method = "GET",
+    path = operations.get_result_file.path,
+    stream = CHUNK_SIZE,
+    more_options = function()
+      return options.extended(file_options(), require("qhub.files.download").checkers)
+    end,
+  },
+  plain_list = { method = "GET", path = "/", decode = decode.list_raw },
+}
+complete("download", others.download)
+complete("get_service_executions", others.plain_list)
 
---- The row of `execution:download`: it asks as `get_result_file` does, and takes the options of a
---- download, too.
-local function download_row()
-  if not download then
-    local row = {}
-    for name, value in pairs(operations.get_result_file) do
-      row[name] = value
-    end
-    row.name = "download"
-    row.options = options.extended(row.options, require("qhub.files.download").checkers)
-    download = row
-  end
-  return download
-end
-
--- The methods of a client are the rows alone.
-return setmetatable(operations, { __index = { download_row = download_row } })
+return setmetatable(operations, { __index = others })

@@ -17,6 +17,7 @@ options.check = check
 local function refuse(where, name, expected, value)
   usage_error("%s: %s must be %s, got %s", where, name, expected, show.value(value))
 end
+options.refuse = refuse
 
 function check.seconds(value, name, where)
   if type(value) ~= "number" or not (value > 0 and value <= LONGEST_SECONDS) then
