@@ -17,23 +17,16 @@ local STATUSES = { "UNKNOWN", "PENDING", "RUNNING", "SUCCEEDED", "CANCELLED", "F
 
 local TERMINAL = { SUCCEEDED = true, CANCELLED = true, FAILED = true }
 
--- Fields in the order of `pairs`, each with the response's member.
-local FIELDS = {
-  { "id", "id" },
-  { "created_at", "createdAt" },
-  { "started_at", "startedAt" },
-  { "ended_at", "endedAt" },
-  { "status", "status" },
-  { "type", "type" },
-  { "service_id", "serviceId" },
-  { "service_definition_id", "serviceDefinitionId" },
-  { "application_id", "applicationId" },
-  { "tags", "tags" },
-}
+-- Members of a response that are fields, in the order of `pairs`; a field has its name in
+-- snake_case.
+local MEMBERS = "id createdAt startedAt endedAt status type serviceId serviceDefinitionId "
+  .. "applicationId tags"
 
-local member_of, place_of = {}, {}
-for place, field in ipairs(FIELDS) do
-  member_of[field[1]], place_of[field[1]] = field[2], place
+local names, member_of, place_of = {}, {}, {}
+for member in MEMBERS:gmatch "%a+" do
+  local name = member:gsub("%u", "_%0"):lower()
+  names[#names + 1] = name
+  member_of[name], place_of[name] = member, #names
 end
 
 local methods = {}
@@ -46,36 +39,28 @@ local function replace(state, raw)
   state.raw, state.text, state.id, state.status = raw, nil, nil, nil
 end
 
-local function decoded(state)
-  local raw = decode(state.text, true)
-  raw.id = state.id
-  replace(state, raw)
-  return raw
-end
-
 local function raw_of(self)
   local state = state_of(self, Execution)
-  return state.raw or decoded(state)
+  if not state.raw then
+    local raw = decode(state.text, true)
+    raw.id = state.id
+    replace(state, raw)
+  end
+  return state.raw
 end
 
 -- The value of a field, or nil. JSON's null counts as absent. An id is a string: a number becomes
 -- its text, and an empty one names nothing.
 local function field_of(self, name)
   local state = state_of(self, Execution)
-  local raw = state.raw
-  if not raw then
-    if name == "id" or name == "status" then return state[name] end
-    raw = decoded(state)
-  end
+  if not state.raw and (name == "id" or name == "status") then return state[name] end
+  local raw = raw_of(self)
   local value = raw[member_of[name]]
   if value == nil or value == null then value = raw[name] end
-  if value == null then
-    return nil
-  elseif name == "id" then
-    local text = (type(value) == "string" or math.type(value)) and tostring(value)
-    return text and text ~= "" and text or nil
-  end
-  return value
+  if value == null then return nil end
+  if name ~= "id" then return value end
+  local text = (type(value) == "string" or math.type(value)) and tostring(value)
+  return text and text ~= "" and text or nil
 end
 
 local SHOWN = { id = true, status = true, raw = true } -- of a state, as far as it has them
@@ -116,10 +101,9 @@ function Execution.__eq(left, right)
 end
 
 local function next_field(self, name)
-  for place = (name and place_of[name] or 0) + 1, #FIELDS do
-    local field = FIELDS[place][1]
-    local value = field_of(self, field)
-    if value ~= nil then return field, value end
+  for place = (place_of[name] or 0) + 1, #names do
+    local value = field_of(self, names[place])
+    if value ~= nil then return names[place], value end
   end
 end
 
@@ -130,15 +114,8 @@ end
 
 Execution.__encoded = raw_of
 
-local function check_raw(raw)
-  if type(raw) ~= "table" then
-    error("bad response of an execution (table expected, got " .. type(raw) .. ")", 3)
-  end
-end
-
 --- An execution that shows the response `raw`, and belongs to the client `owner`.
 function execution.new(raw, owner)
-  check_raw(raw)
   return new_object(Execution, { raw = raw, owner = owner })
 end
 
@@ -151,7 +128,6 @@ end
 
 --- Makes `self` show the response `raw` instead, and returns it.
 function execution.update(self, raw)
-  check_raw(raw)
   replace(state_of(self, Execution), raw)
   return self
 end
@@ -166,7 +142,6 @@ end
 --- Adds the members of `raw` to what `self` shows, and returns it: a null never hides a member
 --- that is known.
 function execution.merge(self, raw)
-  check_raw(raw)
   local merged = {}
   for name, value in pairs(raw_of(self)) do
     merged[name] = value

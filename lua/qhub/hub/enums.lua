@@ -2,20 +2,18 @@
 -- later pass through unchanged wherever they appear.
 -- Source: the reference documentation, section "Enums".
 
-local executions = require "qhub.execution"
-
-local function enumeration(...)
-  local names = {}
-  for _, name in ipairs { ... } do
-    names[name] = name
+local function enumeration(names)
+  local values = {}
+  for _, name in ipairs(names) do
+    values[name] = name
   end
-  return names
+  return values
 end
 
 return {
-  ServiceExecutionStatus = enumeration(table.unpack(executions.STATUSES)),
-  ServiceExecutionType = enumeration("MANAGED", "WORKFLOW"),
-  LogEntrySeverity = enumeration("DEBUG", "NOTICE", "INFO", "WARNING", "ERROR"),
+  ServiceExecutionStatus = enumeration(require("qhub.execution").STATUSES),
+  ServiceExecutionType = enumeration { "MANAGED", "WORKFLOW" },
+  LogEntrySeverity = enumeration { "DEBUG", "NOTICE", "INFO", "WARNING", "ERROR" },
   HubServiceClientEnvironment = {
     DEFAULT = "https://gateway.hub.kipu-quantum.com/<context>/<service>/<version>",
   },

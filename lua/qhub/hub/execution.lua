@@ -6,17 +6,15 @@ local core = require "qhub.core"
 local executions = require "qhub.execution"
 local usage_error = require("qhub.error").usage
 local operations = require "qhub.hub.operations"
+local options = require "qhub.options"
 local show = require "qhub.error.text"
 
-local methods, owner_of = executions.methods, executions.owner
+local methods = executions.methods
 
 local function check_execution(value, method)
   if not executions.is(value) then
-    usage_error(
-      "execution:%s: call it with a colon, on an execution, not on %s",
-      method,
-      show.value(value)
-    )
+    local form = "execution:%s: call it with a colon, on an execution, not on %s"
+    usage_error(form, method, show.value(value))
   end
 end
 
@@ -27,7 +25,7 @@ local function target(self, method)
   if type(id) ~= "string" then
     usage_error("execution:%s: the gateway gave this execution no id", method)
   end
-  return owner_of(self), id
+  return executions.owner(self), id
 end
 
 --- Fetches the status, updates in place and returns the execution; or nil and an error.
@@ -51,37 +49,32 @@ function methods:wait(given)
   return require("qhub.polling.wait").until_terminal(client, self, schedules.checked(given, "wait"))
 end
 
---- The result; that of an execution known to have SUCCEEDED is waited for through a 404.
+--- The result; that of an execution known to have SUCCEEDED is waited for through a 404, within
+--- `total_timeout`.
 function methods:result(given)
   local client, id = target(self, "result")
   if self.status ~= "SUCCEEDED" then return client:get_result(id, given) end
   local loop = require "qhub.tasks.loop"
-  local started, request, deadline = loop.now(), given, nil
-  local function fetch()
-    if deadline then request.total_timeout = math.max(1e-3, deadline - loop.now()) end
-    return client:get_result(id, request)
-  end
+  local started, request = loop.now(), given
   local function sleep(delay)
-    local due = loop.now() + delay
     local total_timeout = given and given.total_timeout or client.session.total_timeout
-    if total_timeout and not deadline then
-      deadline, request = started + total_timeout, {}
-      for name, value in pairs(given or {}) do
-        request[name] = value
-      end
-    end
-    if deadline and due >= deadline then return nil, "timeout" end
-    if not loop.sleep_until(due, client.session) or client.session.is_closed then
+    local deadline, due = total_timeout and started + total_timeout, loop.now() + delay
+    if deadline and due >= deadline then
+      return nil, "timeout"
+    elseif not loop.sleep_until(due, client.session) or client.session.is_closed then
       return nil, "cancelled"
     end
+    local left = deadline and math.max(1e-3, deadline - loop.now())
+    request = left and options.extended(given or {}, { total_timeout = left }) or given
     return true
   end
-  local result, err, reason = require("qhub.polling.wait").through_404(fetch, sleep)
+  local result, err, reason = require("qhub.polling.wait").through_404(function()
+    return client:get_result(id, request)
+  end, sleep)
   if reason == "cancelled" then
-    local message = "result: cancelled while waiting for it"
     err = require("qhub.error").new {
       kind = "cancelled",
-      message = message,
+      message = "result: cancelled while waiting for it",
       execution = self,
       cause = err,
     }
