@@ -13,7 +13,7 @@
 #include "json.h"
 
 #include "../json/names.h"
-#include "../json/scan.h"
+#include "../json/word.h"
 #include "../text/buffer.h"
 #include "../text/number.h"
 #include "../text/printable.h"
@@ -42,7 +42,8 @@ enum { KEPT = 24 }; /* members of an object, on the Lua stack while it is writte
 typedef struct {
   lua_State *L;
   encode_box *box;
-  qhub_buffer *text;      /* of the box */
+  char *at;               /* where the next byte goes, in the box's text */
+  char *end;              /* of the room there */
   const void *array_mark; /* identities of the metatables that are marks */
   const void *object_mark;
   int indent; /* spaces for each level; 0: all in one line */
@@ -56,27 +57,27 @@ static void raise_memory(encoder *e) {
 }
 
 /* Not inlined, so that `reserve` is. */
-__attribute__((noinline)) static char *grow(encoder *e, size_t extra) {
-  char *room;
-  if (qhub_buffer_reserve(e->text, extra, &room) != QHUB_BUFFER_OK) raise_memory(e);
-  return room;
+__attribute__((noinline)) static void grow(encoder *e, size_t extra) {
+  qhub_buffer *text = &e->box->text;
+  if (e->at != NULL) text->length = (size_t)(e->at - text->data);
+  if (qhub_buffer_reserve(text, extra, &e->at) != QHUB_BUFFER_OK) raise_memory(e);
+  e->end = text->data + text->capacity;
 }
 
-/* Room for `extra` more bytes of text. The caller adds what it wrote to the buffer's length. */
-static inline char *reserve(encoder *e, size_t extra) {
-  const qhub_buffer *text = e->text;
-  if (text->capacity - text->length >= extra) return text->data + text->length;
-  return grow(e, extra);
+/* Room for `extra` more bytes at `e->at`. */
+static inline void reserve(encoder *e, size_t extra) {
+  if ((size_t)(e->end - e->at) < extra) grow(e, extra);
 }
 
-static void write_char(encoder *e, char byte) {
-  *reserve(e, 1) = byte;
-  e->text->length++;
+static inline void write_char(encoder *e, char byte) {
+  reserve(e, 1);
+  *e->at++ = byte;
 }
 
-static void write_bytes(encoder *e, const char *bytes, size_t length) {
-  memcpy(reserve(e, length), bytes, length);
-  e->text->length += length;
+static inline void write_bytes(encoder *e, const char *bytes, size_t length) {
+  reserve(e, length);
+  memcpy(e->at, bytes, length);
+  e->at += length;
 }
 
 /* Begins a line for an item at `depth`, unless all goes into one line. */
@@ -84,8 +85,9 @@ static void write_line(encoder *e, int depth) {
   if (e->indent == 0) return;
   size_t width = (size_t)depth * (size_t)e->indent;
   write_char(e, '\n');
-  memset(reserve(e, width), ' ', width);
-  e->text->length += width;
+  reserve(e, width);
+  memset(e->at, ' ', width);
+  e->at += width;
 }
 
 /* ---- strings ----------------------------------------------------------------------------- */
@@ -95,40 +97,40 @@ static void write_escape(encoder *e, char byte) {
   static const char letters[] = "\"\\\b\f\n\r\t";
   static const char names[] = "\"\\bfnrt";
   static const char hex[] = "0123456789abcdef";
-  char *out = reserve(e, 6);
   const char *letter = byte != '\0' ? strchr(letters, byte) : NULL;
-  const char form[] = {'\\', 'u', '0', '0', hex[(byte >> 4) & 15], hex[byte & 15]};
-  memcpy(out, form, sizeof form);
-  if (letter != NULL) out[1] = names[letter - letters];
-  e->text->length += letter != NULL ? 2 : sizeof form;
+  char form[] = {'\\', 'u', '0', '0', hex[(byte >> 4) & 15], hex[byte & 15]};
+  if (letter != NULL) form[1] = names[letter - letters];
+  write_bytes(e, form, letter != NULL ? 2 : sizeof form);
 }
 
-/* How many bytes at the start of `text` are valid UTF-8 that needs no escape. */
-static size_t verbatim_run(const char *text, size_t length) {
-  size_t run = qhub_json_plain_run(text, length);
-  while (run < length && (unsigned char)text[run] >= 0x80) {
-    size_t sequence = qhub_utf8_sequence(text + run, length - run);
-    if (sequence == 0) break;
-    run += sequence;
-    run += qhub_json_plain_run(text + run, length - run);
-  }
-  return run;
-}
-
-/* Writes a string in quotes. Returns 0, or the place (from 1) of the byte that is not UTF-8. */
-static size_t write_string(encoder *e, const char *text, size_t length) {
-  size_t run = verbatim_run(text, length);
-  char *out = reserve(e, run + 1);
-  out[0] = '"';
-  memcpy(out + 1, text, run);
-  e->text->length += run + 1;
-  for (size_t done = run; done < length; done += run) {
-    if ((unsigned char)text[done] >= 0x80) return done + 1;
-    write_escape(e, text[done++]);
-    run = verbatim_run(text + done, length - done);
+/* Writes what follows the first `done` bytes of a string, and the closing quote. */
+static size_t write_rest(encoder *e, const char *text, size_t length, size_t done) {
+  while (done < length) {
+    size_t run = qhub_utf8_sequence(text + done, length - done);
+    if (run == 0) return done + 1;
+    if (run == 1) {
+      write_escape(e, text[done++]);
+      run = 0;
+    }
+    run += qhub_json_plain_run(text + done + run, length - done - run);
     write_bytes(e, text + done, run);
+    done += run;
   }
   write_char(e, '"');
+  return 0;
+}
+
+/* Writes a string in quotes. Returns 0, or the place (from 1) of the byte that is not UTF-8. Most
+** strings stand for themselves as a whole. */
+static size_t write_string(encoder *e, const char *text, size_t length) {
+  size_t plain = qhub_json_plain_run(text, length);
+  reserve(e, plain + 2);
+  char *out = e->at;
+  *out++ = '"';
+  memcpy(out, text, plain);
+  e->at = out + plain;
+  if (plain < length) return write_rest(e, text, length, plain);
+  *e->at++ = '"';
   return 0;
 }
 
@@ -137,14 +139,14 @@ static size_t write_string(encoder *e, const char *text, size_t length) {
 static void write_table(encoder *e, int index, const qhub_json_step *outer);
 
 static void write_number(encoder *e, int index, const qhub_json_step *step) {
-  char *out = reserve(e, QHUB_NUMBER_SIZE);
+  reserve(e, QHUB_NUMBER_SIZE);
   if (lua_isinteger(e->L, index)) {
-    e->text->length += qhub_number_write_integer(lua_tointeger(e->L, index), out);
+    e->at += qhub_number_write_integer(lua_tointeger(e->L, index), e->at);
     return;
   }
   double value = lua_tonumber(e->L, index);
   if (!isfinite(value)) qhub_json_refuse_number(e->L, step, value);
-  e->text->length += qhub_number_write(value, out);
+  e->at += qhub_number_write(value, e->at);
 }
 
 /* Writes the value at `index` (absolute), which is the item that `step` stands at.  [-0, +0] */
@@ -194,109 +196,51 @@ static qhub_json_mark mark_of(const encoder *e, int index) {
   return metatable == e->object_mark ? QHUB_JSON_OBJECT : QHUB_JSON_UNMARKED;
 }
 
-/* Looks at all keys of a table that must be an array; returns its length.  [-0, +0] */
-static lua_Integer check_array(encoder *e, int index, qhub_json_step *step, qhub_json_mark kind) {
-  lua_State *L = e->L;
-  lua_Integer count = 0;
-  lua_Integer highest = 0;
-  lua_pushnil(L);
-  while (lua_next(L, index)) {
-    lua_pop(L, 1);
-    if (!lua_isinteger(L, -1) || lua_tointeger(L, -1) < 1) {
-      qhub_json_refuse_key(L, step->outer, kind);
-    }
-    if (lua_tointeger(L, -1) > highest) highest = lua_tointeger(L, -1);
-    count++;
-  }
-  if (count != highest) {
-    lua_Integer hole = 1;
-    while (lua_rawgeti(L, index, hole) != LUA_TNIL) {
-      lua_pop(L, 1);
-      hole++;
-    }
-    lua_pushfstring(L,
-                    "the array has a hole: item %I is missing, but there is an item %I; fill "
-                    "holes with qhub.json.null, or make the keys strings for an object",
-                    (LUAI_UACINT)hole, (LUAI_UACINT)highest);
-    qhub_json_raise_at(L, step->outer);
-  }
-  return count;
-}
-
-/* Writes the items from `step->item` on up to `length`.  [-0, +0] */
-static void write_items(encoder *e, int index, qhub_json_step *step, lua_Integer length) {
-  for (; step->item <= length; step->item++) {
-    if (step->item > 1) write_char(e, ',');
-    write_line(e, step->depth);
-    lua_rawgeti(e->L, index, step->item);
-    write_value(e, lua_gettop(e->L), step);
-    lua_pop(e->L, 1);
-  }
-}
-
-/* The first key and value of the table are on the stack. As long as the keys come in order, items
-** are written as they come. A key out of order, or a table as an item, makes it look at all keys
-** first: thereby no item is ever written twice but numbers and strings.  [-2, +0] */
+/* Writes a table whose keys must be 1 to n. They are when there are as many as there are items up to
+** the border, and none of these is missing.  [-0, +0] */
 static void write_array(encoder *e, int index, qhub_json_step *step, qhub_json_mark kind) {
   lua_State *L = e->L;
-  int key = lua_gettop(L) - 1;
+  lua_Integer length = (lua_Integer)lua_rawlen(L, index);
+  lua_Integer count = 0;
+  int item = lua_gettop(L) + 1;
+  for (lua_pushnil(L); lua_next(L, index); lua_settop(L, item)) count++;
+  if (count != length) qhub_json_refuse_array(L, step, index, kind);
   write_char(e, '[');
-  size_t start = e->text->length;
-  do {
-    step->item++;
-    bool in_order = lua_isinteger(L, key) && lua_tointeger(L, key) == step->item;
-    int type = lua_type(L, key + 1);
-    if (!in_order || type == LUA_TTABLE || type == LUA_TUSERDATA) {
-      if (!in_order) {
-        e->text->length = start;
-        step->item = 1;
-      }
-      lua_settop(L, key - 1);
-      write_items(e, index, step, check_array(e, index, step, kind));
-      break;
-    }
-    if (step->item > 1) write_char(e, ',');
+  while (step->item < length) {
+    if (step->item++ > 0) write_char(e, ',');
     write_line(e, step->depth);
-    write_value(e, key + 1, step);
-    lua_pop(L, 1);
-  } while (lua_next(L, index));
+    if (lua_rawgeti(L, index, step->item) == LUA_TNIL) {
+      qhub_json_refuse_array(L, step, index, kind);
+    }
+    write_value(e, item, step);
+    lua_settop(L, item - 1);
+  }
   write_line(e, step->depth - 1);
   write_char(e, ']');
 }
 
-/* Adds the names of a table, of which the first key and value are on the stack, to the list, and
-** leaves the first members on the stack as pairs.  [-2, +2 to 2 * KEPT] */
-static void collect_names(encoder *e, int index, const qhub_json_step *step, qhub_json_mark kind) {
+/* Adds the names of a table, of which the first key and value are at `key` and on top, to the list,
+** and leaves the first members on the stack as pairs.  [-2, +2 to 2 * KEPT] */
+static void collect_names(encoder *e, int index, int key, const qhub_json_step *step,
+                          qhub_json_mark kind) {
   lua_State *L = e->L;
-  int last = lua_gettop(L) + 2 * (KEPT - 1) - 1; /* where the last pair goes that is kept */
+  int last = key + 2 * (KEPT - 1); /* where the last pair goes that is kept */
   do {
-    int key = lua_gettop(L) - 1;
     if (lua_type(L, key) != LUA_TSTRING) {
       lua_settop(L, key);
       qhub_json_refuse_key(L, step->outer, kind);
     }
     size_t length;
     const char *bytes = lua_tolstring(L, key, &length);
-    bool keep = key <= last;
+    bool keep = key < last;
     if (!qhub_json_names_add(&e->box->names, bytes, length, keep ? key : 0)) raise_memory(e);
     if (keep) {
       lua_pushvalue(L, key);
+      key += 2;
     } else {
-      lua_pop(L, 1);
+      lua_settop(L, key);
     }
   } while (lua_next(L, index));
-}
-
-/* Writes the member whose name and value are at step->name and after it.  [-0, +0] */
-static void write_member(encoder *e, const qhub_json_step *step, const qhub_json_name *name) {
-  write_line(e, step->depth);
-  if (write_string(e, name->bytes, name->length) > 0) {
-    lua_pushliteral(e->L, "the name of the member is not valid UTF-8");
-    qhub_json_raise_at(e->L, step);
-  }
-  write_char(e, ':');
-  if (e->indent > 0) write_char(e, ' ');
-  write_value(e, step->name + 1, step); /* `name` may have moved afterwards */
 }
 
 /* Pushes a name and its value; returns the index of the name.  [-0, +2] */
@@ -311,21 +255,29 @@ static int push_member(lua_State *L, int index, const qhub_json_name *name) {
 static void write_object(encoder *e, int index, qhub_json_step *step, qhub_json_mark kind) {
   lua_State *L = e->L;
   qhub_json_names *names = &e->box->names;
-  int base = lua_gettop(L) - 2;
+  int key = lua_gettop(L) - 1;
   size_t first = names->count;
-  collect_names(e, index, step, kind);
+  collect_names(e, index, key, step, kind);
   size_t last = names->count;
   qhub_json_names_sort(names, first);
+  write_char(e, '{');
   for (size_t i = first; i < last; i++) {
-    const qhub_json_name *name = &names->items[i];
-    bool kept = name->slot != 0;
-    step->name = kept ? name->slot : push_member(L, index, name);
-    write_char(e, i == first ? '{' : ',');
-    write_member(e, step, name);
-    if (!kept) lua_pop(L, 2);
+    const qhub_json_name *name = &names->items[i]; /* moves while the value is written */
+    int slot = name->slot;
+    step->name = slot != 0 ? slot : push_member(L, index, name);
+    if (i > first) write_char(e, ',');
+    write_line(e, step->depth);
+    if (write_string(e, name->bytes, name->length) > 0) {
+      lua_pushliteral(L, "the name of the member is not valid UTF-8");
+      qhub_json_raise_at(L, step);
+    }
+    write_char(e, ':');
+    if (e->indent > 0) write_char(e, ' ');
+    write_value(e, step->name + 1, step);
+    if (slot == 0) lua_pop(L, 2);
   }
   names->count = first;
-  lua_settop(L, base);
+  lua_settop(L, key - 1);
   write_line(e, step->depth - 1);
   write_char(e, '}');
 }
@@ -348,6 +300,7 @@ static void write_table(encoder *e, int index, const qhub_json_step *outer) {
   if (!lua_next(L, index)) {
     write_bytes(e, kind == QHUB_JSON_ARRAY ? "[]" : "{}", 2);
   } else if (kind == QHUB_JSON_ARRAY || (kind == QHUB_JSON_UNMARKED && lua_isinteger(L, -2))) {
+    lua_pop(L, 2);
     write_array(e, index, &step, kind);
   } else {
     write_object(e, index, &step, kind);
@@ -355,24 +308,22 @@ static void write_table(encoder *e, int index, const qhub_json_step *outer) {
 }
 
 int qhub_json_encode(lua_State *L) {
-  encoder e;
   luaL_checkany(L, 1);
   lua_Integer indent = luaL_optinteger(L, 2, 0);
   luaL_argcheck(L, indent >= 0 && indent <= QHUB_JSON_MAX_INDENT, 2, "0 to 16 expected");
   lua_settop(L, 1);
-  e.L = L;
-  e.indent = (int)indent;
-  e.box = lua_newuserdatauv(L, sizeof *e.box, 0);
-  *e.box = (encode_box){.names = {NULL, 0, 0}};
-  e.text = &e.box->text;
-  qhub_buffer_init(e.text, PTRDIFF_MAX);
+  encode_box *box = lua_newuserdatauv(L, sizeof *box, 0);
+  *box = (encode_box){.names = {NULL, 0, 0}};
+  qhub_buffer_init(&box->text, PTRDIFF_MAX);
   lua_pushvalue(L, lua_upvalueindex(QHUB_JSON_BOX));
   lua_setmetatable(L, -2);
   lua_toclose(L, -1);
+  encoder e = {.L = L, .box = box, .indent = (int)indent};
+  grow(&e, 0);
   e.array_mark = lua_topointer(L, lua_upvalueindex(QHUB_JSON_ARRAY_MARK));
   e.object_mark = lua_topointer(L, lua_upvalueindex(QHUB_JSON_OBJECT_MARK));
   write_value(&e, 1, NULL);
-  lua_pushlstring(L, e.text->data, e.text->length);
+  lua_pushlstring(L, box->text.data, (size_t)(e.at - box->text.data));
   return 1;
 }
 

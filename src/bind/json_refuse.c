@@ -119,6 +119,25 @@ int qhub_json_refuse_key(lua_State *L, const qhub_json_step *step, qhub_json_mar
   return qhub_json_raise_at(L, step);
 }
 
+int qhub_json_refuse_array(lua_State *L, const qhub_json_step *step, int index,
+                           qhub_json_mark kind) {
+  lua_Integer highest = 0;
+  for (lua_pushnil(L); lua_next(L, index);) {
+    lua_pop(L, 1);
+    if (!lua_isinteger(L, -1) || lua_tointeger(L, -1) < 1) {
+      return qhub_json_refuse_key(L, step->outer, kind);
+    }
+    if (lua_tointeger(L, -1) > highest) highest = lua_tointeger(L, -1);
+  }
+  lua_Integer hole = 1;
+  for (; lua_rawgeti(L, index, hole) != LUA_TNIL; lua_pop(L, 1)) hole++;
+  lua_pushfstring(L,
+                  "the array has a hole: item %I is missing, but there is an item %I; fill "
+                  "holes with qhub.json.null, or make the keys strings for an object",
+                  (LUAI_UACINT)hole, (LUAI_UACINT)highest);
+  return qhub_json_raise_at(L, step->outer);
+}
+
 int qhub_json_refuse_type(lua_State *L, const qhub_json_step *step, int index) {
   const char *name = luaL_typename(L, index);
   if (lua_isnil(L, index)) {

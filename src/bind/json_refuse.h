@@ -29,6 +29,10 @@ int qhub_json_raise_at(lua_State *L, const qhub_json_step *step);
 /* The key on top of the stack does not belong into the table that `step` stands at. */
 int qhub_json_refuse_key(lua_State *L, const qhub_json_step *step, qhub_json_mark kind);
 
+/* The keys of the table at `index`, which `step` stands in, are not 1 to n. */
+int qhub_json_refuse_array(lua_State *L, const qhub_json_step *step, int index,
+                           qhub_json_mark kind);
+
 /* The value at the index cannot be written at all. */
 int qhub_json_refuse_type(lua_State *L, const qhub_json_step *step, int index);
 

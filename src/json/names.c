@@ -4,26 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The first `length` (at most 8) bytes as a number. A constant length is one instruction. */
-static inline uint64_t big_endian(const char *bytes, size_t length) {
-  uint64_t number = 0;
-  for (size_t i = 0; i < length; i++) number |= (uint64_t)(unsigned char)bytes[i] << (56 - 8 * i);
-  return number;
-}
-
-bool qhub_json_names_add(qhub_json_names *names, const char *bytes, size_t length, int slot) {
-  if (names->count == names->capacity) {
-    size_t capacity = names->capacity > 0 ? 2 * names->capacity : 32;
-    qhub_json_name *items = realloc(names->items, capacity * sizeof *items);
-    if (items == NULL) return false;
-    names->items = items;
-    names->capacity = capacity;
-  }
-  qhub_json_name *name = &names->items[names->count++];
-  name->bytes = bytes;
-  name->length = length;
-  name->slot = slot;
-  name->prefix = length < 8 ? big_endian(bytes, length) : big_endian(bytes, 8);
+bool qhub_json_names_grow(qhub_json_names *names) {
+  size_t capacity = names->capacity > 0 ? 2 * names->capacity : 32;
+  qhub_json_name *items = realloc(names->items, capacity * sizeof *items);
+  if (items == NULL) return false;
+  names->items = items;
+  names->capacity = capacity;
   return true;
 }
 

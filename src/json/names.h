@@ -5,6 +5,8 @@
 #ifndef QHUB_JSON_NAMES_H
 #define QHUB_JSON_NAMES_H
 
+#include "word.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -22,8 +24,17 @@ typedef struct {
   size_t capacity;
 } qhub_json_names;
 
+/* Makes room for one more name; false when memory is lacking. */
+bool qhub_json_names_grow(qhub_json_names *names);
+
 /* Adds a name; false when memory is lacking. */
-bool qhub_json_names_add(qhub_json_names *names, const char *bytes, size_t length, int slot);
+static inline bool qhub_json_names_add(qhub_json_names *names, const char *bytes, size_t length,
+                                       int slot) {
+  if (names->count == names->capacity && !qhub_json_names_grow(names)) return false;
+  uint64_t prefix = __builtin_bswap64(qhub_json_word(bytes, length));
+  names->items[names->count++] = (qhub_json_name){bytes, length, prefix, slot};
+  return true;
+}
 
 /* Sorts the names from `first` on. */
 void qhub_json_names_sort(qhub_json_names *names, size_t first);

@@ -3,6 +3,7 @@
 
 #include "../text/ascii.h"
 #include "../text/utf8.h"
+#include "word.h"
 
 #include <math.h>
 #include <string.h>
@@ -29,38 +30,6 @@ static const char *skip_blanks(const char *text) {
 }
 
 /* ---- strings ----------------------------------------------------------------------------- */
-
-static bool is_plain(char byte) {
-  unsigned char code = (unsigned char)byte;
-  return code >= 0x20 && code < 0x80 && code != '"' && code != '\\';
-}
-
-/* Sets the highest bit of (at least) the lowest byte of `word` that is zero; none when none is. */
-static uint64_t zero_bytes(uint64_t word) {
-  return (word - UINT64_C(0x0101010101010101)) & ~word & UINT64_C(0x8080808080808080);
-}
-
-size_t qhub_json_plain_run(const char *text, size_t length) {
-  size_t done = 0;
-  uint64_t word;
-  for (; length - done >= sizeof word; done += sizeof word) {
-    memcpy(&word, text + done, sizeof word);
-    uint64_t special = zero_bytes(word ^ UINT64_C(0x2222222222222222)) |
-                       zero_bytes(word ^ UINT64_C(0x5C5C5C5C5C5C5C5C)) |
-                       ((word - UINT64_C(0x2020202020202020)) & UINT64_C(0x8080808080808080)) |
-                       (word & UINT64_C(0x8080808080808080));
-    if (special != 0) {
-#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-      /* the first byte that is marked is special, since only special bytes borrow from the next */
-      return done + (size_t)__builtin_ctzll(special) / 8;
-#else
-      break;
-#endif
-    }
-  }
-  while (done < length && is_plain(text[done])) done++;
-  return done;
-}
 
 /* The four digits after "\u"; -1 when they are not four hexadecimal digits. Stops at the NUL after
 ** the text. */

@@ -68,8 +68,4 @@ void qhub_json_where(const qhub_json_scanner *scanner, size_t *line, size_t *col
 ** written. */
 size_t qhub_json_unescape(const char *start, const char *stop, char *out);
 
-/* How many bytes at the start of `text` stand for themselves inside a JSON string: ASCII without
-** control characters, quote and backslash. */
-size_t qhub_json_plain_run(const char *text, size_t length);
-
 #endif
