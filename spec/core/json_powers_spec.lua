@@ -1,4 +1,4 @@
--- The generated table of powers of ten that numbers are written and read with: every entry, by
+-- The generated tables of powers that numbers are written and read with: every entry, by
 -- multiplication of big integers, from the text of the C file.
 
 -- Big integers: limbs of 24 bits, the lowest first.
@@ -81,17 +81,22 @@ local function from_halves(high, low, minus)
   return normalize(limbs)
 end
 
-describe("the table of powers of ten", function()
-  it("has for each power the least 128-bit number that is not below it", function()
-    local file = assert(io.open("src/text/number_powers.h"))
-    local text = file:read "a"
-    file:close()
-    local first = math.tointeger(tonumber(text:match "POWERS_FIRST = (-?%d+)"))
-    local last = math.tointeger(tonumber(text:match "POWERS_LAST = (-?%d+)"))
-    local fives = { [0] = { 1 } }
-    for k = 1, math.max(-first, last) do
-      fives[k] = multiply(fives[k - 1], { 5 })
-    end
+describe("the tables of powers", function()
+  local file = assert(io.open "src/text/number_powers.h")
+  local text = file:read "a"
+  file:close()
+
+  local function constant(name)
+    return math.tointeger(tonumber(text:match("POWERS_" .. name .. " = (-?%d+)")))
+  end
+  local first, last, step = constant "FIRST", constant "LAST", constant "STEP"
+
+  local fives = { [0] = { 1 } }
+  for k = 1, math.max(-first, last) do
+    fives[k] = multiply(fives[k - 1], { 5 })
+  end
+
+  it("have for each power of ten the least 128-bit number that is not below it", function()
     local k = first
     for high, low in text:gmatch "{(0x%x+), (0x%x+)}" do
       high, low = math.tointeger(tonumber(high)), math.tointeger(tonumber(low))
@@ -111,8 +116,19 @@ describe("the table of powers of ten", function()
         assert.is_true(compare(multiply(entry, unit), power) >= 0, k)
         assert.is_true(compare(multiply(below, unit), power) < 0, k)
       end
-      k = k + 1
+      k = k + step
     end
-    assert.equal(last, k - 1)
+    assert.equal(last + step, k)
+  end)
+
+  it("have the powers of five between two powers of ten", function()
+    local exponent = 0
+    for word in text:match("powers_of_five.-{(.-)}"):gmatch "0x%x+" do
+      local entry = from_halves(0, math.tointeger(tonumber(word)), 0)
+      local unit = power_of_two(64 - bit_length(fives[exponent]))
+      assert.equal(0, compare(entry, multiply(fives[exponent], unit)), exponent)
+      exponent = exponent + 1
+    end
+    assert.equal(step, exponent)
   end)
 end)

@@ -17,6 +17,7 @@
 
 #include <assert.h>
 #include <float.h>
+#include <locale.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,9 +30,7 @@ enum {
   EXPONENT_MASK = 0x7FF,
   EXPONENT_BIAS = 1075, /* v = c * 2^(biased exponent - 1075) */
   FIXED_LOWEST = -4,    /* decimal exponents that are written without "e" */
-  FIXED_HIGHEST = 15,
-  /* No decimal of a double or of the middle between two has more digits than 767. */
-  SIGNIFICANT_DIGITS = 768
+  FIXED_HIGHEST = 15
 };
 
 typedef struct {
@@ -55,30 +54,51 @@ static int floor_log2_of_power_of_10(int k) {
 }
 
 /* The 128-bit product of two 64-bit factors. */
-static uint64_t multiply(uint64_t a, uint64_t b, uint64_t *high) {
+static inline wide multiply(uint64_t a, uint64_t b) {
 #if defined(__SIZEOF_INT128__)
-  __extension__ typedef unsigned __int128 wide;
-  wide product = (wide)a * b;
-  *high = (uint64_t)(product >> 64);
-  return (uint64_t)product;
+  __extension__ typedef unsigned __int128 product;
+  product ab = (product)a * b;
+  return (wide){(uint64_t)(ab >> 64), (uint64_t)ab};
 #else
   uint64_t a0 = a & 0xFFFFFFFFu, a1 = a >> 32, b0 = b & 0xFFFFFFFFu, b1 = b >> 32;
   uint64_t low = a0 * b0;
   uint64_t middle = a1 * b0 + (low >> 32);
   uint64_t other = a0 * b1 + (middle & 0xFFFFFFFFu);
-  *high = a1 * b1 + (middle >> 32) + (other >> 32);
-  return (other << 32) | (low & 0xFFFFFFFFu);
+  return (wide){a1 * b1 + (middle >> 32) + (other >> 32), (other << 32) | (low & 0xFFFFFFFFu)};
 #endif
 }
 
-/* factor * 10^k * 2^-127 / 2, scaled by the shift in `factor`, rounded to odd. */
-static uint64_t scale_to_odd(int k, uint64_t factor) {
-  uint64_t low_high, high_high;
-  (void)multiply(powers_of_ten[k - POWERS_FIRST].low, factor, &low_high);
-  uint64_t middle = multiply(powers_of_ten[k - POWERS_FIRST].high, factor, &high_high);
-  middle += low_high;
-  if (middle < low_high) high_high++;
-  return high_high | (middle > 1);
+/* power * factor = upper * 2^64 + *lowest */
+static inline wide multiply_wide(wide power, uint64_t factor, uint64_t *lowest) {
+  wide below = multiply(power.low, factor);
+  wide upper = multiply(power.high, factor);
+  upper.low += below.high;
+  upper.high += upper.low < below.high;
+  *lowest = below.low;
+  return upper;
+}
+
+/* 10^k, scaled as number_powers.h says. */
+static inline wide power_of_ten(int k) {
+  unsigned steps = (unsigned)(k - POWERS_FIRST);
+  uint64_t rest;
+  wide power = powers_of_ten[steps / POWERS_STEP];
+  power = multiply_wide(power, powers_of_five[steps % POWERS_STEP], &rest);
+  if ((power.high >> 63) == 0) {
+    power.high = power.high << 1 | power.low >> 63;
+    power.low = power.low << 1 | rest >> 63;
+    rest <<= 1;
+  }
+  power.low += rest != 0;
+  power.high += rest != 0 && power.low == 0;
+  return power;
+}
+
+/* factor * power * 2^-127 / 2, scaled by the shift in `factor`, rounded to odd. */
+static inline uint64_t scale_to_odd(wide power, uint64_t factor) {
+  uint64_t lowest;
+  wide product = multiply_wide(power, factor, &lowest);
+  return product.high | (product.low > 1);
 }
 
 /* Shortest digits of a positive double given by its fields. */
@@ -91,9 +111,10 @@ static decimal shortest(uint64_t fraction, int biased_exponent) {
   int k = floor_log10_of_power_of_2(q, lower_is_closer);
   int shift = q + floor_log2_of_power_of_10(-k) + 1;
 
-  uint64_t lower = scale_to_odd(-k, (4 * c - 2 + lower_is_closer) << shift);
-  uint64_t value = scale_to_odd(-k, (4 * c) << shift);
-  uint64_t upper = scale_to_odd(-k, (4 * c + 2) << shift);
+  wide power = power_of_ten(-k);
+  uint64_t lower = scale_to_odd(power, (4 * c - 2 + lower_is_closer) << shift);
+  uint64_t value = scale_to_odd(power, (4 * c) << shift);
+  uint64_t upper = scale_to_odd(power, (4 * c + 2) << shift);
   /* Ties go to the even mantissa, so the ends of the interval belong to even ones only. */
   lower += c & 1;
   upper -= c & 1;
@@ -275,9 +296,9 @@ static bool mantissa_is_exact(const literal_parts *parts) {
 
 /* mantissa * 10^exponent, rounded to the nearest double, by one multiplication with the 128-bit
 ** power: the idea of Daniel Lemire, "Number parsing at a gigabyte per second" (2021). The power may
-** be too large by less than one unit in its last place, the product therefore by less than one unit
+** be too large by less than 3 units in its last place, the product therefore by less than 3 units
 ** of its middle word. This matters only where the product lies on the middle between two doubles
-** or less than that above it. Then, and where the table ends, returns false; it ends so far above
+** or less than that above it. Then, and where the powers end, returns false; they end so far above
 ** the subnormal doubles that none comes out here. */
 static bool multiply_out(uint64_t mantissa, int64_t exponent, double *result) {
   enum { EXACT_POWERS = 55 }; /* 10^0 to 10^55 fit 128 bits */
@@ -288,12 +309,9 @@ static bool multiply_out(uint64_t mantissa, int64_t exponent, double *result) {
   if (exponent < POWERS_FIRST || exponent > DBL_MAX_10_EXP) return false;
   int k = (int)exponent;
   int leading_zeros = __builtin_clzll(mantissa);
-  uint64_t high, carry;
-  mantissa <<= leading_zeros;
-  uint64_t low = multiply(powers_of_ten[k - POWERS_FIRST].low, mantissa, &carry);
-  uint64_t middle = multiply(powers_of_ten[k - POWERS_FIRST].high, mantissa, &high);
-  middle += carry;
-  if (middle < carry) high++;
+  uint64_t low;
+  wide product = multiply_wide(power_of_ten(k), mantissa << leading_zeros, &low);
+  uint64_t high = product.high, middle = product.low;
 
   int cut = (high >> 63) != 0 ? 11 : 10; /* leaves 53 bits */
   int biased = cut + floor_log2_of_power_of_10(k) + 1 - leading_zeros + EXPONENT_BIAS;
@@ -301,7 +319,7 @@ static bool multiply_out(uint64_t mantissa, int64_t exponent, double *result) {
   uint64_t rest = high & ((UINT64_C(1) << cut) - 1);
   uint64_t half = UINT64_C(1) << (cut - 1);
   bool exact = k >= 0 && k <= EXACT_POWERS;
-  if (rest == half && middle == 0 && !exact) return false;
+  if (rest == half && middle < 3 && !exact) return false;
   bool above_half = rest > half || (rest == half && (middle | low) != 0);
   uint64_t c = high >> cut;
   c += above_half || (rest == half && (c & 1) != 0);
@@ -311,40 +329,16 @@ static bool multiply_out(uint64_t mantissa, int64_t exponent, double *result) {
   return true;
 }
 
-/* A literal brought to the form that strtod reads alike in every locale: an integer and an
-** exponent, no decimal point. */
-typedef struct {
-  char digits[SIGNIFICANT_DIGITS + QHUB_NUMBER_SIZE];
-  size_t count;
-  int64_t dropped; /* digits at the end that are not kept */
-} plain_digits;
-
-/* Leading zeros are dropped. Digits beyond the ones that can matter are, too, but if one of them is
-** not zero a last "1" stands for them, so that no tie is seen where there is none. */
-static void add_digit(plain_digits *plain, char digit) {
-  if (plain->count == 0 && digit == '0') return;
-  if (plain->count < SIGNIFICANT_DIGITS) {
-    plain->digits[plain->count++] = digit;
-  } else {
-    if (digit != '0') plain->digits[SIGNIFICANT_DIGITS - 1] = '1';
-    plain->dropped++;
-  }
-}
-
-/* The magnitude of any literal, by strtod. */
-static double convert(const literal_parts *parts) {
-  plain_digits plain;
-  plain.count = 0;
-  plain.dropped = 0;
-  for (const char *next = parts->digits; next < parts->end && (*next | 0x20) != 'e'; next++) {
-    if (*next != '.') add_digit(&plain, *next);
-  }
-  int64_t exponent = parts->exponent + plain.dropped;
-  int64_t point = exponent + (int64_t)plain.count;
-  if (plain.count == 0 || point < DBL_MIN_10_EXP - DBL_DIG - 5) return 0.0;
-  if (point > DBL_MAX_10_EXP + 1) return HUGE_VAL;
-  *write_exponent((int)exponent, plain.digits + plain.count) = '\0';
-  return strtod(plain.digits, NULL);
+/* The magnitude of a literal, by strtod as the locale "C" has it, in this thread only. Infinite as
+** well when that locale cannot be had. */
+static double convert(const char *digits) {
+  locale_t plain = newlocale(LC_ALL_MASK, "C", (locale_t)0);
+  if (plain == (locale_t)0) return HUGE_VAL;
+  locale_t before = uselocale(plain);
+  double magnitude = strtod(digits, NULL);
+  (void)uselocale(before);
+  freelocale(plain);
+  return magnitude;
 }
 
 const char *qhub_number_read(const char *literal, qhub_number *number) {
@@ -362,7 +356,7 @@ const char *qhub_number_read(const char *literal, qhub_number *number) {
   }
   double magnitude;
   if (!mantissa_is_exact(&parts) || !multiply_out(parts.mantissa, parts.exponent, &magnitude)) {
-    magnitude = convert(&parts);
+    magnitude = convert(parts.digits);
   }
   number->kind = isinf(magnitude) ? QHUB_NUMBER_TOO_LARGE : QHUB_NUMBER_REAL;
   number->real = parts.negative ? -magnitude : magnitude;
