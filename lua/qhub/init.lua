@@ -24,7 +24,7 @@ options options.client options.request options.start
 polling.follow_logs polling.notifier polling.run polling.schedule polling.slots polling.wait
 polling.wait_all
 progress progress.line
-tasks tasks.gate tasks.group tasks.loop tasks.newcomers tasks.parallel tasks.program tasks.timers
+tasks tasks.group tasks.loop tasks.parallel tasks.program tasks.timers
 ]]
 
 -- Lets `require` find them beside this file at `path`, whatever becomes of package.path and of the

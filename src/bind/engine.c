@@ -180,6 +180,13 @@ static int active(lua_State *L) {
   return 1;
 }
 
+/* engine:queued() -> how many of them wait for their turn   [-1, +1] */
+static int queued(lua_State *L) {
+  const engine_box *box = qhub_userdata_check(L, &type);
+  lua_pushinteger(L, box->engine != NULL ? (lua_Integer)qhub_engine_queued(box->engine) : 0);
+  return 1;
+}
+
 /* engine:is_closed() -> boolean; true also in a child of fork()   [-1, +1] */
 static int is_closed(lua_State *L) {
   lua_pushboolean(L, !is_open(qhub_userdata_check(L, &type)));
@@ -200,6 +207,7 @@ static const luaL_Reg methods[] = {
   {"events", events},
   {"timeout", timeout},
   {"active", active},
+  {"queued", queued},
   {"is_closed", is_closed},
   {"close", qhub_userdata_close},
   {NULL, NULL},

@@ -86,6 +86,10 @@ size_t qhub_engine_active(const qhub_engine *engine) {
   return engine->active_count;
 }
 
+size_t qhub_engine_queued(const qhub_engine *engine) {
+  return engine->queued_count;
+}
+
 qhub_transfer *qhub_engine_ready(qhub_engine *engine) {
   if (qhub_link_is_single(&engine->ready)) return NULL;
   qhub_transfer *transfer = QHUB_OWNER(engine->ready.next, qhub_transfer, ready_link);

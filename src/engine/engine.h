@@ -122,6 +122,9 @@ double qhub_engine_timeout(qhub_engine *engine);
 /* How many transfers are started and not done. */
 size_t qhub_engine_active(const qhub_engine *engine);
 
+/* How many of them wait for their turn. */
+size_t qhub_engine_queued(const qhub_engine *engine);
+
 /* ---- session ---- */
 
 /* A new session of an open engine, or NULL when memory is short. The caller frees it. */

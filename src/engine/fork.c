@@ -17,8 +17,7 @@ static void say(qhub_failure *failure) {
 
 static void leave_transfer(qhub_transfer *transfer) {
   qhub_clear_ready(transfer);
-  qhub_link_remove(&transfer->session_link);
-  qhub_link_remove(&transfer->queue_link);
+  qhub_link_remove(&transfer->link);
   transfer->easy = NULL;
   transfer->multi = NULL;
   transfer->session = NULL;
@@ -27,10 +26,13 @@ static void leave_transfer(qhub_transfer *transfer) {
   say(&transfer->failure);
 }
 
+static void leave_transfers(qhub_link *list) {
+  while (!qhub_link_is_single(list)) leave_transfer(QHUB_OWNER(list->next, qhub_transfer, link));
+}
+
 static void leave_session(qhub_session *session) {
-  while (!qhub_link_is_single(&session->transfers)) {
-    leave_transfer(QHUB_OWNER(session->transfers.next, qhub_transfer, session_link));
-  }
+  leave_transfers(&session->queue);
+  leave_transfers(&session->active);
   session->idle = NULL;
   session->idle_count = 0;
   for (int i = 0; i < QHUB_MULTIS; i++) session->multis[i].curl = NULL;
@@ -48,7 +50,7 @@ bool qhub_engine_left(qhub_engine *engine) {
   while (!qhub_link_is_single(&engine->sessions)) {
     leave_session(QHUB_OWNER(engine->sessions.next, qhub_session, link));
   }
-  engine->active_count = 0;
+  engine->active_count = engine->queued_count = 0;
   engine->maker = getpid(); /* of what is left, which closing may take down */
   qhub_engine_close(engine);
   return true;

@@ -78,6 +78,7 @@ struct qhub_engine {
   qhub_link ready; /* those that something happened to */
   size_t ready_count;
   size_t active_count;
+  size_t queued_count;
 };
 
 /* The ways in which libcurl sends requests; the method's name can be anything. */
@@ -116,9 +117,9 @@ struct qhub_session {
   qhub_engine *engine;            /* NULL: closed */
   bool is_left;                   /* ... since it is the parent's of this process */
   qhub_multi multis[QHUB_MULTIS]; /* HTTP/1.1 only; HTTP/2 where it is offered */
-  qhub_link transfers;            /* queued and active ones */
-  qhub_link queue;                /* those that wait for their turn, the oldest first */
-  long active;                    /* transfers inside libcurl: `max_connections` at most */
+  qhub_link queue;                /* transfers that wait for their turn, the oldest first */
+  qhub_link active;               /* those inside libcurl */
+  long active_count;              /* `max_connections` at most */
   double last_move; /* when one of them last ended, or had something from the network */
   qhub_easy *idle;
   size_t idle_count;
@@ -144,8 +145,7 @@ struct qhub_transfer {
   qhub_session *session; /* NULL unless queued or active */
   qhub_easy *easy;       /* NULL unless active; then it is in the multi */
   qhub_multi *multi;
-  qhub_link session_link;
-  qhub_link queue_link;
+  qhub_link link; /* in the session's queue, or among its active ones */
   qhub_link ready_link;
   qhub_engine *ready_engine; /* whose list `ready_link` is in */
   qhub_timer timer;

@@ -33,8 +33,8 @@ qhub_session *qhub_session_new(qhub_engine *engine, const qhub_session_config *c
   qhub_session *session = calloc(1, sizeof *session);
   if (session == NULL) return NULL;
   qhub_link_init(&session->link);
-  qhub_link_init(&session->transfers);
   qhub_link_init(&session->queue);
+  qhub_link_init(&session->active);
   session->verify = config->verify;
   session->http_version = config->http_version;
   session->direct = config->proxy != NULL ? config->proxy[0] == '\0' : !environment_has_proxy();
@@ -58,12 +58,17 @@ qhub_session *qhub_session_new(qhub_engine *engine, const qhub_session_config *c
   return session;
 }
 
-void qhub_session_close(qhub_session *session) {
-  if (qhub_session_is_closed(session)) return;
-  while (!qhub_link_is_single(&session->transfers)) {
-    qhub_transfer *transfer = QHUB_OWNER(session->transfers.next, qhub_transfer, session_link);
+static void cancel_all(qhub_link *list) {
+  while (!qhub_link_is_single(list)) {
+    qhub_transfer *transfer = QHUB_OWNER(list->next, qhub_transfer, link);
     qhub_transfer_settle(transfer, CURLE_OK, QHUB_FAIL_CANCELLED);
   }
+}
+
+void qhub_session_close(qhub_session *session) {
+  if (qhub_session_is_closed(session)) return;
+  cancel_all(&session->queue);
+  cancel_all(&session->active);
   qhub_easies_free(session);
   for (int i = 0; i < QHUB_MULTIS; i++) qhub_multi_close(&session->multis[i]);
   qhub_link_remove(&session->link);
@@ -82,9 +87,9 @@ bool qhub_session_is_closed(const qhub_session *session) {
 
 /* Starts what there is room for. */
 static void pump(qhub_session *session) {
-  while (session->active < session->max_connections && !qhub_link_is_single(&session->queue)) {
-    qhub_transfer *transfer = QHUB_OWNER(session->queue.next, qhub_transfer, queue_link);
-    qhub_link_remove(&transfer->queue_link);
+  while (session->active_count < session->max_connections &&
+         !qhub_link_is_single(&session->queue)) {
+    qhub_transfer *transfer = QHUB_OWNER(session->queue.next, qhub_transfer, link);
     if (!qhub_transfer_activate(transfer)) {
       qhub_transfer_settle(transfer, CURLE_OK, transfer->failure.kind);
     }
@@ -107,8 +112,7 @@ bool qhub_transfer_start(qhub_transfer *transfer, qhub_session *session) {
   engine->now = qhub_monotonic();
   engine->active_count++;
   transfer->session = session;
-  qhub_link_append(&session->transfers, &transfer->session_link);
-  if (session->active < session->max_connections) {
+  if (session->active_count < session->max_connections) {
     if (qhub_transfer_activate(transfer)) return true;
     qhub_transfer_detach(transfer, false);
     transfer->state = QHUB_TRANSFER_DONE;
@@ -116,7 +120,8 @@ bool qhub_transfer_start(qhub_transfer *transfer, qhub_session *session) {
   }
   transfer->state = QHUB_TRANSFER_QUEUED;
   transfer->last_activity = engine->now;
-  qhub_link_append(&session->queue, &transfer->queue_link);
+  qhub_link_append(&session->queue, &transfer->link);
+  engine->queued_count++;
   double timeout = transfer->prepared->request.timeout;
   qhub_timers_set(&engine->timers, &transfer->timer, engine->now + timeout);
   return true;
@@ -199,13 +204,12 @@ void qhub_transfer_take(qhub_transfer *transfer, size_t length) {
 /* Gives up everything that the multi has inside libcurl, and the multi handle: libcurl 7.88
 ** divides by zero when it uses a descriptor again that it had no memory to remember. */
 static void give_up(qhub_multi *multi) {
-  qhub_link *transfers = &multi->session->transfers;
+  qhub_link *active = &multi->session->active;
   qhub_link *next;
-  for (qhub_link *each = transfers->next; each != transfers; each = next) {
-    qhub_transfer *transfer = QHUB_OWNER(each, qhub_transfer, session_link);
+  for (qhub_link *each = active->next; each != active; each = next) {
+    qhub_transfer *transfer = QHUB_OWNER(each, qhub_transfer, link);
     next = each->next;
-    if (transfer->easy == NULL || transfer->multi != multi) continue;
-    qhub_transfer_settle(transfer, CURLE_OK, QHUB_FAIL_MEMORY);
+    if (transfer->multi == multi) qhub_transfer_settle(transfer, CURLE_OK, QHUB_FAIL_MEMORY);
   }
   qhub_multi_close(multi);
   multi->broken = false;

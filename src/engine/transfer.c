@@ -31,8 +31,7 @@ qhub_transfer *qhub_transfer_new(qhub_prepared *prepared, const char *url, const
   memset(transfer, 0, offsetof(qhub_transfer, failure));
   transfer->failure.kind = QHUB_FAIL_NONE;
   transfer->upload_fd = -1;
-  qhub_link_init(&transfer->session_link);
-  qhub_link_init(&transfer->queue_link);
+  qhub_link_init(&transfer->link);
   qhub_link_init(&transfer->ready_link);
   transfer->prepared = prepared;
   prepared->references++;
@@ -44,6 +43,12 @@ qhub_transfer *qhub_transfer_new(qhub_prepared *prepared, const char *url, const
   return transfer;
 }
 
+/* Takes it out of the list it is in. */
+static void leave_list(qhub_transfer *transfer) {
+  qhub_link_remove(&transfer->link);
+  if (transfer->state == QHUB_TRANSFER_QUEUED) transfer->session->engine->queued_count--;
+}
+
 /* Takes it out of libcurl. `clean`: its easy handle may be used again. */
 static void remove_easy(qhub_transfer *transfer, bool clean) {
   qhub_engine *engine = transfer->session->engine;
@@ -53,7 +58,7 @@ static void remove_easy(qhub_transfer *transfer, bool clean) {
   qhub_sigpipe_end(&held);
   qhub_easy_give(transfer->session, transfer->easy, clean);
   transfer->easy = NULL;
-  transfer->session->active--;
+  transfer->session->active_count--;
   transfer->session->last_move = engine->now;
 }
 
@@ -61,8 +66,7 @@ static void remove_easy(qhub_transfer *transfer, bool clean) {
 void qhub_transfer_detach(qhub_transfer *transfer, bool clean) {
   qhub_session *session = transfer->session;
   qhub_engine *engine = session->engine;
-  qhub_link_remove(&transfer->session_link);
-  qhub_link_remove(&transfer->queue_link);
+  leave_list(transfer);
   qhub_timers_remove(&engine->timers, &transfer->timer);
   qhub_timers_release(&engine->timers);
   if (transfer->easy != NULL) remove_easy(transfer, clean);
@@ -167,7 +171,9 @@ bool qhub_transfer_activate(qhub_transfer *transfer) {
   }
   transfer->easy = easy;
   transfer->multi = multi;
-  transfer->session->active++;
+  leave_list(transfer);
+  qhub_link_append(&session->active, &transfer->link);
+  session->active_count++;
   transfer->state = QHUB_TRANSFER_ACTIVE;
   transfer->last_activity = engine->now;
   double patience = transfer->prepared->request.connect_timeout + CONNECT_GRACE;

@@ -4,7 +4,6 @@
 -- above and set here only, `is_closed` by `close`:
 --
 --   send                 the transport (see transport/curl.lua)
---   gate                 where calls in tasks wait for their turn (tasks/gate.lua), or false
 --   token                the client's string, or false
 --   token_source         function(session, rejected) -> token, when there is no string (auth/token)
 --   owner                what values made from responses belong to; opaque here
@@ -25,7 +24,6 @@
 --   secrets              what the last calls carried, newest first; a list or false
 --   last_token           the token that was remembered last in it
 
-local gates = require "qhub.tasks.gate"
 local loop = require "qhub.tasks.loop"
 local proxy = require "qhub.http.transport.proxy"
 
@@ -33,8 +31,6 @@ local Session = { __name = "qhub.Session" }
 Session.__index = Session
 
 local MOST_REMEMBERED = 64
-local DEFAULT_CONNECTIONS = 64
-local LEAST_STREAMS = 64 -- requests at once where one connection may carry many
 local DEFAULT_TIMEOUT, DEFAULT_RETRIES, DEFAULT_MAX_BYTES = 60, 2, 64 << 20
 local LONGEST_CONNECT = 15 -- seconds, unless http.connect_timeout says otherwise
 
@@ -84,26 +80,15 @@ local function late_failure()
   return { kind = "timeout", phase = "total", message = message, not_attempted = true }
 end
 
-local function send_now(session, request, token, url, body, deadline)
-  if session.is_closed then
-    return nil, session:closed_failure()
+--- Sends `request` (see request.lua) with `token`. Returns as the transport does; a failure that has
+--- `not_attempted` came before anything was sent.
+function Session:transfer(request, token, url, body, deadline)
+  if self.is_closed then
+    return nil, self:closed_failure()
   elseif deadline and deadline <= loop.now() then
     return nil, late_failure()
   end
-  return session.send(request, token, url, body, deadline)
-end
-
---- Sends `request` (see request.lua) with `token`, when its turn has come. Returns as the transport
---- does; a failure that has `not_attempted` came before anything was sent.
-function Session:transfer(request, token, url, body, deadline)
-  local gate = not request.stream and not self.is_closed and self.gate
-  if not gate then return send_now(self, request, token, url, body, deadline) end
-  local is_let_in, reason = gate:admit(deadline, self)
-  if not is_let_in then
-    return nil, reason == "deadline" and late_failure() or self:closed_failure()
-  end
-  local _ <close> = gate
-  return send_now(self, request, token, url, body, deadline)
+  return self.send(request, token, url, body, deadline)
 end
 
 --- One attempt, with `token` or one that is obtained for it. Returns the response, the failure (one
@@ -180,12 +165,6 @@ end
 
 local session = {}
 
--- How many transfers with the checked `http` options may be under way at once.
-local function limit_of(http)
-  local connections = http.max_connections or DEFAULT_CONNECTIONS
-  return http.http_version == "1.1" and connections or math.max(connections, LEAST_STREAMS)
-end
-
 -- The transport of the checked options `o` for requests to `url`, and the connections to be closed
 -- with the session.
 local function transport_of(o, url)
@@ -206,7 +185,6 @@ function session.new(o, fields)
   local self = setmetatable({
     send = send,
     connections = connections,
-    gate = connections and gates.new(limit_of(o.http or {})),
     token = type(o.token) == "string" and o.token,
     token_source = fields.token_source or false,
     owner = fields.owner or false,

@@ -9,29 +9,28 @@ local loop = require "qhub.tasks.loop"
 local groups = {}
 
 local all = setmetatable({}, { __mode = "k" }) -- that are not collected
-local end_task
---- A group is the head of the ring of its tasks that have not ended (fields `before`, `after`).
--- `failed`: tasks that failed and were not joined, numbered from `first_failed` to `failures`.
+local NOTHING = table.pack() -- what most tasks return
+local finish
+
+--- A group is the list of its tasks that have not ended, `live` in number, in no order. `failed`:
+--- tasks that failed and were not joined, numbered from `first_failed` to `failures`.
 function groups.new()
-  local group = { live = 0, failed = {}, first_failed = 1, failures = 0, is_over = false }
-  group.before, group.after, group.on_end = group, group, end_task
+  local group = { live = 0, failed = {}, first_failed = 1, failures = 0, finish = finish }
   all[group] = true
   return group
 end
 
-local function link(group, task)
-  local before = group.before
-  task.before, task.after = before, group
-  before.after, group.before = task, task
-  group.live = group.live + 1
+local function add(group, task)
+  local index = group.live + 1
+  group.live, group[index], task.index = index, task, index
 end
 
-local function unlink(task)
-  local before, after = task.before, task.after
-  if before then
-    before.after, after.before = after, before
-    task.before, task.after = false, false
-    task.group.live = task.group.live - 1
+local function remove(group, task)
+  local index, last = task.index, group.live
+  if index then
+    local moved = group[last]
+    group[index], moved.index = moved, index
+    group[last], group.live, task.index = nil, last - 1, false
   end
 end
 
@@ -43,7 +42,7 @@ end
 --- Whether the task was cancelled and ended by that: whoever cancelled it knows.
 function groups.is_cancellation(task)
   local err = task.value
-  return task.was_cancelled and errors.is_error(err) and err.kind == "cancelled"
+  return loop.was_cancelled(task) and errors.is_error(err) and err.kind == "cancelled"
 end
 
 --- Keeps the failed `task` for `group` to raise its error, unless it is joined before.
@@ -58,40 +57,37 @@ function groups.mark_observed(task)
   task.observed = true
   local group = task.kept_in
   if group then
-    group.failed[task.kept_at] = nil
-    task.kept_in, task.kept_at = nil, nil
+    group.failed[task.kept_at], task.kept_in = nil, nil
   end
 end
 
--- At a task's end: wakes who waits, and keeps results or error for `join`. What needs memory comes
--- last.
-function end_task(task, ok, ...)
-  local group = task.group
-  loop.forget(task)
-  unlink(task)
-  task.outcome, task.value = "failed", "not enough memory"
-  if task.joiners then
-    for _, joiner in ipairs(task.joiners) do
-      loop.wake(joiner)
-    end
-  end
-  if group.waiter and (group.live == 0 or task.is_root and not ok) then loop.wake(group.waiter) end
+--- Ends a task: wakes who waits, and keeps its results, or its error for `join`.
+function finish(task, ok, ...)
+  local group, joiners = task.group, task.joiners
+  remove(group, task)
+  task.thread, task.outcome = false, ok and "done" or "failed"
   if ok then
-    task.value = table.pack(...)
-    task.outcome = "done"
+    task.value = select("#", ...) == 0 and NOTHING or table.pack(...)
   else
     task.value = ...
     if not task.observed and not groups.is_cancellation(task) then
       groups.keep_error(group, task)
     end
   end
+  if joiners then
+    for _, joiner in ipairs(joiners) do
+      loop.wake(joiner)
+    end
+  end
+  if group.waiter and (group.live == 0 or task.is_root and not ok) then loop.wake(group.waiter) end
 end
 
---- A new task of `group` that will run `fn(...)`, with the metatable `class`.
-function groups.spawn(group, class, fn, ...)
-  local task = setmetatable(loop.new_task(group, fn, ...), class)
-  link(group, task)
-  loop.enqueue(task)
+groups.finish = finish
+
+--- A new task of `group`: see `loop.new_task`.
+function groups.spawn(class, group, start)
+  local task = loop.new_task(class, group, start)
+  add(group, task)
   return task
 end
 
@@ -103,34 +99,30 @@ end
 
 -- Closes what is left of a group: to-be-closed variables of the tasks run, in any order, and
 -- everything under way ends. First of all none of them continues. Those below which the caller runs
--- stay as they are. Needs no memory.
+-- stay as they are.
 local function abandon(group, err)
-  local task = group.after
-  while task ~= group do
-    if not is_running(task) then loop.forget(task) end
-    task = task.after
+  for index = 1, group.live do
+    local task = group[index]
+    if not is_running(task) then loop.forget(task, "failed") end
   end
-  local running -- those that stay, by their field `next`: they are not in the queue
-  task = group.after
-  while task ~= group do -- those that are spawned in the meantime are closed, too
+  local running = {}
+  while group.live > 0 do -- those that are spawned in the meantime are closed, too
+    local task = group[group.live]
     if is_running(task) then
-      unlink(task)
-      task.next, running = running or false, task
+      remove(group, task)
+      running[#running + 1] = task
     else
-      loop.forget(task)
+      loop.forget(task, "failed")
       groups.mark_observed(task)
       local ok, failure = true, nil
       if task.thread then
         ok, failure = coroutine.close(task.thread)
       end
-      end_task(task, false, ok and err or failure)
+      finish(task, false, ok and err or failure)
     end
-    task = group.after
   end
-  while running do
-    local one = running
-    running, one.next = one.next, false
-    link(group, one)
+  for _, task in ipairs(running) do
+    add(group, task)
   end
 end
 
@@ -140,7 +132,6 @@ local LEFT = errors.new { kind = "cancelled", message = "tasks.run: left before 
 groups.Guard = {
   __close = function(guard)
     abandon(guard.group, LEFT)
-    all[guard.group] = nil
   end,
 }
 groups.Guard.__gc = groups.Guard.__close -- Lua may lack the memory to close it
@@ -170,15 +161,12 @@ local EndAll = setmetatable({}, {
 --- One round of the loop; an error that leaves it ends all tasks. Where Lua lacks the memory even
 --- for that, the next round does.
 function groups.round(timeout)
-  local before = is_open
-  if before and not loop.enclosing() then
-    end_all()
-    before = false
-  end
+  local is_nested = loop.enclosing() ~= nil
+  if is_open and not is_nested then end_all() end
   is_open = true
   local _ <close> = EndAll
   loop.round(timeout)
-  is_open = before
+  is_open = is_nested
 end
 
 --- The first error of the group that was not joined, nor is about to be, boxed; nil when there is
@@ -196,7 +184,5 @@ function groups.lost_error(group)
     end
   end
 end
-
-groups.end_task = end_task
 
 return groups

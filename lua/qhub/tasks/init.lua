@@ -71,9 +71,8 @@ end
 -- Where the functions of the tasks in `outside` that never began stand, and how many there are.
 local function never_begun()
   local count, where = 0, {}
-  local task = outside.after
-  while task ~= outside do
-    local start = task.start
+  for index = 1, outside.live do
+    local start = outside[index].start
     if start then
       count = count + 1
       local info = debug.getinfo(type(start) == "table" and start[1] or start, "S")
@@ -81,7 +80,6 @@ local function never_begun()
         where[#where + 1] = ("%s:%d"):format(info.short_src, info.linedefined)
       end
     end
-    task = task.after
   end
   return count, table.concat(where, ", ")
 end
@@ -99,20 +97,24 @@ local Notice = {
   end,
 }
 
+-- What a task starts with: see `loop.new_task`.
+local function packed(fn, where, ...)
+  if type(fn) ~= "function" then fn = check_function(fn, where) end
+  return select("#", ...) == 0 and fn or table.pack(fn, ...)
+end
+
 --- Starts `fn(...)` as a task of the running group. Returns the task.
 function tasks.spawn(fn, ...)
-  fn = check_function(fn, "tasks.spawn")
-  local current = loop.enclosing()
+  local start, current = packed(fn, "tasks.spawn", ...), loop.enclosing()
   if not current then notice = notice or setmetatable({}, Notice) end
-  return groups.spawn(current and current.group or outside, Task, fn, ...)
+  return groups.spawn(Task, current and current.group or outside, start)
 end
 
 --- Runs `fn(...)` as a task and all that it spawns; returns what `fn` returned when all have ended.
 function tasks.run(fn, ...)
-  fn = check_function(fn, "tasks.run")
-  local group = groups.new()
+  local start, group = packed(fn, "tasks.run", ...), groups.new()
   local _ <close> = setmetatable({ group = group }, groups.Guard)
-  local root = groups.spawn(group, Task, fn, ...)
+  local root = groups.spawn(Task, group, start)
   root.is_root, root.observed = true, true
   local current = loop.current()
   while group.live > 0 and root.outcome ~= "failed" do
@@ -191,8 +193,9 @@ end
 function methods:cancel()
   check_task(self, "task:cancel")
   if self.outcome then return end
-  if not self.thread then
-    groups.end_task(self, true, nil, cancelled_error "task")
+  if self.start then
+    self.start = false
+    groups.finish(self, true, nil, cancelled_error "task")
   else
     loop.cancel(self)
   end

@@ -1,38 +1,42 @@
 -- Waiting: the one place where this library blocks or yields.
--- Outside a task a wait is a loop over the engine's non-blocking step; inside a task it parks the
--- task and yields to the scheduler, which runs the same step for all. A coroutine that this module
--- did not make is never yielded: it blocks. So does a task below a C call that cannot be yielded
--- across (a metamethod or a `table.sort` comparison called from C).
+-- Outside a task a wait is a loop over the engine's step; inside a task it parks the task and
+-- yields to the scheduler, which runs the same step for all. A coroutine that this module did not
+-- make is never yielded: it blocks. So does a task below a C call that cannot be yielded across (a
+-- metamethod or a `table.sort` comparison called from C).
 --
--- Between two rounds a task is in one place: in the queue (it continues in the next round), parked
--- (for a transfer, a due time, a gate, or a wake-up by hand), waiting to begin (newcomers.lua), or
--- ended. Its coroutine is made when it begins. An error that leaves `round` (Ctrl-C, no memory)
--- leaves the queue as it happens to be: tasks/init.lua closes all tasks then, and `reset` makes the
--- queue usable again.
+-- Between two rounds a task is in one place: `new` (it has not started and has no coroutine),
+-- parked (for a transfer, a due time, or a wake-up by hand), `queue` (it continues in the next
+-- round), or ended. A coroutine whose task has returned runs the next one. An error that leaves
+-- `round` (Ctrl-C, no memory) leaves all this as it happens to be: group.lua closes all tasks then.
 --
 -- Knows nothing of HTTP. An `owner` is any table or userdata with a field `is_closed`; its end ends
 -- waits that name it.
 
 local core = require "qhub.core"
-local newcomers = require "qhub.tasks.newcomers"
 local timers = require "qhub.tasks.timers"
 
 local monotonic, coroutine_running = core.system.monotonic, coroutine.running
+local create, is_yieldable = coroutine.create, coroutine.isyieldable
 local yield, resume, unpack = coroutine.yield, coroutine.resume, table.unpack
 
-local loop = {}
+local loop = { now = monotonic }
+
+-- Start of new tasks while transfers wait for their turn: after so many seconds in which none
+-- started, so many start.
+local PATIENCE, AT_ONCE = 0.005, 64
+local MOST_IDLE = 64 -- coroutines kept to be used again
+
+local PARKED, ENDED = {}, {} -- what a task's coroutine yields
+local CANCELLED, WAS_CANCELLED = "cancelled", "was cancelled" -- `reason` before and after its wait
 
 local engine -- made at the first wait: `require` acquires nothing
-local task_of = setmetatable({}, { __mode = "k" }) -- coroutine -> task
-local waiting = setmetatable({}, { __mode = "k" }) -- transfer -> the task parked for it
+local waiting = {} -- transfer -> the task parked for it
 local due = timers.new() -- parked tasks with a deadline
 local owned = setmetatable({}, { __mode = "k" }) -- owner -> set of the tasks parked in its calls
-local first, last -- queue of the tasks that can continue, by their field `next`
 local resumed -- the task that was resumed last of those that have not yielded again
-local turns = 0 -- how often a task was put into the queue
-local OVER = "over" -- as the `reason` of a task: it never runs again
-
-loop.now = monotonic
+local idle = {} -- coroutines without a task
+local new, queue = { first = 1, last = 0 }, { first = 1, last = 0 }
+local started = 0 -- when a new task started last
 
 --- The engine of this Lua state. A child of fork() gets one of its own.
 function loop.engine()
@@ -41,83 +45,87 @@ function loop.engine()
 end
 
 --- The task in which the caller may yield, or nil when it has to block.
-function loop.current()
-  local task = task_of[coroutine_running()]
-  return task and coroutine.isyieldable() and task or nil
+local function current()
+  local task = resumed
+  if task and task.thread == coroutine_running() and is_yieldable() then return task end
 end
+
+loop.current = current
 
 --- The task in whose coroutine the caller runs, whether it may yield there or not; or nil.
 function loop.running()
-  return task_of[coroutine_running()]
+  return resumed and resumed.thread == coroutine_running() and resumed or nil
 end
 
---- The task within which the caller runs, be it in a coroutine of the program's own that the task
---- resumed; or nil.
+--- The task within which the caller runs, be it in a coroutine of the program's own; or nil.
 function loop.enclosing()
-  local running = loop.running()
-  if running or select(2, coroutine_running()) then return running end
-  return resumed and coroutine.status(resumed.thread) == "normal" and resumed or nil
+  return resumed
 end
 
---- A task that will run `fn(...)`, of `group`; `enqueue` lets it begin in the next round. Rarer
---- fields (owner, gate, ticket, cancelled, ...) come when needed.
-function loop.new_task(group, fn, ...)
-  return {
-    start = select("#", ...) == 0 and fn or table.pack(fn, ...), -- false when it has begun
-    thread = false,
-    next = false, -- in the queue
-    turn = 0,
-    parked = false,
-    transfer = false,
-    reason = false,
-    due = 0,
-    timer_index = false,
-    -- Those of tasks/init.lua:
-    group = group,
-    before = false,
-    after = false,
-    joiners = false,
-    outcome = false, -- "done" or "failed"
-    value = false, -- packed results, or the error
-    observed = false,
-  }
+-- ── queues ──────────────────────────────────────────────────────────────────────────────────────
+
+local function push(list, task)
+  local last = list.last + 1
+  list.last, list[last] = last, task
 end
 
---- Lets a task that is neither parked nor in the queue continue in the next round.
-local function enqueue(task)
-  turns = turns + 1
-  task.turn, task.next = turns, false
-  if first then
-    last.next = task
+-- The first one, or nil.
+local function pop(list)
+  local first = list.first
+  local task = list[first]
+  if not task then return nil end
+  list[first] = nil
+  if first == list.last then
+    list.first, list.last = 1, 0
   else
-    first = task
+    list.first = first + 1
   end
-  last = task
-end
-
-loop.enqueue = enqueue
-
-local function dequeue()
-  local task = first
-  first = task.next or nil
-  last = first and last -- holds no task that is not in the queue
-  task.next = false
   return task
 end
+
+-- Drops what is over at the head.
+local function is_empty(list)
+  while list.last > 0 and list[list.first].outcome do
+    pop(list)
+  end
+  return list.last == 0
+end
+
+--- A task of `group`, with the metatable `class`, that starts in the next round. `start` is its
+--- function, or that and its arguments as `table.pack` has them.
+function loop.new_task(class, group, start)
+  local task = setmetatable({
+    start = start, -- false when it has started
+    thread = false, -- its coroutine, while it runs
+    parked = false,
+    transfer = false, -- it is parked for
+    owner = false,
+    timer_index = false,
+    reason = false, -- why the last wait ended
+    -- Those of group.lua:
+    group = group,
+    index = false, -- in its group, until it has ended
+    joiners = false,
+    observed = false,
+    outcome = false, -- "done" or "failed"
+    value = false, -- packed results, or the error
+  }, class)
+  push(new, task)
+  return task
+end
+
+-- ── waits ───────────────────────────────────────────────────────────────────────────────────────
 
 -- Takes a task out of everything that could wake it.
 local function unpark(task)
   task.parked = false
-  if task.transfer then
-    waiting[task.transfer], task.transfer = nil, false
+  local transfer = task.transfer
+  if transfer then
+    waiting[transfer], task.transfer = nil, false
   end
   if task.timer_index then due:remove(task) end
   if task.owner then
-    owned[task.owner][task], task.owner = nil, nil
-  end
-  if task.ticket then
-    task.gate[task.ticket], task.gate, task.ticket = nil, nil, nil
-    newcomers.standing = newcomers.standing - 1
+    owned[task.owner][task], task.owner = nil, false
   end
 end
 
@@ -125,78 +133,54 @@ end
 local function wake(task, reason)
   if task.parked then
     unpark(task)
-    task.reason = reason or false
-    enqueue(task)
+    task.reason = reason or task.reason
+    push(queue, task)
   end
 end
 
 loop.wake = wake
 
--- Parks the running task, in the line of `gate` if there is one. Returns true, or nil and why the
--- wait ended otherwise.
-local function park(task, transfer, deadline, owner, gate)
-  if task.cancelled then
-    task.cancelled = nil
-    return nil, "cancelled"
-  end
-  if transfer then
-    waiting[transfer] = task
-    task.transfer = transfer
-  end
-  if owner then
-    owned[owner] = owned[owner] or {}
-    owned[owner][task] = true
-    task.owner = owner
-  end
-  if deadline then due:add(task, deadline) end
-  if gate then
-    local ticket = gate.tail + 1
-    gate.tail, gate[ticket] = ticket, task
-    task.gate, task.ticket = gate, ticket
-    newcomers.standing = newcomers.standing + 1
+-- Parks the running task. Returns true, or nil and why the wait ended otherwise.
+local function park(task, transfer, deadline, owner)
+  if task.reason == CANCELLED then
+    task.reason = WAS_CANCELLED
+    return nil, CANCELLED
   end
   task.parked, task.reason = true, false
-  yield()
-  if task.cancelled then
-    task.cancelled = nil
-    return nil, "cancelled"
+  if transfer then
+    waiting[transfer], task.transfer = task, transfer
   end
-  task.was_cancelled = nil
-  if task.reason then return nil, task.reason end
-  return true
+  if deadline then due:add(task, deadline) end
+  if owner then
+    owned[owner] = owned[owner] or {}
+    owned[owner][task], task.owner = true, owner
+  end
+  yield(PARKED)
+  local reason = task.reason
+  if not reason then return true end
+  if reason == CANCELLED then task.reason = WAS_CANCELLED end
+  return nil, reason
 end
 
--- One step of the engine: tasks are woken whose transfers are ready. Returns true when `mine` (a
--- transfer that is waited for without yielding) is.
-local function pump(timeout, mine)
-  local is_mine_ready = false
-  for _ = 1, engine:step(timeout) do
-    local transfer = engine:ready()
-    if not transfer then
-      break -- the others were collected
-    elseif transfer == mine then
-      is_mine_ready = true
-    else
-      local task = waiting[transfer]
-      if task then wake(task) end
-    end
-  end
-  return is_mine_ready
+--- Parks the running task until `loop.wake`. Returns as `loop.await`.
+loop.park = park
+
+-- The next task whose transfer is ready; nil when there is none, or nobody waits for it.
+local function next_ready()
+  return waiting[engine:ready()]
 end
 
 --- Waits until `transfer` is ready. Returns true, or nil and "deadline" or "cancelled".
 --- `deadline` is a time on the monotonic clock, or nil or false.
 function loop.await(transfer, deadline)
-  local task = loop.current()
+  local task = current()
   if task then return park(task, transfer, deadline) end
   while true do
-    local left = deadline and deadline - monotonic()
     -- What has arrived by the deadline counts, though it was not polled before.
-    if engine:wait(transfer, left and math.max(0, left) or nil) or pump(0, transfer) then
-      return true -- the latter is for other transfers that became ready
-    elseif left and left <= 0 then
-      return nil, "deadline"
-    end
+    local left = deadline and math.max(0, deadline - monotonic()) or nil
+    if engine:wait(transfer, left) then return true end
+    loop.serve(0)
+    if left == 0 then return nil, "deadline" end
   end
 end
 
@@ -206,14 +190,22 @@ function loop.release(transfer)
   if task then wake(task) end
 end
 
+--- One step of the engine, for a caller that blocks: tasks continue in the next round.
+function loop.serve(timeout)
+  for _ = 1, engine:step(timeout) do
+    local task = next_ready()
+    if task then wake(task) end
+  end
+end
+
 --- Sleeps until `deadline`. With an `owner` (a session) the sleep ends when that is closed.
 --- Returns true, or nil and "cancelled".
 function loop.sleep_until(deadline, owner)
-  local task = loop.current()
+  local task = current()
   if task then
     repeat
       local ok, reason = park(task, nil, deadline, owner)
-      if not ok and reason == "cancelled" then return nil, reason end
+      if not ok and reason ~= "deadline" then return nil, CANCELLED end
     until reason == "deadline" or monotonic() >= deadline
     return true
   end
@@ -221,9 +213,9 @@ function loop.sleep_until(deadline, owner)
   while not (owner and owner.is_closed) do
     local left = deadline - monotonic()
     if left <= 0 then return true end
-    pump(left)
+    loop.serve(left)
   end
-  return nil, "cancelled"
+  return nil, CANCELLED
 end
 
 --- Ends the waits of the tasks in `owner`'s calls with "cancelled".
@@ -232,91 +224,110 @@ function loop.wake_sleepers(owner)
   if tasks then
     owned[owner] = nil
     for task in pairs(tasks) do
-      task.owner = nil
-      wake(task, "cancelled")
+      task.owner = false
+      wake(task, "closed")
     end
   end
 end
 
 --- Ends the wait of `task` with "cancelled"; one that is not waiting now meets it at its next wait.
 function loop.cancel(task)
-  task.cancelled, task.was_cancelled = true, true -- the latter until its next wait
   task.cancellations = (task.cancellations or 0) + 1
+  task.reason = CANCELLED
   wake(task)
+end
+
+--- Whether `task` was cancelled and has not waited since.
+function loop.was_cancelled(task)
+  return task.reason == CANCELLED or task.reason == WAS_CANCELLED
 end
 
 --- How often the running task was cancelled, so that a function that waits by its own means can
 --- be distinguished from one that failed by itself.
 function loop.cancellations()
-  local task = task_of[coroutine_running()]
+  local task = loop.running()
   return task and task.cancellations or 0
 end
 
---- Parks the running task until `loop.wake`, or, in the line of a `gate`, `loop.let_in`. The wait
---- ends with `owner`, too. Returns as `loop.await`.
-function loop.park(task, deadline, owner, gate)
-  return park(task, nil, deadline, owner, gate)
-end
-
---- Lets a task in that stands in line. Its field `gate` says that it is within until it runs, which
---- is in this round: all it does is start a transfer.
-function loop.let_in(task)
-  task.ticket = nil
-  newcomers.standing, newcomers.passed = newcomers.standing - 1, newcomers.passed + 1
-  wake(task)
-  task.turn = 0
-end
-
---- Forgets a task that is closed from outside, or has ended. Needs no memory.
-function loop.forget(task)
-  local gate = task.gate
-  local is_within = gate and not task.ticket
+--- Forgets a task that is closed from outside, or has ended: `outcome` keeps it from running.
+function loop.forget(task, outcome)
   unpark(task)
-  task.start, task.reason, task.gate = false, OVER, nil
-  if is_within then gate:leave() end
+  task.start, task.outcome = false, outcome
 end
 
-local function after_resume(task, before, ok, ...)
-  resumed = before
-  local thread = task.thread
-  if not ok or coroutine.status(thread) == "dead" then
-    if not ok then
-      coroutine.close(thread) -- an error alone leaves to-be-closed variables as they are
-    end
-    task_of[thread] = nil
-    task.group.on_end(task, ok, ...)
-  elseif not task.parked then
-    enqueue(task) -- a bare yield of the program's own: let the others run first
+-- ── rounds ──────────────────────────────────────────────────────────────────────────────────────
+
+-- Returns as `pcall` does.
+local function call(task)
+  local start = task.start
+  task.start = false
+  if type(start) == "table" then return pcall(unpack(start, 1, start.n)) end
+  return pcall(start)
+end
+
+-- What a coroutine does: one task after the other.
+local function work(task)
+  while true do
+    task.group.finish(task, call(task))
+    task = nil -- luacheck: ignore 311 (nothing of it is kept)
+    task = yield(ENDED)
   end
 end
 
--- Lets `task` run until its next wait. Its coroutine is made when it begins.
+-- Lets `task` run until its next wait.
 local function run(task)
-  local before, start = resumed, task.start
+  local before, thread = resumed, task.thread
+  if not thread then
+    thread = table.remove(idle) or create(work)
+    task.thread = thread
+  end
   resumed = task
-  if start then
-    local packed = type(start) == "table" and start or { start, n = 1 }
-    task.start, task.thread = false, coroutine.create(packed[1])
-    task_of[task.thread] = task
-    after_resume(task, before, resume(task.thread, unpack(packed, 2, packed.n)))
+  local ok, state = resume(thread, task)
+  resumed = before
+  if state == PARKED then
+    return
+  elseif state == ENDED then
+    if #idle < MOST_IDLE then idle[#idle + 1] = thread end
+  elseif ok then
+    push(queue, task) -- a bare yield of the program's own: let the others run first
   else
-    after_resume(task, before, resume(task.thread))
+    error(state, 0) -- of `finish` itself
+  end
+end
+
+-- Starts new tasks: `places` of them, and all as long as no transfer waits for its turn, since
+-- those that wait for one need no coroutine yet. As many start as transfers were ready, so that
+-- tasks that poll again and again do not starve new ones; and some after a while in any case.
+local function start(places)
+  local last = new.last
+  if last == 0 then return end
+  local now = monotonic()
+  if places == 0 and engine:queued() > 0 and now - started >= PATIENCE then places = AT_ONCE end
+  for _ = new.first, last do -- no task that is spawned meanwhile
+    if places <= 0 and engine:queued() > 0 then return end
+    local task = pop(new)
+    if task and not task.outcome then
+      places, started = places - 1, now
+      run(task)
+    end
   end
 end
 
 -- Seconds until a task can continue without any transfer, or nil.
 local function own_timeout()
-  if first then return 0 end
-  local left, earliest = newcomers.timeout(), due:earliest()
-  if earliest then left = math.min(left or math.huge, math.max(0, earliest.due - monotonic())) end
-  return left
+  if not is_empty(queue) then return 0 end
+  local left, earliest = math.huge, due:earliest()
+  if not is_empty(new) then
+    local is_busy = engine and engine:queued() > 0
+    left = is_busy and math.max(0, started + PATIENCE - monotonic()) or 0
+  elseif not earliest then
+    return nil
+  end
+  return earliest and math.min(left, math.max(0, earliest.due - monotonic())) or left
 end
 
 --- Seconds until a task is due without anything happening outside, or nil.
 function loop.timeout()
-  while first and first.reason == OVER do
-    dequeue()
-  end
   local left, of_engine = own_timeout(), engine and engine:timeout() or nil
   if left and left < math.huge then return math.min(left, of_engine or math.huge) end
   return of_engine
@@ -328,12 +339,20 @@ function loop.is_stuck()
 end
 
 --- One round: waits at most `timeout` seconds (nil: until something happens) for a transfer that is
---- ready or a due time, then lets every task continue that can, once. An error that leaves it ends
---- all tasks: see the head.
+--- ready or a due time, then lets every task continue that can, once; those that can by then wait
+--- for the next round, so that the network is served. An error that leaves it ends all tasks: see
+--- the head.
 function loop.round(timeout)
-  loop.engine()
   local left = own_timeout()
-  pump(left and math.min(timeout or math.huge, left) or timeout)
+  if left then timeout = math.min(timeout or math.huge, left) end
+  local ready = loop.engine():step(timeout)
+  for _ = 1, ready do
+    local task = next_ready()
+    if task then
+      unpark(task)
+      run(task)
+    end
+  end
   local earliest = due:earliest()
   if earliest then
     local now = monotonic()
@@ -342,27 +361,19 @@ function loop.round(timeout)
       earliest = due:earliest()
     end
   end
-  -- Tasks that become runnable in this round wait for the next round, so that the network is
-  -- served.
-  local latest = turns
-  while first and first.turn <= latest do
-    local task = dequeue()
-    if task.start and newcomers.must_wait() then
-      newcomers.add(task)
-    elseif task.reason ~= OVER then
-      run(task)
+  start(ready)
+  if queue.last > 0 then
+    for _ = queue.first, queue.last do
+      local task = pop(queue)
+      if task and not task.outcome then run(task) end
     end
-  end
-  newcomers.count()
-  for task in newcomers.take do
-    if task.reason ~= OVER then run(task) end
   end
 end
 
---- Empties the queue, when all tasks have been removed.
+--- Empties the queues, when all tasks have ended.
 function loop.reset()
-  first, last = nil, nil
-  newcomers.reset()
+  new, queue = { first = 1, last = 0 }, { first = 1, last = 0 }
+  resumed = nil
 end
 
 return loop

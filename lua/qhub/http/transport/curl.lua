@@ -52,12 +52,16 @@ local function failure_of(kind, message, details)
   }
 end
 
--- Why a wait ended before the response.
-local function interrupted(reason)
-  if reason == "deadline" then
-    return { kind = "timeout", phase = "total", message = "total_timeout passed", sent = true }
-  end
-  return { kind = "cancelled", message = "cancelled while it was running", sent = true }
+-- Why the wait for `transfer` ended early. One in the queue was not attempted.
+local function interrupted(reason, transfer)
+  local is_late, is_sent = reason == "deadline", transfer:state() ~= "queued"
+  return {
+    kind = is_late and "timeout" or "cancelled",
+    phase = is_late and "total" or nil,
+    message = is_late and "total_timeout passed" or "cancelled while it was running",
+    sent = is_sent,
+    not_attempted = not is_sent,
+  }
 end
 
 --- The next bytes of the body, at most `n`; nil at the end; nil and a failure when it broke off.
@@ -71,7 +75,7 @@ function Response:read(n)
       return nil, kind and failure_of(kind, message, details)
     end
     local ok, reason = await(transfer, self.deadline)
-    if not ok then return nil, interrupted(reason) end
+    if not ok then return nil, interrupted(reason, transfer) end
   end
 end
 
@@ -109,7 +113,7 @@ local function over(connections)
     local status_code, whole, details
     repeat
       local ok, reason = await(transfer, deadline)
-      if not ok then return nil, interrupted(reason) end
+      if not ok then return nil, interrupted(reason, transfer) end
       status_code, whole, kind, message, details = transfer:outcome()
     until status_code ~= nil
     local failure = kind and failure_of(kind, message, details)
