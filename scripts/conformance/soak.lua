@@ -2,11 +2,13 @@
 --
 --   scripts/with_build.sh build lua5.4 scripts/conformance/soak.lua [tasks=N] [seconds=N] [link=0]
 --
--- Each task does one thing after another: run, start and wait, follow logs, download, list, cancel.
--- Every start carries a marker of its own in `$tags`. The gateway must have seen each marker at
--- most once, and exactly once when the start came back (starts are not repeated once under way);
--- downloads have the right hash; descriptors and the Lua heap stay flat, and resident memory is
--- told. link=0 goes to the gateway directly. Assumes the project's root as working directory.
+-- Each task does one thing after another: run, start and wait, follow logs, read a file, download
+-- one, cancel a run, cancel a task. Every start carries a number of its own in `$tags`. The gateway
+-- must have seen each number at most once, once when the start came back, and never when it is
+-- said not to have been sent (starts are not repeated once under way); files have the right hash,
+-- and no part of one is left; descriptors, the Lua heap and resident memory are flat from the first
+-- fifth of the time on. link=0 goes to the gateway directly. Assumes the project's root as working
+-- directory.
 
 local gateway = require "spec.support.gateway"
 local lfs = require "lfs"
@@ -33,7 +35,7 @@ if options.link ~= 0 then
   local fifo = os.tmpname()
   os.remove(fifo)
   assert(os.execute("mkfifo -m 600 " .. fifo))
-  local form = "exec %s scripts/conformance/unruly.lua to=%d cut=400000 stall=400 slice=20000 >%s"
+  local form = "exec %s scripts/conformance/unruly.lua to=%d cut=120000 stall=400 slice=20000 >%s"
   link = assert(io.popen(form:format(process.SERVER_LUA, port, fifo), "w"))
   local output <close> = assert(io.open(fifo))
   port = output:read("l"):match "^READY (%d+)"
@@ -51,8 +53,12 @@ local client <close> = qhub.HubServiceClient {
 -- ── What the tasks do ───────────────────────────────────────────────────────────────────────────
 
 local counts, errors, wrong = {}, {}, {}
-local started, failed_starts, next_marker = {}, {}, 0
+local STARTED, UNSURE, NOT_SENT = 1, 2, 3
+local starts = {} -- what became of each, by number; 0 for one whose task was cancelled
 local began = os.time()
+local folder = os.tmpname()
+os.remove(folder)
+assert(lfs.mkdir(folder))
 
 local function over()
   return os.time() - began >= options.seconds
@@ -68,20 +74,20 @@ local function note(err)
 end
 
 local function body()
-  next_marker = next_marker + 1
-  local marker = "m" .. next_marker
-  return { ["$tags"] = qhub.json.array { marker } }, marker
+  local number = #starts + 1
+  starts[number] = 0
+  return { ["$tags"] = qhub.json.array { tostring(number) } }, number
+end
+
+local function note_start(number, execution, err)
+  starts[number] = execution and STARTED or err.sent == false and NOT_SENT or UNSURE
 end
 
 local function start()
-  local given, marker = body()
+  local given, number = body()
   local execution, err = client:start_execution(given)
-  if execution then
-    started[marker] = true
-  else
-    failed_starts[marker] = err.sent
-    note(err)
-  end
+  note_start(number, execution, err)
+  if err then note(err) end
   return execution
 end
 
@@ -93,15 +99,26 @@ local function sha256(text)
   )
 end
 
+local function finished()
+  local execution = start()
+  if not execution then return end
+  local ok, err = execution:wait { interval = 0.3 }
+  if not ok then return note(err) end
+  return execution
+end
+
+local function check_hash(execution, text)
+  if sha256(text) ~= server:file(execution.id, "result.bin").sha256 then
+    wrong[#wrong + 1] = "a file with another hash"
+  end
+end
+
 local actions = {
   run = function()
-    local given, marker = body()
+    local given, number = body()
     local result, err = client:run(given, { interval = 0.3 })
-    started[marker] = result ~= nil or nil
-    if err then
-      failed_starts[marker] = err.sent or err.execution ~= nil
-      note(err)
-    end
+    note_start(number, result or err.execution, err)
+    if err then note(err) end
   end,
   follow = function()
     local execution = start()
@@ -116,22 +133,26 @@ local actions = {
       if not ok then note(err) end
     end
   end,
-  download = function()
-    local execution = start()
+  read = function()
+    local execution = finished()
     if not execution then return end
-    local ok, err = execution:wait { interval = 0.3 }
-    local file
-    if ok then
-      file, err = execution:result_file "result.bin"
-    end
+    local file, err = execution:result_file "result.bin"
     local text
     if file then
       text, err = file:read_all()
     end
     if not text then return note(err) end
-    if sha256(text) ~= server:file(execution.id, "result.bin").sha256 then
-      wrong[#wrong + 1] = "a file with another hash"
-    end
+    check_hash(execution, text)
+  end,
+  download = function()
+    local execution = finished()
+    if not execution then return end
+    local path = folder .. "/" .. execution.id
+    local ok, err = execution:download("result.bin", path)
+    if not ok then return note(err) end
+    local file <close> = assert(io.open(path, "rb"))
+    check_hash(execution, file:read "a")
+    os.remove(path)
   end,
   cancel = function()
     local execution = start()
@@ -211,17 +232,20 @@ if link then link:close() end
 
 local seen = {}
 for _, execution in ipairs(server:call("GET", "executions").executions) do
-  local marker = execution.tags and execution.tags[1]
-  if marker then seen[marker] = (seen[marker] or 0) + 1 end
+  local number = tonumber(execution.tags and execution.tags[1])
+  if number then seen[number] = (seen[number] or 0) + 1 end
 end
 local double, lost, unsaid = 0, 0, 0
-for marker, count in pairs(seen) do
+for number, outcome in ipairs(starts) do
+  local count = seen[number] or 0
   double = double + (count > 1 and 1 or 0)
-  unsaid = unsaid + (failed_starts[marker] == false and 1 or 0)
+  lost = lost + (outcome == STARTED and count == 0 and 1 or 0)
+  unsaid = unsaid + (outcome == NOT_SENT and count > 0 and 1 or 0)
 end
-for marker in pairs(started) do
-  lost = lost + (seen[marker] and 0 or 1)
+for name in lfs.dir(folder) do
+  if not name:find "^%.%.?$" then wrong[#wrong + 1] = "left behind: " .. name end
 end
+os.execute("rm -rf '" .. folder .. "'")
 for name, count in pairs(counts) do
   print(("%-15s %d"):format(name, count))
 end
@@ -231,11 +255,17 @@ end
 for i = 1, math.min(#wrong, 5) do
   print("WRONG " .. wrong[i])
 end
-local first, last = samples[math.max(1, #samples // 5)], samples[#samples]
-local grows = last.heap > first.heap * 1.2 + 5 or last.fds > first.fds * 1.2 + 20
+-- The last sample comes when all tasks have ended.
+local first, last = samples[#samples // 5 + 1], samples[#samples - 1]
+local grows = last.heap > first.heap * 1.1 + 10
+  or last.fds > first.fds * 1.1 + 20
+  or last.rss > first.rss * 1.1 + 10
 local form = "starts: %d made, %d seen twice, %d lost, %d said not to be sent but seen"
-print(form:format(next_marker, double, lost, unsaid))
-print(("resident memory: from %d to %d MB"):format(first.rss, last.rss))
+print(form:format(#starts, double, lost, unsaid))
+form = "from %d s to %d s: resident %d to %d MB, Lua %d to %d MB, descriptors %d to %d"
+print(
+  form:format(first.at, last.at, first.rss, last.rss, first.heap, last.heap, first.fds, last.fds)
+)
 local bad = double + lost + unsaid + #wrong + (grows and 1 or 0)
 print(("soak: %d tasks, %d s, %d failed"):format(options.tasks, options.seconds, bad))
 os.exit(bad == 0, true)
