@@ -15,6 +15,7 @@ end
 
 local has = {
   curl = runner.succeeds "command -v curl",
+  luacurl = runner.succeeds(LUA .. ' -e \'require "lcurl" require "cjson"\''),
   luasocket = runner.succeeds(LUA .. ' -e \'require "socket.http" require "cjson"\''),
   cjson = runner.succeeds(LUA .. " -e 'require \"cjson\"'"),
   node = runner.succeeds "node -e 'fetch'",
@@ -28,6 +29,7 @@ contenders.has = has
 function contenders.tell_missing()
   local names = {
     curl = "the curl program",
+    luacurl = "Lua-cURL with lua-cjson",
     luasocket = "LuaSocket with lua-cjson",
     cjson = "lua-cjson",
     node = "Node's fetch",
@@ -62,6 +64,7 @@ function contenders.status(site)
   local list = {}
   add(list, true, "libcurl easy", "build/bench/libcurl easy " .. url, { counted = true })
   add(list, true, "qhub", qhub("status", site.base), { counted = true })
+  add(list, has.luacurl, "Lua-cURL", LUA .. " bench/luacurl.lua status " .. url, { counted = true })
   add(list, has.luasocket, "LuaSocket", LUA .. " bench/luasocket.lua status " .. url, {
     counted = true,
     share = 0.25,
@@ -73,8 +76,31 @@ function contenders.status(site)
   return list
 end
 
---- Many statuses, 64 at a time; over HTTP/2 with `secure`. Each has command(count).
-function contenders.statuses(site, secure)
+--- One start with a body of 1,000 bytes after the other.
+function contenders.start(site)
+  local url = site.base .. "/"
+  local list = {}
+  local function starts(present, name, command)
+    add(list, present, name, command .. " 1000", { counted = true })
+  end
+  starts(true, "libcurl easy", "build/bench/libcurl post " .. url)
+  starts(true, "qhub", qhub("start", site.base))
+  starts(has.luacurl, "Lua-cURL", LUA .. " bench/luacurl.lua start " .. url)
+  return list
+end
+
+--- Ten starts with a body of 4.8 MB, encoded from a table each time.
+function contenders.upload(site)
+  local list = {}
+  add(list, true, "qhub", qhub("upload", site.base) .. " 10")
+  local url = site.base .. "/ 10"
+  add(list, has.luacurl, "Lua-cURL", LUA .. " bench/luacurl.lua upload " .. url)
+  return list
+end
+
+--- Many statuses, 64 at a time; over HTTP/2 with `secure`. Each has command(count). `most`: the
+--- greatest count; the slow ones are left out when that is large.
+function contenders.statuses(site, secure, most)
   local base = secure and site.secure_base or site.base
   local url = base .. "/" .. server.id
   local ca_file = secure and site.ca_file or ""
@@ -85,7 +111,7 @@ function contenders.statuses(site, secure)
   add(list, true, "qhub", function(count)
     return ("%s %d %s"):format(qhub("statuses", base), count, ca_file)
   end)
-  if secure then
+  if secure or most > 10000 then
     return list -- the others speak HTTP/1.1 only, as they come
   end
   add(list, has.node, "Node fetch", function(count)
@@ -117,6 +143,16 @@ function contenders.file(site)
   return list
 end
 
+--- A result file of 1 GiB, saved.
+function contenders.save(site)
+  local list = {}
+  local path = "build/bench/saved"
+  add(list, true, "qhub", qhub("save", site.base) .. " 1GiB " .. path)
+  local url = ("%s/%s/result/1GiB"):format(site.base, server.id)
+  add(list, has.curl, "curl", ("curl -s -o %s %s"):format(path, url))
+  return list
+end
+
 --- A result file of any gateway, into sha256sum.
 function contenders.pipe(base, id, name)
   return ("sh -c '%s bench/qhub.lua pipe %s %s %s | sha256sum'"):format(LUA, base, id, name)
@@ -126,8 +162,11 @@ end
 function contenders.first(site)
   local url = site.base .. "/" .. server.id
   local list = {}
-  add(list, has.curl, "curl", "curl -s -o /dev/null " .. url)
-  add(list, true, "qhub", qhub("status", site.base) .. " 1")
+  local counted = { counted = true }
+  add(list, has.curl, "curl", "curl -s -o /dev/null " .. url, counted)
+  add(list, true, "qhub", qhub("status", site.base) .. " 1", counted)
+  local luacurl = LUA .. " bench/luacurl.lua status " .. url .. " 1"
+  add(list, has.luacurl, "Lua-cURL", luacurl, counted)
   add(list, has.luasocket, "LuaSocket", LUA .. " bench/luasocket.lua status " .. url .. " 1")
   add(list, has.node, "Node fetch", "node bench/fetch.mjs status " .. url .. " 1")
   local httpx = ("%s bench/httpx_client.py status %s 1"):format(has.httpx, url)
@@ -135,12 +174,17 @@ function contenders.first(site)
   return list
 end
 
---- JSON, `what` being "encode" or "decode".
-function contenders.json(what)
+--- JSON, `what` being "encode" or "decode", of `which` text ("doubles", "mixed").
+function contenders.json(what, which)
   local list = {}
-  add(list, true, "qhub", ("%s bench/json.lua %s qhub"):format(LUA, what))
-  add(list, has.cjson, "lua-cjson", ("%s bench/json.lua %s cjson"):format(LUA, what))
+  add(list, true, "qhub", ("%s bench/json.lua %s qhub %s"):format(LUA, what, which))
+  add(list, has.cjson, "lua-cjson", ("%s bench/json.lua %s cjson %s"):format(LUA, what, which))
   return list
+end
+
+--- An execution decoded; takes the number of times as its last word. `who`: "qhub" or "cjson".
+function contenders.execution(who)
+  return ("%s bench/json.lua execution %s"):format(LUA, who)
 end
 
 --- Runs from start to result against the simulator. Each has command(gateway, count).

@@ -1,34 +1,30 @@
--- JSON, in a process of its own: a body of 10 MB, most of it random doubles.
+-- JSON, in a process of its own.
 --
---   json.lua encode|decode qhub|cjson
+--   json.lua encode|decode qhub|cjson doubles   a body of 10 MB, most of it random doubles
+--   json.lua encode|decode qhub|cjson mixed     10 MB of objects: texts, integers, a few doubles
+--   json.lua execution qhub|cjson COUNT         COUNT times an execution, decoded
 --
 -- Prints the CPU seconds of one operation (the median of five), the bytes of text, and how many of
--- the doubles came out other than they went in.
+-- the doubles came out other than they went in. Of executions it prints nothing.
 
-local what, who = ...
-local COUNT, TIMES = 520000, 5
+local what, who, which = ...
+local TIMES = 5
 
 local codec = who == "qhub" and require("qhub").json or require "cjson"
 if who == "cjson" then
   codec.encode_number_precision(14) -- the most that it allows, and its default
 end
 
-math.randomseed(20250501)
-local numbers = {}
-for i = 1, COUNT do
-  numbers[i] = math.random() * 2 - 1
-end
-local body = { input = { coefficients = numbers }, params = { shots = 1000 } }
-
-local function written()
-  local pieces = {}
-  for i, number in ipairs(numbers) do
-    pieces[i] = ("%.17g"):format(number)
+if what == "execution" then
+  local text = require("bench.bodies").EXECUTION
+  for _ = 1, tonumber(which) do
+    assert(codec.decode(text).status)
   end
-  local list = table.concat(pieces, ",")
-  return '{"input":{"coefficients":[' .. list .. ']},"params":{"shots":1000}}'
+  return
 end
-local text = written()
+
+local body = require("bench.bodies")[which]()
+local text = require("qhub").json.encode(body)
 
 local operation, argument = codec.encode, body
 if what == "decode" then
@@ -43,18 +39,19 @@ for i = 1, TIMES do
 end
 table.sort(seconds)
 
-local result, wrong = operation(argument), 0
-if what == "encode" then
-  local list = result:match "%[(.-)%]"
-  local i = 0
-  for literal in list:gmatch "[^,]+" do
-    i = i + 1
-    wrong = wrong + (tonumber(literal) == numbers[i] and 0 or 1)
+-- What lua-cjson wrote is read by a decoder that reads exactly.
+local result = operation(argument)
+if what == "encode" then result = require("qhub").json.decode(result) end
+
+local function count_changed(before, after)
+  if type(before) ~= "table" then
+    return math.type(before) == "float" and before ~= after and 1 or 0
   end
-  assert(i == COUNT)
-else
-  for i, number in ipairs(result.input.coefficients) do
-    wrong = wrong + (number == numbers[i] and 0 or 1)
+  local changed = 0
+  for key, value in pairs(before) do
+    changed = changed + count_changed(value, after[key])
   end
+  return changed
 end
-print(("%.6f %d %d"):format(seconds[(TIMES + 1) // 2], #text, wrong))
+local changed = count_changed(body, result)
+print(("%.6f %d %d"):format(seconds[(TIMES + 1) // 2], #text, changed))

@@ -1,6 +1,9 @@
 -- qhub as a contender: one measurement of a process of its own.
 --
 --   qhub.lua status BASE ID COUNT           one status after the other
+--   qhub.lua start BASE ID BYTES COUNT      starts with a body of BYTES, one after the other
+--   qhub.lua upload BASE ID COUNT           starts with a body of 4.8 MB of doubles
+--   qhub.lua save BASE ID NAME PATH         a result file, downloaded to PATH
 --   qhub.lua statuses BASE ID COUNT [CA]    one task for each; HTTP/2 when a CA file is given
 --   qhub.lua file BASE ID NAME              a result file, chunk by chunk
 --   qhub.lua pipe BASE ID NAME              the same, written to standard output
@@ -16,6 +19,27 @@ function modes.status(base, id, count)
   for _ = 1, tonumber(count) do
     assert(assert(client:get_status(id)).status == "SUCCEEDED")
   end
+end
+
+function modes.start(base, _, bytes, count)
+  local client = qhub.HubServiceClient { base_url = base, token = "demo-token" }
+  local body = require("bench.bodies").text(tonumber(bytes))
+  for _ = 1, tonumber(count) do
+    assert(assert(client:start_execution(body)).status == "SUCCEEDED")
+  end
+end
+
+function modes.upload(base, _, count)
+  local client = qhub.HubServiceClient { base_url = base, token = "demo-token" }
+  local body = require("bench.bodies").doubles(250000)
+  for _ = 1, tonumber(count) do
+    assert(client:start_execution(body))
+  end
+end
+
+function modes.save(base, id, name, path)
+  local client = qhub.HubServiceClient { base_url = base, token = "demo-token" }
+  assert(client:execution(id):download(name, path))
 end
 
 function modes.statuses(base, id, count, ca_file)

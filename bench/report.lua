@@ -58,12 +58,17 @@ function report.goal(what, value, sense, limit)
   })
 end
 
---- Prints all goals.
+--- Prints all goals. Returns whether all are met.
 function report.print_goals()
+  local is_met = true
+  for _, goal in ipairs(report.goals) do
+    is_met = is_met and goal[4] == "met"
+  end
   if #report.goals > 0 then
     report.heading "Goals"
     report.table({ "goal", "measured", "wanted", "" }, report.goals)
   end
+  return is_met
 end
 
 --- Adds a panel of bars to the plot: rows of { label, value }.

@@ -1,23 +1,21 @@
 -- What the contenders talk to: nginx with static answers, over HTTP and over HTTPS with HTTP/2.
 
 local cqueues_socket = require "cqueues.socket"
+local bodies = require "bench.bodies"
 local nginx = require "spec.support.nginx"
 
 local server = {
-  id = "02e0d85a-5a95-4abe-a642-1ee9a94fdf14",
+  id = bodies.EXECUTION:match '"id":"(.-)"',
   available = nginx.available,
 }
-
--- A status as the gateway answers it.
-local STATUS = '{"id":"'
-  .. server.id
-  .. '","createdAt":"2026-02-27 10:04:50","startedAt":"2026-02-27 10:04:52",'
-  .. '"endedAt":"2026-02-27 10:05:21","status":"SUCCEEDED","type":"MANAGED","tags":["demo"]}'
 
 local LINES = [[
     listen 127.0.0.1:%d;
     keepalive_requests 1000000000;
     sendfile on;
+    client_max_body_size 64m;
+    client_body_buffer_size 8m;
+    location = /v1/ { default_type application/json; return 201 '%s'; }
     location = /v1/%s { default_type application/json; alias %s/status; }
     location /v1/%s/result/ { alias %s/; }]]
 
@@ -40,12 +38,12 @@ function server.start(sizes)
   local directory = os.tmpname()
   os.remove(directory)
   assert(os.execute("mkdir -m 755 " .. directory))
-  write(directory .. "/status", STATUS)
+  write(directory .. "/status", bodies.EXECUTION)
   for name, size in pairs(sizes) do
     assert(os.execute(("truncate -s %d %s/%s"):format(size, directory, name)))
   end
   local port = free_port()
-  local lines = LINES:format(port, server.id, directory, server.id, directory)
+  local lines = LINES:format(port, bodies.EXECUTION, server.id, directory, server.id, directory)
   local nobody = { port = 9, url = "http://127.0.0.1:9/v1" } -- no request goes on to a gateway
   local front = nginx.start(nobody, { server = lines })
   return setmetatable({

@@ -134,6 +134,10 @@ check-conformance: all check-tools ## JSONTestSuite, Python's json, the URL stan
 	@scripts/with_build.sh build $(LUA) scripts/conformance/secrets.lua
 	@scripts/with_build.sh build $(LUA) scripts/conformance/names.lua
 
+.PHONY: check-counts
+check-counts: all check-tools ## instructions of a status call, a start, a first answer
+	@BENCH=counts scripts/with_build.sh build scripts/bench.sh
+
 # Real servers, programs that others wrote, and a soak: minutes, and packages of Debian's.
 # SOAK="tasks=10000 seconds=600" is the long one.
 SOAK ?= tasks=2000 seconds=60

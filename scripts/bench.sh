@@ -9,6 +9,15 @@ for name in measure libcurl; do
   "${CC:-cc}" -O2 -std=c11 -D_DEFAULT_SOURCE -Wall -Wextra -o "build/bench/$name" \
     "bench/$name.c" $(pkg-config --cflags --libs libcurl)
 done
+# Debian's Lua-cURL is for Lua 5.1: built from its rock, where that can be had; tried once.
+if [ ! -e build/bench/rocks ] && command -v luarocks >/dev/null 2>&1; then
+  mkdir -p build/bench/rocks
+  timeout 120 luarocks --lua-version 5.4 --tree build/bench/rocks install lua-curl \
+    >build/bench/rocks.log 2>&1 || :
+fi
+LUA_PATH="$PWD/build/bench/rocks/share/lua/5.4/?.lua;$LUA_PATH"
+LUA_CPATH="$PWD/build/bench/rocks/lib/lua/5.4/?.so;$LUA_CPATH"
+export LUA_PATH LUA_CPATH
 # Proxies of the environment would stand between the contenders and the server.
 unset http_proxy https_proxy HTTP_PROXY HTTPS_PROXY all_proxy ALL_PROXY
 # shellcheck disable=SC2086
