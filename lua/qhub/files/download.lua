@@ -11,7 +11,6 @@
 local core = require "qhub.core"
 local errors = require "qhub.error"
 local filename = require "qhub.files.filename"
-local usage_error = require("qhub.error").usage
 local options = require "qhub.options"
 local progress = require "qhub.progress"
 local show = require "qhub.error.text"
@@ -34,11 +33,8 @@ download.checkers = {
 --- download's own. Returns the options. Raises a usage error.
 function download.checked(path, given, where, checkers)
   if type(path) ~= "string" or path == "" or path:find("\0", 1, true) then
-    usage_error(
-      "%s: path must be a string that is not empty, a file or a folder to save to, got %s",
-      where,
-      show.value(path)
-    )
+    local expected = "a string that is not empty, a file or a folder to save to"
+    options.refuse(where, "path", expected, path)
   end
   return options.checked(given, checkers or download.checkers, where)
 end
@@ -58,12 +54,21 @@ end
 
 -- Where the file goes: `path`, or a safe name in it when it is a directory.
 local function target_of(path, name)
-  if path:find "/$" then
-    return path .. filename.safe(name)
-  elseif partfile.is_directory(path) then
-    return path .. "/" .. filename.safe(name)
+  local is_folder = path:find "/$" ~= nil
+  if not (is_folder or partfile.is_directory(path)) then return path end
+  return path .. (is_folder and "" or "/") .. filename.safe(name)
+end
+
+-- Why nothing can be saved as `target`: what follows its name in a message, and the errno name.
+local function obstacle(target, overwrite)
+  if partfile.is_directory(target) then
+    return ": is a directory", "EISDIR"
+  elseif partfile.is_special(target) then
+    return ": is a device or a pipe, which a download would replace; write its chunks there",
+      "EINVAL"
+  elseif overwrite == false and partfile.exists(target) then
+    return ": exists, and overwrite is false", "EEXIST"
   end
-  return path
 end
 
 -- ── the part and its note ───────────────────────────────────────────────────────────────────────
@@ -93,50 +98,36 @@ local function fingerprint(resource)
   return ("%016x"):format(hash)
 end
 
--- A note is lines of "name: value"; header values have no line breaks, so any validator fits.
+-- A note is lines of "name: value"; header values have no line breaks, so any validator fits. The
+-- names are the resource's and those of a version (see validators.lua).
+local NOTED = { "resource", "validator", "etag", "last_modified", "size", "is_encoded", "is_young" }
+
 local function note_of(resource, version)
-  local lines = { "resource: " .. resource, "validator: " .. version.validator }
-  for _, name in ipairs { "etag", "last_modified", "size" } do
-    if version[name] then lines[#lines + 1] = name .. ": " .. version[name] end
+  local lines = {}
+  for _, name in ipairs(NOTED) do
+    local value = name == "resource" and resource or version[name]
+    if value then lines[#lines + 1] = name .. ": " .. tostring(value) .. "\n" end
   end
-  for _, name in ipairs { "encoded", "young" } do
-    if version[name] then lines[#lines + 1] = name .. ": yes" end
-  end
-  return table.concat(lines, "\n") .. "\n"
+  return table.concat(lines)
 end
 
-local function parsed(note)
-  local values = {}
-  for name, value in note:gmatch "([%l_]+): ([^\n]*)\n" do
-    if not text.is_field_value(value) then return {} end
-    values[name] = value
-  end
-  return values
-end
-
--- What the part holds of which version, as `stream.new` wants it; nil when it is of no use.
+-- What the part holds of which version, as `stream.open` wants it; nil when it is of no use.
 function Draft:recall()
-  local size = self.part:size()
-  local note = parsed(size > 0 and partfile.read(self.note, LONGEST_NOTE) or "")
-  local whole = note.size and math.tointeger(tonumber(note.size))
-  if note.resource ~= self.resource or not note.validator or (whole and size > whole) then
+  local size, version = self.part:size(), {}
+  local note = size > 0 and partfile.read(self.note, LONGEST_NOTE) or ""
+  for name, value in note:gmatch "([%l_]+): ([^\n]*)\n" do
+    if not text.is_field_value(value) then return nil end
+    version[name] = value
+  end
+  local whole = math.tointeger(tonumber(version.size))
+  if version.resource ~= self.resource or not version.validator or (whole and size > whole) then
     return nil
   end
+  version.size = whole
   -- Of a part that is complete the last byte is asked for again, so that there is something that
   -- the gateway can respond with what it has now.
   local position = size == whole and size - 1 or size
-  if position == 0 then return nil end
-  return {
-    position = position,
-    version = {
-      validator = note.validator,
-      etag = note.etag,
-      last_modified = note.last_modified,
-      size = whole,
-      encoded = note.encoded ~= nil,
-      young = note.young ~= nil,
-    },
-  }
+  return position > 0 and { position = position, version = version } or nil
 end
 
 -- Makes sure that the part is as long as the reader assumes and that the note names its version.
@@ -184,16 +175,10 @@ end
 --- Returns the path of the file, or nil and an error, of kind "file" for what went wrong here.
 function download.save(source, path, o)
   local target = target_of(path, source.name)
-  if partfile.is_directory(target) then
-    return nil, failed(source, target, target .. ": is a directory", "EISDIR")
-  elseif partfile.is_special(target) then
-    local message =
-      ": is a device or a pipe, which a download would replace; write its chunks there"
-    return nil, failed(source, target, target .. message, "EINVAL")
-  elseif o.overwrite == false and partfile.exists(target) then
-    return nil, failed(source, target, target .. ": exists, and overwrite is false", "EEXIST")
-  end
-  local opened, message, errno = open_draft(target, o.resume and source.resource)
+  local why, errno = obstacle(target, o.overwrite)
+  if why then return nil, failed(source, target, target .. why, errno) end
+  local opened, message
+  opened, message, errno = open_draft(target, o.resume and source.resource)
   if not opened then return nil, failed(source, target, message, errno) end
   local draft <close> = opened
   local part = draft.part
@@ -209,11 +194,8 @@ function download.save(source, path, o)
   while true do
     local chunk
     chunk, err = reader:read(reader.chunk_size)
-    if err then
-      return nil, err
-    elseif not chunk then
-      break
-    end
+    if err then return nil, err end
+    if not chunk then break end
     ok, message, errno = part:append(chunk)
     if not ok then return nil, failed(source, target, message, errno, part) end
     reporter:update(part:size(), reader.size)

@@ -5,6 +5,7 @@
 -- bytes come from, and how they are resumed, is stream.lua's.
 
 local core = require "qhub.core"
+local options = require "qhub.options"
 local usage_error = require("qhub.error").usage
 local streams = require "qhub.files.stream"
 local show = require "qhub.error.text"
@@ -17,8 +18,8 @@ local File = { __name = "qhub.File" }
 
 local methods = {}
 
--- The state of a file: name, reader, chunk_size (the largest chunk in bytes). Each method gets it
--- by itself, since `object.state` blames the caller of the function that it was called from. None
+-- The state of a file: name, reader, chunk_size (the largest chunk in bytes), and what it was opened
+-- with: session, request, url. Each method gets it by itself, since `object.state` blames the caller of the function that it was called from. None
 -- ends in a tail call: the file could be collected, and so closed, while it is being read.
 
 local function check_open(state, method)
@@ -33,10 +34,7 @@ function methods:read(n)
   check_open(state, "read")
   if n ~= nil then
     if not math.type(n) or not math.tointeger(n) or n < 1 then
-      usage_error(
-        "file:read: the number of bytes must be a whole number above 0, got %s",
-        show.value(n)
-      )
+      options.refuse("file:read", "the number of bytes", "a whole number above 0", n)
     end
     n = math.min(math.tointeger(n), state.chunk_size)
   end
@@ -52,11 +50,8 @@ function methods:read_all()
   local chunks, count = {}, 0
   while true do
     local chunk, err = state.reader:read(state.chunk_size)
-    if err then
-      return nil, err
-    elseif not chunk then
-      return table.concat(chunks)
-    end
+    if err then return nil, err end
+    if not chunk then return table.concat(chunks) end
     count = count + 1
     chunks[count] = chunk
   end
@@ -71,21 +66,19 @@ function methods:save(path, given)
   local download = require "qhub.files.download"
   local checked = download.checked(path, given, "file:save")
   if source.received > 0 or source.busy then
-    usage_error(
-      "file:save: the file %s was read already, in part or all of it",
-      show.value(state.name)
-    )
+    local form = "file:save: the file %s was read already, in part or all of it"
+    usage_error(form, show.value(state.name))
   end
   local saved, err = download.save({
     name = state.name,
     where = "file:save",
-    resource = source.resource,
+    resource = state.url,
     open = function(known)
-      if known and not source.err then
-        local ok, err = source:move_to(known)
-        if not ok then return nil, err end
-      end
-      return source
+      if not known or known.version.validator ~= source.version.validator then return source end
+      source:close() -- a part of the same version is continued by a request of its own
+      local rest, err = streams.open(state.session, state.request, state.url, known)
+      state.reader = rest or source
+      return rest, err
     end,
   }, path, checked)
   if not saved then return nil, err end
@@ -98,12 +91,7 @@ function methods:close()
   return true
 end
 
-local FIELDS = {
-  size = true,
-  content_type = true,
-  headers = true,
-  received = true,
-}
+local FIELDS = { size = true, content_type = true, headers = true, received = true }
 
 function File.__index(self, name)
   local method = methods[name]
@@ -129,15 +117,10 @@ end
 function File.__tostring(self)
   local state = object.state(self, File)
   local source = state.reader
-  local of = source.size and " of " .. source.size or ""
-  local closed = source.closed and " (closed)" or ""
-  return ("%s %s, %d%s bytes%s"):format(
-    File.__name,
-    show.value(state.name),
-    source.received,
-    of,
-    closed
-  )
+  local form = "%s %s, %d%s bytes%s"
+  local of, closed =
+    source.size and " of " .. source.size or "", source.closed and " (closed)" or ""
+  return form:format(File.__name, show.value(state.name), source.received, of, closed)
 end
 
 File.__gc = methods.close
@@ -146,10 +129,16 @@ File.__close = methods.close
 --- Opens the file `name` at `url` by `request`. Returns the four values of a generic `for`: the
 --- file, nil, nil, and the file again, which is closed when the loop is left; or nil and an error.
 function file.open(session, request, url, name)
-  local chunk_size = request.stream
-  local source, err = streams.open(session, request, url)
-  if not source then return nil, err end
-  local self = object.new(File, { name = name, reader = source, chunk_size = chunk_size })
+  local reader, err = streams.open(session, request, url)
+  if not reader then return nil, err end
+  local self = object.new(File, {
+    name = name,
+    reader = reader,
+    chunk_size = request.stream,
+    session = session,
+    request = request,
+    url = url,
+  })
   return self, nil, nil, self
 end
 

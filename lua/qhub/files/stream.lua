@@ -17,9 +17,9 @@ local LEAST_HELD, MOST_HELD = 16 * 1024, 1 << 20 -- bytes that the transport hol
 
 -- A reader has:
 --   call         the Attempts of the whole file
---   resource     its URL; chunk_size: bytes that the transport holds
+--   chunk_size   bytes that the transport holds
 --   size, content_type, headers, received      what the file shows of itself
---   version      what is being read (validators.lua)
+--   version      what is being read (validators.lua); nil before the first response
 --   position     bytes of the file that are known: handed out, or in the part of a download
 --   response     the present response; nil when there is none
 --   skip         bytes that it still has to bring before `position`
@@ -43,11 +43,8 @@ local function release(self)
   end
 end
 
-function Reader.__close(self)
-  if self.busy then
-    self.busy = false
-    self:close()
-  end
+function Reader:__close()
+  if self.busy then self:close() end
 end
 
 -- ── opening, at the beginning and in the middle ─────────────────────────────────────────────────
@@ -57,30 +54,25 @@ local function lasting(message)
   return { kind = "network", message = message, sent = true, lasting = true }
 end
 
--- Takes the response to a request for the whole file. Returns true, or nil and why not.
-local function take_whole(self, response)
-  local fields = response.headers
-  local version = validators.version(fields)
-  self.version, self.position, self.skip, self.limit = version, 0, 0, version.size
-  if response.status_code == 206 and not self.is_fixed then
-    local judgement, size, limit = validators.judge({}, 0, 206, fields)
-    if not judgement then return nil, size end
-    version.size, self.limit = size, limit
+-- Takes the response to a request for the whole file, or (`is_rest`) for what follows `position`.
+-- Returns true, or nil and why not.
+local function take(self, response, is_rest)
+  local fields, status_code = response.headers, response.status_code
+  if not is_rest then
+    self.version, self.position = validators.version(fields), 0
   end
-  self.size, self.headers, self.content_type = version.size, fields, fields["content-type"]
-  return true
-end
-
--- Takes the response to a request for what follows `position`. Returns true, or nil and why not.
-local function take_rest(self, response)
-  local version, position, fields = self.version, self.position, response.headers
-  local judgement, size, limit = validators.judge(version, position, response.status_code, fields)
-  if not judgement then return nil, size end
+  local version, position = self.version, self.position
+  local judgement, size, limit = "continue", version.size, nil
+  if is_rest or status_code == validators.PARTIAL and not self.is_fixed then
+    local known = is_rest and version or {}
+    judgement, size, limit = validators.judge(known, position, status_code, fields)
+    if not judgement then return nil, size end
+  end
   self.finished = judgement == "complete"
   self.skip = judgement == "skip" and position or 0
   self.limit = limit or size
   version.size, self.size = size, size
-  if not self.headers then -- a download that began in an earlier call
+  if not (is_rest and self.headers) then
     self.headers, self.content_type = fields, fields["content-type"]
   end
   return true
@@ -94,30 +86,18 @@ local function open(self)
   local response, err = self.call:open(range)
   if not response then return nil, err end
   self.response, self.brought = response, 0
-  local ok, why = (range and take_rest or take_whole)(self, response)
+  local ok, why = take(self, response, range ~= nil)
   if not ok and range and self.may_begin_anew then
     self.position = 0
-    if response.status_code ~= 200 then
+    if response.status_code ~= validators.OK then
       release(self)
       return open(self)
     end
-    ok, why = take_whole(self, response)
+    ok, why = take(self, response, false)
   end
-  if not ok then
-    release(self)
-    return nil, self.call:fail(lasting(why), response, self.position)
-  elseif self.finished then
-    release(self)
-  end
-  return true
-end
-
--- Opens the file where `known` (version and position), of an earlier call, ends. Returns as `open`.
-local function open_after(self, known)
-  self.version, self.position, self.may_begin_anew = known.version, known.position, true
-  local ok, err = open(self)
-  self.may_begin_anew = false
-  return ok, err
+  if not ok or self.finished then release(self) end
+  if ok then return true end
+  return nil, self.call:fail(lasting(why), response, self.position)
 end
 
 -- Why the file cannot be opened in the middle, or nil.
@@ -171,37 +151,36 @@ local function early_end(self)
   end
 end
 
-local function overflow(self)
-  return lasting(("the body continues after the %d bytes announced"):format(self.limit))
+-- At most `n` bytes of `response`, or nil and why there are none. `total_timeout` is for what comes
+-- before the first byte.
+local function bytes_of(self, response, n)
+  local chunk, failure = response:read(n)
+  if chunk then
+    self.call:lift_deadline()
+    response.deadline = nil
+  end
+  return chunk, failure
 end
 
--- `total_timeout` is for what comes before the first byte.
-local function has_begun(self, response)
-  self.call:lift_deadline()
-  response.deadline = nil
-end
-
--- The next bytes of the present response: a chunk; or nil at the file's end; or nil and a failure.
+-- The next bytes of the file: a chunk; or nil at the file's end; or nil and a failure.
 local function receive(self, n)
-  local response = self.response
+  local response, left = self.response, self.limit and self.limit - self.position
+  if self.surplus then
+    return nil, lasting(("the body continues after the %d bytes announced"):format(self.limit))
+  end
   while self.skip > 0 do
-    local known, failure = response:read(math.min(self.skip, self.chunk_size))
+    local known, failure = bytes_of(self, response, math.min(self.skip, self.chunk_size))
     if not known then return nil, failure or early_end(self) end
-    has_begun(self, response)
     self.skip = self.skip - #known
   end
-  local chunk, failure = response:read(n)
+  local chunk, failure = bytes_of(self, response, n)
   if not chunk then
-    if self.position == self.size then
-      failure = nil -- all announced bytes are here: later failures do not matter
-    end
+    if self.position == self.size then return nil end -- later failures do not matter
     return nil, failure or early_end(self)
   end
-  has_begun(self, response)
-  local left = self.limit and self.limit - self.position
   if left and #chunk > left then
     self.surplus = true
-    if left == 0 then return nil, overflow(self) end
+    if left == 0 then return receive(self, n) end
     chunk = chunk:sub(1, left) -- what was announced is handed out before the error
   end
   return chunk
@@ -210,32 +189,29 @@ end
 -- The next chunk of at most `n` bytes; nil at the end; nil and an error object.
 local function read_on(self, n)
   while not self.finished do
+    local closed = self.closed and "it" or self.call.session.is_closed and "the client"
     local chunk, failure
-    if self.closed then
-      failure = cancelled "it"
-    elseif self.call.session.is_closed then
-      failure = cancelled "the client"
-    elseif self.surplus then
-      failure = overflow(self)
-    else
+    if not closed then
       chunk, failure = receive(self, n)
+      closed = self.closed and "it" -- by another task
     end
-    if chunk and not self.closed then
+    if closed then
+      local message = closed .. " was closed while the file was read"
+      chunk, failure = nil, { kind = "cancelled", message = message, sent = true }
+    end
+    if chunk then
       self.position = self.position + #chunk
       self.brought = self.brought + #chunk
       self.received = self.received + #chunk
       return chunk
-    elseif self.closed then
-      failure = cancelled "it"
-    end
-    if not failure then
+    elseif failure then
+      local ok, err = resume(self, failure)
+      if not ok then
+        self.err = err
+        return nil, err
+      end
+    else
       self.finished = true
-      break
-    end
-    local ok, err = resume(self, failure)
-    if not ok then
-      self.err = err
-      return nil, err
     end
   end
   release(self)
@@ -246,10 +222,8 @@ end
 function Reader:read(n)
   if self.busy then
     usage_error "file:read: the file is being read by another task"
-  elseif self.err then
+  elseif self.err or self.finished then
     return nil, self.err
-  elseif self.finished then
-    return nil
   end
   self.busy = true
   local held <close> = self
@@ -258,23 +232,9 @@ function Reader:read(n)
   return chunk, err
 end
 
---- Lets the file, of which nothing was read, begin after what an earlier call knows of it (see
---- `stream.open`), if that is of the same version. Returns true, or nil and an error.
-function Reader:move_to(known)
-  local version = known.version
-  local is_same = version.validator == self.version.validator and version.size == self.version.size
-  if not version.validator or not is_same or self.is_fixed then return true end
-  release(self)
-  self.busy = true
-  local held <close> = self
-  local ok, err = open_after(held, known)
-  self.busy, self.err = false, err
-  return ok, err
-end
-
 --- Ends the transfer; idempotent.
 function Reader:close()
-  self.closed = true
+  self.closed, self.busy = true, false
   release(self)
 end
 
@@ -286,23 +246,21 @@ local stream = {}
 function stream.open(session, request, url, known)
   local chunk_size = math.max(LEAST_HELD, math.min(request.stream, MOST_HELD))
   if chunk_size ~= request.stream then request = request:with { stream = chunk_size } end
+  local is_fixed = request.fields.range ~= nil
+  if is_fixed then known = nil end
   local self = setmetatable({
     call = attempts.stream(session, request, url),
-    resource = url,
     chunk_size = chunk_size,
-    is_fixed = request.fields.range ~= nil,
-    may_begin_anew = false,
+    is_fixed = is_fixed,
+    may_begin_anew = known ~= nil,
     received = 0,
-    position = 0,
+    version = known and known.version,
+    position = known and known.position or 0,
     skip = 0,
     brought = 0,
   }, Reader)
-  local ok, err
-  if known and not self.is_fixed then
-    ok, err = open_after(self, known)
-  else
-    ok, err = open(self)
-  end
+  local ok, err = open(self)
+  self.may_begin_anew = false
   if not ok then return nil, err end
   return self
 end

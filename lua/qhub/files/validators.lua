@@ -17,7 +17,7 @@ local validators = {}
 local STRONG_AFTER = 1 -- seconds from which on a date is a strong validator
 
 local OK, PARTIAL, UNSATISFIABLE = 200, 206, 416
-validators.UNSATISFIABLE = UNSATISFIABLE
+validators.OK, validators.PARTIAL = OK, PARTIAL
 
 local function natural(text)
   return text and text:find "^%d+$" and math.tointeger(tonumber(text)) or nil
@@ -48,24 +48,25 @@ local function validator(fields)
 end
 
 --- The version of the file that a response with the headers `fields` has: etag, last_modified,
---- validator (nil: it cannot be resumed), young (it is a date of the second of the response), size
---- (nil: unknown), encoded (sizes and ranges on the wire are not those of the bytes handed out).
+--- validator (nil: it cannot be resumed), is_young (it is a date of the second of the response),
+--- size (nil: unknown), is_encoded (sizes and ranges on the wire are not those of the bytes handed
+--- out).
 function validators.version(fields)
   local value, is_young = validator(fields)
   return {
     etag = fields.etag,
     last_modified = fields["last-modified"],
     validator = value,
-    young = is_young,
+    is_young = is_young,
     size = announced(fields),
-    encoded = is_encoded(fields),
+    is_encoded = is_encoded(fields),
   }
 end
 
 --- The headers to ask for what follows `position` of `version`. None for an encoded file: its
 --- ranges would be of the encoded bytes, so it is read again from the start.
 function validators.request_headers(version, position)
-  if version.encoded then return {} end
+  if version.is_encoded then return {} end
   return { range = ("bytes=%d-"):format(position), ["if-range"] = version.validator }
 end
 
@@ -84,16 +85,14 @@ end
 
 local CHANGED = "the file changed on the gateway while it was read"
 
---- The first byte, the last byte and the complete size (nil for "*") in a Content-Range; or nil.
+-- The first byte, the last byte and the complete size (nil for "*") in a Content-Range; or nil.
 local function content_range(fields)
   local value = fields["content-range"] or ""
   local first, last, total = value:match "^%s*[Bb][Yy][Tt][Ee][Ss]%s+(%d+)%-(%d+)/([%d*]+)%s*$"
   first, last = natural(first), natural(last)
-  if not first or not last or last < first then return nil end
-  if total == "*" then return first, last, nil end
-  total = natural(total)
-  if not total or last >= total then return nil end
-  return first, last, total
+  local size = natural(total)
+  local is_valid = first and last and first <= last and (total == "*" or size and last < size)
+  if is_valid then return first, last, size end
 end
 
 -- Whether `fields` have a validator that `version` has, too, so that the two can be compared.
@@ -101,17 +100,15 @@ local function is_comparable(version, fields)
   return fields.etag and version.etag or fields["last-modified"] and version.last_modified
 end
 
-local function judge_partial(version, position, fields)
-  if is_same(version, fields) == false then
-    return nil, CHANGED
-  elseif position > 0 and not is_comparable(version, fields) then
+local judges = {}
+
+judges[PARTIAL] = function(version, position, fields)
+  if position > 0 and not is_comparable(version, fields) then
     -- RFC 9110 15.3.7: the validator that the whole would have must be there.
     return nil, "a partial response without ETag or Last-Modified does not say which version it has"
   elseif is_encoded(fields) then
     return nil, "the partial response is encoded, so its range does not count the file's bytes"
-  end
-  local kind = fields["content-type"]
-  if kind and kind:lower():find "^%s*multipart/byteranges" then
+  elseif (fields["content-type"] or ""):lower():find "^%s*multipart/byteranges" then
     return nil, "one range was requested, the response has several"
   end
   local first, last, total = content_range(fields)
@@ -122,45 +119,34 @@ local function judge_partial(version, position, fields)
   elseif version.size and total and total ~= version.size then
     return nil, ("%s: it had %d bytes, now %d"):format(CHANGED, version.size, total)
   end
-  local size = version.size or total
+  local size, length = version.size or total, announced(fields)
   if not size then
     return nil, "a partial response that does not give the size of the whole file"
   elseif last >= size then
     return nil, "the response continues beyond the end of the file"
-  end
-  local length = announced(fields)
-  if length and length ~= last - first + 1 then
+  elseif length and length ~= last - first + 1 then
     return nil, ("the response has %d bytes, its range %d"):format(length, last - first + 1)
   end
   return "continue", size, last + 1
 end
 
-local function judge_whole(version, position, fields)
-  local same = is_same(version, fields)
-  if same == false then
-    return nil, CHANGED
-  elseif not same or version.young then
+judges[OK] = function(version, position, fields, same)
+  if not same or version.is_young then
     return nil, "the response has the whole file and does not say whether it is still the same"
   end
-  local size = announced(fields)
+  local size, expected = announced(fields), version.size or position
   if size and (version.size and size ~= version.size or size < position) then
-    return nil,
-      ("%s: %d bytes were expected, now it has %d"):format(CHANGED, version.size or position, size)
+    return nil, ("%s: %d bytes were expected, now it has %d"):format(CHANGED, expected, size)
   end
-  return "skip", size or version.size, nil
+  return "skip", size or version.size
 end
 
 -- Past the end of the file: right when all bytes had arrived and only the end was missing.
-local function judge_unsatisfiable(version, position, fields)
+judges[UNSATISFIABLE] = function(version, position, fields)
   local total = natural((fields["content-range"] or ""):match "^%s*[Bb][Yy][Tt][Ee][Ss]%s+%*/(%d+)")
-  if is_same(version, fields) == false then
-    return nil, CHANGED
-  elseif total == position and (version.size or total) == total then
-    return "complete", total, nil
-  elseif total then
-    return nil, ("%s: it ends at byte %d, %d were read"):format(CHANGED, total, position)
-  end
-  return nil, ("the gateway has nothing after byte %d"):format(position)
+  if not total then return nil, ("the gateway has nothing after byte %d"):format(position) end
+  if total == position and (version.size or total) == total then return "complete", total end
+  return nil, ("%s: it ends at byte %d, %d were read"):format(CHANGED, total, position)
 end
 
 --- What a response to `request_headers(version, position)` is. Returns a judgement, the size of the
@@ -170,14 +156,13 @@ end
 ---   "complete"   there is nothing after `position`
 --- or nil and why it must not be used.
 function validators.judge(version, position, status_code, fields)
-  if status_code == PARTIAL then
-    return judge_partial(version, position, fields)
-  elseif status_code == OK then
-    return judge_whole(version, position, fields)
-  elseif status_code == UNSATISFIABLE then
-    return judge_unsatisfiable(version, position, fields)
+  local judge, same = judges[status_code], is_same(version, fields)
+  if not judge then
+    return nil, ("the rest of the file was requested, the response is %d"):format(status_code)
+  elseif same == false then
+    return nil, CHANGED
   end
-  return nil, ("the rest of the file was requested, the response is %d"):format(status_code)
+  return judge(version, position, fields, same)
 end
 
 return validators
