@@ -402,12 +402,12 @@ describe("qhub.json", function()
 
   it("raises for options that it does not know, or of the wrong type", function()
     for message, call in pairs {
-      ['unknown option "nam"'] = { public.decode, "1", { nam = true } },
-      ["nan must be a boolean"] = { public.decode, "1", { nan = 1 } },
+      ["unknown option 'nam'; did you mean 'nan'?"] = { public.decode, "1", { nam = true } },
+      ["nan must be true or false"] = { public.decode, "1", { nan = 1 } },
       ["options must be a table, got true"] = { public.decode, "1", true },
-      ['unknown option "nan"'] = { public.encode, 1, { nan = true } },
-      ["indent must be a number"] = { public.encode, 1, { indent = "2" } },
-      ["indent must be an integer from 0 to 16"] = { public.encode, 1, { indent = 17 } },
+      ["unknown option 'nan'"] = { public.encode, 1, { nan = true } },
+      ["indent must be a whole number"] = { public.encode, 1, { indent = "2" } },
+      ["indent must be a whole number from 0 to 16"] = { public.encode, 1, { indent = 17 } },
     } do
       local ok, err = pcall(table.unpack(call))
       assert.is_false(ok)
@@ -415,6 +415,6 @@ describe("qhub.json", function()
     end
     assert.error_matches(function()
       public.encode(1, { indent = 1.5 })
-    end, "integer from 0 to 16")
+    end, "number from 0 to 16")
   end)
 end)

@@ -3,8 +3,6 @@
 
 local core = require "qhub.core"
 local options = require "qhub.options"
-local show = require "qhub.error.text"
-local usage_error = require("qhub.error").usage
 
 local checkers = { grant = options.check.secret }
 
@@ -12,7 +10,7 @@ local checkers = { grant = options.check.secret }
 --- permission to use a pool of somebody else. Raises a usage error.
 local function data_pool(id, given)
   if type(id) ~= "string" or id == "" or core.text.has_control(id) then
-    usage_error("data_pool: id must be a string that is not empty, got %s", show.value(id))
+    options.refuse("data_pool", "id", "a string that is not empty", id)
   end
   local o = options.checked(given, checkers, "data_pool")
   return core.json.object { id = id, ref = "DATAPOOL", grant = o.grant }

@@ -1,8 +1,7 @@
 -- `qhub.parse_timestamp`: the gateway's dates as seconds since the epoch.
 
 local core = require "qhub.core"
-local usage_error = require("qhub.error").usage
-local show = require "qhub.error.text"
+local options = require "qhub.options"
 
 local FORM = "^(%d%d%d%d)%-(%d%d)%-(%d%d)[Tt ](%d%d):(%d%d):(%d%d)(.*)$"
 
@@ -24,21 +23,13 @@ local function days_of_month(year, month)
   return days_from_civil(next_year, next_month, 1) - days_from_civil(year, month, 1)
 end
 
--- Seconds east of UTC of "Z", "+hh", "+hhmm", "+hh:mm" or nothing; or nil and a reason.
+-- Seconds east of UTC of "Z", "+hh", "+hhmm", "+hh:mm" or nothing; or nil.
 local function offset_of(zone)
   if zone == "" or zone == "Z" or zone == "z" then return 0 end
-  local sign, hours, minutes, rest = zone:match "^([+-])(%d%d):?(%d%d)(.*)$"
-  if not sign then
-    sign, hours, rest = zone:match "^([+-])(%d%d)(.*)$"
-    minutes = "0"
-  end
-  if zone:find "^[Zz]" or sign and rest ~= "" and not rest:find "^:" then
-    return nil, "has text after the timestamp"
-  elseif not sign or rest ~= "" or tonumber(hours) > 23 or tonumber(minutes) > 59 then
-    return nil, "has a zone that is neither Z nor of the form +01:00"
-  end
-  local seconds = tonumber(hours) * 3600 + tonumber(minutes) * 60
-  return sign == "-" and -seconds or seconds
+  local sign, hours, minutes = (zone:find "^...$" and zone .. "00" or zone):match "^([+-])(%d%d):?(%d%d)$"
+  hours, minutes = tonumber(hours), tonumber(minutes)
+  if not sign or hours > 23 or minutes > 59 then return nil end
+  return (hours * 3600 + minutes * 60) * (sign == "-" and -1 or 1)
 end
 
 -- A leap second is counted as the first second of the next minute, as POSIX time does.
@@ -49,9 +40,9 @@ local function seconds_of(text)
   hour, minute, second = tonumber(hour), tonumber(minute), tonumber(second)
   local fraction, zone = rest:match "^[.,](%d+)(.*)$"
   if not fraction and rest:find "^[.,]" then return nil, MALFORMED end
-  local offset, reason = offset_of(zone or rest)
+  local offset = offset_of(zone or rest)
   if not offset then
-    return nil, reason
+    return nil, "has a zone that is neither Z nor of the form +01:00"
   elseif month < 1 or month > 12 then
     return nil, "has a month that is not from 01 to 12"
   elseif day < 1 or day > days_of_month(year, month) then
@@ -71,13 +62,11 @@ end
 --- and a message.
 local function parse_timestamp(text)
   if type(text) ~= "string" then
-    usage_error("parse_timestamp: the timestamp must be a string, got %s", show.value(text))
+    options.refuse("parse_timestamp", "the timestamp", "a string", text)
   end
   local seconds, reason = seconds_of(text)
-  if not seconds then
-    return nil, ('timestamp "%s" %s'):format(core.text.printable(text), reason)
-  end
-  return seconds
+  if seconds then return seconds end
+  return nil, ('timestamp "%s" %s'):format(core.text.printable(text), reason)
 end
 
 return parse_timestamp
