@@ -56,49 +56,33 @@ end
 keep_folder((select(2, ...)))
 
 local client = require "qhub.hub.client"
-local version = require "qhub.http.version"
 require "qhub.hub.execution"
 
-local qhub = {
-  _VERSION = version,
-  HubServiceClient = client.new,
-}
+local qhub = { _VERSION = require "qhub.http.version", HubServiceClient = client.new }
 
-local function member(module, name)
-  return function()
-    return require(module)[name]
-  end
-end
-
-local function whole(module)
-  return function()
-    return require(module)
-  end
-end
-
+-- Names to the modules that are their values, or have a member that is.
 local LATER = {
-  HubServiceClientEnvironment = member("qhub.hub.enums", "HubServiceClientEnvironment"),
-  ServiceExecutionStatus = member("qhub.hub.enums", "ServiceExecutionStatus"),
-  ServiceExecutionType = member("qhub.hub.enums", "ServiceExecutionType"),
-  LogEntrySeverity = member("qhub.hub.enums", "LogEntrySeverity"),
-  credentials = whole "qhub.auth",
-  data_pool = whole "qhub.hub.data_pool",
-  is_error = member("qhub.error", "is_error"),
-  json = whole "qhub.json",
-  parse_timestamp = whole "qhub.hub.timestamp",
-  progress = member("qhub.progress", "display"),
-  result_files = member("qhub.hub.result", "files"),
-  tasks = whole "qhub.tasks",
+  HubServiceClientEnvironment = { "qhub.hub.enums", "HubServiceClientEnvironment" },
+  ServiceExecutionStatus = { "qhub.hub.enums", "ServiceExecutionStatus" },
+  ServiceExecutionType = { "qhub.hub.enums", "ServiceExecutionType" },
+  LogEntrySeverity = { "qhub.hub.enums", "LogEntrySeverity" },
+  credentials = { "qhub.auth" },
+  data_pool = { "qhub.hub.data_pool" },
+  is_error = { "qhub.error", "is_error" },
+  json = { "qhub.json" },
+  parse_timestamp = { "qhub.hub.timestamp" },
+  progress = { "qhub.progress", "display" },
+  result_files = { "qhub.hub.result", "files" },
+  tasks = { "qhub.tasks" },
 }
 
 return setmetatable(qhub, {
   __index = function(_, name)
-    local load = LATER[name]
-    if load then
-      local value = load()
-      qhub[name] = value
-      return value
-    end
+    local module, member = table.unpack(LATER[name] or {})
+    if not module then return nil end
+    local value = require(module)
+    qhub[name] = member and value[member] or value
+    return qhub[name]
   end,
   __pairs = function()
     for name in pairs(LATER) do

@@ -16,9 +16,9 @@ local STEERING = {
   "\xE2\x81[\xA6-\xAF]",
 }
 
--- `text` with "?" for each byte that is no part of UTF-8: a terminal that is not in UTF-8 mode
--- takes some of them for commands.
-local function valid(text)
+--- `text` with `mark` ("?") for each byte that is no part of UTF-8: a terminal that is not in UTF-8
+--- mode takes some of them for commands.
+function show.valid(text, mark)
   local pieces, from = {}, 1
   while true do
     local _, wrong = utf8.len(text, from)
@@ -26,7 +26,7 @@ local function valid(text)
       pieces[#pieces + 1] = text:sub(from)
       return table.concat(pieces)
     end
-    pieces[#pieces + 1] = text:sub(from, wrong - 1) .. "?"
+    pieces[#pieces + 1] = text:sub(from, wrong - 1) .. (mark or "?")
     from = wrong + 1
   end
 end
@@ -45,7 +45,7 @@ function show.line(text, longest)
   longest = longest or LONGEST
   text = text:sub(1, longest * 2 + 4):gsub("[%c%s]+", " "):gsub("^ ", ""):gsub(" $", "")
   if text:find "[\x80-\xFF]" then
-    text = valid(text)
+    text = show.valid(text)
     for _, pattern in ipairs(STEERING) do
       text = text:gsub(pattern, "?")
     end

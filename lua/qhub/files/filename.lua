@@ -7,6 +7,8 @@
 -- hash of the original before its extension, so that two files never become one: "plots/e.png" is
 -- "plots_e~5f2c01ab.png", "plots_e.png" is itself.
 
+local valid = require("qhub.error.text").valid
+
 local filename = {}
 
 local LONGEST = 255 -- bytes, on nearly all file systems
@@ -21,34 +23,18 @@ for _, digit in ipairs { "0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "¹",
   DEVICES["com" .. digit], DEVICES["lpt" .. digit] = true, true
 end
 
--- Code points that show as nothing or turn what is around them: C1 controls, directions, zero
--- widths, tags.
-local function is_invisible(code)
-  return (code >= 0x7F and code < 0xA0)
-    or code == 0xAD
-    or code == 0x61C
-    or (code >= 0x200B and code <= 0x200F)
-    or (code >= 0x2028 and code <= 0x202E)
-    or (code >= 0x2060 and code <= 0x206F)
-    or code == 0xFEFF
-    or (code >= 0xFFF9 and code <= 0xFFFB)
-    or (code >= 0xE0000 and code <= 0xE007F)
-end
-
--- `text` as valid UTF-8 without invisible characters; each bad byte or character becomes "_".
-local function readable(text)
-  local pieces, at = {}, 1
-  while at <= #text do
-    local length, bad = utf8.len(text, at)
-    local last = length and #text or bad - 1
-    for _, code in utf8.codes(text:sub(at, last)) do
-      pieces[#pieces + 1] = is_invisible(code) and "_" or utf8.char(code)
-    end
-    if not length then pieces[#pieces + 1] = "_" end
-    at = last + (length and 1 or 2)
-  end
-  return table.concat(pieces)
-end
+-- What shows as nothing or turns what is around it (C1 controls, directions, zero widths, tags), as
+-- patterns of its bytes in UTF-8.
+local INVISIBLE = {
+  "\x7F",
+  "\xC2[\x80-\x9F\xAD]",
+  "\xD8\x9C",
+  "\xE2\x80[\x8B-\x8F\xA8-\xAE]",
+  "\xE2\x81[\xA0-\xAF]",
+  "\xEF\xBB\xBF",
+  "\xEF\xBF[\xB9-\xBF]",
+  "\xF3\xA0[\x80\x81][\x80-\xBF]",
+}
 
 -- `text` without what does not fit into `room` bytes; never cut inside a character.
 local function cut(text, room)
@@ -59,19 +45,17 @@ local function cut(text, room)
   return text:sub(1, room)
 end
 
-local function trimmed(name)
-  return (name:gsub("^ +", ""):gsub("[ .]+$", ""))
-end
-
 -- `name` without anything that could do harm; "" when nothing is left.
 local function harmless(name)
   local parts = {}
   for part in name:gmatch "[^/\\]+" do
     if not part:find "^%.+$" then parts[#parts + 1] = part end
   end
-  name = readable(table.concat(parts, "_"))
-  name = trimmed(name:gsub('[\0-\31\127<>:"|?*]', "_"))
-  name = name:gsub("^[.-]", "_")
+  name = valid(table.concat(parts, "_"), "_")
+  for _, pattern in ipairs(INVISIBLE) do
+    name = name:gsub(pattern, "_")
+  end
+  name = name:gsub('[\0-\31<>:"|?*]', "_"):gsub("^ +", ""):gsub("[ .]+$", ""):gsub("^[.-]", "_")
   local stem = name:match("^[^.]*"):gsub(" +$", ""):lower()
   if DEVICES[stem] then name = "_" .. name end
   return name

@@ -17,9 +17,11 @@ local sessions = require "qhub.http.session"
 local version = require "qhub.http.version"
 
 local checked, refuse, text = options.checked, options.refuse, core.text
-local WHERE, CONCRETE_URL = client_options.WHERE, client_options.CONCRETE_URL
+local WHERE, USER_AGENT = client_options.WHERE, "qhub-lua/" .. version
 
-local USER_AGENT = "qhub-lua/" .. version
+local NO_TOKEN = "%s: please provide 'token' when building the client: a string, or a function that "
+  .. "returns one (os.getenv gives nil for a variable that is not set)"
+local NO_URL = "%s: please provide 'base_url', the URL of your service, like %s"
 
 local PARENT_HEADER, PARENT_VARIABLE = "x-parent-execution-token", "KQH_SERVICE_EXECUTION_TOKEN"
 
@@ -99,13 +101,6 @@ end
 -- The options of one call that its request depends on, other than headers and hooks.
 local CHANGING = { "timeout", "total_timeout", "max_retries", "chunk_size", "idempotent" }
 
-local function is_of_same_options(kept, o)
-  for _, name in ipairs(CHANGING) do
-    if kept[name] ~= o[name] then return false end
-  end
-  return true
-end
-
 -- `request` with what the checked options `o` change.
 local function changed(request, session, o)
   local changes = {
@@ -124,14 +119,15 @@ end
 -- The request of an operation with the checked options `o` of one call. The latest is kept, since
 -- the next call most often has the same.
 local function request_with(client, row, o)
-  local request
-  local kept = client.latest[row]
+  local session, kept = client.session, client.latest[row] or {}
+  local request = kept.request
+  for _, name in ipairs(CHANGING) do
+    if kept[name] ~= o[name] then request = nil end
+  end
   if o.headers then
-    request = changed(new_request(client.session, row, o.headers), client.session, o)
-  elseif kept and is_of_same_options(kept, o) then
-    request = kept.request
-  else
-    request = changed(request_of(client, row), client.session, o)
+    request = changed(new_request(session, row, o.headers), session, o)
+  elseif not request then
+    request = changed(request_of(client, row), session, o)
     kept = { request = request }
     for _, name in ipairs(CHANGING) do
       kept[name] = o[name]
@@ -256,18 +252,9 @@ local function new(given)
   end
   local o = checked(given, client_options.checkers, WHERE)
   if o.token == nil then
-    usage_error(
-      "%s: please provide 'token' when building the client: a string, or a function that "
-        .. "returns one (os.getenv gives nil for a variable that is not set)",
-      WHERE
-    )
-  end
-  if o.base_url == nil and o.environment == nil then
-    usage_error(
-      "%s: please provide 'base_url', the URL of your service, like %s",
-      WHERE,
-      CONCRETE_URL
-    )
+    usage_error(NO_TOKEN, WHERE)
+  elseif o.base_url == nil and o.environment == nil then
+    usage_error(NO_URL, WHERE, client_options.CONCRETE_URL)
   end
   o.headers = with_parent(o.headers or {}, o.parent_execution_token)
   local client = setmetatable({ requests = {}, latest = {}, session = false }, Client)

@@ -2,7 +2,6 @@
 -- what a method does is decided here, by way of the client that the execution came from.
 
 local client_module = require "qhub.hub.client"
-local core = require "qhub.core"
 local executions = require "qhub.execution"
 local usage_error = require("qhub.error").usage
 local operations = require "qhub.hub.operations"
@@ -88,13 +87,7 @@ function methods:result_files(given)
   target(self, "result_files")
   local answer, err = self:result(given)
   if answer == nil then return nil, err end
-  return core.json.array(require("qhub.hub.result").file_names(answer))
-end
-
---- The file `name` as an iterator over chunks; or nil and an error.
-function methods:result_file(name, given)
-  local client, id = target(self, "result_file")
-  return client:get_result_file(id, name, given)
+  return require("qhub.hub.result").file_names(answer)
 end
 
 --- Saves the file `name` as `path`; returns the path, or nil and an error. For options see
@@ -115,12 +108,6 @@ function methods:download(name, path, given)
   }, path, checked)
 end
 
---- The log entries so far, oldest first; or nil and an error.
-function methods:logs(given)
-  local client, id = target(self, "logs")
-  return client:get_logs(id, given)
-end
-
 --- An iterator over the log entries as they appear, until the execution is terminal; see
 -- follow_logs.lua.
 function methods:follow_logs(given)
@@ -128,10 +115,14 @@ function methods:follow_logs(given)
   return require("qhub.polling.follow_logs").logs(client, self, given)
 end
 
---- Asks for the cancellation of the run; true, or nil and an error.
-function methods:cancel(given)
-  local client, id = target(self, "cancel")
-  return client:cancel_execution(id, given)
+-- Methods that are operations of the client.
+local SAME = { result_file = "get_result_file", logs = "get_logs", cancel = "cancel_execution" }
+
+for name, operation in pairs(SAME) do
+  methods[name] = function(self, ...)
+    local client, id = target(self, name)
+    return client[operation](client, id, ...)
+  end
 end
 
 return methods

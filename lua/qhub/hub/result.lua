@@ -33,25 +33,22 @@ end
 
 --- The names of the result files: the relations of `_links` except `self` and `status`, sorted.
 function result.file_names(envelope)
-  local names = {}
+  local names = core.json.array {}
   local links = type(envelope) == "table" and rawget(envelope, "_links")
-  if type(links) == "table" then
-    for name in pairs(links) do
-      if type(name) == "string" and name ~= "self" and name ~= "status" then
-        names[#names + 1] = name
-      end
-    end
+  for name in pairs(type(links) == "table" and links or {}) do
+    local is_file = type(name) == "string" and name ~= "self" and name ~= "status"
+    names[#names + 1] = is_file and name or nil
   end
   table.sort(names)
   return names
 end
 
---- The names of the files of `envelope`, a result in hand; nothing is sent. Raises a usage error.
+--- The same for a result that a program has in hand. Raises a usage error.
 function result.files(envelope)
   if envelope == nil or executions.is(envelope) then
     usage_error("result_files: a result is needed, got %s", show.value(envelope))
   end
-  return core.json.array(result.file_names(envelope))
+  return result.file_names(envelope)
 end
 
 return result
