@@ -15,8 +15,13 @@ if [ ! -e build/bench/rocks ] && command -v luarocks >/dev/null 2>&1; then
   timeout 120 luarocks --lua-version 5.4 --tree build/bench/rocks install lua-curl \
     >build/bench/rocks.log 2>&1 || :
 fi
-LUA_PATH="$PWD/build/bench/rocks/share/lua/5.4/?.lua;$LUA_PATH"
-LUA_CPATH="$PWD/build/bench/rocks/lib/lua/5.4/?.so;$LUA_CPATH"
+# qhub as programs have it: installed, compiled.
+make -s install PREFIX="$PWD/build/bench/prefix" >/dev/null
+for tree in rocks prefix; do
+  LUA_PATH="$PWD/build/bench/$tree/share/lua/5.4/?.lua;$LUA_PATH"
+  LUA_CPATH="$PWD/build/bench/$tree/lib/lua/5.4/?.so;$LUA_CPATH"
+done
+LUA_PATH="$PWD/build/bench/prefix/share/lua/5.4/?/init.lua;$LUA_PATH"
 export LUA_PATH LUA_CPATH
 # Proxies of the environment would stand between the contenders and the server.
 unset http_proxy https_proxy HTTP_PROXY HTTPS_PROXY all_proxy ALL_PROXY
