@@ -90,7 +90,7 @@ function qhub.parse_timestamp(text) end
 ---@field verify? boolean false trusts any server: for tests only; default true
 ---@field client_cert? string a PEM file with the client's certificate
 ---@field client_key? string a PEM file with its key
----@field http_version? "1.1"|"2" default: HTTP/2 over TLS where the server offers it
+---@field http_version? "1.1"|"2" default: HTTP/2 over TLS where the server offers it, except for starts and files
 ---@field connect_timeout? number seconds to connect; default: 15, or `timeout` if that is less
 ---@field max_connections? integer at most so many connections at once; default 64
 
@@ -155,7 +155,8 @@ function HubServiceClient:get_service_executions(options) end
 ---Starts an execution. The body goes out as it is; the gateway reserves `input` and
 ---`inputDataRefs`. Repeated after a 408, 429 or 5xx and when it was certainly not sent, but
 ---never after a connection broke with the request under way: that could start, and bill, a second
----run.
+---run. For the same reason it goes over HTTP/1.1 to a server that is known to speak HTTP/2: one that
+---ends an HTTP/2 connection does not say which requests ran.
 ---@param body table encodes to a JSON object
 ---@param options? qhub.StartOptions
 ---@return qhub.Execution? execution
