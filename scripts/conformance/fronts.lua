@@ -5,10 +5,11 @@
 --
 -- Each front is a program of Debian's, unpacked, not installed, on loopback, ended at the end. The
 -- promises: all operations work, also over a link that slices, stalls and is slow; the gateway sees
--- each start once; a download yields the file's bytes, or an error, whatever the front does to
--- validators (strong or weak), ranges and encodings, and whether or not the file is swapped in
--- between; never a mixture. Assumes the project's root as the working
--- directory. Programs and libraries come from unpack.sh (environment DEBIAN_ROOT, FRONT_PATH).
+-- each start once; a download over a link that goes silent becomes whole; one that is cut yields
+-- the file's bytes, or an error, whatever the front does to validators (strong or weak), ranges and
+-- encodings, and whether or not the file is swapped in between; never a mixture. Assumes the
+-- project's root as the working directory. Programs and libraries come from unpack.sh (environment
+-- DEBIAN_ROOT, FRONT_PATH).
 
 local gateway = require "spec.support.gateway"
 local process = require "spec.support.process"
@@ -177,8 +178,8 @@ local function start_program(front, port, gateway_port)
 end
 
 -- A client of the front, at the front's own port or that of a link to it.
-local function new_client(front, server, port, at)
-  local options = { token = server.token, max_retries = 6, timeout = 3, http = {} }
+local function new_client(front, server, port, at, timeout)
+  local options = { token = server.token, max_retries = 6, timeout = timeout or 3, http = {} }
   for name, value in pairs(front.http or {}) do
     options.http[name] = value
   end
@@ -200,12 +201,19 @@ local function try(front)
   local link_to = front.proxy and server.port or port
   local cut_port, cut_link = open_link(link_to, ("cut=%d slice=9000"):format(SIZE // 2))
   local slow_port, slow_link = open_link(link_to, "slice=700 stall=200 rate=4000000")
+  local silent_port, silent_link = open_link(link_to, ("cut=%d freeze=1"):format(SIZE))
   local client <close> = new_client(front, server, port, link_to)
+  local silent <close> = new_client(front, server, port, silent_port, 0.5)
   local broken <close> = new_client(front, server, port, cut_port)
   local slow <close> = new_client(front, server, port, slow_port)
   local ok, message = xpcall(function()
     local id = operations(server, client).id
     operations(server, slow)
+    for _ = 1, 4 do
+      assert(silent:execution(id):download("a.bin", top .. "/download"))
+      local file <close> = assert(io.open(top .. "/download", "rb"))
+      check(sha256(file:read "a") == server:file(id, "a.bin").sha256, "another file after silence")
+    end
     local unsure = starts(server, client)
     local whole = cuts(server, client, broken, id, "a.bin", 8)
     local weak = cuts(server, client, broken, id, "weak.bin", 0)
@@ -215,6 +223,7 @@ local function try(front)
   check(ok, tostring(message))
   cut_link:close()
   slow_link:close()
+  silent_link:close()
   pipe:close()
 end
 

@@ -1,16 +1,18 @@
 -- A link that misbehaves: passes TCP connections on to a port of this machine, and at random cuts
 -- them, lets them stall, and slices what they carry.
 --
---   lua5.4 scripts/conformance/unruly.lua to=PORT [cut=N] [stall=N] [slice=N] [rate=N]
+--   lua5.4 scripts/conformance/unruly.lua to=PORT [cut=N] [freeze=1] [stall=N] [slice=N] [rate=N]
 --
--- cut: a connection is reset after N bytes from the server on average (0: never). stall: one read
--- in N waits for 0.3 s. slice: at most so many bytes at a time. rate: bytes a second, of one
--- connection. Prints "READY port"; ends when its standard input does. Must not load qhub.
+-- cut: a connection is reset after N bytes from the server on average (0: never); freeze: it goes
+-- silent instead. stall: one read in N waits for 0.3 s. slice: at most so many bytes at a time.
+-- rate: bytes a second, of one connection. Prints "READY port"; ends when its standard input does.
+-- Must not load qhub.
 
 local cqueues = require "cqueues"
 local socket = require "cqueues.socket"
 
-local options = { to = 0, cut = 0, stall = 0, slice = 65536, rate = 0, seed = os.time() }
+local options =
+  { to = 0, cut = 0, freeze = 0, stall = 0, slice = 65536, rate = 0, seed = os.time() }
 for _, word in ipairs(arg) do
   local name, value = word:match "^(%w+)=(%d+)$"
   options[name or error("bad argument: " .. word)] = math.tointeger(value)
@@ -31,6 +33,7 @@ local function pass(from, to, left)
     if #data > left then
       to:write(data:sub(1, left))
       to:flush()
+      if options.freeze > 0 then cqueues.sleep(60) end
       from:close() -- unread data makes the kernel send a reset
       to:close()
       return
