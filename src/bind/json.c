@@ -10,9 +10,7 @@
 #include "module.h"
 
 #include <lauxlib.h>
-
-/* Upvalues of `array`, `object` and `is_array`. */
-enum { MARK = 1, OTHER_MARK };
+#include <stdbool.h>
 
 /* Whether the table at `index` has the metatable in upvalue `mark`.  [-0, +0] */
 static int has_mark(lua_State *L, int index, int mark) {
@@ -22,27 +20,36 @@ static int has_mark(lua_State *L, int index, int mark) {
   return same;
 }
 
-/* mark(t) -> t: gives the metatable MARK to a table that has none, or one of the two marks. */
-static int mark_table(lua_State *L) {
+/* Gives a mark to the table that is argument 1, which has no metatable or one of the two marks.
+** [-0, +1] */
+static int mark_table(lua_State *L, int mark) {
   luaL_checktype(L, 1, LUA_TTABLE);
-  if (lua_getmetatable(L, 1)) {
-    lua_pop(L, 1);
-    if (!has_mark(L, 1, MARK) && !has_mark(L, 1, OTHER_MARK)) {
-      return luaL_argerror(L, 1,
-                           "the table has a metatable already, which the mark would replace; "
-                           "mark a plain copy of it");
-    }
-  }
   lua_settop(L, 1);
-  lua_pushvalue(L, lua_upvalueindex(MARK));
+  bool marked = has_mark(L, 1, QHUB_JSON_ARRAY_MARK) || has_mark(L, 1, QHUB_JSON_OBJECT_MARK);
+  if (!marked && lua_getmetatable(L, 1)) {
+    return luaL_argerror(L, 1,
+                         "the table has a metatable already, which the mark would replace; "
+                         "mark a plain copy of it");
+  }
+  lua_pushvalue(L, lua_upvalueindex(mark));
   lua_setmetatable(L, 1);
   return 1;
+}
+
+/* array(t) -> t */
+static int mark_array(lua_State *L) {
+  return mark_table(L, QHUB_JSON_ARRAY_MARK);
+}
+
+/* object(t) -> t */
+static int mark_object(lua_State *L) {
+  return mark_table(L, QHUB_JSON_OBJECT_MARK);
 }
 
 /* is_array(x) -> whether x is a table with the array mark */
 static int is_array(lua_State *L) {
   luaL_checkany(L, 1);
-  lua_pushboolean(L, lua_istable(L, 1) && has_mark(L, 1, MARK));
+  lua_pushboolean(L, lua_istable(L, 1) && has_mark(L, 1, QHUB_JSON_ARRAY_MARK));
   return 1;
 }
 
@@ -53,46 +60,25 @@ static void push_mark(lua_State *L, const char *name) {
   lua_setfield(L, -2, "__name");
 }
 
-/* Sets field `name` of the table on top to a function with the values at two stack indices as its
-** upvalues.  [-0, +0] */
-static void set_marker(lua_State *L, const char *name, lua_CFunction function, int mark,
-                       int other) {
-  lua_pushvalue(L, mark);
-  lua_pushvalue(L, other);
-  lua_pushcclosure(L, function, 2);
-  lua_setfield(L, -2, name);
-}
-
-/* Likewise for a converter, whose box metatable or nil is on top.  [-1, +0] */
-static void set_converter(lua_State *L, const char *name, lua_CFunction function, int array_mark,
-                          int object_mark) {
-  lua_pushvalue(L, array_mark);
-  lua_pushvalue(L, object_mark);
-  lua_rotate(L, -3, -1);
-  lua_pushcclosure(L, function, QHUB_JSON_UPVALUES);
-  lua_setfield(L, -2, name);
-}
+static const luaL_Reg functions[] = {
+  {"array", mark_array},
+  {"object", mark_object},
+  {"is_array", is_array},
+  {"encode", qhub_json_encode},
+  {"decode", qhub_json_decode},
+  {"members", qhub_json_members},
+  {"document", qhub_json_document},
+  {NULL, NULL},
+};
 
 int qhub_open_json(lua_State *L) {
-  push_mark(L, "qhub.json.array");
-  int array_mark = lua_gettop(L);
-  push_mark(L, "qhub.json.object");
-  int object_mark = lua_gettop(L);
-  lua_createtable(L, 0, 8);
+  luaL_newlibtable(L, functions);
   lua_pushlightuserdata(L, NULL);
   lua_setfield(L, -2, "null");
-  set_marker(L, "array", mark_table, array_mark, object_mark);
-  set_marker(L, "object", mark_table, object_mark, array_mark);
-  set_marker(L, "is_array", is_array, array_mark, object_mark);
+  push_mark(L, "qhub.json.array");
+  push_mark(L, "qhub.json.object");
   qhub_json_push_encode_box(L);
-  set_converter(L, "encode", qhub_json_encode, array_mark, object_mark);
-  lua_pushnil(L);
-  set_converter(L, "decode", qhub_json_decode, array_mark, object_mark);
-  lua_pushcfunction(L, qhub_json_members);
-  lua_setfield(L, -2, "members");
   qhub_json_push_document_box(L);
-  set_converter(L, "document", qhub_json_document, array_mark, object_mark);
-  lua_replace(L, array_mark);
-  lua_settop(L, array_mark);
+  luaL_setfuncs(L, functions, QHUB_JSON_UPVALUES);
   return 1;
 }

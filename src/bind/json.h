@@ -10,12 +10,13 @@
 
 #include <lua.h>
 
-/* Upvalues of `qhub_json_encode`, `qhub_json_decode` and `qhub_json_document`. */
+/* Upvalues of every function of core.json: metatables. */
 enum {
-  QHUB_JSON_ARRAY_MARK = 1, /* metatable of tables that are arrays */
-  QHUB_JSON_OBJECT_MARK,    /* metatable of tables that are objects */
-  QHUB_JSON_BOX,            /* metatable of the function's own memory box, if it has one */
-  QHUB_JSON_UPVALUES = QHUB_JSON_BOX
+  QHUB_JSON_ARRAY_MARK = 1, /* of tables that are arrays */
+  QHUB_JSON_OBJECT_MARK,    /* of tables that are objects */
+  QHUB_JSON_ENCODE_BOX,     /* of the memory that `encode` holds */
+  QHUB_JSON_DOCUMENT_BOX,   /* likewise */
+  QHUB_JSON_UPVALUES = QHUB_JSON_DOCUMENT_BOX
 };
 
 enum { QHUB_JSON_MAX_INDENT = 16 };

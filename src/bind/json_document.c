@@ -82,7 +82,7 @@ int qhub_json_document(lua_State *L) {
 
   cJSON **box = lua_newuserdatauv(L, sizeof *box, 0);
   *box = NULL;
-  lua_pushvalue(L, lua_upvalueindex(QHUB_JSON_BOX));
+  lua_pushvalue(L, lua_upvalueindex(QHUB_JSON_DOCUMENT_BOX));
   lua_setmetatable(L, -2);
   lua_toclose(L, -1);
   *box = cJSON_ParseWithLength(text, length);

@@ -3,8 +3,8 @@
 **
 ** A table with the keys 1 to n and no other is an array, every other one an object; marks (json.c)
 ** decide for empty tables and make the encoder check the rest. Tables are read raw: no metamethod
-** runs, so nothing changes under the encoder. A value that JSON cannot hold is refused with its
-** path.
+** runs, so nothing changes under the encoder. (A userdata has one, `__encoded`: see object.c.) A
+** value that JSON cannot hold is refused with its path.
 **
 ** Members are written in the order of their names (by bytes), so that the same table gives the same
 ** text in every run. The text, and the names while they are sorted, are in C memory that a box on
@@ -19,7 +19,6 @@
 #include "../text/printable.h"
 #include "../text/utf8.h"
 #include "json_refuse.h"
-#include "object.h"
 
 #include <assert.h>
 #include <lauxlib.h>
@@ -149,6 +148,15 @@ static void write_number(encoder *e, int index, const qhub_json_step *step) {
   e->at += qhub_number_write(value, e->at);
 }
 
+/* Pushes the value that stands for a userdata, `__encoded(object)`, which is none itself. Runs Lua.
+** [-0, +1] */
+static void push_encoded(lua_State *L, int index, const qhub_json_step *step) {
+  if (luaL_getmetafield(L, index, "__encoded") == LUA_TNIL) qhub_json_refuse_type(L, step, index);
+  lua_pushvalue(L, index);
+  lua_call(L, 1, 1);
+  if (lua_type(L, -1) == LUA_TUSERDATA) qhub_json_refuse_type(L, step, index);
+}
+
 /* Writes the value at `index` (absolute), which is the item that `step` stands at.  [-0, +0] */
 static void write_value(encoder *e, int index, const qhub_json_step *step) {
   lua_State *L = e->L;
@@ -178,7 +186,7 @@ static void write_value(encoder *e, int index, const qhub_json_step *step) {
       write_bytes(e, "null", 4);
       break;
     case LUA_TUSERDATA:
-      if (!qhub_object_push_encoded(L, index)) qhub_json_refuse_type(e->L, step, index);
+      push_encoded(L, index, step);
       write_value(e, lua_gettop(L), step);
       lua_pop(L, 1);
       break;
@@ -315,7 +323,7 @@ int qhub_json_encode(lua_State *L) {
   encode_box *box = lua_newuserdatauv(L, sizeof *box, 0);
   *box = (encode_box){.names = {NULL, 0, 0}};
   qhub_buffer_init(&box->text, PTRDIFF_MAX);
-  lua_pushvalue(L, lua_upvalueindex(QHUB_JSON_BOX));
+  lua_pushvalue(L, lua_upvalueindex(QHUB_JSON_ENCODE_BOX));
   lua_setmetatable(L, -2);
   lua_toclose(L, -1);
   encoder e = {.L = L, .box = box, .indent = (int)indent};

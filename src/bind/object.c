@@ -4,10 +4,10 @@
 ** A userdata, unlike a table, cannot be taken apart or forged with `rawset` and `setmetatable`, and
 ** its state is out of the user's reach. All of its behaviour is in the metatable that Lua gives;
 ** this file only ties the two together and checks that a method is called on the right thing. One
-** metamethod is its own: `__encoded(object)` returns the value that JSON shows for the object.
+** metamethod is read in C: `__encoded(object)` returns the value that JSON shows for the object.
+**
+** Not made by userdata.h, whose types are written in C: these hold nothing that must be closed.
 */
-#include "object.h"
-
 #include "module.h"
 
 #include <lauxlib.h>
@@ -90,13 +90,6 @@ static int new_index(lua_State *L) {
   lua_settop(L, OTHERWISE);
   lua_pushcclosure(L, index_object, OTHERWISE);
   return 1;
-}
-
-bool qhub_object_push_encoded(lua_State *L, int index) {
-  if (luaL_getmetafield(L, index, "__encoded") == LUA_TNIL) return false;
-  lua_pushvalue(L, index);
-  lua_call(L, 1, 1);
-  return true;
 }
 
 static const luaL_Reg functions[] = {
