@@ -132,67 +132,6 @@ describe("a request", function()
     return fake.requests[1]
   end
 
-  it("goes to the path and method of the wire contract", function()
-    local expected = {
-      {
-        "GET",
-        "/",
-        function(c)
-          c:get_service_executions()
-        end,
-      },
-      {
-        "POST",
-        "/",
-        function(c)
-          c:start_execution {}
-        end,
-      },
-      {
-        "GET",
-        "/a%2Fb%20%C3%A4",
-        function(c)
-          c:get_status "a/b ä"
-        end,
-      },
-      {
-        "GET",
-        "/7/result",
-        function(c)
-          c:get_result "7"
-        end,
-      },
-      {
-        "GET",
-        "/7/result/%2E%2E%2Fx",
-        function(c)
-          c:get_result_file("7", "../x")
-        end,
-        true,
-      },
-      {
-        "GET",
-        "/7/log",
-        function(c)
-          c:get_logs "7"
-        end,
-      },
-      {
-        "PUT",
-        "/7/cancel",
-        function(c)
-          c:cancel_execution "7"
-        end,
-      },
-    }
-    for _, case in ipairs(expected) do
-      local request = sent(case[3])
-      assert.equal(case[1], request.method)
-      -- dots are unreserved (RFC 3986 2.3); only whole dot segments are dangerous
-      assert.equal(BASE .. case[2]:gsub("%%2E", "."), request.url)
-    end
-  end)
-
   it("works with a base_url that ends in slashes", function()
     local request = sent(function(c)
       c:get_status "1"

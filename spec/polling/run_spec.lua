@@ -371,27 +371,3 @@ describe("run", function()
     assert.equal("e1", err.execution.id)
   end)
 end)
-
-describe("execution:result", function()
-  it("of a run that SUCCEEDED is waited for within total_timeout", function()
-    local time <close> = virtual_time()
-    local client, count = playing { start = SUCCEEDED, result = { MISSING, MISSING, RESULT } }
-    local execution = assert(client:start_execution {})
-    assert.equal(-1.5, assert(execution:result()).energy)
-    assert.equal(2, #time.slept)
-    assert.equal(3, count "result")
-    client, count = playing { start = SUCCEEDED, result = MISSING }
-    execution = assert(client:start_execution {})
-    local _, err = execution:result { total_timeout = 5 }
-    assert.equal(404, err.status_code)
-    assert.equal(3, count "result")
-  end)
-
-  it("of a run that did not SUCCEED is not waited for", function()
-    local client, count = playing { start = FAILED, result = MISSING }
-    local execution = assert(client:start_execution {})
-    local _, err = execution:result()
-    assert.equal(404, err.status_code)
-    assert.equal(1, count "result")
-  end)
-end)

@@ -136,11 +136,6 @@ end
 
 -- ── reading ─────────────────────────────────────────────────────────────────────────────────────
 
-local function cancelled(what)
-  local message = what .. " was closed while the file was read"
-  return { kind = "cancelled", message = message, sent = true }
-end
-
 -- What is wrong with the end of a response at `position`; nil when it is the file's end.
 local function early_end(self)
   if self.skip > 0 then

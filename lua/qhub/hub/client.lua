@@ -19,8 +19,8 @@ local version = require "qhub.http.version"
 local checked, refuse, text = options.checked, options.refuse, core.text
 local WHERE, USER_AGENT = client_options.WHERE, "qhub-lua/" .. version
 
-local NO_TOKEN = "%s: please provide 'token' when building the client: a string, or a function that "
-  .. "returns one (os.getenv gives nil for a variable that is not set)"
+local NO_TOKEN = "%s: please provide 'token' when building the client: a string, or a function "
+  .. "that returns one (os.getenv gives nil for a variable that is not set)"
 local NO_URL = "%s: please provide 'base_url', the URL of your service, like %s"
 
 local PARENT_HEADER, PARENT_VARIABLE = "x-parent-execution-token", "KQH_SERVICE_EXECUTION_TOKEN"

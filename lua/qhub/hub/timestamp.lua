@@ -26,7 +26,8 @@ end
 -- Seconds east of UTC of "Z", "+hh", "+hhmm", "+hh:mm" or nothing; or nil.
 local function offset_of(zone)
   if zone == "" or zone == "Z" or zone == "z" then return 0 end
-  local sign, hours, minutes = (zone:find "^...$" and zone .. "00" or zone):match "^([+-])(%d%d):?(%d%d)$"
+  if #zone == 3 then zone = zone .. "00" end
+  local sign, hours, minutes = zone:match "^([+-])(%d%d):?(%d%d)$"
   hours, minutes = tonumber(hours), tonumber(minutes)
   if not sign or hours > 23 or minutes > 59 then return nil end
   return (hours * 3600 + minutes * 60) * (sign == "-" and -1 or 1)
