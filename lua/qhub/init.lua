@@ -21,8 +21,7 @@ http.transport.curl http.transport.program http.transport.proxy
 hub.client hub.data_pool hub.decode hub.enums hub.execution hub.operations hub.result
 hub.timestamp
 options options.client options.request options.start
-polling.follow_logs polling.notifier polling.run polling.schedule polling.slots polling.wait
-polling.wait_all
+polling.follow_logs polling.run polling.schedule polling.wait polling.wait_all
 progress progress.line
 tasks tasks.group tasks.loop tasks.parallel tasks.program tasks.timers
 ]]

@@ -2,47 +2,14 @@
 
 local loop = require "qhub.tasks.loop"
 local qhub = require "qhub"
-local FakeTransport = require "spec.support.fake_transport"
+local fake_gateway = require "spec.polling.fake_gateway"
 local gateway = require "spec.support.gateway"
 local on_time = require "spec.support.on_time"
 local virtual_time = require "spec.support.virtual_time"
 
--- A fake transport of a whole gateway: `answers` maps an operation to a response, or to a list of
--- them of which the last stays. Returns a client, and a function that counts the requests of an
--- operation.
-local function playing(answers, options)
-  local counts = {}
-  local fake = FakeTransport {
-    function(request)
-      local path = request.url:match "/v1(.*)$"
-      local operation = request.method == "POST" and "start"
-        or path:find "/result$" and "result"
-        or path:find "/log$" and "logs"
-        or request.method == "PUT" and "cancel"
-        or "status"
-      counts[operation] = (counts[operation] or 0) + 1
-      local answer = answers[operation]
-      if type(answer) == "table" and answer[1] then
-        answer = answer[math.min(counts[operation], #answer)]
-      end
-      return type(answer) == "function" and answer(request) or answer
-    end,
-  }
-  local o = { max_retries = 0 }
-  for name, value in pairs(options or {}) do
-    o[name] = value
-  end
-  return fake:client(o), function(operation)
-    return counts[operation] or 0
-  end
-end
-
-local function ok(body)
-  return { status_code = 200, body = body }
-end
 local STARTED = { status_code = 201, body = '{"id":"e1","status":"PENDING"}' }
-local SUCCEEDED, FAILED = ok '{"id":"e1","status":"SUCCEEDED"}', ok '{"id":"e1","status":"FAILED"}'
-local RESULT = ok '{"energy":-1.5}'
+local SUCCEEDED, FAILED = '{"id":"e1","status":"SUCCEEDED"}', '{"id":"e1","status":"FAILED"}'
+local RESULT = '{"energy":-1.5}'
 local MISSING = { status_code = 404 }
 
 describe("run", function()
@@ -192,7 +159,7 @@ end)
 
 describe("run", function()
   it("checks all options before it sends anything", function()
-    local client, count = playing {}
+    local client, counts = fake_gateway {}
     local wrong = {
       { interval = -1 },
       { starts = {} },
@@ -213,13 +180,13 @@ describe("run", function()
         client:run(unusable)
       end)
     end
-    assert.equal(0, count "start")
+    assert.equal(0, counts.start)
   end)
 
   it("passes the start its own options", function()
     local sent
-    local client = playing {
-      start = function(request)
+    local client = fake_gateway {
+      start = function(_, _, request)
         sent = request
         return STARTED
       end,
@@ -232,16 +199,16 @@ describe("run", function()
   end)
 
   it("returns the start's own error when nothing was started, and waits for nothing", function()
-    local client, count = playing { start = { status_code = 400 } }
+    local client, counts = fake_gateway { start = { status_code = 400 } }
     local result, err = client:run {}
     assert.is_nil(result)
     assert.equal(400, err.status_code)
     assert.is_nil(err.execution)
-    assert.equal(0, count "status")
+    assert.equal(0, counts.status)
   end)
 
   it("carries the execution in every error after the start", function()
-    local denied, html = { status_code = 403 }, ok "<html>"
+    local denied, html = { status_code = 403 }, "<html>"
     local cases = {
       { status = denied },
       { status = html },
@@ -252,7 +219,7 @@ describe("run", function()
     }
     for _, answers in ipairs(cases) do
       answers.start = STARTED
-      local client = playing(answers)
+      local client = fake_gateway(answers)
       local result, err = client:run({}, { interval = 0.004 })
       assert.is_nil(result)
       assert.equal("e1", err.execution.id)
@@ -261,20 +228,20 @@ describe("run", function()
 
   it("waits 1, 2, 4 and 8 seconds for a result, and then returns the 404", function()
     local time <close> = virtual_time()
-    local client, count = playing { start = STARTED, status = SUCCEEDED, result = MISSING }
+    local client, counts = fake_gateway { start = STARTED, status = SUCCEEDED, result = MISSING }
     local _, err = client:run {}
     assert.equal(404, err.status_code)
-    assert.equal(5, count "result")
+    assert.equal(5, counts.result)
     for index, seconds in ipairs { 1, 2, 4, 8 } do
       assert.near(seconds, time.slept[index], 0.01)
     end
   end)
 
   it("fails when the result says that the run failed", function()
-    local client = playing {
+    local client = fake_gateway {
       start = STARTED,
       status = SUCCEEDED,
-      result = ok '{"_embedded":{"status":{"id":"e1","status":"FAILED"}}}',
+      result = '{"_embedded":{"status":{"id":"e1","status":"FAILED"}}}',
       logs = MISSING,
     }
     local result, err = client:run {}
@@ -285,22 +252,22 @@ describe("run", function()
   end)
 
   it("shows the title and detail of the result in preference to log lines", function()
-    local client = playing {
+    local client = fake_gateway {
       start = STARTED,
       status = FAILED,
-      result = ok '{"type":"about:blank","title":"Bad input","detail":"no such molecule"}',
-      logs = ok '[{"message":"Traceback","severity":"ERROR"}]',
+      result = '{"type":"about:blank","title":"Bad input","detail":"no such molecule"}',
+      logs = '[{"message":"Traceback","severity":"ERROR"}]',
     }
     local _, err = client:run {}
     assert.equal('run: "e1" ended as FAILED: Bad input: no such molecule', err.message)
   end)
 
   it("shows the last errors of the log, on one line, without the token", function()
-    local client = playing {
+    local client = fake_gateway {
       start = STARTED,
       status = FAILED,
-      result = ok "{}",
-      logs = ok [=[[
+      result = "{}",
+      logs = [=[[
         {"message":"one","severity":"ERROR"},
         {"message":"two\nwith t0ken \u001b[31m","severity":"ERROR"},
         {"message":"only information","severity":"INFO"}]]=],
@@ -308,19 +275,19 @@ describe("run", function()
     local _, err = client:run {}
     assert.equal('run: "e1" ended as FAILED: one; two with REDACTED [31m', err.message)
     assert.equal(3, #err.logs)
-    client = playing {
+    client = fake_gateway {
       start = STARTED,
       status = FAILED,
-      result = ok '{"error":"no qubits"}',
+      result = '{"error":"no qubits"}',
       logs = MISSING,
     }
     _, err = client:run {}
     assert.equal('run: "e1" ended as FAILED: no qubits', err.message)
-    client = playing({
+    client = fake_gateway({
       start = STARTED,
       status = FAILED,
-      result = ok '{"error":"no qubits"}',
-      logs = ok('["' .. ("y"):rep(195) .. 't0ken"]'),
+      result = '{"error":"no qubits"}',
+      logs = '["' .. ("y"):rep(195) .. 't0ken"]',
     }, {
       token = function()
         return "t0ken"
@@ -329,10 +296,10 @@ describe("run", function()
     _, err = client:run {}
     assert.is_nil(err.message:find("t0", 1, true))
     local calls = 0
-    client = playing({
+    client = fake_gateway({
       start = STARTED,
       status = FAILED,
-      result = ok '{"error":"denied for t0ken-3"}',
+      result = '{"error":"denied for t0ken-3"}',
       logs = MISSING,
     }, {
       token = function()
@@ -345,7 +312,7 @@ describe("run", function()
   end)
 
   it("propagates an error of on_status unchanged, and the run continues", function()
-    local client, count = playing { start = STARTED, status = SUCCEEDED, result = RESULT }
+    local client, counts = fake_gateway { start = STARTED, status = SUCCEEDED, result = RESULT }
     local fault, mine = {}, nil
     local raised, err = pcall(client.run, client, {}, {
       on_status = function(execution)
@@ -355,12 +322,12 @@ describe("run", function()
     })
     assert.is_false(raised)
     assert.is_true(rawequal(fault, err))
-    assert.equal(0, count "cancel")
+    assert.equal(0, counts.cancel)
     assert.equal(-1.5, assert(assert(mine:wait()):result()).energy)
   end)
 
   it("ends with kind cancelled and the execution when its client is closed", function()
-    local client = playing { start = STARTED, status = STARTED }
+    local client = fake_gateway { start = STARTED, status = STARTED }
     local result, err = client:run({}, {
       on_status = function()
         client:close()

@@ -6,6 +6,7 @@ local execution_class = require "qhub.execution"
 local loop = require "qhub.tasks.loop"
 local qhub = require "qhub"
 local FakeTransport = require "spec.support.fake_transport"
+local fake_gateway = require "spec.polling.fake_gateway"
 local gateway = require "spec.support.gateway"
 local on_time = require "spec.support.on_time"
 local virtual_time = require "spec.support.virtual_time"
@@ -121,12 +122,6 @@ describe("wait_all", function()
     check_ended(list)
     assert.equal(5, told) -- distinct objects
     assert.is_false(rawequal(list[2].raw, list[5].raw))
-    -- An end that one object of two has seen needs no request.
-    service:call("DELETE", "requests")
-    local again = { list[1], client:execution(list[1].id) }
-    assert(client:wait_all(again))
-    check_ended(again)
-    assert.equal(0, service:requests().total)
   end)
 
   it("finds its executions among others in an unordered list", function()
@@ -381,30 +376,19 @@ describe("wait_all", function()
   end)
 end)
 
--- A client over a fake whose list is that of `lists` (JSON texts or answers, the last stays) and
--- whose statuses are those of `statuses` by id. Counts what was asked.
+-- A client whose list is that of `lists` (see fake_gateway.lua) and whose statuses are those of
+-- `statuses` by id: a name, a response, or a function of the request's number. Three executions that
+-- are known to be PENDING. Counts of what was requested.
 local function playing(lists, statuses)
-  local counts = { list = 0, status = 0 }
-  local fake = FakeTransport {
-    function(request)
-      local id = request.url:match "/v1/([^/]+)$"
-      local answer
-      if id then
-        counts.status = counts.status + 1
-        counts[id] = (counts[id] or 0) + 1
-        answer = statuses and statuses[id] or { status_code = 404 }
-        if type(answer) == "function" then answer = answer(counts[id]) end
-        if type(answer) == "string" then
-          answer = ('{"id":"%s","status":"%s","createdAt":"then"}'):format(id, answer)
-        end
-      else
-        counts.list = counts.list + 1
-        answer = lists[math.min(counts.list, #lists)]
-      end
-      return type(answer) == "string" and { status_code = 200, body = answer } or answer
+  local client, counts = fake_gateway {
+    list = lists,
+    status = function(count, id)
+      local answer = statuses and statuses[id] or { status_code = 404 }
+      if type(answer) == "function" then answer = answer(count) end
+      if type(answer) == "table" then return answer end
+      return ('{"id":"%s","status":"%s","createdAt":"then"}'):format(id, answer)
     end,
   }
-  local client = fake:client { max_retries = 0 }
   local list = {}
   for index, id in ipairs { "a", "b", "c" } do
     list[index] = client:execution(id)
@@ -458,6 +442,28 @@ describe("the list in wait_all", function()
     end
   end)
 
+  it("shows the status and the start of a run at once, all else when it has ended", function()
+    local function item(status, members)
+      return ('{"id":"a","status":"%s"%s},{"id":"b","status":"RUNNING"}'):format(status, members)
+    end
+    local client, list = playing({
+      "[" .. item("PENDING", ',"serviceId":"s"') .. "]",
+      "[" .. item("RUNNING", ',"startedAt":"then"') .. "]",
+      "[" .. item("FAILED", ',"startedAt":null,"endedAt":"now"') .. "]",
+    }, { b = "SUCCEEDED" })
+    local seen = {}
+    assert(client:wait_all({ list[1], list[2] }, {
+      interval = QUICK,
+      on_status = function(run)
+        if run.id == "a" then
+          seen[run.status] = { run.service_id, run.started_at, run.ended_at }
+        end
+      end,
+    }))
+    local ended = { "s", "then", "now" }
+    assert.same({ PENDING = {}, RUNNING = { "s", "then" }, FAILED = ended }, seen)
+  end)
+
   it("uses the first of several items with the same id", function()
     local first = '{"id":"a","status":"FAILED"},{"id":"a","status":"SUCCEEDED"}'
     local client, list = playing { "[" .. first .. "," .. ALL:sub(2) }
@@ -474,32 +480,62 @@ describe("the list in wait_all", function()
     assert.equal(1, counts.status)
   end)
 
-  it("may name a run some time after its start", function()
-    local client, list, counts = playing { "[]", ALL }
-    assert(client:wait_all(list, { interval = QUICK }))
-    assert.equal(2, counts.list)
+  it("ends the wait with 401", function()
+    local client, list, counts = playing { { status_code = 401 } }
+    local _, err = client:wait_all(list)
+    assert.equal(401, err.status_code)
+    assert.equal(list[1], err.execution)
     assert.equal(0, counts.status)
   end)
+end)
 
-  it("is not soon requested again when it names none of them", function()
-    local time <close> = virtual_time()
-    local client, list, counts = playing({ '[{"id":"z","status":"FAILED"}]' }, {
-      a = function(count)
-        return count < 60 and "RUNNING" or "SUCCEEDED"
-      end,
-      b = "SUCCEEDED",
-      c = function(count)
-        return count < 60 and "RUNNING" or "SUCCEEDED"
-      end,
-    })
-    local started = time.now()
-    assert(client:wait_all(list, { interval = 10 }))
-    assert.is_true(time.now() - started > 300)
-    assert.is_true(counts.list >= 4 and counts.list <= 8)
-    assert.equal(1, counts.b)
+describe("the rules of wait_all", function()
+  local SOME, NONE = items("RUNNING", "RUNNING"), { status_code = 403 } -- SOME names no c
+
+  it("1: the list is requested while more than one is pending, then the status", function()
+    local client, list, counts = playing({
+      items("RUNNING", "RUNNING", "SUCCEEDED"),
+      items("RUNNING", "SUCCEEDED", "SUCCEEDED"),
+    }, { a = "SUCCEEDED" })
+    assert(client:wait_all(list, { interval = QUICK }))
+    assert.equal(2, counts.list)
+    assert.equal(1, counts.status)
   end)
 
-  it("is retried through transient failures, and replaced when they last", function()
+  it("2: an execution is requested singly when two lists in a row do not name it", function()
+    local client, list, counts = playing { SOME, items("RUNNING", "RUNNING", "RUNNING"), SOME, ALL }
+    assert(client:wait_all(list, { interval = QUICK }))
+    assert.equal(0, counts.status)
+    client, list, counts = playing({ SOME, SOME, SOME, ALL }, { c = "RUNNING" })
+    assert(client:wait_all(list, { interval = QUICK }))
+    assert.equal(4, counts.list)
+    assert.equal(2, counts.c)
+    assert.equal(2, counts.status)
+  end)
+
+  it("2: an execution that the gateway does not know either ends the wait with 404", function()
+    local client, list, counts = playing { items("RUNNING", "RUNNING", "RUNNING"), SOME }
+    local _, err = client:wait_all(list, { interval = QUICK })
+    assert.equal(404, err.status_code)
+    assert.equal(list[3], err.execution)
+    assert.same(list, err.pending)
+    assert.equal(3, counts.list)
+  end)
+
+  it("3: all are requested singly when the list is refused, for a minute", function()
+    local time <close> = virtual_time()
+    local client, list, counts = playing(
+      { NONE, ALL },
+      { a = "RUNNING", b = "RUNNING", c = "RUNNING" }
+    )
+    local started = time.now()
+    assert(client:wait_all(list))
+    assert.near(61, time.now() - started, 1.1)
+    assert.equal(2, counts.list)
+    assert.equal(3 * #time.slept, counts.status)
+  end)
+
+  it("3: all are requested singly when the list fails twice in a row", function()
     local client, list, counts = playing { BUSY, ALL }
     assert(client:wait_all(list, { interval = QUICK }))
     assert.equal(0, counts.status)
@@ -509,7 +545,7 @@ describe("the list in wait_all", function()
     assert.equal(3, counts.status)
   end)
 
-  it("is retried after Retry-After, never replaced", function()
+  it("3: a list that asks for a pause is not replaced", function()
     local time <close> = virtual_time()
     local throttled = { status_code = 429, headers = { ["Retry-After"] = "100" } }
     local client, list, counts = playing { throttled, throttled, throttled, ALL }
@@ -519,58 +555,6 @@ describe("the list in wait_all", function()
     for _, seconds in ipairs(time.slept) do
       assert.is_true(seconds >= 100)
     end
-  end)
-
-  it("is detected as stale when it stays behind the single statuses", function()
-    local time <close> = virtual_time()
-    local client, list, counts = playing(
-      { items("RUNNING", "RUNNING", "RUNNING") },
-      { a = "SUCCEEDED", b = "SUCCEEDED", c = "SUCCEEDED" }
-    )
-    local started = time.now()
-    assert(client:wait_all(list))
-    assert.is_true(time.now() - started < 120)
-    assert.equal(3, counts.status)
-  end)
-
-  it("that is stale is given up quickly for any number of executions", function()
-    local time <close> = virtual_time()
-    local parts, statuses = {}, {}
-    for index = 1, 100 do
-      parts[index] = ('{"id":"r%d","status":"RUNNING"}'):format(index)
-      statuses["r" .. index] = "SUCCEEDED"
-    end
-    local client, list, counts = playing({ "[" .. table.concat(parts, ",") .. "]" }, statuses)
-    for index = 1, 100 do
-      list[index] = client:execution("r" .. index)
-    end
-    local started = time.now()
-    assert(client:wait_all(list))
-    assert.is_true(time.now() - started < 90)
-    assert.equal(100, counts.status)
-  end)
-
-  it("ends the wait with 401", function()
-    local client, list, counts = playing { { status_code = 401 } }
-    local _, err = client:wait_all(list)
-    assert.equal(401, err.status_code)
-    assert.equal(list[1], err.execution)
-    assert.equal(0, counts.status)
-  end)
-
-  it("is not requested when it is very long and few executions are left", function()
-    local many = {}
-    for index = 1, 2000 do
-      many[index] = ('{"id":"x%d","status":"SUCCEEDED"}'):format(index)
-    end
-    local long = ALL:gsub("FAILED", "RUNNING"):gsub("CANCELLED", "RUNNING"):gsub("%]$", ",")
-    local client, list, counts = playing(
-      { long .. table.concat(many, ",") .. "]" },
-      { b = "SUCCEEDED", c = "FAILED" }
-    )
-    assert(client:wait_all(list, { interval = QUICK }))
-    assert.equal(1, counts.list)
-    assert.equal(2, counts.status)
   end)
 end)
 
@@ -656,47 +640,6 @@ describe("the report of wait_all", function()
     assert(client:wait_all(list))
     assert.matches("max_response_bytes", table.concat(events, "\n"))
     assert.equal("SUCCEEDED", list[2].status)
-  end)
-end)
-
-describe("the list in wait_all, when the gateway has no single statuses", function()
-  it("is requested until the end", function()
-    local one = '[{"id":"a","status":"SUCCEEDED"},{"id":"b","status":"RUNNING"}]'
-    local client, list, counts = playing({ one, one, one, ALL }, {})
-    assert(client:wait_all({ list[1], list[2] }, { interval = QUICK }))
-    assert.equal("FAILED", list[2].status)
-    assert.equal(1, counts.status) -- 404
-    assert.equal(4, counts.list)
-  end)
-
-  it("is requested even when it is very long", function()
-    local many = { '{"id":"a","status":"RUNNING"}', '{"id":"b","status":"RUNNING"}' }
-    for index = 1, 5000 do
-      many[#many + 1] = ('{"id":"x%d","status":"SUCCEEDED"}'):format(index)
-    end
-    local long = "[" .. table.concat(many, ",") .. "]"
-    local client, list, counts = playing({ long, long, (long:gsub("RUNNING", "SUCCEEDED")) }, {})
-    assert(client:wait_all({ list[1], list[2] }, { interval = QUICK }))
-    assert.is_true(counts.list >= 3)
-  end)
-
-  it("does not excuse a 404 forever when it is no longer available", function()
-    local time <close> = virtual_time()
-    local one = '[{"id":"a","status":"RUNNING"},{"id":"b","status":"RUNNING"}]'
-    local client, list, counts = playing({ one, { status_code = 403 } }, {})
-    local _, err = client:wait_all { list[1], list[2] }
-    assert.equal(404, err.status_code)
-    assert.is_true(counts.status <= 4 and #time.slept >= 1)
-  end)
-
-  it("fails with the 404 of a run that is in neither the list nor the gateway any more", function()
-    local time <close> = virtual_time()
-    local one = '[{"id":"a","status":"SUCCEEDED"},{"id":"b","status":"RUNNING"}]'
-    local client, list = playing({ one, one, "[]" }, {})
-    local _, err = client:wait_all { list[1], list[2] }
-    assert.equal(404, err.status_code)
-    assert.equal(list[2], err.execution)
-    assert.is_true(#time.slept >= 2)
   end)
 end)
 

@@ -204,11 +204,6 @@ describe("wait", function()
     assert.equal(404, err.status_code)
     -- At the first look after the three seconds of grace; the looks are at most 2 s apart.
     assert.near(4, time.now() - started, 1)
-    -- Whatever the timeout, the reason is told.
-    execution = playing({ MISSING }, "PENDING")
-    _, err = execution:wait { interval = QUICK, timeout = 0.02 }
-    assert.equal("api", err.kind)
-    assert.equal(404, err.status_code)
   end)
 
   it("ends with 404 when a known run has disappeared", function()
@@ -231,7 +226,7 @@ describe("wait", function()
 
   it("keeps a terminal status when an older response arrives", function()
     local execution = playing({ BUSY }, "SUCCEEDED")
-    wait.absorb(execution, { id = "e1", status = "RUNNING" })
+    wait.adopt(execution, executions.new({ id = "e1", status = "RUNNING" }))
     assert.equal("SUCCEEDED", execution.status)
   end)
 

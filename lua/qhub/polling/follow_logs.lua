@@ -17,9 +17,8 @@
 
 local core = require "qhub.core"
 local errors = require "qhub.error"
-local executions = require "qhub.execution"
-local usage_error = require("qhub.error").usage
 local schedules = require "qhub.polling.schedule"
+local wait = require "qhub.polling.wait"
 
 local follow = {}
 
@@ -76,21 +75,17 @@ local function take(self, entries)
   if places[1] then self.keys = keys end
 end
 
--- One poll: the status, then the log, so that what is read after the end is complete.
--- Returns true, or nil and an error.
-local function poll_once(self)
+-- One poll: the status, then the log, so that what is read after the end is complete. Returns nil or
+-- an error.
+local function poll(self)
   local client, execution, schedule = self.client, self.execution, self.schedule
   if not execution:is_terminal() then
     local latest, err = client:get_status(execution.id, schedule:request())
     if latest then
-      if not execution:is_terminal() or latest:is_terminal() then
-        executions.adopt(execution, latest)
-      end
-      self.is_seen = true
-    elseif
-      not (self.is_known and not self.is_seen and schedules.is_missing(err) and schedule:is_early())
-    then
-      return nil, err
+      wait.adopt(execution, latest)
+      self.is_new = false
+    elseif not (self.is_new and schedule:is_too_early(err)) then
+      return err
     end
   end
   local is_last = execution:is_terminal()
@@ -98,54 +93,40 @@ local function poll_once(self)
   if entries and entries[1] then
     take(self, entries)
   elseif err and not schedules.is_missing(err) then -- 404: none yet
-    return nil, err
+    return err
   elseif is_last and self.keys[1] then
     self.empty = self.empty + 1
-    if self.empty > MOST_EMPTY then
-      local form = "%s: the log had %d entries and is empty at the end"
-      local message = form:format(WHERE, #self.keys)
-      return nil, err or errors.new { kind = "decode", message = message }
-    end
-    return true
+    if self.empty <= MOST_EMPTY then return nil end
+    local message = ("%s: the log had %d entries and is empty at the end"):format(WHERE, #self.keys)
+    return err or errors.new { kind = "decode", message = message }
   end
   self.is_finished = is_last
-  return true
+end
+
+-- The error of a poll, or of a wait that ended for `reason`, with the execution.
+local function failed(self, err, reason)
+  local execution = self.execution
+  err = err or self.schedule:ended(reason, execution, schedules.describe(execution))
+  err.execution = execution
+  return err
 end
 
 -- Polls until there is something in the queue or the log has ended. Raises the error object.
 local function fill(self)
-  while self.first > self.last and not self.is_finished do
-    local ok, reason = self.schedule:next_poll()
-    local err
-    if not ok then
-      err = self.schedule:ended(reason, self.execution, schedules.describe(self.execution))
-    else
-      ok, err = poll_once(self)
-      if self.schedule:take(err) then err = nil end
-    end
-    if err then
-      err.execution = self.execution
-      self.err = err
-      error(err, 0)
-    end
+  local ok, err, reason = self.schedule:poll_until(function()
+    return self.first <= self.last or self.is_finished
+  end, function()
+    return poll(self)
+  end)
+  if not ok then
+    self.err = failed(self, err, reason)
+    error(self.err, 0)
   end
 end
 
-local Busy = {
-  __close = function(self)
-    self.follower.is_busy = false
-  end,
-}
-
 local function next_entry(self)
   if self.first > self.last and not self.is_closed then
-    if self.err then
-      error(self.err, 0)
-    elseif self.is_busy then
-      usage_error("%s: another task is already waiting for the next entry", WHERE)
-    end
-    self.is_busy = true
-    local _ <close> = setmetatable({ follower = self }, Busy)
+    if self.err then error(self.err, 0) end
     fill(self)
   end
   local entry = self.queue[self.first]
@@ -174,22 +155,19 @@ function follow.logs(client, execution, given)
     queue = {}, -- entries first .. last are still to be handed out
     first = 1,
     last = 0,
-    is_known = execution.status ~= nil,
-    is_seen = false,
+    is_new = execution.status ~= nil, -- named by the gateway, and not seen since
     is_finished = false,
     empty = 0, -- polls at the end that found no entries, though there had been some
     is_closed = false,
-    is_busy = false,
     err = nil,
   }, Follower)
   self.schedule:next_poll() -- the first poll is due at once
-  local ok, err = poll_once(self)
-  if not ok then
+  local err = poll(self)
+  if err then
     if schedules.is_transient(err) and self.schedule:is_over() then
-      err = self.schedule:ended("timeout", execution, schedules.describe(execution), err)
+      self.schedule.last_error, err = err, nil
     end
-    err.execution = execution
-    return nil, err
+    return nil, failed(self, err, "timeout")
   end
   return function()
     return next_entry(self)

@@ -16,6 +16,8 @@ local show = require "qhub.error.text"
 
 local run = {}
 
+local copy = schedules.copy
+
 local UNSUCCESSFUL = { FAILED = true, CANCELLED = true }
 -- Most seconds for each of result and log of a run that did not succeed.
 local AFTERMATH = 30
@@ -31,50 +33,37 @@ local function checkers_with(start_options)
   return options.extended(schedules.checkers, { start = check_start })
 end
 
-local function copy(given)
-  local result = {}
-  for name, value in pairs(given or {}) do
-    result[name] = value
-  end
-  return result
-end
-
 -- The last errors of the log; the last entry of any severity when it holds none.
-local function last_words(logs, secret)
-  local words = {}
+local function last_words(logs, secrets)
+  local words, last = {}, nil
   for index = #logs, 1, -1 do
-    local entry = logs[index]
-    if #words < SHOWN and entry.severity == "ERROR" and type(entry.message) == "string" then
-      table.insert(words, 1, redact.remote(entry.message, secret))
+    local message = logs[index].message
+    if type(message) == "string" then
+      last = last or message
+      if #words < SHOWN and logs[index].severity == "ERROR" then
+        table.insert(words, 1, redact.remote(message, secrets))
+      end
     end
   end
-  local last = logs[#logs]
-  if #words == 0 and last and type(last.message) == "string" then
-    words[1] = redact.remote(last.message, secret)
-  end
+  if not words[1] and last then words[1] = redact.remote(last, secrets) end
   return table.concat(words, "; ")
 end
 
--- The secrets of a start, which the session may have forgotten since; a new list.
-local function secrets_of(body, start)
-  return starts.secrets_in(starts.body(body, start, "run")) or {}
-end
-
--- The error of a run that ended FAILED or CANCELLED. `secrets` (taken over) are those of its start.
+-- The error of a run that ended FAILED or CANCELLED. `secrets` (taken over) are those of its start,
+-- which the session may have forgotten since.
 local function unsuccessful(client, execution, schedule, secrets, result)
-  local function options_for_one()
+  local session = client.session
+  local function fetched(fetch)
+    if session.is_closed then return nil end
     local request = copy(schedule:request())
     request.total_timeout = math.min(request.total_timeout or AFTERMATH, AFTERMATH)
-    return request
+    return (fetch(client, execution.id, request))
   end
-  if result == nil and not client.session.is_closed then
-    result = client:get_result(execution.id, options_for_one())
-  end
-  local logs = not client.session.is_closed and client:get_logs(execution.id, options_for_one())
-    or nil
-  -- What the author of the service wrote for the caller comes before any log line.
-  local known = client.session.secrets or {}
+  if result == nil then result = fetched(client.get_result) end
+  local logs = fetched(client.get_logs)
+  local known = session.secrets or {}
   table.move(known, 1, #known, #secrets + 1, secrets)
+  -- What the author of the service wrote for the caller comes before any log line.
   local reason = require("qhub.http.failure").reason_of(result)
   local said = reason and redact.remote(reason, secrets) or last_words(logs or {}, secrets)
   local status = execution.status
@@ -90,11 +79,26 @@ local function unsuccessful(client, execution, schedule, secrets, result)
   }
 end
 
--- The status in the result itself, or nil.
-local function embedded_execution(result)
-  local embedded = type(result) == "table" and rawget(result, "_embedded")
-  local status = type(embedded) == "table" and embedded.status
-  return executions.is(status) and status or nil
+-- The result of a run that has SUCCEEDED; or nil and an error.
+local function result_of(client, execution, schedule)
+  local result, err, reason
+  if client.session.is_closed then -- by the program, when it was told of the last status
+    reason = "cancelled"
+  else
+    result, err, reason = wait.through_404(function()
+      return client:get_result(execution.id, schedule:request())
+    end, function(delay)
+      return schedule:sleep(delay)
+    end)
+  end
+  if result ~= nil then return result end
+  if not reason and schedule:is_over() and schedules.is_transient(err) then reason = "timeout" end
+  if reason then
+    local state = show.value(execution.id) .. " has SUCCEEDED, but its result is not available"
+    err = schedule:ended(reason, execution, state, err)
+  end
+  err.execution = execution
+  return nil, err
 end
 
 --- Starts a run with `body`, waits for its end and returns its result; or nil and an error.
@@ -109,39 +113,20 @@ function run.run(client, body, given, start_options)
   end
   local execution, err = client:start_execution(body, start)
   if not execution then return nil, err end
-  local ok
+  local ok, result
   ok, err = wait.until_terminal(client, execution, o, schedule, true)
   if not ok then return nil, err end
-  if UNSUCCESSFUL[execution.status] then
-    return nil, unsuccessful(client, execution, schedule, secrets_of(body, start))
+  if not UNSUCCESSFUL[execution.status] then
+    result, err = result_of(client, execution, schedule)
+    if result == nil then return nil, err end
+    -- The status in the result itself, if any, knows best.
+    local embedded = type(result) == "table" and rawget(result, "_embedded")
+    local status = type(embedded) == "table" and embedded.status
+    if not (executions.is(status) and UNSUCCESSFUL[status.status]) then return result end
+    executions.merge(execution, status.raw)
   end
-  local result, failure, reason
-  if client.session.is_closed then -- by the program, when it was told of the last status
-    reason = "cancelled"
-  else
-    result, failure, reason = wait.through_404(function()
-      return client:get_result(execution.id, schedule:request())
-    end, function(delay)
-      return schedule:sleep(delay)
-    end)
-  end
-  if result == nil then
-    if not reason and schedule:is_over() and schedules.is_transient(failure) then
-      reason = "timeout"
-    end
-    if reason then
-      local state = show.value(execution.id) .. " has SUCCEEDED, but its result is not available"
-      return nil, schedule:ended(reason, execution, state, failure)
-    end
-    failure.execution = execution
-    return nil, failure
-  end
-  local embedded = embedded_execution(result)
-  if embedded and UNSUCCESSFUL[embedded.status] then
-    wait.absorb(execution, embedded.raw, true)
-    return nil, unsuccessful(client, execution, schedule, secrets_of(body, start), result)
-  end
-  return result
+  local secrets = starts.secrets_in(starts.body(body, start, "run")) or {}
+  return nil, unsuccessful(client, execution, schedule, secrets, result)
 end
 
 return run

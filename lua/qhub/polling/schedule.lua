@@ -5,8 +5,8 @@
 -- start together do not poll together. Transient failures are ignored, with growing delays; a
 -- gateway that asks to wait is given that time, even more than a single call would give.
 --
--- A schedule belongs to one call of `wait`, `run`, `wait_all` or `follow_logs`, which do the polls
--- and report how each one ended. It knows nothing of what is requested.
+-- A schedule belongs to one call of `wait`, `run`, `wait_all` or `follow_logs`, which say what a poll
+-- is and what it is for. It knows nothing of what is requested.
 
 local core = require "qhub.core"
 local errors = require "qhub.error"
@@ -34,16 +34,22 @@ local GRACE = 3
 -- ── options ─────────────────────────────────────────────────────────────────────────────────────
 
 local function check_interval(value, name, where)
-  if type(value) == "number" then
-    return value == 0 and value or check.seconds(value, name, where)
-  elseif options.is_callable(value) then
+  if value == 0 or options.is_callable(value) then
     return value
+  elseif type(value) == "number" then
+    return check.seconds(value, name, where)
   end
-  usage_error(
-    "%s: interval must be seconds or a function of the poll's number, got %s",
-    where,
-    show.value(value)
-  )
+  local form = "%s: interval must be seconds or a function of the poll's number, got %s"
+  usage_error(form, where, show.value(value))
+end
+
+--- A shallow copy of the table `given`, or of nothing.
+function schedules.copy(given)
+  local result = {}
+  for name, value in pairs(given or {}) do
+    result[name] = value
+  end
+  return result
 end
 
 local function check_request(value, name, where)
@@ -78,12 +84,8 @@ function schedules.delay(interval, poll, random, where)
   if type(interval) ~= "number" then
     local seconds = interval(poll)
     if type(seconds) ~= "number" or not (seconds >= 0 and seconds < math.huge) then
-      usage_error(
-        "%s: interval(%d) must return a number of seconds, got %s",
-        where or "wait",
-        poll,
-        show.value(seconds)
-      )
+      local form = "%s: interval(%d) must return a number of seconds, got %s"
+      usage_error(form, where, poll, show.value(seconds))
     end
     return seconds
   end
@@ -110,25 +112,19 @@ Schedule.__index = Schedule
 --- `timeout` runs from now.
 function schedules.new(client, o)
   if client.session.is_closed then usage_error("%s: the client is closed", o.where) end
-  local now = loop.now()
-  local request = {}
-  for name, value in pairs(o.request or {}) do
-    request[name] = value
-  end
+  local request = schedules.copy(o.request)
   return setmetatable({
-    client = client,
+    session = client.session,
     where = o.where,
     interval = o.interval,
     timeout = o.timeout,
-    deadline = o.timeout and now + o.timeout,
-    -- When the next poll would be too late, the last one is made so long before the deadline.
-    last_look = o.timeout and math.min(1, o.timeout / 10),
+    deadline = o.timeout and loop.now() + o.timeout,
     options = request,
     total_timeout = request.total_timeout or client.session.total_timeout,
-    started = now,
-    poll = 0,
-    failures = 0,
-    last_error = nil, -- of the last poll, if it was transient
+    poll = 0, -- number of the last one
+    started = nil, -- when the first poll was made
+    failures = 0, -- transient ones in a row
+    last_error = nil, -- of the last poll, if it failed
   }, Schedule)
 end
 
@@ -147,48 +143,32 @@ function Schedule:request()
   return given
 end
 
--- Sleeps until `due`, calling `tick` about once a second. Returns true, or nil and "cancelled".
-local function sleep_until(self, due, tick)
-  local client = self.client
-  while tick do
-    local now = loop.now()
-    if due - now <= 1 then break end
-    if not loop.sleep_until(now + 1, client.session) or client.session.is_closed then
-      return nil, "cancelled"
-    end
-    tick()
+--- Sleeps for `delay` seconds; when that would reach the deadline, until shortly before it, so that
+--- there is time for a last poll, or (`is_asked`, or when that moment has passed) until the
+--- deadline. Returns true, or nil and "timeout" (at the deadline) or "cancelled".
+function Schedule:sleep(delay, is_asked)
+  local now, deadline, session = loop.now(), self.deadline, self.session
+  local due, is_last = now + delay, false
+  if deadline and due >= deadline then
+    due = deadline - math.min(1, self.timeout / 10)
+    is_last = is_asked or due <= now
+    if is_last then due = deadline end
   end
-  if not loop.sleep_until(due, client.session) or client.session.is_closed then
-    return nil, "cancelled"
-  end
+  local is_cancelled = session.is_closed
+    or due > now and not loop.sleep_until(due, session)
+    or session.is_closed -- in the meantime
+  if is_cancelled then return nil, "cancelled" end
+  if is_last then return nil, "timeout" end
   return true
 end
 
---- Sleeps for `delay` seconds, less when that leaves time for a last poll before the deadline.
---- Returns true, or nil and "timeout" (at the deadline) or "cancelled".
-function Schedule:sleep(delay, is_asked, tick)
-  local now, deadline = loop.now(), self.deadline
-  local due = now + delay
-  if deadline and due >= deadline then
-    due = deadline - self.last_look
-    if is_asked or due <= now then
-      local ok, reason = sleep_until(self, deadline, tick)
-      return nil, ok and "timeout" or reason
-    end
-  end
-  if delay <= 0 then
-    if self.client.session.is_closed then return nil, "cancelled" end
-    return true
-  end
-  return sleep_until(self, due, tick)
-end
-
---- Sleeps until the next poll is due; the first is due at once. `tick` (or nil) is called about
--- once a second. Returns as `sleep`.
-function Schedule:next_poll(tick)
+--- Sleeps until the next poll is due; the first is due at once. Returns as `sleep`.
+function Schedule:next_poll()
   local poll, delay = self.poll, 0
   self.poll = poll + 1
-  if poll > 0 then
+  if poll == 0 then
+    self.started = loop.now()
+  else
     delay = schedules.delay(self.interval, poll, core.system.random(), self.where)
     if self.failures > 0 and type(self.interval) == "number" then
       delay = math.max(delay, math.min(delay * 2.0 ^ self.failures, LONGEST_BACKOFF))
@@ -197,30 +177,32 @@ function Schedule:next_poll(tick)
   local asked = self.last_error and self.last_error.retry_after
   asked = asked and math.min(asked, LONGEST_PATIENCE) * (1 + JITTER * core.system.random())
   local is_asked = asked ~= nil and asked > delay
-  return self:sleep(is_asked and asked or delay, is_asked, tick)
+  return self:sleep(is_asked and asked or delay, is_asked)
 end
 
---- Records how a poll ended. Returns true when the call continues, false when `err` ends it.
---- `is_young`: a 404 may mean that the run is not known everywhere yet.
-function Schedule:take(err, is_young)
-  self.last_error = err
-  if not err then
-    self.failures = 0
-    return true
-  elseif schedules.is_transient(err) then
-    self.failures = self.failures + 1
-    return true
+--- Calls `poll()`, which returns nil or an error object, each time a poll is due, until
+--- `is_reached()`. Transient errors are ignored. Returns true; or nil and the error that is not
+--- transient; or nil, nil and why it ended early, as `sleep` says it.
+function Schedule:poll_until(is_reached, poll)
+  while not is_reached() do
+    local is_due, reason = self:next_poll()
+    if is_reached() then break end -- by another task
+    if not is_due then return nil, nil, reason end
+    local err = poll()
+    if err and not schedules.is_transient(err) then return nil, err end
+    self.last_error = err
+    self.failures = err and self.failures + 1 or 0
   end
-  return is_young and schedules.is_missing(err) and self:is_early()
+  return true
 end
 
---- True while a run that has just been started may be unknown here and there.
-function Schedule:is_early()
-  return loop.now() < self.started + GRACE
+--- True when `err` is a 404 as it may come for a run that was just started.
+function Schedule:is_too_early(err)
+  return schedules.is_missing(err) and loop.now() < self.started + GRACE
 end
 
---- The error of a call whose sleep was ended for `reason`. `state` says what was not reached in
---- time; `cause` (by default the last error) may say why.
+--- The error of a call that ended early for `reason`. `state` says what was not reached in time;
+--- `cause` (by default the last error) may say why.
 function Schedule:ended(reason, execution, state, cause)
   cause = cause or self.last_error
   local fields = { kind = "cancelled", execution = execution, cause = cause }

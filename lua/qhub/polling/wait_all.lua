@@ -1,332 +1,259 @@
--- `client:wait_all`: waits for many executions at the cost of a few.
+-- `client:wait_all`: waits for many executions at the cost of a few requests. Three rules:
 --
--- One poll is one request for the list of executions; those that the list does not name are
--- requested one by one, a few at once where that is possible (parallel.lua). When the list is not
--- available (refused, not a list, failing repeatedly, or naming none of these executions) all are
--- requested one by one, and the list is tried again only rarely.
+-- 1. While more than one is pending, a poll is one request for the list of executions.
+-- 2. An execution that two lists in a row do not name is requested by itself.
+-- 3. When the list is refused, or fails twice in a row, each is requested by itself, a few at once
+--    (parallel.lua), and for a minute no list is.
 --
 -- An item of the list is merged into what is known: it may be sparser than a status, and older, so
--- a terminal status stays. Now and then one execution is requested by itself, so that a list that
--- stays out of date is detected.
---
--- What is fatal to one is fatal to all: a program learns of it now and not hours later, and what
--- was seen stays in the executions, so that another call can wait for the others.
+-- a terminal status stays. What is fatal to one is fatal to all: a program learns of it now and not
+-- hours later, and what was seen stays in the executions, so that another call can wait for the
+-- others.
 
-local log = require "qhub.http.log"
 local execution_class = require "qhub.execution"
+local log = require "qhub.http.log"
 local loop = require "qhub.tasks.loop"
-local usage_error = require("qhub.error").usage
-local notifiers = require "qhub.polling.notifier"
-local schedules = require "qhub.polling.schedule"
-local slots_module = require "qhub.polling.slots"
+local null = require("qhub.core").json.null
 local parallel = require "qhub.tasks.parallel"
+local progress = require "qhub.progress"
+local schedules = require "qhub.polling.schedule"
 local show = require "qhub.error.text"
+local usage_error = require("qhub.error").usage
+local wait = require "qhub.polling.wait"
 
 local wait_all = {}
 
--- Statuses that need no further check.
-local KNOWN = {}
-for _, status in ipairs(execution_class.STATUSES) do
-  KNOWN[status] = true
-end
-local FINAL = { SUCCEEDED = true, FAILED = true, CANCELLED = true }
-
 local WHERE = "wait_all"
--- Seconds until a list that was of no use is requested again: doubling, and at once the most after
--- a refusal.
-local FIRST_PAUSE, LONGEST_PAUSE = 15, 300
--- A list that fails so often in a row for transient reasons is given up for the time being.
-local LIST_FAILURES = 2
--- So many lists must miss an execution before it is requested by itself: a list may be behind a
--- start.
 local MISSES = 2
--- Few executions in a very long list: a request for each is less work than the list.
-local FEW, LONG = 4, 1000
--- Seconds between comparisons of the list with a status.
-local PROBE_EVERY = 60
 -- So many single requests that fail in a row end a poll: the gateway fails, not the run.
 local FAILURES_IN_A_ROW = 3
+local SECONDS_WITHOUT_LIST = 60
 
--- ── slots: one for each id ──────────────────────────────────────────────────────────────────────
+local no_list_until = setmetatable({}, { __mode = "k" }) -- client -> a time, after rule 3
 
-local function check(client, executions)
-  if type(executions) ~= "table" then
-    usage_error("%s: a list of executions is needed, got %s", WHERE, show.value(executions))
-  elseif client.session.is_closed then
-    usage_error("%s: the client is closed", WHERE)
-  end
+-- Known status -> whether it is terminal.
+local IS_FINAL = {}
+for _, status in ipairs(execution_class.STATUSES) do
+  IS_FINAL[status] = execution_class.is_terminal(status)
+end
+
+-- ── what is waited for ──────────────────────────────────────────────────────────────────────────
+
+-- An entry for each object of `executions`, in their order, and the entries by id; those of the
+-- same id are chained by `twin`.
+local function entries_of(client, executions)
+  local entries, by_id, is_taken = {}, {}, {}
   for index = 1, #executions do
     local execution = executions[index]
     if not execution_class.is(execution) then
       usage_error("%s: item %d is %s, not an execution", WHERE, index, show.value(execution))
     elseif execution_class.owner(execution) ~= client then
       usage_error("%s: item %d is an execution of another client", WHERE, index)
+    elseif not is_taken[execution] then
+      is_taken[execution] = true
+      local raw = execution.raw
+      local id, status = raw.id, raw.status
+      if type(id) ~= "string" or id == "" then -- rare: a number, another spelling, or none
+        id = execution.id or usage_error("%s: the gateway gave item %d no id", WHERE, index)
+      end
+      if status == null then status = nil end
+      local entry = {
+        execution = execution,
+        id = id,
+        twin = by_id[id],
+        status = status, -- that was seen last
+        is_new = status ~= nil, -- named by the gateway, and not seen since
+        is_listed = false,
+        poll = 0, -- the number of the last one whose list named it
+        misses = 0, -- lists since
+        notified = nil, -- status
+      }
+      by_id[id] = entry
+      entries[#entries + 1] = entry
     end
   end
+  return entries, by_id
 end
 
--- Notifies of the first status and each change of the slots' objects.
-local function notify_all(state, slots)
-  local notifier = state.notifier
-  if notifier.is_silent then return end
-  for index = 1, #slots do
-    local slot = slots[index]
-    if slot.status ~= slot.notified or slot.objects then
-      slot.notified = slot.status
-      notifier:notify(slot)
-    end
-  end
-  notifier:flush()
-end
-
--- ── the list ────────────────────────────────────────────────────────────────────────────────────
-
-local function wants_list(state, count)
-  if loop.now() < math.max(state.no_list_until, state.client.session.no_list_until or 0) then
-    return false
-  end
-  if state.only_list then return true end
-  return count > 1 and not (count <= FEW and state.listed and state.listed > LONG * count)
-end
-
-local function pause_list(state)
-  state.no_list_until = loop.now() + state.list_pause
-  state.list_pause = math.min(2 * state.list_pause, LONGEST_PAUSE)
-end
-
--- After a list that failed: true when the executions shall be requested singly, false when `err`
--- is transient or ends the wait.
-local function does_without(state, err)
-  if schedules.is_transient(err) then
-    state.list_failures = state.list_failures + 1
-    if err.status_code == 429 or err.retry_after or state.list_failures < LIST_FAILURES then
-      return false
-    end
-    pause_list(state)
-    return true
-  elseif err.kind == "decode" or (err.kind == "api" and err.status_code ~= 401) then
-    -- So it will be for the other waits of this client. A list may outgrow max_response_bytes.
-    local message = "wait_all: the list cannot be used, each execution is requested by itself: "
-    log.event(state.client.session.log, "warn", "list", { error = message .. err.message })
-    state.client.session.no_list_until = loop.now() + LONGEST_PAUSE
-    return true
-  end
-  return false
-end
-
--- Adds to `singly` some that the list names as running, when it is time to compare.
-local function add_probes(state, slots, singly)
-  if loop.now() < state.probe_at then return end
-  local count = 0
-  for _, slot in ipairs(slots) do
-    if count < state.probes and slot.misses == 0 and not FINAL[slot.execution.status] then
-      count = count + 1
-      slot.is_probe = true
-      singly[#singly + 1] = slot
-    end
-  end
-end
-
--- An end that the list did not show makes the next poll request twice as many singly.
-local function compare(state, singly)
-  local is_probed, is_behind = false, false
-  for _, slot in ipairs(singly) do
-    if slot.is_probe then
-      slot.is_probe = nil
-      is_probed = true
-      is_behind = is_behind or FINAL[slot.execution.status]
-    end
-  end
-  if is_behind then
-    state.probes = 2 * state.probes
-  elseif is_probed then
-    state.probes, state.probe_at = 1, loop.now() + PROBE_EVERY
-  end
-end
-
--- Requests the list. Returns the slots that have to be requested singly, or nil and an error.
-local function poll_list(state, slots)
-  local list, err = state.client.session.plain_list(state.schedule:request())
-  if not list then
-    if does_without(state, err) then return slots end
-    return nil, err
-  end
-  state.list_failures, state.listed = 0, #list
-  local poll, found = state.schedule.poll, 0
-  local named, items = {}, {}
+-- Merges the items of list number `poll` into what is known, in place. It makes few calls: lists
+-- are long. Between its first item and its end only the status and the start of an execution
+-- change. Of items with the same id the first counts; one without a status does not help.
+local function merge(by_id, list, poll)
   for index = 1, #list do
     local item = list[index]
-    local id, status = item.id, item.status
-    local slot = id ~= nil and (state.by_id[id] or state.by_id[tostring(id)])
-    -- Of duplicates the first counts. An item without a status does not help.
-    local has_status = status ~= nil and KNOWN[status] or type(status) == "string"
-    if slot and slot.listed_at ~= poll and has_status then
-      slot.listed_at, slot.misses, slot.is_listed = poll, 0, true
-      found = found + 1
-      named[found], items[found] = slot, item
+    local id, status, started_at = item.id, item.status, item.startedAt
+    local has_status = IS_FINAL[status] ~= nil or type(status) == "string"
+    local entry = has_status and id ~= nil and (by_id[id] or by_id[tostring(id)])
+    while entry and entry.poll ~= poll do
+      local raw = entry.execution.raw -- another task may have replaced it
+      local is_open = not IS_FINAL[raw.status] -- an end stays: the item may be older
+      if is_open and (IS_FINAL[status] or not entry.is_listed) then
+        for name, value in next, item do
+          if value ~= null then raw[name] = value end
+        end
+        entry.is_listed = true
+      elseif is_open then
+        raw.status = status
+        if started_at and started_at ~= null then raw.startedAt = started_at end
+      end
+      entry.status, entry.is_new = raw.status, false
+      entry.poll, entry.misses = poll, 0
+      entry = entry.twin
     end
   end
-  slots_module.absorb_items(named, items)
+end
+
+-- Notifies the program of the first status and of each change of `entries`.
+local function notify(state, entries)
+  local counts, on_status, told = state.counts, state.on_status, state.told
+  for index = 1, #entries do
+    local entry = entries[index]
+    local status, before = entry.status, entry.notified
+    if status ~= before and status ~= nil then
+      entry.notified = status
+      counts[status] = (counts[status] or 0) + 1
+      if before then counts[before] = counts[before] - 1 end
+      if on_status then on_status(entry.execution) end
+      if told then told(entry.execution) end
+    end
+  end
+  local failed = counts.FAILED or 0
+  local ended = (counts.SUCCEEDED or 0) + (counts.CANCELLED or 0) + failed
+  state.reporter:update(ended, #state.entries, failed, counts.RUNNING or 0)
+end
+
+-- ── one poll ────────────────────────────────────────────────────────────────────────────────────
+
+local function is_throttled(err)
+  return err.status_code == 429 or err.retry_after ~= nil
+end
+
+-- True when `err` of the list is one that single requests may do without.
+local function is_refused(state, err)
+  if schedules.is_transient(err) then
+    return state.schedule.failures > 0 and not is_throttled(err)
+  end
+  -- The decoder's: a list may outgrow max_response_bytes.
+  return err.kind == "decode" or err.kind == "api" and err.status_code ~= 401
+end
+
+-- Requests the list. Returns the entries that have to be requested singly, or nil and an error.
+local function poll_list(state, pending)
+  local client, poll = state.client, state.schedule.poll
+  local list, err = client.session.plain_list(state.schedule:request())
+  if not list then
+    if not is_refused(state, err) then return nil, err end
+    local message = "wait_all: the list cannot be used, each execution is requested by itself: "
+    log.event(client.session.log, "warn", "list", { error = message .. err.message })
+    no_list_until[client] = loop.now() + SECONDS_WITHOUT_LIST
+    return pending
+  end
+  merge(state.by_id, list, poll)
   local singly = {}
-  for index = 1, #slots do
-    local slot = slots[index]
-    if slot.listed_at ~= poll then
-      slot.misses, slot.is_listed = slot.misses + 1, false
-      if slot.misses >= MISSES or not slot.is_known then singly[#singly + 1] = slot end
+  for index = 1, #pending do
+    local entry = pending[index]
+    if entry.poll ~= poll then
+      entry.misses = entry.misses + 1
+      if entry.misses >= MISSES then singly[#singly + 1] = entry end
     end
   end
-  if found > 0 then
-    state.list_pause = FIRST_PAUSE
-  elseif #singly == #slots then
-    pause_list(state)
-  end
-  add_probes(state, slots, singly)
   return singly
 end
 
--- ── one by one ──────────────────────────────────────────────────────────────────────────────────
-
--- Takes the result of a single request. Returns true when no more should be sent in this poll.
-local function take(state, round, slot, latest, err)
-  if latest then
-    round.failures, round.is_answered = 0, true
-    slots_module.absorb(slot, latest.raw)
-    notify_all(state, { slot })
-    return false
-  elseif slot.is_listed and schedules.is_missing(err) then
-    state.only_list, slot.is_listed = true, false -- until the list names it again
-    return false
-  elseif
-    slot.is_known
-    and not slot.is_seen
-    and schedules.is_missing(err)
-    and state.schedule:is_early()
-  then
-    return false
-  end
-  round.last_error, round.slot = err, slot
-  round.is_fatal = not schedules.is_transient(err)
-  round.failures = round.failures + 1
-  return round.is_fatal
-    or round.failures >= FAILURES_IN_A_ROW
-    or err.status_code == 429
-    or err.retry_after ~= nil
-end
-
--- Those that the last poll did not reach come first.
-local function in_turn(slots, poll)
-  local first, later = {}, {}
-  for _, slot in ipairs(slots) do
-    table.insert(slot.asked_at == poll - 1 and later or first, slot)
-  end
-  table.move(later, 1, #later, #first + 1, first)
-  return first
-end
-
-local function poll_singly(state, slots)
+-- Requests the status of each of `entries`, as long as it makes sense. Returns nil, or the error
+-- that ended it.
+local function poll_singly(state, entries)
   local client, schedule = state.client, state.schedule
-  local round = { failures = 0 }
-  local ok = parallel.each(in_turn(slots, schedule.poll), function(slot)
-    slot.asked_at = schedule.poll
-    return client:get_status(slot.id, schedule:request())
-  end, function(slot, latest, err)
-    return take(state, round, slot, latest, err)
+  local most, failures, failure = math.min(FAILURES_IN_A_ROW, #entries), 0, nil
+  local ok = parallel.each(entries, function(entry)
+    return client:get_status(entry.id, schedule:request())
+  end, function(entry, latest, err)
+    if latest then
+      wait.adopt(entry.execution, latest)
+      entry.status, entry.is_new, failures = entry.execution.status, false, 0
+      notify(state, { entry })
+    elseif not (entry.is_new and schedule:is_too_early(err)) then
+      failures = failures + 1
+      if failures >= most or is_throttled(err) or not schedules.is_transient(err) then
+        err.execution, failure = entry.execution, err
+      end
+    end
+    return failure ~= nil
   end, function()
     return schedule:is_over() or client.session.is_closed
   end)
-  round.is_cancelled = not ok
-  return round
+  return failure or not ok and schedule:ended "cancelled" or nil
+end
+
+local function poll_once(state, pending)
+  local singly, err = pending, nil
+  if #pending > 1 and loop.now() >= (no_list_until[state.client] or 0) then
+    singly, err = poll_list(state, pending)
+    notify(state, pending)
+  end
+  return err or singly[1] and poll_singly(state, singly)
 end
 
 -- ── all ─────────────────────────────────────────────────────────────────────────────────────────
 
--- `err` as the error of the whole: with what is pending, and the execution that failed.
-local function failed(state, err, slot)
-  err.pending = {}
-  for index, unfinished_slot in ipairs(slots_module.unfinished(state.slots, true)) do
-    err.pending[index] = unfinished_slot.execution
+-- `err`, or what ended the wait for `reason`, as the error of the whole; nil when other tasks have
+-- seen the end of all.
+local function failed(state, err, reason)
+  local pending = {}
+  for _, entry in ipairs(state.entries) do
+    entry.status = entry.execution.status
+    if not IS_FINAL[entry.status] then pending[#pending + 1] = entry.execution end
   end
-  err.execution = slot and slot.execution or err.pending[1]
+  local first = pending[1]
+  if not first then return nil end
+  if not err then
+    local form = "%d of %d executions are not finished, the first of them, %s,"
+    local text = form:format(#pending, #state.entries, schedules.describe(first))
+    err = state.schedule:ended(reason, first, text)
+  end
+  err.pending, err.execution = pending, err.execution or first
   return err
 end
 
-local function ended(state, reason)
-  local pending = slots_module.unfinished(state.slots, true)
-  local first = pending[1].execution
-  local form = "%d of %d executions are not finished, the first of them, %s,"
-  local text = form:format(#pending, #state.slots, schedules.describe(first))
-  return failed(state, state.schedule:ended(reason, first, text))
-end
-
--- One poll of all that is unfinished. Returns true, or nil and the error that ends the wait.
-local function poll_once(state, slots)
-  local singly = slots
-  if wants_list(state, #slots) then
-    local err
-    singly, err = poll_list(state, slots)
-    notify_all(state, slots)
-    if not singly then
-      if state.schedule:take(err) then return true end
-      return nil, failed(state, err)
-    end
-  end
-  local round = singly[1] and poll_singly(state, singly) or {}
-  if round.is_cancelled then
-    return nil, ended(state, "cancelled")
-  elseif round.is_fatal then
-    return nil, failed(state, round.last_error, round.slot)
-  end
-  compare(state, singly)
-  local last_error = round.last_error
-  local is_bad = last_error and (last_error.retry_after or not round.is_answered)
-  state.schedule:take(is_bad and last_error or nil)
-  return true
-end
-
 --- Polls until all of `executions` (of `client`) are terminal; returns that list, or nil and an
--- error with `pending` (the executions that are not) and `execution` (the one that failed, else
--- the first pending).
+--- error with `pending` (the executions that are not) and `execution` (the one that failed, else
+--- the first pending).
 function wait_all.wait_all(client, executions, given)
   local o = schedules.checked(given, WHERE)
-  check(client, executions)
-  local slots, by_id = slots_module.of(executions)
-  local notifier <close> = notifiers.of_many(o, #slots)
-  local state = { client = client, slots = slots, by_id = by_id, notifier = notifier }
-  local pending = slots_module.unfinished(slots)
-  notify_all(state, slots)
-  if not pending[1] then
-    notifier:finish(true)
-    return executions
+  if type(executions) ~= "table" then
+    usage_error("%s: a list of executions is needed, got %s", WHERE, show.value(executions))
   end
   local schedule = schedules.new(client, o)
-  state.schedule = schedule
-  state.no_list_until = 0
-  state.list_pause = FIRST_PAUSE
-  state.list_failures = 0
-  state.listed = nil -- items of the last list
-  state.only_list = false -- a status was 404 for what the list names: request the list to the end
-  state.probes = 1
-  state.probe_at = schedule.started + PROBE_EVERY
-  local reporter = notifier.reporter
-  local tick = reporter and reporter.tick and function()
-    reporter:tick()
-  end
-  repeat
-    local is_due, reason = schedule:next_poll(tick)
-    pending = slots_module.unfinished(pending, loop.current() or not notifier.is_silent)
-    if pending[1] then
-      local ok, err
-      if is_due then
-        ok, err = poll_once(state, pending)
-      else
-        err = ended(state, reason)
-      end
-      if not ok then return nil, err end
-      pending = slots_module.unfinished(pending)
+  local entries, by_id = entries_of(client, executions)
+  local is_drawn = o.progress == progress.display
+  local reporter <close> = progress.start(is_drawn and o.progress or nil, "batch", "")
+  local state = {
+    client = client,
+    schedule = schedule,
+    entries = entries,
+    by_id = by_id,
+    counts = {}, -- of entries, by the status that was notified
+    on_status = o.on_status,
+    told = not is_drawn and o.progress,
+    reporter = reporter,
+  }
+  notify(state, entries)
+  local pending = entries
+  local ok, err, reason = schedule:poll_until(function()
+    local left = {}
+    for index = 1, #pending do
+      local entry = pending[index]
+      if not IS_FINAL[entry.status] then left[#left + 1] = entry end
     end
-  until not pending[1]
-  notify_all(state, slots)
-  notifier:finish(true)
+    pending = left
+    return not left[1]
+  end, function()
+    return poll_once(state, pending)
+  end)
+  err = not ok and failed(state, err, reason)
+  if err then return nil, err end
+  notify(state, entries)
+  reporter:finish(true)
   return executions
 end
 
