@@ -1,9 +1,9 @@
 -- A client without retries over a fake transport that is a whole gateway.
 --
--- `answers` maps an operation (start, list, status, result, logs, cancel) to its response: a table, a
--- JSON text (of a 200), a function(count, id, request) that returns one, or a list of these in the
--- order of the requests, of which the last stays. Returns the client and how many requests there
--- were, by operation, and by id those for a status.
+-- `answers` maps an operation (start, list, status, result, logs, cancel) to its response: a table,
+-- a JSON text (of a 200), a function(count, id, request) that returns one, or a list of these in
+-- the order of the requests, of which the last stays. Returns the client and how many requests
+-- there were, by operation, and by id those for a status.
 
 local FakeTransport = require "spec.support.fake_transport"
 

@@ -377,8 +377,8 @@ describe("wait_all", function()
 end)
 
 -- A client whose list is that of `lists` (see fake_gateway.lua) and whose statuses are those of
--- `statuses` by id: a name, a response, or a function of the request's number. Three executions that
--- are known to be PENDING. Counts of what was requested.
+-- `statuses` by id: a name, a response, or a function of the request's number. Three executions
+-- that are known to be PENDING. Counts of what was requested.
 local function playing(lists, statuses)
   local client, counts = fake_gateway {
     list = lists,
@@ -497,7 +497,7 @@ describe("the rules of wait_all", function()
       items("RUNNING", "RUNNING", "SUCCEEDED"),
       items("RUNNING", "SUCCEEDED", "SUCCEEDED"),
     }, { a = "SUCCEEDED" })
-    assert(client:wait_all(list, { interval = QUICK }))
+    assert(client:wait_all(list, { interval = QUICK, timeout = 2 }))
     assert.equal(2, counts.list)
     assert.equal(1, counts.status)
   end)

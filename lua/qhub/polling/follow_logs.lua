@@ -75,8 +75,8 @@ local function take(self, entries)
   if places[1] then self.keys = keys end
 end
 
--- One poll: the status, then the log, so that what is read after the end is complete. Returns nil or
--- an error.
+-- One poll: the status, then the log, so that what is read after the end is complete. Returns nil,
+-- or an error.
 local function poll(self)
   local client, execution, schedule = self.client, self.execution, self.schedule
   if not execution:is_terminal() then

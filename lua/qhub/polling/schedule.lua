@@ -5,8 +5,8 @@
 -- start together do not poll together. Transient failures are ignored, with growing delays; a
 -- gateway that asks to wait is given that time, even more than a single call would give.
 --
--- A schedule belongs to one call of `wait`, `run`, `wait_all` or `follow_logs`, which say what a poll
--- is and what it is for. It knows nothing of what is requested.
+-- A schedule belongs to one call of `wait`, `run`, `wait_all` or `follow_logs`, which says what a
+-- poll is and what it is for. It knows nothing of what is requested.
 
 local core = require "qhub.core"
 local errors = require "qhub.error"

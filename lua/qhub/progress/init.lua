@@ -40,8 +40,8 @@ end
 
 -- ── reporters that draw ─────────────────────────────────────────────────────────────────────────
 
--- A reporter that draws is the state of its line (see line.lua), and: kind, terminal, started, ended
--- and begun, whether there is something to show.
+-- A reporter that draws is the state of its line (see line.lua), and: kind, terminal, started,
+-- ended and begun (there is something to show).
 local Drawn = { __name = "qhub.progress.reporter" }
 Drawn.__index = Drawn
 
