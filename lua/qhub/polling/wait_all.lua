@@ -211,7 +211,8 @@ local function failed(state, err, reason)
     local text = form:format(#pending, #state.entries, schedules.describe(first))
     err = state.schedule:ended(reason, first, text)
   end
-  err.pending, err.execution = pending, err.execution or first
+  err.pending = pending
+  err.execution = err.execution or first
   return err
 end
 
