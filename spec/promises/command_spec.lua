@@ -44,6 +44,7 @@ describe("qhub-lua", function()
     return out, err, status
   end
 
+  local SLOW = [[echo '{"simulate":{"running_ms":60000}}' | ]]
   local FAILING = [[echo '{"simulate":{"outcome":"FAILED"}}' | ]]
   local BODY = [[echo '{"input":{"molecule":"H2"}}' | ]]
 
@@ -90,7 +91,7 @@ describe("qhub-lua", function()
       ["echo '[1]' | qhub-lua run -"] = { 2, "the body must encode to a JSON object" },
       ["unset QHUB_BASE_URL; qhub-lua list"] = { 2, "%-%-base%-url" },
       ["unset QHUB_TOKEN; qhub-lua list"] = { 7, "no access token" },
-      [BODY .. "qhub-lua run - --timeout 0.02"] = { 4, "qhub%-lua wait " },
+      [SLOW .. "qhub-lua run - --timeout 1"] = { 4, "qhub%-lua wait " },
       [FAILING .. "qhub-lua run -"] = { 8, "ended as FAILED" },
       ["qhub-lua"] = { 2, "Usage: qhub%-lua" },
     } do

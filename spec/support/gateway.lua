@@ -42,7 +42,7 @@ function gateway.start(args)
   os.remove(fifo)
   assert(os.execute("mkfifo -m 600 " .. fifo))
   -- A sanitizer that is preloaded into this process would only slow down the child.
-  local command = ("LD_PRELOAD= exec %s examples/gateway/main.lua --stdin %s >%s"):format(
+  local command = ("LD_PRELOAD= exec %s examples/gateway/main.lua --stdin --idle 0 %s >%s"):format(
     process.SERVER_LUA,
     words_of(args),
     fifo

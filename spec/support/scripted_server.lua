@@ -4,7 +4,7 @@
 --
 -- Responsible for: one script for each request. It is that of the request's target, else that of
 -- its path; the others are played in turn, the last one for all requests that follow. Prints
--- "READY port control_port" and ends when nothing has moved for `idle` seconds (60). Control is
+-- "READY port control_port" and ends when nothing has moved for `idle` seconds (600). Control is
 -- plain HTTP on a port of its own; each response has {"requests": [{method, target, head,
 -- body_size, connection}, ...], "connections": n, "open": of these}:
 --   POST /  {"scripts": [script, ...], "routes": {target or path: script}}
@@ -38,7 +38,7 @@ local socket = require "cqueues.socket"
 
 local BLOCK = 65536
 
-local options = { idle = "60", port = "0" }
+local options = { idle = "600", port = "0" }
 for _, word in ipairs(arg) do
   local name, value = word:match "^(%w+)=(.*)$"
   options[name or error("bad argument: " .. word)] = value

@@ -73,7 +73,7 @@ describe("calls at a gateway", function()
     assert.is_true(seconds > 2) -- 100 retries at once, 100 at 50 a second
   end)
 
-  it("end with their total_timeout while their retries are held back", function()
+  it("end with their total_timeout while their retries are held back #timing", function()
     local server <close> = scripted.start()
     server:play(BUSY)
     local options = { max_retries = 9, total_timeout = 1.6 }
