@@ -10,45 +10,28 @@ end
 if not package.preload["qhub.core"] then pcall(require, "qhub.lazy") end
 local core = require "qhub.core"
 
--- All modules but those that are loaded already.
-local MODULES = [[
-auth auth.client_credentials auth.personal_token auth.single_flight auth.token
-error error.text execution json
-files.download files.file files.filename files.stream files.validators
-http.attempts http.failure http.headers http.log http.redact http.redirect http.report
-http.request http.retry http.session http.version
-http.transport.curl http.transport.program http.transport.proxy
-hub.client hub.data_pool hub.decode hub.enums hub.execution hub.operations hub.result
-hub.timestamp
-options options.client options.request options.start
-polling.follow_logs polling.run polling.schedule polling.wait polling.wait_all
-progress progress.line
-tasks tasks.group tasks.loop tasks.parallel tasks.program tasks.timers
-]]
-
--- Lets `require` find them beside this file at `path`, whatever becomes of package.path and of the
--- current directory until then. What `make install` has compiled (`.luac`) goes before its source,
+-- Lets `require` find the other modules beside this file at `path`, whatever becomes of package.path
+-- and of the current directory. What `make install` has compiled (`.luac`) goes before its source,
 -- unless this Lua refuses it: it may be another one than that which compiled.
 local function keep_folder(path)
   local folder = type(path) == "string" and path:match "^(.*)qhub/init%.lua$"
   local directory = folder and folder:sub(1, 1) ~= "/" and core.system.working_directory()
   folder = directory and directory .. "/" .. folder or folder
-  local load, search, preload = loadfile, package.searchpath, package.preload
-  if not folder or folder:sub(1, 1) ~= "/" or not load or not search then
+  local load, search, searchers = loadfile, package.searchpath, package.searchers
+  if not folder or folder:sub(1, 1) ~= "/" or not (load and search and searchers) then
     return -- from memory, or in a sandbox
   end
   local compiled = folder .. "?.luac;" .. folder .. "?/init.luac"
   local sources = folder .. "?.lua;" .. folder .. "?/init.lua"
-  local function find(name, ...)
+  table.insert(searchers, 2, function(name) -- after package.preload
+    if not name:find "^qhub%." then return nil end
     local file = search(name, compiled)
-    local source = search(name, sources) or folder .. name:gsub("%.", "/") .. ".lua" -- says why not
-    local chunk = file and load(file, "b") or assert(load(source))
-    return chunk(name, ...)
-  end
-  for module in MODULES:gmatch "%S+" do
-    local name = "qhub." .. module
-    preload[name] = preload[name] or find
-  end
+    local chunk = file and load(file, "b")
+    if chunk then return chunk, file end
+    file = search(name, sources) or folder .. name:gsub("%.", "/") .. ".lua" -- says why not
+    local source, message = load(file)
+    return source or message, file
+  end)
   require("qhub.error").add_own_folder(folder .. "qhub/")
 end
 

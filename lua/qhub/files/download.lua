@@ -89,17 +89,9 @@ function Draft.__close(draft)
   part:discard()
 end
 
--- Names a resource in a note without showing its query, which may hold secrets (FNV-1a, 64 bits).
-local function fingerprint(resource)
-  local hash = -3750763034362895579
-  for index = 1, #resource do
-    hash = (hash ~ resource:byte(index)) * 1099511628211
-  end
-  return ("%016x"):format(hash)
-end
-
 -- A note is lines of "name: value"; header values have no line breaks, so any validator fits. The
--- names are the resource's and those of a version (see validators.lua).
+-- names are the resource's (its URL without the query, which may hold secrets) and those of a
+-- version (see validators.lua).
 local NOTED = { "resource", "validator", "etag", "last_modified", "size", "is_encoded", "is_young" }
 
 local function note_of(resource, version)
@@ -151,20 +143,18 @@ function Draft:prepare(reader, known)
   return true
 end
 
--- Returns a draft, or nil, message, errno name.
+-- Returns a draft of `target`; with the URL `resource` one that may be continued. Or nil, message,
+-- errno name.
 local function open_draft(target, resource)
-  if not resource then
-    local part, message, errno = partfile.create(target)
-    return part and setmetatable({ part = part }, Draft), message, errno
-  end
-  local part, message, errno = partfile.resume(target)
+  local part, message, errno = (resource and partfile.resume or partfile.create)(target)
   if not part then return nil, message, errno end
-  return setmetatable({
-    part = part:keep(),
-    note = part:path() .. ".note",
-    resource = fingerprint(resource),
-    is_kept = true,
-  }, Draft)
+  local draft = setmetatable({ part = part }, Draft)
+  if resource then
+    draft.note, draft.resource = part:path() .. ".note", resource:match "^[^?]*"
+    draft.is_kept = true
+    part:keep()
+  end
+  return draft
 end
 
 -- ── saving ──────────────────────────────────────────────────────────────────────────────────────
