@@ -13,7 +13,7 @@
 
 local gateway = require "spec.support.gateway"
 local process = require "spec.support.process"
-local cqueues_socket = require "cqueues.socket"
+local programs = require "spec.support.front"
 local digest = require "openssl.digest"
 local fronts = require "scripts.conformance.front_list"
 local qhub = require "qhub"
@@ -25,29 +25,6 @@ local USER = io.popen("id -un"):read "l"
 local top = os.tmpname()
 os.remove(top)
 assert(os.execute("mkdir -m 755 " .. top))
-
-local function write(name, text)
-  local file <close> = assert(io.open(top .. "/" .. name, "wb"))
-  file:write(text)
-end
-
-local function free_port()
-  local socket = cqueues_socket.listen { host = "127.0.0.1", port = 0 }
-  assert(socket:listen())
-  local _, _, port = socket:localname()
-  socket:close()
-  return port
-end
-
-local function answers(port)
-  local socket = cqueues_socket.connect { host = "127.0.0.1", port = port }
-  socket:onerror(function(_, _, why)
-    return why
-  end)
-  local connected = socket:connect(1)
-  socket:close()
-  return connected
-end
 
 -- ── Checks ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -147,44 +124,29 @@ end
 
 -- A link to a port, see unruly.lua: its port, and what closes it.
 local function open_link(to, arguments)
-  local fifo = top .. "/fifo"
-  os.execute("mkfifo -m 600 '" .. fifo .. "'")
-  local form = "exec %s scripts/conformance/unruly.lua to=%d %s >'%s'"
-  local link = assert(io.popen(form:format(process.SERVER_LUA, to, arguments, fifo), "w"))
-  local output <close> = assert(io.open(fifo))
-  local port = output:read("l"):match "^READY (%d+)"
-  os.remove(fifo)
-  return port, link
+  local words = ("to=%d %s"):format(to, arguments)
+  local link = process.server("scripts/conformance/unruly.lua", words)
+  return link.words[1], link
 end
 
--- Starts the program; it ends with this process: a shell waits for the end of its input, then ends
--- it. Returns the pipe, or nil when nothing answers at the port.
-local function start_program(front, port, gateway_port)
-  local words = { T = top, P = port, G = gateway_port, R = ROOT, U = USER }
-  write("config", (front.config:gsub("%$(%u)", words)))
-  local run = front.run:gsub("%$(%u)", words)
-  local environment = "PATH='%s' LD_LIBRARY_PATH='%s'"
+-- Starts the program. Returns it, or nil when nothing answers at its port.
+local function start_program(front, gateway_port)
+  local environment = "PATH='%s' LD_LIBRARY_PATH='%s'\nexport LD_LIBRARY_PATH\nexec "
   environment = environment:format(os.getenv "FRONT_PATH", os.getenv "FRONT_LIBRARIES")
-  local form =
-    "(%s exec %s) >'%s/log' 2>&1 </dev/null & pid=$!; cat >/dev/null; kill $pid; wait $pid"
-  local pipe = assert(io.popen("exec 2>/dev/null; " .. form:format(environment, run, top), "w"))
-  local deadline = os.time() + 15
-  while not answers(port) and os.time() < deadline do
-    os.execute "sleep 0.1"
-  end
-  if answers(port) then return pipe end
-  pipe:close()
-  os.execute(("tail -n 5 '%s/log'"):format(top))
+  local words = { G = gateway_port, R = ROOT, U = USER }
+  local program, log = programs.start(front.config, environment .. front.run, words)
+  if not program then print(log) end
+  return program
 end
 
 -- A client of the front, at the front's own port or that of a link to it.
-local function new_client(front, server, port, at, timeout)
+local function new_client(front, server, program, at, timeout)
   local options = { token = server.token, max_retries = 6, timeout = timeout or 3, http = {} }
   for name, value in pairs(front.http or {}) do
     options.http[name] = value
   end
-  options.http.ca_file = front.tunnel and server.ca_file or front.tls and top .. "/cert.pem" or nil
-  options.http.proxy = front.proxy and "http://127.0.0.1:" .. port or false
+  options.http.ca_file = front.tunnel and server.ca_file or front.tls and program.ca_file or nil
+  options.http.proxy = front.proxy and "http://127.0.0.1:" .. program.port or false
   local scheme = (front.tls or front.tunnel) and "https" or "http"
   local origin = ("%s://127.0.0.1:%d"):format(scheme, at)
   options.base_url = server.url:gsub("^%a+://127.0.0.1:%d+", origin)
@@ -195,17 +157,16 @@ local function try(front)
   failures = {}
   local set = { "pending_ms=20", "running_ms=50" }
   local server <close> = gateway.start { set = set, idle = 0, tls = front.tunnel }
-  local port = free_port()
-  local pipe = start_program(front, port, server.port)
-  if not pipe then return check(false, "it did not start") end
-  local link_to = front.proxy and server.port or port
+  local program = start_program(front, server.port)
+  if not program then return check(false, "it did not start") end
+  local link_to = front.proxy and server.port or program.port
   local cut_port, cut_link = open_link(link_to, ("cut=%d slice=9000"):format(SIZE // 2))
   local slow_port, slow_link = open_link(link_to, "slice=700 stall=200 rate=4000000")
   local silent_port, silent_link = open_link(link_to, ("cut=%d freeze=1"):format(SIZE))
-  local client <close> = new_client(front, server, port, link_to)
-  local silent <close> = new_client(front, server, port, silent_port, 0.5)
-  local broken <close> = new_client(front, server, port, cut_port)
-  local slow <close> = new_client(front, server, port, slow_port)
+  local client <close> = new_client(front, server, program, link_to)
+  local silent <close> = new_client(front, server, program, silent_port, 0.5)
+  local broken <close> = new_client(front, server, program, cut_port)
+  local slow <close> = new_client(front, server, program, slow_port)
   local ok, message = xpcall(function()
     local id = operations(server, client).id
     operations(server, slow)
@@ -224,14 +185,8 @@ local function try(front)
   cut_link:close()
   slow_link:close()
   silent_link:close()
-  pipe:close()
+  program:stop()
 end
-
-local openssl = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes "
-  .. "-days 2 -subj /CN=localhost -addext subjectAltName=DNS:localhost,IP:127.0.0.1 "
-  .. "-keyout '%s/key.pem' -out '%s/cert.pem' 2>/dev/null"
-assert(os.execute(openssl:format(top, top)))
-assert(os.execute(("cat '%s/cert.pem' '%s/key.pem' >'%s/both.pem'"):format(top, top, top)))
 
 local bad, count = 0, 0
 for _, front in ipairs(fronts) do

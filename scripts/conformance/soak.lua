@@ -32,14 +32,9 @@ local server <close> = gateway.start {
 local port = server.port
 local link
 if options.link ~= 0 then
-  local fifo = os.tmpname()
-  os.remove(fifo)
-  assert(os.execute("mkfifo -m 600 " .. fifo))
-  local form = "exec %s scripts/conformance/unruly.lua to=%d cut=120000 stall=400 slice=20000 >%s"
-  link = assert(io.popen(form:format(process.SERVER_LUA, port, fifo), "w"))
-  local output <close> = assert(io.open(fifo))
-  port = output:read("l"):match "^READY (%d+)"
-  os.remove(fifo)
+  local words = ("to=%d cut=120000 stall=400 slice=20000"):format(port)
+  link = process.server("scripts/conformance/unruly.lua", words)
+  port = link.words[1]
 end
 
 local client <close> = qhub.HubServiceClient {

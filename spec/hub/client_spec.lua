@@ -1,9 +1,9 @@
 -- The client as programs see it: construction, usage errors, requests, responses. Over a fake
 -- transport.
 
+local FakeTransport = require "spec.support.fake_transport"
 local executions = require "qhub.execution"
 local qhub = require "qhub"
-local FakeTransport = require "spec.support.fake_transport"
 
 local BASE = "https://gateway.example/acme/vqe/v1"
 
@@ -78,40 +78,6 @@ describe("building a client", function()
     end
   end)
 
-  it("names unknown options and the nearest known one", function()
-    assert.matches("did you mean 'max_retries'", usage_error(build, { max_retry = 1 }))
-    assert.matches("did you mean 'base_url'", usage_error(build, { baseUrl = BASE }))
-    assert.matches("known are", usage_error(build, { zzzzzzzzz = 1 }))
-    assert.matches("did you mean 'ca_file'", usage_error(build, { http = { cafile = "x" } }))
-    assert.matches("did you mean 'level'", usage_error(build, { logging = { levels = "info" } }))
-  end)
-
-  it("checks types and ranges", function()
-    for name, values in pairs {
-      timeout = { 0, -1, "60", 0 / 0, math.huge },
-      total_timeout = { 0, {} },
-      max_retries = { -1, 1.5, "2" },
-      follow_redirects = { 1, "yes" },
-      max_response_bytes = { 0, -5, 1.5 },
-      headers = { "x", { "x" }, { ["a b"] = "1" }, { a = "1\r\nb: 2" }, { a = {} }, { a = true } },
-      http = { 1, { max_connections = 0 }, { http_version = "3" }, { verify = 1 } },
-      logging = { 1, { level = "loud" }, { logger = 1 } },
-      transport = { 1, {} },
-      on_response = { 1 },
-    } do
-      for _, value in ipairs(values) do
-        local message = usage_error(build, { [name] = value })
-        assert.matches("HubServiceClient", message)
-      end
-    end
-  end)
-
-  it("keeps header values out of its messages", function()
-    local message = usage_error(build, { headers = { ["X-Api-Key"] = "s3cret\n" } })
-    assert.is_nil(message:find("s3cret", 1, true))
-    assert.matches("X%-Api%-Key", message)
-  end)
-
   it("shows its address, not its token", function()
     local client = build { token = "s3cret" }
     assert.equal("qhub.HubServiceClient " .. BASE, tostring(client))
@@ -122,133 +88,6 @@ describe("building a client", function()
   it("offers itself as service_api, like the reference SDK", function()
     local client = build {}
     assert.equal(client, client.service_api)
-  end)
-end)
-
-describe("a request", function()
-  local function sent(call, changes)
-    local fake = FakeTransport { { status_code = 200, body = "[]" } }
-    call(fake:client(changes))
-    return fake.requests[1]
-  end
-
-  it("works with a base_url that ends in slashes", function()
-    local request = sent(function(c)
-      c:get_status "1"
-    end, { base_url = BASE .. "//" })
-    assert.equal(BASE .. "/1", request.url)
-  end)
-
-  it("refuses ids and names that are not a path segment", function()
-    local client = build {}
-    for _, id in ipairs { "", ".", "..", 5, true } do
-      usage_error(client.get_status, client, id)
-      usage_error(client.get_result_file, client, "1", id)
-      usage_error(client.execution, client, id)
-    end
-    usage_error(client.get_status, client)
-  end)
-
-  it("encodes any character of a name", function()
-    local fake = FakeTransport { { status_code = 200, body = "bytes" } }
-    assert(fake:client():get_result_file("a\0b", "line\nbreak %.txt"))
-    assert.equal(BASE .. "/a%00b/result/line%0Abreak%20%25.txt", fake.requests[1].url)
-  end)
-
-  it("carries token, Accept, User-Agent and, with a body, Content-Type", function()
-    local request = sent(function(c)
-      c:start_execution { input = {} }
-    end)
-    assert.equal("Bearer t0ken", request.headers.authorization)
-    assert.equal("application/json", request.headers["content-type"])
-    assert.matches("^application/json", request.headers.accept)
-    assert.equal("qhub-lua/" .. qhub._VERSION, request.headers["user-agent"])
-    request = sent(function(c)
-      c:get_result_file("1", "x")
-    end)
-    assert.equal("*/*", request.headers.accept)
-    assert.is_nil(request.headers["content-type"])
-    assert.is_nil(request.body)
-  end)
-
-  it("merges headers by precedence, whatever their case", function()
-    local client_headers = { ["X-A"] = "client", ["X-B"] = "client", AUTHORIZATION = "client" }
-    local request = sent(function(c)
-      c:get_status("1", { headers = { ["x-a"] = "request", ["ACCEPT"] = false } })
-    end, { headers = client_headers })
-    assert.equal("request", request.headers["x-a"])
-    assert.equal("client", request.headers["x-b"])
-    assert.equal("Bearer t0ken", request.headers.authorization)
-    assert.is_nil(request.headers.accept)
-    request = sent(function(c)
-      c:get_status("1", { headers = { authorization = "Basic x", ["x-b"] = false } })
-    end, { headers = client_headers })
-    assert.equal("Basic x", request.headers.authorization)
-    assert.is_nil(request.headers["x-b"])
-  end)
-
-  it("does not keep per-request headers for later requests", function()
-    local fake = FakeTransport { { status_code = 200, body = "[]" } }
-    local client = fake:client()
-    client:get_logs("1", { headers = { ["x-once"] = "1" } })
-    client:get_logs("1")
-    assert.equal("1", fake.requests[1].headers["x-once"])
-    assert.is_nil(fake.requests[2].headers["x-once"])
-  end)
-
-  it("encodes queries", function()
-    local request = sent(function(c)
-      c:get_service_executions { query = { b = { 1, "x y", true }, a = 1.5, ["ü&"] = "=" } }
-    end)
-    assert.equal(BASE .. "/?a=1.5&b=1&b=x%20y&b=true&%C3%BC%26=%3D", request.url)
-    local exact = sent(function(c)
-      c:get_service_executions { query = { a = 2.0 ^ 53, b = 0.1 + 0.2 } }
-    end)
-    assert.equal(BASE .. "/?a=9007199254740992.0&b=0.30000000000000004", exact.url)
-    for _, value in ipairs { { {} }, 0 / 0, math.huge } do
-      usage_error(sent, function(c)
-        c:get_service_executions { query = { a = value } }
-      end)
-    end
-  end)
-
-  it("sends the given body, with options.body merged over it", function()
-    local function body(b, o)
-      return sent(function(c)
-        c:start_execution(b, o)
-      end).body
-    end
-    assert.equal("{}", body {})
-    assert.equal('{"a":[]}', body { a = qhub.json.array {} })
-    assert.equal('{"a":{}}', body { a = {} })
-    assert.equal('{"a":2}', body({ a = 1 }, { body = { a = 2 } }))
-    local given = { a = 1 }
-    body(given, { body = { b = 2 } })
-    assert.same({ a = 1 }, given)
-    local guarded = setmetatable({ a = 1 }, { __newindex = error, __metatable = false })
-    assert.equal('{"a":2}', body(guarded, { body = { a = 2 } }))
-  end)
-
-  it("refuses a body that is not a JSON object, and names the place", function()
-    local client = build {}
-    for _, body in ipairs { { 1, 2 }, "x", qhub.json.array {} } do
-      assert.matches("JSON object", usage_error(client.start_execution, client, body))
-    end
-    local message = usage_error(client.start_execution, client, { input = { x = { 1, 2, 0 / 0 } } })
-    assert.matches("input.x[3]", message, 1, true)
-    usage_error(client.start_execution, client)
-  end)
-
-  it("checks its options", function()
-    local client = build {}
-    assert.matches(
-      "did you mean 'timeout'",
-      usage_error(client.get_status, client, "1", { time_out = 1 })
-    )
-    usage_error(client.get_status, client, "1", { chunk_size = 1 })
-    usage_error(client.get_result_file, client, "1", "x", { chunk_size = 0 })
-    usage_error(client.get_status, client, "1", "options")
-    usage_error(client.start_execution, client, {}, { idempotent = 1 })
   end)
 end)
 

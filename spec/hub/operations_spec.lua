@@ -2,6 +2,7 @@
 
 local FakeTransport = require "spec.support.fake_transport"
 local operations = require "qhub.hub.operations"
+local qhub = require "qhub"
 
 local BASE = "https://gateway.example/acme/vqe/v1"
 
@@ -24,6 +25,22 @@ local function requests_of(name, options)
   arguments[#arguments + 1] = options
   client[name](client, table.unpack(arguments))
   return fake.requests
+end
+
+-- The message with which `fn(...)` raises.
+local function usage_error(fn, ...)
+  local ok, message = pcall(fn, ...)
+  assert.is_false(ok)
+  assert.is_string(message)
+  return message
+end
+
+local function build(changes)
+  local o = { token = "t", base_url = BASE, transport = function() end }
+  for name, value in pairs(changes) do
+    o[name] = value ~= "nil" and value or nil
+  end
+  return qhub.HubServiceClient(o)
 end
 
 describe("an operation", function()
@@ -56,5 +73,63 @@ describe("an operation", function()
         if not ok then assert.matches("unknown option '" .. option .. "'", message) end
       end
     end
+  end)
+end)
+
+describe("a request", function()
+  local function sent(call, changes)
+    local fake = FakeTransport { { status_code = 200, body = "[]" } }
+    call(fake:client(changes))
+    return fake.requests[1]
+  end
+
+  it("works with a base_url that ends in slashes", function()
+    local request = sent(function(c)
+      c:get_status "1"
+    end, { base_url = BASE .. "//" })
+    assert.equal(BASE .. "/1", request.url)
+  end)
+
+  it("refuses ids and names that are not a path segment", function()
+    local client = build {}
+    for _, id in ipairs { "", ".", "..", 5, true } do
+      usage_error(client.get_status, client, id)
+      usage_error(client.get_result_file, client, "1", id)
+      usage_error(client.execution, client, id)
+    end
+    usage_error(client.get_status, client)
+  end)
+
+  it("encodes any character of a name", function()
+    local fake = FakeTransport { { status_code = 200, body = "bytes" } }
+    assert(fake:client():get_result_file("a\0b", "line\nbreak %.txt"))
+    assert.equal(BASE .. "/a%00b/result/line%0Abreak%20%25.txt", fake.requests[1].url)
+  end)
+
+  it("sends the given body, with options.body merged over it", function()
+    local function body(b, o)
+      return sent(function(c)
+        c:start_execution(b, o)
+      end).body
+    end
+    assert.equal("{}", body {})
+    assert.equal('{"a":[]}', body { a = qhub.json.array {} })
+    assert.equal('{"a":{}}', body { a = {} })
+    assert.equal('{"a":2}', body({ a = 1 }, { body = { a = 2 } }))
+    local given = { a = 1 }
+    body(given, { body = { b = 2 } })
+    assert.same({ a = 1 }, given)
+    local guarded = setmetatable({ a = 1 }, { __newindex = error, __metatable = false })
+    assert.equal('{"a":2}', body(guarded, { body = { a = 2 } }))
+  end)
+
+  it("refuses a body that is not a JSON object, and names the place", function()
+    local client = build {}
+    for _, body in ipairs { { 1, 2 }, "x", qhub.json.array {} } do
+      assert.matches("JSON object", usage_error(client.start_execution, client, body))
+    end
+    local message = usage_error(client.start_execution, client, { input = { x = { 1, 2, 0 / 0 } } })
+    assert.matches("input.x[3]", message, 1, true)
+    usage_error(client.start_execution, client)
   end)
 end)

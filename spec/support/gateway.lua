@@ -2,9 +2,6 @@
 --
 -- Responsible for: starting examples/gateway/main.lua, steering it over its control API, and ending
 -- it. Assumes that the specs run in the project's root. It must not load anything of qhub.
---
--- The child's standard input is a pipe from this process and its READY line comes through a FIFO:
--- when this process dies, however it dies, the child reads the end of its input and ends too.
 
 local process = require "spec.support.process"
 local wire = require "spec.support.wire"
@@ -38,34 +35,22 @@ end
 -- Starts a simulator. Returns an object with url (the base URL), origin, port, token, ca_file,
 -- client_cert, client_key, control (URL); raises when it does not come up.
 function gateway.start(args)
-  local fifo = os.tmpname()
-  os.remove(fifo)
-  assert(os.execute("mkfifo -m 600 " .. fifo))
-  -- A sanitizer that is preloaded into this process would only slow down the child.
-  local command = ("LD_PRELOAD= exec %s examples/gateway/main.lua --stdin --idle 0 %s >%s"):format(
-    process.SERVER_LUA,
-    words_of(args),
-    fifo
-  )
-  local input = assert(io.popen(command, "w"))
-  local output = assert(io.open(fifo))
-  local line = output:read("l") or ""
-  output:close()
-  os.remove(fifo)
-  local port, url = line:match("^READY (%d+) (%S+)")
-  if not port then
-    input:close()
-    error("the gateway simulator did not start: " .. line, 2)
+  local child = process.server("examples/gateway/main.lua --stdin --idle 0", words_of(args))
+  local port, url = child.words[1], child.words[2]
+  local named = {}
+  for index = 3, #child.words do
+    local name, value = child.words[index]:match "^(%w+)=(.*)$"
+    named[name] = value
   end
   return setmetatable({
-    input = input,
+    child = child,
     url = url,
     origin = url:match("^%a+://[^/]+"),
     port = tonumber(port),
-    control = wire.control(tonumber(line:match("control=%S+:(%d+)"))),
-    ca_file = line:match(" ca=(%S+)"),
-    client_cert = line:match(" cert=(%S+)"),
-    client_key = line:match(" key=(%S+)"),
+    control = wire.control(tonumber(named.control:match ":(%d+)")),
+    ca_file = named.ca,
+    client_cert = named.cert,
+    client_key = named.key,
     token = args and args.token or "demo-token",
   }, Gateway)
 end
@@ -145,10 +130,7 @@ end
 -- Ends the simulator and waits for its end.
 function Gateway:stop()
   self.control:close()
-  if self.input then
-    self.input:close()
-    self.input = nil
-  end
+  self.child:close()
 end
 
 Gateway.__close = Gateway.stop

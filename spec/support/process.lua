@@ -1,6 +1,6 @@
 -- A child process that announces itself with a line "READY ...", for specs.
 --
--- Responsible for: starting it, reading that line, ending it by its process id, waiting for it.
+-- Responsible for: starting it, reading that line, ending it, waiting for it.
 -- Assumes a POSIX shell. It must not load anything of qhub.
 
 local Process = {}
@@ -10,6 +10,14 @@ local process = {}
 
 --- What runs the servers.
 process.SERVER_LUA = "lua5.4"
+
+local function words_of(text)
+  local words = {}
+  for word in text:gmatch "%S+" do
+    words[#words + 1] = word
+  end
+  return words
+end
 
 -- Starts `command` (shell words). Returns an object with `pid` and `words`, what followed READY;
 -- raises when the process ends before it is ready.
@@ -23,26 +31,38 @@ function process.start(command)
     pipe:close()
     error("the process did not start: " .. command .. ": " .. line, 2)
   end
-  local words = {}
-  for word in rest:gmatch "%S+" do
-    words[#words + 1] = word
-  end
-  return setmetatable({ pipe = pipe, pid = pid, words = words }, Process)
+  return setmetatable({ pipe = pipe, pid = pid, words = words_of(rest) }, Process)
 end
 
--- Starts a server that is a Lua program, with these words.
+-- Starts a server, a Lua program that ends at the end of its standard input: that is a pipe from
+-- this process, so that the server ends with it, however it ends. `words` are the program's.
 function process.server(program, words)
+  local fifo = os.tmpname()
+  os.remove(fifo)
+  assert(os.execute("mkfifo -m 600 " .. fifo))
   -- A sanitizer that is preloaded into this process would only slow down the child.
-  return process.start(("env LD_PRELOAD= %s %s %s"):format(process.SERVER_LUA, program, words))
+  local form = "LD_PRELOAD= exec %s %s %s >%s"
+  local input = assert(io.popen(form:format(process.SERVER_LUA, program, words, fifo), "w"))
+  local output <close> = assert(io.open(fifo))
+  local line = output:read "l" or ""
+  os.remove(fifo)
+  local rest = line:match "^READY%s*(.*)$"
+  if not rest then
+    input:close()
+    error(("%s did not start: %s"):format(program, line), 2)
+  end
+  return setmetatable({ pipe = input, words = words_of(rest) }, Process)
 end
 
--- Makes a folder with cert.pem and key.pem for this machine, signed by nobody; returns its path.
+-- Makes a folder with cert.pem and key.pem for this machine, signed by nobody, and both.pem.
+-- Returns its path.
 function process.certificate()
   local folder = os.tmpname()
   os.remove(folder)
-  local form = "mkdir -m 700 '%s' && cd '%s' && LD_PRELOAD= openssl req -x509 -newkey ec"
+  local form = "mkdir -m 755 '%s' && cd '%s' && LD_PRELOAD= openssl req -x509 -newkey ec"
     .. " -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost -addext"
     .. " subjectAltName=DNS:localhost,IP:127.0.0.1 -keyout key.pem -out cert.pem 2>/dev/null"
+    .. " && cat cert.pem key.pem >both.pem"
   assert(os.execute(form:format(folder, folder)))
   return folder
 end
@@ -77,10 +97,16 @@ end
 
 -- Ends the process. Idempotent.
 function Process:close()
-  if self.pipe then
+  if self.pipe and self.pid then
     self:signal "TERM"
     self:wait()
+  elseif self.pipe then
+    self.pipe:close()
+    self.pipe = nil
   end
 end
+
+Process.__close = Process.close
+Process.__gc = Process.close
 
 return process

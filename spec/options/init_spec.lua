@@ -1,0 +1,57 @@
+-- Checking of option tables: names, types and ranges.
+
+local qhub = require "qhub"
+
+local BASE = "https://gateway.example/acme/vqe/v1"
+
+-- The message with which `fn(...)` raises.
+local function usage_error(fn, ...)
+  local ok, message = pcall(fn, ...)
+  assert.is_false(ok)
+  assert.is_string(message)
+  return message
+end
+
+local function build(changes)
+  local o = { token = "t", base_url = BASE, transport = function() end }
+  for name, value in pairs(changes) do
+    o[name] = value ~= "nil" and value or nil
+  end
+  return qhub.HubServiceClient(o)
+end
+
+describe("a table of options", function()
+  it("names unknown options and the nearest known one", function()
+    assert.matches("did you mean 'max_retries'", usage_error(build, { max_retry = 1 }))
+    assert.matches("did you mean 'base_url'", usage_error(build, { baseUrl = BASE }))
+    assert.matches("known are", usage_error(build, { zzzzzzzzz = 1 }))
+    assert.matches("did you mean 'ca_file'", usage_error(build, { http = { cafile = "x" } }))
+    assert.matches("did you mean 'level'", usage_error(build, { logging = { levels = "info" } }))
+  end)
+
+  it("checks types and ranges", function()
+    for name, values in pairs {
+      timeout = { 0, -1, "60", 0 / 0, math.huge },
+      total_timeout = { 0, {} },
+      max_retries = { -1, 1.5, "2" },
+      follow_redirects = { 1, "yes" },
+      max_response_bytes = { 0, -5, 1.5 },
+      headers = { "x", { "x" }, { ["a b"] = "1" }, { a = "1\r\nb: 2" }, { a = {} }, { a = true } },
+      http = { 1, { max_connections = 0 }, { http_version = "3" }, { verify = 1 } },
+      logging = { 1, { level = "loud" }, { logger = 1 } },
+      transport = { 1, {} },
+      on_response = { 1 },
+    } do
+      for _, value in ipairs(values) do
+        local message = usage_error(build, { [name] = value })
+        assert.matches("HubServiceClient", message)
+      end
+    end
+  end)
+
+  it("keeps header values out of its messages", function()
+    local message = usage_error(build, { headers = { ["X-Api-Key"] = "s3cret\n" } })
+    assert.is_nil(message:find("s3cret", 1, true))
+    assert.matches("X%-Api%-Key", message)
+  end)
+end)

@@ -1,0 +1,58 @@
+-- The options that every operation takes.
+
+local FakeTransport = require "spec.support.fake_transport"
+local qhub = require "qhub"
+
+local BASE = "https://gateway.example/acme/vqe/v1"
+
+-- The message with which `fn(...)` raises.
+local function usage_error(fn, ...)
+  local ok, message = pcall(fn, ...)
+  assert.is_false(ok)
+  assert.is_string(message)
+  return message
+end
+
+local function build(changes)
+  local o = { token = "t", base_url = BASE, transport = function() end }
+  for name, value in pairs(changes) do
+    o[name] = value ~= "nil" and value or nil
+  end
+  return qhub.HubServiceClient(o)
+end
+
+describe("the options of a request", function()
+  local function sent(call, changes)
+    local fake = FakeTransport { { status_code = 200, body = "[]" } }
+    call(fake:client(changes))
+    return fake.requests[1]
+  end
+
+  it("encodes queries", function()
+    local request = sent(function(c)
+      c:get_service_executions { query = { b = { 1, "x y", true }, a = 1.5, ["ü&"] = "=" } }
+    end)
+    assert.equal(BASE .. "/?a=1.5&b=1&b=x%20y&b=true&%C3%BC%26=%3D", request.url)
+    local exact = sent(function(c)
+      c:get_service_executions { query = { a = 2.0 ^ 53, b = 0.1 + 0.2 } }
+    end)
+    assert.equal(BASE .. "/?a=9007199254740992.0&b=0.30000000000000004", exact.url)
+    for _, value in ipairs { { {} }, 0 / 0, math.huge } do
+      usage_error(sent, function(c)
+        c:get_service_executions { query = { a = value } }
+      end)
+    end
+  end)
+
+  it("checks its options", function()
+    local client = build {}
+    assert.matches(
+      "did you mean 'timeout'",
+      usage_error(client.get_status, client, "1", { time_out = 1 })
+    )
+    usage_error(client.get_status, client, "1", { chunk_size = 1 })
+    usage_error(client.get_result_file, client, "1", "x", { chunk_size = 0 })
+    usage_error(client.get_status, client, "1", "options")
+    usage_error(client.start_execution, client, {}, { idempotent = 1 })
+  end)
+end)
