@@ -4,6 +4,7 @@
 local gateway_process = require "spec.support.gateway"
 local loop = require "qhub.tasks.loop"
 local qhub = require "qhub"
+local shared = require "spec.support.shared"
 local tasks = require "qhub.tasks"
 
 local client_credentials = qhub.credentials.client_credentials
@@ -56,20 +57,8 @@ local function numbered(expires_in)
 end
 
 describe("the client credentials grant", function()
-  local gateway
+  local gateway = shared(gateway_process.start)
   local now = loop.now
-
-  setup(function()
-    gateway = gateway_process.start()
-  end)
-
-  teardown(function()
-    gateway:stop()
-  end)
-
-  before_each(function()
-    gateway:clear()
-  end)
 
   after_each(function()
     loop.now = now

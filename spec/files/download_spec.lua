@@ -8,6 +8,7 @@ local lfs = require "lfs"
 local loop = require "qhub.tasks.loop"
 local process = require "spec.support.process"
 local qhub = require "qhub"
+local shared = require "spec.support.shared"
 
 local NAME = "result.bin"
 local SIZE = 600000
@@ -38,15 +39,8 @@ local function sha256(text)
 end
 
 describe("a download", function()
-  local server, client, execution, folder, path
-
-  setup(function()
-    server = gateway.start()
-  end)
-
-  teardown(function()
-    server:stop()
-  end)
+  local server = shared(gateway.start)
+  local client, execution, folder, path
 
   -- A run with one file, which is also the one that `execution` stands for from now on.
   local function run(name, spec)
@@ -56,7 +50,6 @@ describe("a download", function()
   end
 
   before_each(function()
-    server:clear()
     client = qhub.HubServiceClient { base_url = server.url, token = server.token }
     folder = shell("mktemp -d"):gsub("%s+$", "") .. "/"
     path = folder .. "saved.bin"

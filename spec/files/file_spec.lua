@@ -6,6 +6,7 @@ local gateway = require "spec.support.gateway"
 local loop = require "qhub.tasks.loop"
 local qhub = require "qhub"
 local scripted = require "spec.support.scripted"
+local shared = require "spec.support.shared"
 
 local NAME = "result.bin"
 
@@ -18,18 +19,10 @@ local function sha256(text)
 end
 
 describe("a result file", function()
-  local server, client, id
-
-  setup(function()
-    server = gateway.start()
-  end)
-
-  teardown(function()
-    server:stop()
-  end)
+  local server = shared(gateway.start)
+  local client, id
 
   before_each(function()
-    server:clear()
     client = qhub.HubServiceClient { base_url = server.url, token = server.token }
     id = nil
   end)

@@ -5,6 +5,7 @@ local FakeTransport = require "spec.support.fake_transport"
 local gateway = require "spec.support.gateway"
 local loop = require "qhub.tasks.loop"
 local qhub = require "qhub"
+local shared = require "spec.support.shared"
 local virtual_time = require "spec.support.virtual_time"
 
 local SOON = { ["Retry-After"] = "0.001" }
@@ -231,19 +232,7 @@ describe("redirects", function()
 end)
 
 describe("time", function()
-  local server
-
-  setup(function()
-    server = gateway.start()
-  end)
-
-  teardown(function()
-    server:stop()
-  end)
-
-  before_each(function()
-    server:clear()
-  end)
+  local server = shared(gateway.start)
 
   it("of a call is bounded by total_timeout, including retries and waits #timing", function()
     local client <close> = client_of(server, { total_timeout = 1, max_retries = 1000 })

@@ -6,6 +6,7 @@ local qhub = require "qhub"
 local fake_gateway = require "spec.polling.fake_gateway"
 local gateway = require "spec.support.gateway"
 local on_time = require "spec.support.on_time"
+local shared = require "spec.support.shared"
 local virtual_time = require "spec.support.virtual_time"
 
 -- What follow.unseen finds in `new` after `old`, as text; entries are single characters.
@@ -373,18 +374,14 @@ end)
 -- ── over the network ────────────────────────────────────────────────────────────────────────────
 
 describe("follow_logs over the network", function()
-  local service, client
+  local service = shared(gateway.start)
+  local client
   setup(function()
-    service = gateway.start()
     client =
       qhub.HubServiceClient { base_url = service.url, token = service.token, max_retries = 0 }
   end)
-  before_each(function()
-    service:clear()
-  end)
   teardown(function()
     client:close()
-    service:stop()
   end)
 
   local function start(simulate)

@@ -5,6 +5,7 @@ local qhub = require "qhub"
 local fake_gateway = require "spec.polling.fake_gateway"
 local gateway = require "spec.support.gateway"
 local on_time = require "spec.support.on_time"
+local shared = require "spec.support.shared"
 local virtual_time = require "spec.support.virtual_time"
 
 local STARTED = { status_code = 201, body = '{"id":"e1","status":"PENDING"}' }
@@ -13,18 +14,14 @@ local RESULT = '{"energy":-1.5}'
 local MISSING = { status_code = 404 }
 
 describe("run", function()
-  local service, client
+  local service = shared(gateway.start)
+  local client
   setup(function()
-    service = gateway.start()
     client =
       qhub.HubServiceClient { base_url = service.url, token = service.token, max_retries = 0 }
   end)
-  before_each(function()
-    service:clear()
-  end)
   teardown(function()
     client:close()
-    service:stop()
   end)
 
   local function body(simulate)

@@ -9,28 +9,23 @@ local FakeTransport = require "spec.support.fake_transport"
 local fake_gateway = require "spec.polling.fake_gateway"
 local gateway = require "spec.support.gateway"
 local on_time = require "spec.support.on_time"
+local shared = require "spec.support.shared"
 local virtual_time = require "spec.support.virtual_time"
 
 local QUICK = 0.02
 
 describe("wait_all", function()
-  local service, client
-  setup(function()
-    service = gateway.start()
-  end)
+  local service = shared(gateway.start)
+  local client
   before_each(function()
-    service:clear()
     service:forget()
     client =
       qhub.HubServiceClient { base_url = service.url, token = service.token, max_retries = 0 }
   end)
+
   after_each(function()
     client:close()
   end)
-  teardown(function()
-    service:stop()
-  end)
-
   -- `count` executions that end after `running_ms`, known only by their ids.
   local function executions(count, running_ms)
     local ids =

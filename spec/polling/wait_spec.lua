@@ -7,6 +7,7 @@ local gateway = require "spec.support.gateway"
 local loop = require "qhub.tasks.loop"
 local on_time = require "spec.support.on_time"
 local qhub = require "qhub"
+local shared = require "spec.support.shared"
 local virtual_time = require "spec.support.virtual_time"
 local wait = require "qhub.polling.wait"
 
@@ -361,17 +362,13 @@ describe("wait", function()
 end)
 
 describe("wait over the network", function()
-  local service, client
+  local service = shared(gateway.start)
+  local client
   setup(function()
-    service = gateway.start()
     client = qhub.HubServiceClient { base_url = service.url, token = service.token }
-  end)
-  before_each(function()
-    service:clear()
   end)
   teardown(function()
     client:close()
-    service:stop()
   end)
 
   local function start(simulate)

@@ -2,14 +2,15 @@
 -- stderr, and the status; in a pseudo-terminal where that matters.
 
 local gateway = require "spec.support.gateway"
+local shared = require "spec.support.shared"
 
 local plain_assert = _G.assert
 
 describe("qhub-lua", function()
-  local server, folder
+  local server = shared(gateway.start, { set = { "pending_ms=50", "running_ms=150" } })
+  local folder
 
   setup(function()
-    server = gateway.start { set = { "pending_ms=50", "running_ms=150" } }
     folder = os.tmpname()
     os.remove(folder)
     plain_assert(os.execute("mkdir " .. folder))
@@ -21,7 +22,6 @@ describe("qhub-lua", function()
   end)
   teardown(function()
     os.execute("rm -r " .. folder)
-    server:stop()
   end)
 
   -- Runs the shell command `text`, in which `qhub-lua` is the command of this tree. Returns what it

@@ -2,6 +2,7 @@
 -- says of files and options is so.
 
 local gateway = require "spec.support.gateway"
+local shared = require "spec.support.shared"
 
 local plain_assert = _G.assert
 
@@ -30,10 +31,10 @@ local function anchors_of(path)
 end
 
 describe("documentation", function()
-  local server, folder, runs
+  local server = shared(gateway.start, { set = { "pending_ms=20", "running_ms=50" } })
+  local folder, runs
 
   setup(function()
-    server = gateway.start { set = { "pending_ms=20", "running_ms=50" } }
     folder = os.tmpname()
     os.remove(folder)
     runs = {}
@@ -61,7 +62,6 @@ describe("documentation", function()
       run:close()
     end
     os.execute("rm -r " .. folder)
-    server:stop()
   end)
 
   for _, page in ipairs(PAGES) do

@@ -3,6 +3,7 @@
 -- All of them are started at once, and then read one after the other.
 
 local gateway = require "spec.support.gateway"
+local shared = require "spec.support.shared"
 
 local plain_assert = _G.assert
 
@@ -26,10 +27,10 @@ local EXAMPLES = {
 }
 
 describe("example", function()
-  local server, runs
+  local server = shared(gateway.start, { set = { "pending_ms=100", "running_ms=400" } })
+  local runs
 
   setup(function()
-    server = gateway.start { set = { "pending_ms=100", "running_ms=400" } }
     runs = {}
     for name, example in pairs(EXAMPLES) do
       local environment = "QHUB_BASE_URL=" .. server.url .. " QHUB_TOKEN=" .. server.token
@@ -44,7 +45,6 @@ describe("example", function()
     for _, run in pairs(runs) do
       run:close()
     end
-    server:stop()
   end)
 
   for name, example in pairs(EXAMPLES) do

@@ -6,6 +6,7 @@
 local gateway = require "spec.support.gateway"
 local lfs = require "lfs"
 local process = require "spec.support.process"
+local shared = require "spec.support.shared"
 
 local plain_assert = _G.assert
 
@@ -32,10 +33,10 @@ end
 ]]
 
 describe("a child of fork()", function()
-  local server, folder
+  local server = shared(gateway.start, { tls = true, set = { "pending_ms=0", "running_ms=20" } })
+  local folder
 
   setup(function()
-    server = gateway.start { tls = true, set = { "pending_ms=0", "running_ms=20" } }
     folder = os.tmpname()
     os.remove(folder)
     plain_assert(lfs.mkdir(folder))
@@ -46,7 +47,6 @@ describe("a child of fork()", function()
 
   teardown(function()
     os.execute("rm -r " .. folder)
-    server:stop()
   end)
 
   -- Runs the program; fails unless it ends well, in time, over a single connection of the parent's.

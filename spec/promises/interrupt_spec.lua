@@ -6,6 +6,7 @@ local lfs = require "lfs"
 local loop = require "qhub.tasks.loop"
 local process = require "spec.support.process"
 local scripted = require "spec.support.scripted"
+local shared = require "spec.support.shared"
 
 -- Generous, since the machine may be busy; it takes about 10 ms.
 local AT_ONCE = 1
@@ -26,23 +27,21 @@ print "READY"
 ]]
 
 describe("Ctrl-C #process", function()
-  local server, script_server, folder, id, done
+  local server = shared(gateway.start)
+  local script_server = shared(scripted.start)
+  local folder, id, done
 
   setup(function()
-    server, script_server = gateway.start(), scripted.start()
     folder = os.tmpname()
     os.remove(folder)
     lfs.mkdir(folder)
   end)
 
   teardown(function()
-    server:stop()
-    script_server:stop()
     lfs.rmdir(folder)
   end)
 
   before_each(function()
-    server:clear()
     id = server:create(1, { simulate = { running_ms = 1000000 } })[1]
     local files = { ["result.bin"] = 3000000 }
     done = server:create(1, { simulate = { pending_ms = 0, running_ms = 0, files = files } })[1]

@@ -8,6 +8,7 @@ local gateway = require "spec.support.gateway"
 local lfs = require "lfs"
 local loop = require "qhub.tasks.loop"
 local qhub = require "qhub"
+local shared = require "spec.support.shared"
 
 local tasks = qhub.tasks
 local plain_assert = _G.assert
@@ -27,7 +28,8 @@ local function collect()
   collectgarbage()
 end
 
-local server, execution_id, baseline
+local server = shared(gateway.start)
+local execution_id, baseline
 
 local function new(changes)
   local o = { token = server.token, base_url = server.url, max_retries = 0 }
@@ -38,7 +40,6 @@ local function new(changes)
 end
 
 setup(function()
-  server = gateway.start()
   execution_id = server:create(1, {
     simulate = { pending_ms = 0, running_ms = 0, logs = 3, files = { ["a.bin"] = SIZE } },
   })[1]
@@ -46,12 +47,7 @@ setup(function()
   plain_assert(client:get_status(execution_id)) -- makes the engine
 end)
 
-teardown(function()
-  server:stop()
-end)
-
 before_each(function()
-  server:clear()
   collect()
   baseline = descriptors()
 end)

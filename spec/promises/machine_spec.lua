@@ -3,21 +3,14 @@
 
 local gateway = require "spec.support.gateway"
 local process = require "spec.support.process"
+local shared = require "spec.support.shared"
 
 describe("a program", function()
-  local server, id
+  local server = shared(gateway.start, { set = { "pending_ms=0", "running_ms=0" } })
+  local id
 
   setup(function()
-    server = gateway.start { set = { "pending_ms=0", "running_ms=0" } }
     id = server:create(1, { simulate = { files = { ["a.bin"] = 100000 } } })[1]
-  end)
-
-  teardown(function()
-    server:stop()
-  end)
-
-  before_each(function()
-    server:clear()
   end)
 
   local PROLOGUE = [[

@@ -5,6 +5,7 @@ local gateway = require "spec.support.gateway"
 local lfs = require "lfs"
 local loop = require "qhub.tasks.loop"
 local qhub = require "qhub"
+local shared = require "spec.support.shared"
 
 local tasks = qhub.tasks
 local plain_assert = _G.assert
@@ -49,10 +50,10 @@ local function leaves_nothing(act)
 end
 
 describe("memory", function()
-  local server, client, id
+  local server = shared(gateway.start)
+  local client, id
 
   setup(function()
-    server = gateway.start()
     client = qhub.HubServiceClient { token = server.token, base_url = server.url, max_retries = 0 }
     id = server:create(1, {
       simulate = { pending_ms = 0, running_ms = 0, logs = 5, files = { ["a.bin"] = 300000 } },
@@ -61,11 +62,6 @@ describe("memory", function()
 
   teardown(function()
     client:close()
-    server:stop()
-  end)
-
-  before_each(function()
-    server:clear()
   end)
 
   describe("is released after", function()

@@ -5,6 +5,7 @@
 
 local gateway = require "spec.support.gateway"
 local lfs = require "lfs"
+local shared = require "spec.support.shared"
 
 local plain_assert = _G.assert
 
@@ -23,10 +24,10 @@ end
 
 local SIZE = 700000 -- more than a file holds ahead of its reader
 
-local server, folder, id
+local server = shared(gateway.start)
+local folder, id
 
 setup(function()
-  server = gateway.start()
   id = server:create(1, {
     simulate = {
       pending_ms = 0,
@@ -37,12 +38,7 @@ setup(function()
   })[1]
 end)
 
-teardown(function()
-  server:stop()
-end)
-
 before_each(function()
-  server:clear()
   folder = os.tmpname()
   os.remove(folder)
   plain_assert(lfs.mkdir(folder))

@@ -8,6 +8,7 @@ local lfs = require "lfs"
 local process = require "spec.support.process"
 local qhub = require "qhub"
 local scripted = require "spec.support.scripted"
+local shared = require "spec.support.shared"
 local trial = require "spec.support.trial"
 
 local TOKEN = "t0kenMARKERx7Qz"
@@ -56,15 +57,8 @@ local function check_error(err)
 end
 
 describe("a secret", function()
-  local server, logged, hurry
-
-  setup(function()
-    server = scripted.start()
-  end)
-
-  teardown(function()
-    server:stop()
-  end)
+  local server = shared(scripted.start)
+  local logged, hurry
 
   before_each(function()
     logged, hurry = {}, trial.at_once()

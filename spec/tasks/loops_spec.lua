@@ -4,6 +4,7 @@
 local cqueues = require "cqueues"
 local gateway = require "spec.support.gateway"
 local qhub = require "qhub"
+local shared = require "spec.support.shared"
 local uv = require "luv"
 
 local tasks = qhub.tasks
@@ -13,21 +14,19 @@ local plain_assert = _G.assert
 local QUIET = 40
 
 describe("a program's own loop #pollfd", function()
-  local server, client, id
+  local server = shared(gateway.start)
+  local client, id
 
   setup(function()
-    server = gateway.start()
     client = qhub.HubServiceClient { base_url = server.url, token = server.token }
     id = plain_assert(client:start_execution { simulate = { pending_ms = 0, running_ms = 0 } }).id
   end)
 
   teardown(function()
     client:close()
-    server:stop()
   end)
 
   before_each(function()
-    server:clear()
     server:fault { match = { method = "GET" }, times = -1, fault = { delay_ms = 300 } }
   end)
 

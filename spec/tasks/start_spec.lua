@@ -4,25 +4,18 @@
 local gateway = require "spec.support.gateway"
 local loop = require "qhub.tasks.loop"
 local qhub = require "qhub"
+local shared = require "spec.support.shared"
 
 local tasks = qhub.tasks
 local plain_assert = _G.assert
 
 describe("tasks that wait for a connection", function()
-  local server, id
+  local server = shared(gateway.start)
+  local id
 
   setup(function()
-    server = gateway.start()
     local client <close> = qhub.HubServiceClient { base_url = server.url, token = server.token }
     id = plain_assert(client:start_execution { simulate = { pending_ms = 0, running_ms = 0 } }).id
-  end)
-
-  teardown(function()
-    server:stop()
-  end)
-
-  before_each(function()
-    server:clear()
   end)
 
   local function client_with(max_connections)

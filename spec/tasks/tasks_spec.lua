@@ -5,15 +5,16 @@ local gateway = require "spec.support.gateway"
 local loop = require "qhub.tasks.loop"
 local qhub = require "qhub"
 local FakeTransport = require "spec.support.fake_transport"
+local shared = require "spec.support.shared"
 
 local tasks = qhub.tasks
 local plain_assert = _G.assert
 
 describe("tasks", function()
-  local server, client, execution
+  local server = shared(gateway.start)
+  local client, execution
 
   setup(function()
-    server = gateway.start()
     client = qhub.HubServiceClient { base_url = server.url, token = server.token }
     execution = plain_assert(client:start_execution {
       input = {},
@@ -23,11 +24,6 @@ describe("tasks", function()
 
   teardown(function()
     client:close()
-    server:stop()
-  end)
-
-  before_each(function()
-    server:clear()
   end)
 
   describe("run", function()

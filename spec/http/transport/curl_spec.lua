@@ -7,6 +7,7 @@ local libcurl = require "spec.support.libcurl"
 local process = require "spec.support.process"
 local qhub = require "qhub"
 local scripted = require "spec.support.scripted"
+local shared = require "spec.support.shared"
 local trial = require "spec.support.trial"
 
 local function client_of(server, options)
@@ -18,15 +19,11 @@ local function client_of(server, options)
 end
 
 describe("connections", function()
-  local server, id
+  local server = shared(gateway.start)
+  local id
 
   setup(function()
-    server = gateway.start()
     id = server:create(1)[1]
-  end)
-
-  teardown(function()
-    server:stop()
   end)
 
   before_each(function()
@@ -94,15 +91,7 @@ describe("connections", function()
 end)
 
 describe("a request on the wire", function()
-  local server
-
-  setup(function()
-    server = scripted.start()
-  end)
-
-  teardown(function()
-    server:stop()
-  end)
+  local server = shared(scripted.start)
 
   -- The heads of the requests that `fn(client)` leads to, each a table of lines by lower-case name;
   -- a name that comes twice is an error.
@@ -275,21 +264,8 @@ describe("a request on the wire", function()
 end)
 
 describe("a proxy", function()
-  local server, proxy
-
-  setup(function()
-    server, proxy = gateway.start(), gateway.start()
-  end)
-
-  teardown(function()
-    server:stop()
-    proxy:stop()
-  end)
-
-  before_each(function()
-    server:clear()
-    proxy:clear()
-  end)
+  local server = shared(gateway.start)
+  local proxy = shared(gateway.start)
 
   -- Asks for an execution list in a program of its own; returns how many requests each saw.
   local function with_environment(environment, http)

@@ -5,6 +5,7 @@ local gateway = require "spec.support.gateway"
 local libcurl = require "spec.support.libcurl"
 local nginx = require "spec.support.nginx"
 local qhub = require "qhub"
+local shared = require "spec.support.shared"
 
 local function client_of(server, http)
   return qhub.HubServiceClient {
@@ -23,19 +24,7 @@ local function try(server, http)
 end
 
 describe("TLS", function()
-  local server
-
-  setup(function()
-    server = gateway.start { "--tls" }
-  end)
-
-  teardown(function()
-    server:stop()
-  end)
-
-  before_each(function()
-    server:clear()
-  end)
+  local server = shared(gateway.start, { "--tls" })
 
   it("trusts an authority from ca_file", function()
     assert.is_true(try(server, { ca_file = server.ca_file }))
@@ -109,15 +98,7 @@ describe("TLS", function()
 end)
 
 describe("a client's certificate", function()
-  local server
-
-  setup(function()
-    server = gateway.start { "--tls", "--client-cert" }
-  end)
-
-  teardown(function()
-    server:stop()
-  end)
+  local server = shared(gateway.start, { "--tls", "--client-cert" })
 
   it("is presented when the server asks for it", function()
     assert.is_true(try(server, {
@@ -143,17 +124,8 @@ describe("a client's certificate", function()
 end)
 
 describe("HTTP/2", function()
-  local server, front
-
-  setup(function()
-    server = gateway.start()
-    front = nginx.start(server)
-  end)
-
-  teardown(function()
-    front:stop()
-    server:stop()
-  end)
+  local server = shared(gateway.start)
+  local front = shared(nginx.start, server)
 
   -- The protocol that a call goes over, as the server sees it.
   local function protocol(http)

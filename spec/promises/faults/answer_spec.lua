@@ -2,6 +2,7 @@
 
 local calls = require "spec.support.calls"
 local scripted = require "spec.support.scripted"
+local shared = require "spec.support.shared"
 local trial = require "spec.support.trial"
 
 local OK = "HTTP/1.1 200 OK\r\n"
@@ -9,15 +10,7 @@ local HINTS = 'HTTP/1.1 103 Early Hints\r\nX-Hint: yes\r\nETag: "early"\r\n\r\n'
 local TIMEOUT = 0.12 -- seconds of silence
 
 describe("a response", function()
-  local server
-
-  setup(function()
-    server = scripted.start()
-  end)
-
-  teardown(function()
-    server:stop()
-  end)
+  local server = shared(scripted.start)
 
   local function all(script, verdict, options)
     trial.all(server, { script }, verdict, options)

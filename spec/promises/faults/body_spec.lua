@@ -2,6 +2,7 @@
 
 local calls = require "spec.support.calls"
 local scripted = require "spec.support.scripted"
+local shared = require "spec.support.shared"
 local trial = require "spec.support.trial"
 
 local OK = "HTTP/1.1 200 OK\r\n"
@@ -10,15 +11,7 @@ local CHUNKED = OK .. "Transfer-Encoding: chunked\r\n\r\n"
 local TIMEOUT = 0.12 -- seconds of silence
 
 describe("a body", function()
-  local server
-
-  setup(function()
-    server = scripted.start()
-  end)
-
-  teardown(function()
-    server:stop()
-  end)
+  local server = shared(scripted.start)
 
   local function all(script, verdict, options)
     trial.all(server, { script }, verdict, options)

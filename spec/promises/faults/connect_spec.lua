@@ -7,6 +7,7 @@ local loop = require "qhub.tasks.loop"
 local process = require "spec.support.process"
 local qhub = require "qhub"
 local scripted = require "spec.support.scripted"
+local shared = require "spec.support.shared"
 local trial = require "spec.support.trial"
 
 -- A socket of this machine that takes no more connections: its backlog is none, and full. (Neither
@@ -99,18 +100,14 @@ describe("a connection", function()
 end)
 
 describe("a TLS connection", function()
-  local plain, certified, url
+  local plain = shared(scripted.start)
+  local certified = shared(scripted.start, { tls = true })
+  local url
   local http -- to load the system's authorities takes 50 ms each time
 
   setup(function()
-    plain, certified = scripted.start(), scripted.start { tls = true }
     url = plain.url:gsub("^http:", "https:")
     http = { ca_file = certified.ca_file }
-  end)
-
-  teardown(function()
-    plain:stop()
-    certified:stop()
   end)
 
   -- Tries it with a simulator; nothing may get through. Returns the message.

@@ -5,18 +5,11 @@ local calls = require "spec.support.calls"
 local gateway = require "spec.support.gateway"
 local qhub = require "qhub"
 local scripted = require "spec.support.scripted"
+local shared = require "spec.support.shared"
 local trial = require "spec.support.trial"
 
 describe("a hostile response", function()
-  local server
-
-  setup(function()
-    server = scripted.start()
-  end)
-
-  teardown(function()
-    server:stop()
-  end)
+  local server = shared(scripted.start)
 
   -- The answers to one call each, as a client with `options` gets them.
   local function answers(call, body, options)

@@ -7,23 +7,15 @@ local libcurl = require "spec.support.libcurl"
 local nginx = require "spec.support.nginx"
 local qhub = require "qhub"
 local scripted = require "spec.support.scripted"
+local shared = require "spec.support.shared"
 local trial = require "spec.support.trial"
 
 local HEAD = "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n"
 local CHUNKED = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\n[1,\r\n"
 
 describe("over HTTP/2", function()
-  local server, front
-
-  setup(function()
-    server = scripted.start()
-    front = nginx.start(server)
-  end)
-
-  teardown(function()
-    front:stop()
-    server:stop()
-  end)
+  local server = shared(scripted.start)
+  local front = shared(nginx.start, server)
 
   -- As trial.all, with nginx between.
   local function all(script, verdict, options)
@@ -77,19 +69,7 @@ describe("over HTTP/2", function()
 end)
 
 describe("a connection over HTTP/2", function()
-  local server
-
-  setup(function()
-    server = gateway.start()
-  end)
-
-  teardown(function()
-    server:stop()
-  end)
-
-  before_each(function()
-    server:clear()
-  end)
+  local server = shared(gateway.start)
 
   local function new_client(front, options)
     local given = { base_url = front.url, token = server.token, http = { ca_file = front.ca_file } }

@@ -4,18 +4,11 @@ local calls = require "spec.support.calls"
 local libcurl = require "spec.support.libcurl"
 local qhub = require "qhub"
 local scripted = require "spec.support.scripted"
+local shared = require "spec.support.shared"
 local trial = require "spec.support.trial"
 
 describe("a kept connection", function()
-  local server
-
-  setup(function()
-    server = scripted.start()
-  end)
-
-  teardown(function()
-    server:stop()
-  end)
+  local server = shared(scripted.start)
 
   local function new_client(options)
     local given = { base_url = server.url, token = "tok-en" }
@@ -165,15 +158,7 @@ describe("a kept connection", function()
 end)
 
 describe("a large request", function()
-  local server
-
-  setup(function()
-    server = scripted.start()
-  end)
-
-  teardown(function()
-    server:stop()
-  end)
+  local server = shared(scripted.start)
 
   local BLOB = ("x"):rep(20 << 20)
 

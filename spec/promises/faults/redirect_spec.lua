@@ -4,20 +4,13 @@
 local calls = require "spec.support.calls"
 local qhub = require "qhub"
 local scripted = require "spec.support.scripted"
+local shared = require "spec.support.shared"
 local trial = require "spec.support.trial"
 
 describe("a redirect", function()
-  local server, other, secure
-
-  setup(function()
-    server, other, secure = scripted.start(), scripted.start(), scripted.start { tls = true }
-  end)
-
-  teardown(function()
-    server:stop()
-    other:stop()
-    secure:stop()
-  end)
+  local server = shared(scripted.start)
+  local other = shared(scripted.start)
+  local secure = shared(scripted.start, { tls = true })
 
   before_each(function()
     server:play {}

@@ -5,13 +5,14 @@ local calls = require "spec.support.calls"
 local gateway = require "spec.support.gateway"
 local libcurl = require "spec.support.libcurl"
 local qhub = require "qhub"
+local shared = require "spec.support.shared"
 local trial = require "spec.support.trial"
 
 describe("a reset", function()
-  local simulator, server
+  local simulator = shared(gateway.start)
+  local server
 
   setup(function()
-    simulator = gateway.start()
     -- A server as trial.lua wants it: a script is a fault, or the bytes of a good response.
     server = {
       url = simulator.url,
@@ -25,14 +26,6 @@ describe("a reset", function()
         return simulator:requests().requests
       end,
     }
-  end)
-
-  teardown(function()
-    simulator:stop()
-  end)
-
-  before_each(function()
-    simulator:clear()
   end)
 
   local OPTIONS = { token = "demo-token" }
