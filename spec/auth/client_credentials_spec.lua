@@ -6,20 +6,13 @@ local loop = require "qhub.tasks.loop"
 local qhub = require "qhub"
 local shared = require "spec.support.shared"
 local tasks = require "qhub.tasks"
+local usage_error = require "spec.support.usage_error"
 
 local client_credentials = qhub.credentials.client_credentials
 
 local ENDPOINT = "https://gateway.example/token"
 local SECRET = "s3cr3t/with+signs"
 local BASIC = "a2V5OnMzY3IzdC93aXRoK3NpZ25z" -- base64 of key:SECRET
-
--- The message with which `fn(...)` raises.
-local function usage_error(fn, ...)
-  local ok, message = pcall(fn, ...)
-  assert.is_false(ok)
-  assert.is_string(message)
-  return message
-end
 
 local function granted(token, expires_in)
   local lifetime = expires_in and ',"expires_in":' .. expires_in or ""

@@ -2,14 +2,7 @@
 
 local core = require "qhub.core"
 local qhub = require "qhub"
-
--- The message with which `fn(...)` raises.
-local function usage_error(fn, ...)
-  local ok, message = pcall(fn, ...)
-  assert.is_false(ok)
-  assert.is_string(message)
-  return message
-end
+local usage_error = require "spec.support.usage_error"
 
 describe("the default resolution", function()
   local getenv = core.system.getenv

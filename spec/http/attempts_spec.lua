@@ -1,10 +1,10 @@
 -- The loop of a call: retries, redirects and the time it may take. Over a fake transport, whose
 -- delays are those that it asks for, and over the network.
 
+local client_of = require "spec.support.client_of"
 local FakeTransport = require "spec.support.fake_transport"
 local gateway = require "spec.support.gateway"
 local loop = require "qhub.tasks.loop"
-local qhub = require "qhub"
 local shared = require "spec.support.shared"
 local virtual_time = require "spec.support.virtual_time"
 
@@ -15,14 +15,6 @@ local DENIED = { status_code = 401 }
 
 local function broken()
   return nil, "reset"
-end
-
-local function client_of(server, options)
-  local given = { base_url = server.url, token = server.token or "tok-en" }
-  for name, value in pairs(options or {}) do
-    given[name] = value
-  end
-  return qhub.HubServiceClient(given)
 end
 
 describe("a response that breaks off", function()

@@ -4,16 +4,9 @@
 local FakeTransport = require "spec.support.fake_transport"
 local executions = require "qhub.execution"
 local qhub = require "qhub"
+local usage_error = require "spec.support.usage_error"
 
 local BASE = "https://gateway.example/acme/vqe/v1"
-
--- The message with which `fn(...)` raises.
-local function usage_error(fn, ...)
-  local ok, message = pcall(fn, ...)
-  assert.is_false(ok)
-  assert.is_string(message)
-  return message
-end
 
 local function build(changes)
   local o = { token = "t", base_url = BASE, transport = function() end }

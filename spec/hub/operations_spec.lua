@@ -3,6 +3,7 @@
 local FakeTransport = require "spec.support.fake_transport"
 local operations = require "qhub.hub.operations"
 local qhub = require "qhub"
+local usage_error = require "spec.support.usage_error"
 
 local BASE = "https://gateway.example/acme/vqe/v1"
 
@@ -25,22 +26,6 @@ local function requests_of(name, options)
   arguments[#arguments + 1] = options
   client[name](client, table.unpack(arguments))
   return fake.requests
-end
-
--- The message with which `fn(...)` raises.
-local function usage_error(fn, ...)
-  local ok, message = pcall(fn, ...)
-  assert.is_false(ok)
-  assert.is_string(message)
-  return message
-end
-
-local function build(changes)
-  local o = { token = "t", base_url = BASE, transport = function() end }
-  for name, value in pairs(changes) do
-    o[name] = value ~= "nil" and value or nil
-  end
-  return qhub.HubServiceClient(o)
 end
 
 describe("an operation", function()
@@ -91,7 +76,7 @@ describe("a request", function()
   end)
 
   it("refuses ids and names that are not a path segment", function()
-    local client = build {}
+    local client = FakeTransport({}):client()
     for _, id in ipairs { "", ".", "..", 5, true } do
       usage_error(client.get_status, client, id)
       usage_error(client.get_result_file, client, "1", id)
@@ -124,7 +109,7 @@ describe("a request", function()
   end)
 
   it("refuses a body that is not a JSON object, and names the place", function()
-    local client = build {}
+    local client = FakeTransport({}):client()
     for _, body in ipairs { { 1, 2 }, "x", qhub.json.array {} } do
       assert.matches("JSON object", usage_error(client.start_execution, client, body))
     end

@@ -1,23 +1,12 @@
 -- Checking of option tables: names, types and ranges.
 
-local qhub = require "qhub"
+local FakeTransport = require "spec.support.fake_transport"
+local usage_error = require "spec.support.usage_error"
 
 local BASE = "https://gateway.example/acme/vqe/v1"
 
--- The message with which `fn(...)` raises.
-local function usage_error(fn, ...)
-  local ok, message = pcall(fn, ...)
-  assert.is_false(ok)
-  assert.is_string(message)
-  return message
-end
-
-local function build(changes)
-  local o = { token = "t", base_url = BASE, transport = function() end }
-  for name, value in pairs(changes) do
-    o[name] = value ~= "nil" and value or nil
-  end
-  return qhub.HubServiceClient(o)
+local function build(options)
+  return FakeTransport({}):client(options)
 end
 
 describe("a table of options", function()

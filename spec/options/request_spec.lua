@@ -1,25 +1,9 @@
 -- The options that every operation takes.
 
 local FakeTransport = require "spec.support.fake_transport"
-local qhub = require "qhub"
+local usage_error = require "spec.support.usage_error"
 
 local BASE = "https://gateway.example/acme/vqe/v1"
-
--- The message with which `fn(...)` raises.
-local function usage_error(fn, ...)
-  local ok, message = pcall(fn, ...)
-  assert.is_false(ok)
-  assert.is_string(message)
-  return message
-end
-
-local function build(changes)
-  local o = { token = "t", base_url = BASE, transport = function() end }
-  for name, value in pairs(changes) do
-    o[name] = value ~= "nil" and value or nil
-  end
-  return qhub.HubServiceClient(o)
-end
 
 describe("the options of a request", function()
   local function sent(call, changes)
@@ -45,7 +29,7 @@ describe("the options of a request", function()
   end)
 
   it("checks its options", function()
-    local client = build {}
+    local client = FakeTransport({}):client()
     assert.matches(
       "did you mean 'timeout'",
       usage_error(client.get_status, client, "1", { time_out = 1 })

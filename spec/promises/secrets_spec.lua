@@ -3,6 +3,7 @@
 -- person gets to see is searched for them.
 
 local calls = require "spec.support.calls"
+local client_of = require "spec.support.client_of"
 local gateway = require "spec.support.gateway"
 local lfs = require "lfs"
 local process = require "spec.support.process"
@@ -76,11 +77,7 @@ describe("a secret", function()
   }
 
   local function new_client(options)
-    local given = { base_url = server.url, token = TOKEN, max_retries = 1, logging = LOGGING }
-    for name, value in pairs(options or {}) do
-      given[name] = value
-    end
-    return qhub.HubServiceClient(given)
+    return client_of(server, { token = TOKEN, max_retries = 1, logging = LOGGING }, options)
   end
 
   -- Carries out all operations and searches everything that they show. Returns how many failed.

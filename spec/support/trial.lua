@@ -14,6 +14,7 @@
 
 local assert = require "luassert"
 local calls = require "spec.support.calls"
+local client_of = require "spec.support.client_of"
 local cqueues = require "cqueues"
 local lfs = require "lfs"
 local qhub = require "qhub"
@@ -153,11 +154,7 @@ end
 --- Carries out `call` while `server` plays `scripts`; checks the outcome against `verdict`, and
 --- that the same client gets a good response afterwards. `options` are the client's.
 function trial.one(server, call, scripts, verdict, options)
-  local given = { base_url = server.url, token = "tok-en", max_retries = RETRIES }
-  for name, value in pairs(options or {}) do
-    given[name] = value
-  end
-  local client <close> = qhub.HubServiceClient(given)
+  local client <close> = client_of(server, { max_retries = RETRIES }, options)
   server:play(table.unpack(scripts))
   local value, err = call.invoke(client)
   local asked = server:requests()
@@ -171,7 +168,7 @@ function trial.one(server, call, scripts, verdict, options)
     assert.is_true(qhub.is_error(err))
     assert.is_nil(tostring(err):find "\n")
   end
-  local most = 1 + given.max_retries
+  local most = 1 + (options and options.max_retries or RETRIES)
   assert.same(verdict(call, most), outcome(value, err, asked), call.name .. ": " .. tostring(err))
   server:play(trial.good(call))
   local again, trouble = call.invoke(client)

@@ -2,6 +2,7 @@
 -- TLS is in curl_tls_spec.lua, what hostile servers send in spec/promises/faults.
 
 local calls = require "spec.support.calls"
+local client_of = require "spec.support.client_of"
 local gateway = require "spec.support.gateway"
 local libcurl = require "spec.support.libcurl"
 local process = require "spec.support.process"
@@ -9,14 +10,6 @@ local qhub = require "qhub"
 local scripted = require "spec.support.scripted"
 local shared = require "spec.support.shared"
 local trial = require "spec.support.trial"
-
-local function client_of(server, options)
-  local given = { base_url = server.url, token = server.token or "tok-en" }
-  for name, value in pairs(options or {}) do
-    given[name] = value
-  end
-  return qhub.HubServiceClient(given)
-end
 
 describe("connections", function()
   local server = shared(gateway.start)

@@ -2,6 +2,7 @@
 -- left, so that even a start is tried again.
 
 local calls = require "spec.support.calls"
+local client_of = require "spec.support.client_of"
 local gateway = require "spec.support.gateway"
 local loop = require "qhub.tasks.loop"
 local process = require "spec.support.process"
@@ -36,12 +37,8 @@ local function nowhere(url, kind, options)
   local before, message
   for round = 0, #calls do
     local call = calls[math.max(round, 1)]
-    local given = { base_url = url, token = "tok-en", max_retries = 2 }
-    for name, value in pairs(options or {}) do
-      given[name] = value
-    end
     do
-      local client <close> = qhub.HubServiceClient(given)
+      local client <close> = client_of({ url = url }, { max_retries = 2 }, options)
       local value, err = call.invoke(client)
       assert.is_nil(value)
       assert.equal(kind, err.kind, tostring(err))

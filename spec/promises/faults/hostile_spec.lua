@@ -2,6 +2,7 @@
 -- for.
 
 local calls = require "spec.support.calls"
+local client_of = require "spec.support.client_of"
 local gateway = require "spec.support.gateway"
 local qhub = require "qhub"
 local scripted = require "spec.support.scripted"
@@ -13,11 +14,7 @@ describe("a hostile response", function()
 
   -- The answers to one call each, as a client with `options` gets them.
   local function answers(call, body, options)
-    local given = { base_url = server.url, token = "tok-en" }
-    for name, value in pairs(options or {}) do
-      given[name] = value
-    end
-    local client <close> = qhub.HubServiceClient(given)
+    local client <close> = client_of(server, options)
     server:play(scripted.kept("200 OK", body))
     return call.invoke(client)
   end

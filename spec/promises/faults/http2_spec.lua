@@ -2,6 +2,7 @@
 -- (Files go over HTTP/1.1 all the same, and nginx passes on what happens to them.)
 
 local calls = require "spec.support.calls"
+local client_of = require "spec.support.client_of"
 local gateway = require "spec.support.gateway"
 local libcurl = require "spec.support.libcurl"
 local nginx = require "spec.support.nginx"
@@ -72,11 +73,7 @@ describe("a connection over HTTP/2", function()
   local server = shared(gateway.start)
 
   local function new_client(front, options)
-    local given = { base_url = front.url, token = server.token, http = { ca_file = front.ca_file } }
-    for name, value in pairs(options or {}) do
-      given[name] = value
-    end
-    return qhub.HubServiceClient(given)
+    return client_of(front, { token = server.token }, options)
   end
 
   it("is shared by simultaneous calls", function()

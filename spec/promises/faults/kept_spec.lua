@@ -1,6 +1,7 @@
 -- Kept connections that die, and answers that come before the request is all there.
 
 local calls = require "spec.support.calls"
+local client_of = require "spec.support.client_of"
 local libcurl = require "spec.support.libcurl"
 local qhub = require "qhub"
 local scripted = require "spec.support.scripted"
@@ -10,20 +11,12 @@ local trial = require "spec.support.trial"
 describe("a kept connection", function()
   local server = shared(scripted.start)
 
-  local function new_client(options)
-    local given = { base_url = server.url, token = "tok-en" }
-    for name, value in pairs(options or {}) do
-      given[name] = value
-    end
-    return qhub.HubServiceClient(given)
-  end
-
   -- Makes a call over a connection that has carried one request already (if the call may use one),
   -- while the server plays `script` for it and a good response afterwards. Returns value, error and
   -- what was asked.
   local function over_kept(call, script, options)
     local _ <close> = trial.at_once()
-    local client <close> = new_client(options)
+    local client <close> = client_of(server, options)
     server:play(trial.good(calls.get_logs), script, trial.good(call))
     assert(client:get_logs "0190cf2e")
     local value, err = call.invoke(client)
@@ -37,7 +30,7 @@ describe("a kept connection", function()
   it(
     "is not reused after a response of 5xx, because servers often close the connection then",
     function()
-      local client <close> = new_client { max_retries = 0 }
+      local client <close> = client_of(server, { max_retries = 0 })
       local failed = "HTTP/1.1 500 Oops\r\nContent-Length: 2\r\n\r\n{}"
       server:play({ failed, { keep = true } }, trial.good(calls.start_execution))
       local _, err = client:start_execution {}
@@ -50,7 +43,7 @@ describe("a kept connection", function()
   )
 
   it("that was idle for more than a second is not reused by a start #timing", function()
-    local client <close> = new_client()
+    local client <close> = client_of(server)
     server:play(trial.good(calls.get_logs), trial.good(calls.start_execution))
     assert(client:get_logs "0190cf2e")
     qhub.tasks.run(qhub.tasks.sleep, 1.05)
@@ -78,7 +71,7 @@ describe("a kept connection", function()
   it("that is closed when an idempotent start arrives: it is sent again", function()
     local start = calls.start_execution
     local _ <close> = trial.at_once()
-    local client <close> = new_client()
+    local client <close> = client_of(server)
     server:play(trial.good(calls.get_logs), {}, trial.good(start))
     assert(client:get_logs "0190cf2e")
     assert(start.invoke(client, { idempotent = true }))
@@ -86,7 +79,7 @@ describe("a kept connection", function()
   end)
 
   it("that is closed when a start arrives: it is not sent over another connection", function()
-    local client <close> = new_client()
+    local client <close> = client_of(server)
     local slow = { { pause = 20 }, table.unpack(trial.good(calls.get_logs)) }
     server:play(slow, slow, {}, trial.good(calls.start_execution))
     qhub.tasks.run(function()
@@ -103,7 +96,7 @@ describe("a kept connection", function()
   it("that is closed with every request: retries end at max_retries", function()
     for _, call in ipairs(calls) do
       local _ <close> = trial.at_once()
-      local client <close> = new_client { max_retries = 1 }
+      local client <close> = client_of(server, { max_retries = 1 })
       server:play(trial.good(calls.get_logs), {})
       assert(client:get_logs "0190cf2e")
       local value, err = call.invoke(client)
@@ -143,7 +136,7 @@ describe("a kept connection", function()
 
   it("that was closed long ago is not reused, not even for a start", function()
     for _, call in ipairs(calls) do
-      local client <close> = new_client { max_retries = 0 }
+      local client <close> = client_of(server, { max_retries = 0 })
       local bytes = trial.good(calls.get_logs)[1]
       server:play({ bytes }, trial.good(call)) -- closed without a word
       assert(client:get_logs "0190cf2e")
@@ -164,16 +157,13 @@ describe("a large request", function()
 
   local function start(script, options)
     local _ <close> = trial.at_once()
-    local given = { base_url = server.url, token = "tok-en", max_retries = 2, timeout = 5 }
-    for name, value in pairs(options or {}) do
-      given[name] = value
-    end
+    local defaults = { max_retries = 2, timeout = 5 }
     server:play(script)
-    qhub.HubServiceClient(given):close() -- what is made once is made now
+    client_of(server, defaults, options):close() -- what is made once is made now
     local before = trial.descriptors()
     local value, err
     do
-      local client <close> = qhub.HubServiceClient(given)
+      local client <close> = client_of(server, defaults, options)
       value, err = client:start_execution { blob = BLOB }
     end
     assert.equal(before, trial.descriptors())

@@ -2,6 +2,7 @@
 -- operations and over the network.
 
 local calls = require "spec.support.calls"
+local client_of = require "spec.support.client_of"
 local qhub = require "qhub"
 local scripted = require "spec.support.scripted"
 local shared = require "spec.support.shared"
@@ -26,11 +27,7 @@ describe("a redirect", function()
   -- Carries out `call` at a server; returns value, error and what the server saw.
   local function try(at, call, options)
     local _ <close> = trial.at_once()
-    local given = { base_url = at.url, token = "tok-en", http = { ca_file = at.ca_file } }
-    for name, value in pairs(options or {}) do
-      given[name] = value
-    end
-    local client <close> = qhub.HubServiceClient(given)
+    local client <close> = client_of(at, options)
     local value, err = call.invoke(client)
     return value, err, at:requests()
   end
