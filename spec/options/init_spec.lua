@@ -1,12 +1,13 @@
 -- Checking of option tables: names, types and ranges.
 
-local FakeTransport = require "spec.support.fake_transport"
+local qhub = require "qhub"
 local usage_error = require "spec.support.usage_error"
 
 local BASE = "https://gateway.example/acme/vqe/v1"
 
 local function build(options)
-  return FakeTransport({}):client(options)
+  options.token, options.base_url = "t", "https://gateway.example/acme/vqe/v1"
+  return qhub.HubServiceClient(options)
 end
 
 describe("a table of options", function()
