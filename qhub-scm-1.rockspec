@@ -68,7 +68,6 @@ build = {
         "src/engine/transfer.c",
         "src/fs/files.c",
         "src/fs/partfile.c",
-        "src/fs/random.c",
         "src/fs/signals.c",
         "src/json/names.c",
         "src/json/scan.c",

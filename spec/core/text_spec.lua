@@ -100,49 +100,6 @@ describe("parse_url", function()
   end)
 end)
 
-describe("parse_proxy", function()
-  it("accepts the proxy schemes of libcurl, and no others", function()
-    for _, scheme in ipairs({ "http", "https", "socks4", "socks4a", "socks5", "socks5h" }) do
-      local proxy = text.parse_proxy(scheme .. "://u:p%2Fw@proxy.example:3128")
-      assert.equal(scheme, proxy.scheme)
-      assert.equal("proxy.example", proxy.host)
-      assert.equal(3128, proxy.port)
-      assert.equal("u:p%2Fw", proxy.userinfo)
-    end
-    local bare = text.parse_proxy("proxy:3128")
-    assert.same({ scheme = "http", host = "proxy", port = 3128, path = "" }, bare)
-    assert.equal("[::1]", text.parse_proxy("[::1]:3128/").host)
-  end)
-
-  it("refuses what is malformed without quoting it", function()
-    local faults = {
-      "http://user:hidden/x@proxy:3128",
-      "http://user:hidden x@proxy:3128",
-      "http://user:hidden#x@proxy:3128",
-      "http://user:hidden?x@proxy:3128",
-      "http://user:hidden%00@proxy:3128",
-      "http://user:hidden@x@proxy:3128",
-      "http://user:hidden%zz@proxy:3128",
-      "http://user:hidden@proxy:port",
-      "http://user:hidden@proxy:70000",
-      "http://user:hidden@proxy:0",
-      "http://user:hidden@",
-      "http://user:hidden@proxy/path",
-      "http://user:hidden@proxy?q",
-      "http://user:hidden\n@proxy",
-      "ftp://user:hidden@proxy:3128",
-      "user:hidden/x@proxy:3128",
-      "http://user:hidden@proxy\0:3128",
-      "",
-    }
-    for _, fault in ipairs(faults) do
-      local proxy, reason = text.parse_proxy(fault)
-      assert.is_nil(proxy, fault)
-      assert.is_nil(reason:find("hidden", 1, true), fault)
-    end
-  end)
-end)
-
 describe("resolve_url", function()
   local base = "http://a/b/c/d;p?q"
 
@@ -443,11 +400,5 @@ describe("header texts", function()
     for _, value in ipairs({ "\t", "a\n", "\0", "\127", "\31" }) do
       assert.is_true(text.has_control(value))
     end
-  end)
-
-  it("recognises valid UTF-8", function()
-    assert.is_true(text.is_utf8("a\u{e4}\u{20ac}\u{1f600}\0"))
-    assert.is_false(text.is_utf8("\xc3"))
-    assert.is_false(text.is_utf8("\xed\xa0\x80"))
   end)
 end)

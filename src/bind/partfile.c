@@ -9,7 +9,6 @@
 #include "module.h"
 #include "userdata.h"
 
-#include "../fs/files.h"
 #include "../fs/partfile.h"
 #include "../text/printable.h"
 
@@ -19,7 +18,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-typedef qhub_file_outcome (*opener)(qhub_partfile *part, const char *target);
+typedef qhub_file_result (*opener)(qhub_partfile *part, const char *target);
 
 typedef struct {
   bool is_made; /* false in a zeroed object, whose part would claim descriptor 0 */
@@ -54,8 +53,8 @@ static qhub_partfile *check_open(lua_State *L) {
 }
 
 /* true, or nil, message, errno name  [+1 or +3] */
-static int push_outcome(lua_State *L, const char *path, qhub_file_outcome outcome) {
-  if (outcome.number != 0) return qhub_push_file_failure(L, path, outcome.number, outcome.reason);
+static int push_result(lua_State *L, const char *path, qhub_file_result result) {
+  if (result.number != 0) return qhub_push_file_failure(L, path, result.number, result.reason);
   lua_pushboolean(L, 1);
   return 1;
 }
@@ -67,8 +66,8 @@ static int open_part(lua_State *L, opener open) {
   part_box *box = qhub_userdata_new(L, &type);
   qhub_partfile_init(&box->part);
   box->is_made = true;
-  qhub_file_outcome outcome = open(&box->part, target);
-  return outcome.number == 0 ? 1 : push_outcome(L, target, outcome);
+  qhub_file_result result = open(&box->part, target);
+  return result.number == 0 ? 1 : push_result(L, target, result);
 }
 
 /* create(target) -> new part, or nil, message, errno name  [+1 or +3] */
@@ -82,29 +81,19 @@ static int resume(lua_State *L) {
   return open_part(L, qhub_partfile_resume);
 }
 
-/* is_directory(path) -> boolean; a symbolic link to one counts  [+1] */
-static int is_directory(lua_State *L) {
+/* kind(path) -> "file", "directory" or "special" (a device, a pipe, a socket), of what a symbolic
+** link leads to as well; "link" for one that leads nowhere; nil when nothing has that name  [+1] */
+static int get_kind(lua_State *L) {
   struct stat status;
   const char *path = qhub_check_path(L, 1);
-  lua_pushboolean(L, path != NULL && stat(path, &status) == 0 && S_ISDIR(status.st_mode));
-  return 1;
-}
-
-/* is_special(path) -> whether it is, or leads to, what is neither a file nor a directory: a device,
-** a pipe, a socket  [+1] */
-static int is_special(lua_State *L) {
-  struct stat status;
-  const char *path = qhub_check_path(L, 1);
-  bool there = path != NULL && stat(path, &status) == 0;
-  lua_pushboolean(L, there && !S_ISREG(status.st_mode) && !S_ISDIR(status.st_mode));
-  return 1;
-}
-
-/* exists(path) -> whether anything has that name, a broken symbolic link included  [+1] */
-static int exists(lua_State *L) {
-  struct stat status;
-  const char *path = qhub_check_path(L, 1);
-  lua_pushboolean(L, path != NULL && lstat(path, &status) == 0);
+  if (path == NULL || lstat(path, &status) != 0) {
+    lua_pushnil(L);
+  } else if (stat(path, &status) != 0) {
+    lua_pushliteral(L, "link");
+  } else {
+    bool special = !S_ISREG(status.st_mode) && !S_ISDIR(status.st_mode);
+    lua_pushstring(L, special ? "special" : S_ISDIR(status.st_mode) ? "directory" : "file");
+  }
   return 1;
 }
 
@@ -121,8 +110,12 @@ static int write_atomic(lua_State *L) {
   const char *path = qhub_check_path(L, 1);
   if (path == NULL) return 3;
   const char *text = luaL_checklstring(L, 2, &length);
-  int error = qhub_file_replace(path, text, length);
-  return push_outcome(L, path, (qhub_file_outcome){error, NULL});
+  qhub_partfile part;
+  qhub_file_result result = qhub_partfile_create(&part, path);
+  if (result.number == 0) result = qhub_partfile_append(&part, text, length);
+  if (result.number == 0) result = qhub_partfile_commit(&part, true);
+  qhub_partfile_close(&part);
+  return push_result(L, path, result);
 }
 
 /* remove(path) -> true (also when there was none), or nil, message, errno name  [+1 or +3] */
@@ -130,7 +123,7 @@ static int remove_file(lua_State *L) {
   const char *path = qhub_check_path(L, 1);
   if (path == NULL) return 3;
   int error = unlink(path) != 0 && errno != ENOENT ? errno : 0;
-  return push_outcome(L, path, (qhub_file_outcome){error, NULL});
+  return push_result(L, path, (qhub_file_result){error, NULL});
 }
 
 /* part:path() -> where the bytes are now  [+1] */
@@ -151,7 +144,7 @@ static int append(lua_State *L) {
   size_t length;
   qhub_partfile *part = check_open(L);
   const char *bytes = luaL_checklstring(L, 2, &length);
-  return push_outcome(L, part->path, qhub_partfile_append(part, bytes, length));
+  return push_result(L, part->path, qhub_partfile_append(part, bytes, length));
 }
 
 /* part:truncate(size) -> true, or nil, message, errno name  [+1 or +3] */
@@ -159,7 +152,7 @@ static int truncate_part(lua_State *L) {
   qhub_partfile *part = check_open(L);
   lua_Integer size = luaL_checkinteger(L, 2);
   luaL_argcheck(L, size >= 0 && size <= (lua_Integer)part->size, 2, "not within the part");
-  return push_outcome(L, part->path, qhub_partfile_truncate(part, (int64_t)size));
+  return push_result(L, part->path, qhub_partfile_truncate(part, (int64_t)size));
 }
 
 /* part:commit(overwrite) -> true, and the part is closed and is the target; or nil, message, errno
@@ -168,8 +161,8 @@ static int truncate_part(lua_State *L) {
 static int commit(lua_State *L) {
   qhub_partfile *part = check_open(L);
   bool overwrite = lua_isnoneornil(L, 2) || lua_toboolean(L, 2);
-  qhub_file_outcome outcome = qhub_partfile_commit(part, overwrite);
-  return push_outcome(L, outcome.number != 0 ? part->target : NULL, outcome);
+  qhub_file_result result = qhub_partfile_commit(part, overwrite);
+  return push_result(L, result.number != 0 ? part->target : NULL, result);
 }
 
 /* part:keep() -> part; from now on only `discard` removes the file  [+1] */
@@ -207,9 +200,7 @@ static int to_string(lua_State *L) {
 static const luaL_Reg functions[] = {
   {"create", create},
   {"resume", resume},
-  {"is_directory", is_directory},
-  {"is_special", is_special},
-  {"exists", exists},
+  {"kind", get_kind},
   {"read", read_text},
   {"write_atomic", write_atomic},
   {"remove", remove_file},

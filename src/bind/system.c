@@ -8,12 +8,14 @@
 #include "module.h"
 
 #include "../fs/files.h"
-#include "../fs/random.h"
 
 #include <lauxlib.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
+#ifdef __APPLE__
+#include <sys/random.h>
+#endif
 #include <termios.h>
 #include <time.h>
 #include <unistd.h>
@@ -39,7 +41,7 @@ static int get_realtime(lua_State *L) {
 /* random() -> float in [0, 1)  [+1] */
 static int get_random(lua_State *L) {
   uint64_t bits;
-  if (qhub_random_bits(&bits) != 0) {
+  if (getentropy(&bits, sizeof bits) != 0) {
     return luaL_error(L, "the system has no random numbers");
   }
   lua_pushnumber(L, (lua_Number)(bits >> 11) / 9007199254740992.0); /* 53 bits / 2^53 */

@@ -10,7 +10,6 @@
 #include "../text/date.h"
 #include "../text/printable.h"
 #include "../text/url.h"
-#include "../text/utf8.h"
 
 #include <lauxlib.h>
 #include <string.h>
@@ -40,23 +39,6 @@ static void set_span(lua_State *L, const char *name, qhub_span span) {
   lua_setfield(L, -2, name);
 }
 
-/* { scheme, host, port, path, query, fragment, userinfo }  [+1] */
-static void push_url(lua_State *L, const qhub_url *url) {
-  lua_createtable(L, 0, 7);
-  lua_pushstring(L, url->scheme);
-  lua_setfield(L, -2, "scheme");
-  lua_pushstring(L, url->host);
-  lua_setfield(L, -2, "host");
-  if (url->port != 0) {
-    lua_pushinteger(L, (lua_Integer)url->port);
-    lua_setfield(L, -2, "port");
-  }
-  set_span(L, "userinfo", url->userinfo);
-  set_span(L, "path", url->path);
-  set_span(L, "query", url->query);
-  set_span(L, "fragment", url->fragment);
-}
-
 /* parse_url(text) -> { scheme, host, port, path, query, fragment, userinfo }, or nil, reason.
 ** Scheme and host in lower case; an IPv6 host keeps its brackets; port is nil only where neither
 ** the URL nor libcurl has one for the scheme. The reason quotes nothing of the text.  [+1 or +2] */
@@ -66,37 +48,20 @@ static int parse_url(lua_State *L) {
   qhub_url url;
   const char *reason = qhub_url_parse(text, length, &url);
   if (reason != NULL) return push_failure(L, reason);
-  push_url(L, &url);
+  lua_createtable(L, 0, 7);
+  lua_pushstring(L, url.scheme);
+  lua_setfield(L, -2, "scheme");
+  lua_pushstring(L, url.host);
+  lua_setfield(L, -2, "host");
+  if (url.port != 0) {
+    lua_pushinteger(L, (lua_Integer)url.port);
+    lua_setfield(L, -2, "port");
+  }
+  set_span(L, "userinfo", url.userinfo);
+  set_span(L, "path", url.path);
+  set_span(L, "query", url.query);
+  set_span(L, "fragment", url.fragment);
   return 1;
-}
-
-/* parse_proxy(text) -> as parse_url, or nil, reason. The scheme may be left out and is then http; a
-** proxy has no path, query or fragment. The reason quotes nothing of the text.  [+1 or +2] */
-static int parse_proxy(lua_State *L) {
-  static const char *const schemes[] = {"http", "https", "socks4", "socks4a", "socks5", "socks5h"};
-  size_t length;
-  const char *text = luaL_checklstring(L, 1, &length);
-  lua_settop(L, 1);
-  if (strstr(text, "://") == NULL) {
-    lua_pushliteral(L, "http://");
-    lua_insert(L, 1);
-    lua_concat(L, 2);
-  }
-  text = lua_tolstring(L, 1, &length);
-  qhub_url url;
-  const char *reason = qhub_url_parse(text, length, &url);
-  if (reason != NULL) return push_failure(L, reason);
-  bool has_path = url.path.length > 1 || (url.path.length == 1 && url.path.text[0] != '/');
-  if (has_path || url.query.text != NULL || url.fragment.text != NULL) {
-    return push_failure(L, "has more after its host and port; percent-encode / ? # in a password");
-  }
-  for (size_t i = 0; i < sizeof schemes / sizeof schemes[0]; i++) {
-    if (strcmp(url.scheme, schemes[i]) == 0) {
-      push_url(L, &url);
-      return 1;
-    }
-  }
-  return push_failure(L, "has a scheme that is not http, https, socks4, socks4a, socks5, socks5h");
 }
 
 /* resolve_url(base, reference) -> absolute URL, or nil, reason.  [+1 or +2] */
@@ -158,43 +123,33 @@ static bool is_plain(char c) {
   return !qhub_is_control(c);
 }
 
-static bool all_are(const char *text, size_t length, bool (*test)(char)) {
-  for (size_t i = 0; i < length; i++) {
-    if (!test(text[i])) return false;
-  }
-  return true;
+/* Pushes whether argument 1 is text of which every byte passes the test.  [+1] */
+static int push_all_are(lua_State *L, bool (*test)(char)) {
+  size_t length;
+  const char *text = luaL_checklstring(L, 1, &length);
+  size_t at = 0;
+  while (at < length && test(text[at])) at++;
+  lua_pushboolean(L, at == length);
+  return 1;
 }
 
 /* is_token(text) -> whether it can name a header  [+1] */
 static int is_token(lua_State *L) {
-  size_t length;
-  const char *text = luaL_checklstring(L, 1, &length);
-  lua_pushboolean(L, length > 0 && all_are(text, length, is_token_char));
+  if (luaL_len(L, 1) > 0) return push_all_are(L, is_token_char);
+  lua_pushboolean(L, 0);
   return 1;
 }
 
 /* is_field_value(text) -> whether it can stand in a header: no control characters but tabs. Lets
 ** blanks at the ends, the empty text and bytes outside ASCII pass.  [+1] */
 static int is_field_value(lua_State *L) {
-  size_t length;
-  const char *text = luaL_checklstring(L, 1, &length);
-  lua_pushboolean(L, all_are(text, length, is_value_char));
-  return 1;
+  return push_all_are(L, is_value_char);
 }
 
 /* has_control(text) -> whether a byte below 0x20, or DEL, is in it  [+1] */
 static int has_control(lua_State *L) {
-  size_t length;
-  const char *text = luaL_checklstring(L, 1, &length);
-  lua_pushboolean(L, !all_are(text, length, is_plain));
-  return 1;
-}
-
-/* is_utf8(text) -> whether it is valid UTF-8  [+1] */
-static int is_utf8(lua_State *L) {
-  size_t length;
-  const char *text = luaL_checklstring(L, 1, &length);
-  lua_pushboolean(L, qhub_utf8_is_valid(text, length));
+  push_all_are(L, is_plain);
+  lua_pushboolean(L, !lua_toboolean(L, -1));
   return 1;
 }
 
@@ -209,18 +164,11 @@ static int get_printable(lua_State *L) {
 }
 
 static const luaL_Reg functions[] = {
-  {"encode_segment", encode_segment},
-  {"parse_url", parse_url},
-  {"parse_proxy", parse_proxy},
-  {"resolve_url", resolve_url},
-  {"origin", get_origin},
-  {"parse_http_date", parse_http_date},
-  {"is_token", is_token},
-  {"is_field_value", is_field_value},
-  {"has_control", has_control},
-  {"is_utf8", is_utf8},
-  {"printable", get_printable},
-  {NULL, NULL},
+  {"encode_segment", encode_segment},   {"parse_url", parse_url},
+  {"resolve_url", resolve_url},         {"origin", get_origin},
+  {"parse_http_date", parse_http_date}, {"is_token", is_token},
+  {"is_field_value", is_field_value},   {"has_control", has_control},
+  {"printable", get_printable},         {NULL, NULL},
 };
 
 int qhub_open_text(lua_State *L) {

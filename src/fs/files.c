@@ -1,22 +1,17 @@
 /* Small jobs on files: see files.h. */
 #include "files.h"
 
-#include "random.h"
 #include "signals.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 enum {
   LARGEST_WRITE = 1 << 30, /* bytes at once; macOS refuses 2^31 */
-  PATIENCE_MS = 1000,      /* for a descriptor that does not block and takes nothing */
-  SUFFIX_SIZE = sizeof ".0123456789abcdef.tmp",
+  PATIENCE_MS = 1000       /* for a descriptor that does not block and takes nothing */
 };
 
 int qhub_file_measure(const char *path, size_t limit, size_t *room) {
@@ -101,79 +96,5 @@ int qhub_file_write_at(int fd, const char *bytes, size_t length, int64_t offset,
   }
   qhub_signal_release(&held);
   *written = done;
-  return error;
-}
-
-bool qhub_file_is_unsupported(int error) {
-#if ENOTSUP != EOPNOTSUPP
-  if (error == EOPNOTSUPP) return true;
-#endif
-  return error == EINVAL || error == ENOSYS || error == ENOTSUP;
-}
-
-int qhub_file_sync(int fd) {
-#ifdef F_FULLFSYNC
-  if (fcntl(fd, F_FULLFSYNC) == 0) return 0; /* fsync leaves the bytes in the drive's cache */
-#endif
-  while (fsync(fd) != 0) {
-    if (qhub_file_is_unsupported(errno)) return 0;
-    if (errno != EINTR) return errno;
-  }
-  return 0;
-}
-
-const char *qhub_file_name(const char *path) {
-  const char *slash = strrchr(path, '/');
-  return slash != NULL ? slash + 1 : path;
-}
-
-void qhub_file_sync_directory(const char *path) {
-  size_t length = (size_t)(qhub_file_name(path) - path);
-  char *directory = malloc(length + sizeof ".");
-  if (directory == NULL) return;
-  memcpy(directory, path, length);
-  memcpy(directory + length, ".", sizeof ".");
-  int fd = open(directory, O_RDONLY | O_CLOEXEC | O_DIRECTORY);
-  free(directory);
-  if (fd < 0) return;
-  (void)fsync(fd);
-  (void)close(fd);
-}
-
-bool qhub_file_keep_mode(int fd, const char *path) {
-  struct stat status;
-  if (lstat(path, &status) != 0 || !S_ISREG(status.st_mode)) return false;
-  (void)fchmod(fd, status.st_mode & 0777);
-  return true;
-}
-
-/* Writes, syncs and renames the new file `fd` at `temporary`, which is gone afterwards. */
-static int fill_and_rename(int fd, const char *temporary, const char *path, const char *bytes,
-                           size_t length) {
-  size_t written;
-  (void)qhub_file_keep_mode(fd, path);
-  int error = qhub_file_write_at(fd, bytes, length, 0, &written);
-  if (error == 0) error = qhub_file_sync(fd);
-  if (close(fd) != 0 && error == 0 && errno != EINTR) error = errno;
-  if (error == 0 && rename(temporary, path) != 0) error = errno;
-  if (error != 0) {
-    (void)unlink(temporary);
-  } else {
-    qhub_file_sync_directory(path);
-  }
-  return error;
-}
-
-int qhub_file_replace(const char *path, const char *bytes, size_t length) {
-  uint64_t mark;
-  int error = qhub_random_bits(&mark);
-  if (error != 0) return error;
-  size_t size = strlen(path) + SUFFIX_SIZE;
-  char *temporary = malloc(size);
-  if (temporary == NULL) return ENOMEM;
-  (void)snprintf(temporary, size, "%s.%016llx.tmp", path, (unsigned long long)mark);
-  int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0666);
-  error = fd < 0 ? errno : fill_and_rename(fd, temporary, path, bytes, length);
-  free(temporary);
   return error;
 }

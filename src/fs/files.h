@@ -1,5 +1,5 @@
 /*
-** Small jobs on files: read one whole, write all bytes, replace one atomically.
+** Small jobs on files: read one whole, write all bytes.
 **
 ** Every function returns 0 or an errno. Descriptors are never inherited by child processes. Knows
 ** neither Lua nor curl, and keeps nothing.
@@ -26,26 +26,5 @@ int qhub_file_write(int fd, const char *bytes, size_t length);
 
 /* Writes all bytes at `offset`; `*written` says how many, also after a failure. */
 int qhub_file_write_at(int fd, const char *bytes, size_t length, int64_t offset, size_t *written);
-
-/* Is the errno one of the ways in which systems say that they cannot do this at all? */
-bool qhub_file_is_unsupported(int error);
-
-/* Brings the file's bytes to the disk, as far as its file system knows how. */
-int qhub_file_sync(int fd);
-
-/* Brings the directory entry of `path` to the disk. Best effort: without it a power failure may
-** undo a rename, and what is left is still one complete file. */
-void qhub_file_sync_directory(const char *path);
-
-/* Where the last name of `path` starts. */
-const char *qhub_file_name(const char *path);
-
-/* Gives the open file `fd` the permissions of the file that it is to replace; false when there is
-** none. */
-bool qhub_file_keep_mode(int fd, const char *path);
-
-/* Replaces the file at `path`, or makes it: whoever opens it sees the old text or the new. The
-** permissions stay. */
-int qhub_file_replace(const char *path, const char *bytes, size_t length);
 
 #endif

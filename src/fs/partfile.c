@@ -3,7 +3,6 @@
 
 #include "../text/utf8.h"
 #include "files.h"
-#include "random.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,6 +14,9 @@
 #include <unistd.h>
 #ifdef __linux__
 #include <sys/syscall.h>
+#endif
+#ifdef __APPLE__
+#include <sys/random.h>
 #endif
 
 static const mode_t PRIVATE = S_IRUSR | S_IWUSR; /* other users cannot read what is not complete */
@@ -28,20 +30,26 @@ enum {
 /* Of a part that is not to be resumed. */
 static const char FIRST_MARK[] = ".0000000000000000";
 
-static const qhub_file_outcome SUCCESS = {0, NULL};
+static const qhub_file_result SUCCESS = {0, NULL};
 
-static qhub_file_outcome failure(int number, const char *reason) {
-  return (qhub_file_outcome){number, reason};
+static qhub_file_result failure(int number, const char *reason) {
+  return (qhub_file_result){number, reason};
 }
 
 /* 0 or an errno */
-static qhub_file_outcome outcome_of(int number) {
+static qhub_file_result result_of(int number) {
   return failure(number, NULL);
 }
 
 void qhub_partfile_init(qhub_partfile *part) {
   memset(part, 0, sizeof *part);
   part->fd = -1;
+}
+
+/* Where the last name of a path starts. */
+static const char *name_in(const char *path) {
+  const char *slash = strrchr(path, '/');
+  return slash != NULL ? slash + 1 : path;
 }
 
 /* FNV-1a: distinguishes long names with the same beginning. */
@@ -54,7 +62,7 @@ static unsigned long long hash_name(const char *name) {
 /* DIRECTORY/.NAME[.HASH]MARK.qhub-part; the hash only where the name is cut. Returns 0 or an
 ** errno. */
 static int make_part_path(const char *target, const char *mark, char **path) {
-  const char *name = qhub_file_name(target);
+  const char *name = name_in(target);
   size_t directory = (size_t)(name - target);
   size_t stem = strlen(name);
   char hash[sizeof ".0123456789abcdef"] = "";
@@ -75,8 +83,7 @@ static int make_part_path(const char *target, const char *mark, char **path) {
 static int make_random_path(const char *target, char **path) {
   uint64_t bits;
   char mark[sizeof ".0123456789abcdef"];
-  int error = qhub_random_bits(&bits);
-  if (error != 0) return error;
+  if (getentropy(&bits, sizeof bits) != 0) return errno;
   (void)snprintf(mark, sizeof mark, ".%016llx", (unsigned long long)bits);
   return make_part_path(target, mark, path);
 }
@@ -117,15 +124,15 @@ void qhub_partfile_close(qhub_partfile *part) {
 }
 
 /* What both ways to open begin with. */
-static qhub_file_outcome prepare(qhub_partfile *part, const char *target) {
-  const char *name = qhub_file_name(target);
+static qhub_file_result prepare(qhub_partfile *part, const char *target) {
+  const char *name = name_in(target);
   qhub_partfile_init(part);
   if (name[0] == '\0' || strcmp(name, ".") == 0 || strcmp(name, "..") == 0) {
     return failure(EISDIR, "is not the name of a file");
   }
   part->maker = getpid();
   part->target = strdup(target);
-  return outcome_of(part->target == NULL ? ENOMEM : 0);
+  return result_of(part->target == NULL ? ENOMEM : 0);
 }
 
 static int lock(int fd) {
@@ -137,7 +144,7 @@ static int lock(int fd) {
 
 /* Opens, locks and judges what has the part's name. `fresh`: what is there already is not wanted.
 ** `*again`: it was not fit, or is no longer there, and the next attempt may fare better. */
-static qhub_file_outcome open_once(qhub_partfile *part, bool fresh, bool *again) {
+static qhub_file_result open_once(qhub_partfile *part, bool fresh, bool *again) {
   /* O_NONBLOCK: a named pipe in this place must not make us wait for its other end */
   const int flags = O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
   struct stat status;
@@ -152,32 +159,32 @@ static qhub_file_outcome open_once(qhub_partfile *part, bool fresh, bool *again)
     return failure(errno, errno == ELOOP ? "is a symbolic link, and none is followed" : NULL);
   }
   int error = identify(part, &status);
-  if (error != 0) return outcome_of(error);
+  if (error != 0) return result_of(error);
   if (!S_ISREG(status.st_mode)) return failure(EINVAL, "is not a regular file");
   error = lock(part->fd);
   if (error == EWOULDBLOCK) return failure(EAGAIN, "another download is writing it");
   if (fresh && !stale) error = 0; /* it is new, and ours even where there are no locks */
   if (error == 0) error = identify(part, &status); /* the size may have changed before the lock */
-  if (error != 0) return outcome_of(error);
+  if (error != 0) return result_of(error);
   if (!has_its_name(part)) { /* whoever had the lock has renamed or removed it */
     *again = true;
   } else if (stale || status.st_uid != geteuid() || status.st_nlink != 1) {
     *again = true;
-    if (unlink(part->path) != 0) return outcome_of(errno);
+    if (unlink(part->path) != 0) return result_of(errno);
   }
   return SUCCESS;
 }
 
 /* Opens and locks the file that has the part's name, or makes it. */
-static qhub_file_outcome open_locked(qhub_partfile *part, bool fresh) {
-  qhub_file_outcome outcome = SUCCESS;
+static qhub_file_result open_locked(qhub_partfile *part, bool fresh) {
+  qhub_file_result result = SUCCESS;
   bool again = true;
-  for (int attempts = ATTEMPTS; again && outcome.number == 0; attempts--) {
+  for (int attempts = ATTEMPTS; again && result.number == 0; attempts--) {
     close_descriptor(part);
-    outcome = attempts > 0 ? open_once(part, fresh, &again) : failure(EBUSY, NULL);
+    result = attempts > 0 ? open_once(part, fresh, &again) : failure(EBUSY, NULL);
   }
-  if (outcome.number != 0) close_descriptor(part);
-  return outcome;
+  if (result.number != 0) close_descriptor(part);
+  return result;
 }
 
 /* Makes a part with a random name. Returns 0 or an errno. */
@@ -196,39 +203,83 @@ static int create_once(qhub_partfile *part) {
 /* The first name is always the same: a process that was killed leaves its part under it, and the
 ** next download of that target removes it. A random name is for a second download meanwhile, and
 ** where the first name has something that cannot be locked or removed. */
-qhub_file_outcome qhub_partfile_create(qhub_partfile *part, const char *target) {
-  qhub_file_outcome outcome = prepare(part, target);
-  if (outcome.number == 0) outcome = outcome_of(make_part_path(target, FIRST_MARK, &part->path));
-  if (outcome.number == 0 && open_locked(part, true).number != 0) {
+qhub_file_result qhub_partfile_create(qhub_partfile *part, const char *target) {
+  qhub_file_result result = prepare(part, target);
+  if (result.number == 0) result = result_of(make_part_path(target, FIRST_MARK, &part->path));
+  if (result.number == 0 && open_locked(part, true).number != 0) {
     int attempts = ATTEMPTS;
-    do outcome = outcome_of(create_once(part));
-    while (outcome.number == EEXIST && --attempts > 0);
+    do result = result_of(create_once(part));
+    while (result.number == EEXIST && --attempts > 0);
   }
-  if (outcome.number != 0) qhub_partfile_close(part);
-  return outcome;
+  if (result.number != 0) qhub_partfile_close(part);
+  return result;
 }
 
-qhub_file_outcome qhub_partfile_resume(qhub_partfile *part, const char *target) {
-  qhub_file_outcome outcome = prepare(part, target);
-  if (outcome.number == 0) outcome = outcome_of(make_part_path(target, "", &part->path));
-  if (outcome.number == 0) outcome = open_locked(part, false);
-  if (outcome.number != 0) qhub_partfile_close(part);
-  return outcome;
+qhub_file_result qhub_partfile_resume(qhub_partfile *part, const char *target) {
+  qhub_file_result result = prepare(part, target);
+  if (result.number == 0) result = result_of(make_part_path(target, "", &part->path));
+  if (result.number == 0) result = open_locked(part, false);
+  if (result.number != 0) qhub_partfile_close(part);
+  return result;
 }
 
-qhub_file_outcome qhub_partfile_append(qhub_partfile *part, const char *bytes, size_t length) {
+qhub_file_result qhub_partfile_append(qhub_partfile *part, const char *bytes, size_t length) {
   size_t written;
   int error = qhub_file_write_at(part->fd, bytes, length, part->size, &written);
   part->size += (int64_t)written;
-  return outcome_of(error);
+  return result_of(error);
 }
 
-qhub_file_outcome qhub_partfile_truncate(qhub_partfile *part, int64_t size) {
+qhub_file_result qhub_partfile_truncate(qhub_partfile *part, int64_t size) {
   while (ftruncate(part->fd, (off_t)size) != 0) {
-    if (errno != EINTR) return outcome_of(errno);
+    if (errno != EINTR) return result_of(errno);
   }
   part->size = size;
   return SUCCESS;
+}
+
+/* Whether the errno is one of the ways in which systems say that they cannot do this at all. EPERM
+** is how some sandboxes say ENOSYS, and some file systems "no links". */
+static bool is_unsupported(int error) {
+#if ENOTSUP != EOPNOTSUPP
+  if (error == EOPNOTSUPP) return true;
+#endif
+  return error == EINVAL || error == ENOSYS || error == ENOTSUP || error == EPERM;
+}
+
+/* Brings the file's bytes to the disk, as far as its file system knows how. Returns 0 or an errno. */
+static int sync_file(int fd) {
+#ifdef F_FULLFSYNC
+  if (fcntl(fd, F_FULLFSYNC) == 0) return 0; /* fsync leaves the bytes in the drive's cache */
+#endif
+  while (fsync(fd) != 0) {
+    if (is_unsupported(errno)) return 0;
+    if (errno != EINTR) return errno;
+  }
+  return 0;
+}
+
+/* Brings the directory entry of `path` to the disk. Best effort: without it a power failure may undo
+** a rename, and what is left is still one complete file. */
+static void sync_directory(const char *path) {
+  size_t length = (size_t)(name_in(path) - path);
+  char *directory = malloc(length + sizeof ".");
+  if (directory == NULL) return;
+  memcpy(directory, path, length);
+  memcpy(directory + length, ".", sizeof ".");
+  int fd = open(directory, O_RDONLY | O_CLOEXEC | O_DIRECTORY);
+  free(directory);
+  if (fd < 0) return;
+  (void)fsync(fd);
+  (void)close(fd);
+}
+
+/* Gives the open file the permissions of the file that it is to replace; false when there is none. */
+static bool keep_mode(int fd, const char *path) {
+  struct stat status;
+  if (lstat(path, &status) != 0 || !S_ISREG(status.st_mode)) return false;
+  (void)fchmod(fd, status.st_mode & 0777);
+  return true;
 }
 
 /* A rename that fails with EEXIST; other errnos than 0 and EEXIST may mean that there is none. */
@@ -245,21 +296,16 @@ static int rename_exclusively(const char *from, const char *to) {
 #endif
 }
 
-/* EPERM is how some sandboxes say ENOSYS, and some file systems "no links". */
-static bool is_unsupported(int error) {
-  return error == EPERM || qhub_file_is_unsupported(error);
-}
-
 /* The new name is given by the kernel only where nothing has it. Where neither way exists, failing
 ** is all that keeps both promises: a check before a rename would leave a gap between them. */
-static qhub_file_outcome move_to_free_name(const char *from, const char *to) {
+static qhub_file_result move_to_free_name(const char *from, const char *to) {
   int error = rename_exclusively(from, to);
-  if (!is_unsupported(error)) return outcome_of(error);
+  if (!is_unsupported(error)) return result_of(error);
   if (link(from, to) == 0) {
     (void)unlink(from);
     return SUCCESS;
   }
-  if (!is_unsupported(errno)) return outcome_of(errno);
+  if (!is_unsupported(errno)) return result_of(errno);
   return failure(ENOTSUP, "the file system has no way to leave an existing file alone");
 }
 
@@ -279,18 +325,18 @@ static mode_t new_mode(const qhub_partfile *part) {
   return status.st_mode & 0777;
 }
 
-qhub_file_outcome qhub_partfile_commit(qhub_partfile *part, bool overwrite) {
+qhub_file_result qhub_partfile_commit(qhub_partfile *part, bool overwrite) {
   if (!has_its_name(part)) return failure(ESTALE, "its part was moved or removed by somebody else");
-  qhub_file_outcome outcome = outcome_of(qhub_file_sync(part->fd));
-  if (outcome.number != 0) return outcome;
-  if (!qhub_file_keep_mode(part->fd, part->target)) (void)fchmod(part->fd, new_mode(part));
+  qhub_file_result result = result_of(sync_file(part->fd));
+  if (result.number != 0) return result;
+  if (!keep_mode(part->fd, part->target)) (void)fchmod(part->fd, new_mode(part));
   if (!overwrite) {
-    outcome = move_to_free_name(part->path, part->target);
+    result = move_to_free_name(part->path, part->target);
   } else if (rename(part->path, part->target) != 0) {
-    outcome = outcome_of(errno);
+    result = result_of(errno);
   }
-  if (outcome.number != 0) return outcome;
-  qhub_file_sync_directory(part->target);
+  if (result.number != 0) return result;
+  sync_directory(part->target);
   close_descriptor(part);
   forget_paths(part);
   return SUCCESS;

@@ -17,7 +17,7 @@
 typedef struct {
   int number;         /* an errno; 0 is success */
   const char *reason; /* static; NULL: what the system says of the errno */
-} qhub_file_outcome;
+} qhub_file_result;
 
 typedef struct {
   int fd;       /* -1: closed */
@@ -35,24 +35,24 @@ void qhub_partfile_init(qhub_partfile *part);
 
 /* Makes a new, empty part beside `target`. Removes the one that an earlier process made in the same
 ** way and left when it was killed. */
-qhub_file_outcome qhub_partfile_create(qhub_partfile *part, const char *target);
+qhub_file_result qhub_partfile_create(qhub_partfile *part, const char *target);
 
 /* Opens the one part of `target` that is there to be resumed, or makes it; `size` says how much it
 ** holds. The part is locked until it is closed: EAGAIN when somebody else writes it, in this
 ** process or another. Follows no symbolic link, and starts over rather than write to a file that
 ** has another owner or other names. */
-qhub_file_outcome qhub_partfile_resume(qhub_partfile *part, const char *target);
+qhub_file_result qhub_partfile_resume(qhub_partfile *part, const char *target);
 
 /* Adds bytes at the end. After a failure `size` counts those that were written. */
-qhub_file_outcome qhub_partfile_append(qhub_partfile *part, const char *bytes, size_t length);
+qhub_file_result qhub_partfile_append(qhub_partfile *part, const char *bytes, size_t length);
 
 /* Cuts the part; `size` is at most the present one. */
-qhub_file_outcome qhub_partfile_truncate(qhub_partfile *part, int64_t size);
+qhub_file_result qhub_partfile_truncate(qhub_partfile *part, int64_t size);
 
 /* Syncs, gives the part the target's name and closes it. `overwrite` false: EEXIST when something
 ** has that name, and never a moment in which it could be replaced. After a failure the part is
 ** still open. A target that is a symbolic link is itself replaced, not what it points to. */
-qhub_file_outcome qhub_partfile_commit(qhub_partfile *part, bool overwrite);
+qhub_file_result qhub_partfile_commit(qhub_partfile *part, bool overwrite);
 
 /* Closes; removes the part unless it is `kept`. Idempotent. */
 void qhub_partfile_close(qhub_partfile *part);

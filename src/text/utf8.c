@@ -1,9 +1,6 @@
 /* Validation of UTF-8: see utf8.h. */
 #include "utf8.h"
 
-#include <stdint.h>
-#include <string.h>
-
 /* RFC 3629, section 4: only the second byte has a range that depends on the first. */
 size_t qhub_utf8_sequence(const char *text, size_t length) {
   if (length == 0) return 0;
@@ -22,28 +19,6 @@ size_t qhub_utf8_sequence(const char *text, size_t length) {
   unsigned char highest = first == 0xF4 ? 0x8F : 0xBF;
   if (length < 4 || bytes[1] < lowest || bytes[1] > highest) return 0;
   return qhub_utf8_is_continuation(text[2]) && qhub_utf8_is_continuation(text[3]) ? 4 : 0;
-}
-
-/* Eight ASCII bytes at a time: most text is ASCII. */
-static size_t ascii_prefix(const char *text, size_t length) {
-  size_t done = 0;
-  uint64_t word;
-  for (; length - done >= sizeof word; done += sizeof word) {
-    memcpy(&word, text + done, sizeof word);
-    if ((word & UINT64_C(0x8080808080808080)) != 0) break;
-  }
-  while (done < length && (unsigned char)text[done] < 0x80) done++;
-  return done;
-}
-
-bool qhub_utf8_is_valid(const char *text, size_t length) {
-  size_t done = 0;
-  for (;;) {
-    done += ascii_prefix(text + done, length - done);
-    size_t sequence = qhub_utf8_sequence(text + done, length - done);
-    if (sequence == 0) return done == length;
-    done += sequence;
-  }
 }
 
 size_t qhub_utf8_write(unsigned long code_point, char *out) {

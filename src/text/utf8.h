@@ -16,8 +16,6 @@ static inline bool qhub_utf8_is_continuation(char byte) {
 /* Bytes (1 to 4) of the well-formed character at the start of `text`; 0 when there is none. */
 size_t qhub_utf8_sequence(const char *text, size_t length);
 
-bool qhub_utf8_is_valid(const char *text, size_t length);
-
 /* Writes the code point (at most U+10FFFF) at `out`, which has room for 4 bytes; returns how many
 ** were written. */
 size_t qhub_utf8_write(unsigned long code_point, char *out);

@@ -55,18 +55,19 @@ end
 -- Where the file goes: `path`, or a safe name in it when it is a directory.
 local function target_of(path, name)
   local is_folder = path:find "/$" ~= nil
-  if not (is_folder or partfile.is_directory(path)) then return path end
+  if not (is_folder or partfile.kind(path) == "directory") then return path end
   return path .. (is_folder and "" or "/") .. filename.safe(name)
 end
 
 -- Why nothing can be saved as `target`: what follows its name in a message, and the errno name.
 local function obstacle(target, overwrite)
-  if partfile.is_directory(target) then
+  local kind = partfile.kind(target)
+  if kind == "directory" then
     return ": is a directory", "EISDIR"
-  elseif partfile.is_special(target) then
+  elseif kind == "special" then
     return ": is a device or a pipe, which a download would replace; write its chunks there",
       "EINVAL"
-  elseif overwrite == false and partfile.exists(target) then
+  elseif overwrite == false and kind then
     return ": exists, and overwrite is false", "EEXIST"
   end
 end

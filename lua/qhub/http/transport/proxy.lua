@@ -23,10 +23,20 @@ local function parts_of(value)
   return userinfo, place or rest
 end
 
---- What is wrong with `value` (a string) as a proxy, or nil. Never shows a part of it.
+local SCHEMES =
+  { http = true, https = true, socks4 = true, socks4a = true, socks5 = true, socks5h = true }
+
+--- What is wrong with `value` (a string) as a proxy, or nil. Never shows a part of it. The scheme
+--- may be left out and is then http.
 function proxy.fault(value)
-  local address, reason = text.parse_proxy(value)
-  return not address and "it " .. reason or nil
+  local has_scheme = value:find("://", 1, true)
+  local address, reason = text.parse_url(has_scheme and value or "http://" .. value)
+  if not address then return "it " .. reason end
+  if #address.path > 1 or address.query or address.fragment then
+    return "it has more after its host and port; percent-encode / ? # in a password"
+  elseif not SCHEMES[address.scheme] then
+    return "it has a scheme that is not http, https, socks4, socks4a, socks5, socks5h"
+  end
 end
 
 -- Whether NO_PROXY excepts `host`.
