@@ -204,8 +204,8 @@ static qhub_json_mark mark_of(const encoder *e, int index) {
   return metatable == e->object_mark ? QHUB_JSON_OBJECT : QHUB_JSON_UNMARKED;
 }
 
-/* Writes a table whose keys must be 1 to n. They are when there are as many as there are items up to
-** the border, and none of these is missing.  [-0, +0] */
+/* Writes a table whose keys must be 1 to n. They are when there are as many as there are items up
+** to the border, and none of these is missing.  [-0, +0] */
 static void write_array(encoder *e, int index, qhub_json_step *step, qhub_json_mark kind) {
   lua_State *L = e->L;
   lua_Integer length = (lua_Integer)lua_rawlen(L, index);

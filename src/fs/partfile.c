@@ -142,8 +142,8 @@ static int lock(int fd) {
   return 0;
 }
 
-/* Opens, locks and judges what has the part's name. `fresh`: what is there already is not wanted.
-** `*again`: it was not fit, or is no longer there, and the next attempt may fare better. */
+/* Opens, locks and checks what has the part's name. `fresh`: what is there already is not wanted.
+** `*again`: it was not fit, or is no longer there, and another attempt may succeed. */
 static qhub_file_result open_once(qhub_partfile *part, bool fresh, bool *again) {
   /* O_NONBLOCK: a named pipe in this place must not make us wait for its other end */
   const int flags = O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
@@ -247,7 +247,7 @@ static bool is_unsupported(int error) {
   return error == EINVAL || error == ENOSYS || error == ENOTSUP || error == EPERM;
 }
 
-/* Brings the file's bytes to the disk, as far as its file system knows how. Returns 0 or an errno. */
+/* Brings the file's bytes to the disk, as far as its file system knows how. 0 or an errno. */
 static int sync_file(int fd) {
 #ifdef F_FULLFSYNC
   if (fcntl(fd, F_FULLFSYNC) == 0) return 0; /* fsync leaves the bytes in the drive's cache */
@@ -259,8 +259,8 @@ static int sync_file(int fd) {
   return 0;
 }
 
-/* Brings the directory entry of `path` to the disk. Best effort: without it a power failure may undo
-** a rename, and what is left is still one complete file. */
+/* Brings the directory entry of `path` to the disk. Best effort: without it a power failure may
+** undo a rename, and what is left is still one complete file. */
 static void sync_directory(const char *path) {
   size_t length = (size_t)(name_in(path) - path);
   char *directory = malloc(length + sizeof ".");
@@ -274,7 +274,7 @@ static void sync_directory(const char *path) {
   (void)close(fd);
 }
 
-/* Gives the open file the permissions of the file that it is to replace; false when there is none. */
+/* Gives the open file the permissions of the one that it replaces; false when there is none. */
 static bool keep_mode(int fd, const char *path) {
   struct stat status;
   if (lstat(path, &status) != 0 || !S_ISREG(status.st_mode)) return false;
