@@ -73,7 +73,6 @@ build = {
         "src/json/scan.c",
         "src/lazy.c",
         "src/text/buffer.c",
-        "src/text/date.c",
         "src/text/headers.c",
         "src/text/number.c",
         "src/text/printable.c",

@@ -11,7 +11,7 @@ local RESTRICTED = {
   { header = "^lauxlib%.h$", files = { "^src/bind/" }, what = "Lua" },
   {
     header = "^curl/",
-    files = { "^src/engine/", "^src/text/url%.c$", "^src/text/date%.c$" },
+    files = { "^src/engine/", "^src/text/url%.c$", "^src/bind/text%.c$" },
     what = "libcurl",
   },
   { header = "^.*cJSON%.h$", files = { "^src/bind/json_document%.c$" }, what = "cJSON" },

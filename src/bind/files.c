@@ -1,14 +1,11 @@
 /* What the bindings of files share: see files.h. */
 #include "files.h"
 
-#include "../fs/files.h"
 #include "../text/printable.h"
 
 #include <errno.h>
 #include <lauxlib.h>
 #include <string.h>
-
-enum { DEFAULT_LIMIT = 1024 * 1024 }; /* bytes */
 
 typedef struct {
   int number;
@@ -66,28 +63,4 @@ const char *qhub_check_path(lua_State *L, int index) {
   qhub_printable(path, length, shown);
   (void)qhub_push_file_failure(L, shown, EINVAL, "a path cannot hold a zero byte");
   return NULL;
-}
-
-/* The room is a Lua value and made before the file is opened: an error that Lua raises leaves
-** nothing open. */
-int qhub_push_file(lua_State *L, bool follow) {
-  const char *path = qhub_check_path(L, 1);
-  if (path == NULL) return 3;
-  lua_Integer limit = luaL_optinteger(L, 2, DEFAULT_LIMIT);
-  luaL_argcheck(L, limit >= 0, 2, "limit is negative");
-  size_t room;
-  size_t length = 0;
-  int error = qhub_file_measure(path, (size_t)limit, &room);
-  if (error == 0) {
-    char *bytes = lua_newuserdatauv(L, room, 0);
-    error = qhub_file_read(path, follow, bytes, room, &length);
-    if (error == 0 && length <= (size_t)limit) {
-      lua_pushlstring(L, bytes, length);
-      return 1;
-    }
-    if (error == 0) error = EFBIG;
-  }
-  const char *reason = NULL;
-  if (error == EFBIG) reason = lua_pushfstring(L, "is longer than %I bytes", (LUAI_UACINT)limit);
-  return qhub_push_file_failure(L, path, error, reason);
 }

@@ -1,12 +1,11 @@
 /*
-** What the bindings of files share: paths as arguments, failures as results, a file as a string.
+** What the bindings of files share: paths as arguments, failures as results.
 ** A failure is nil, message, name of the errno.
 */
 #ifndef QHUB_FILES_H
 #define QHUB_FILES_H
 
 #include <lua.h>
-#include <stdbool.h>
 
 /* Pushes nil, "PATH: REASON" and the errno's name ("ENOSPC"). `reason` NULL: the system's own text
 ** for the errno. Returns 3.  [-0, +3] */
@@ -15,9 +14,5 @@ int qhub_push_file_failure(lua_State *L, const char *path, int number, const cha
 /* Argument `index` as a path. NULL, with nil, message and "EINVAL" pushed, when it has a zero byte:
 ** such names come from servers, so that is no usage error.  [-0, +0 or +3] */
 const char *qhub_check_path(lua_State *L, int index);
-
-/* The file at path argument 1 as a string, of at most as many bytes as argument 2 says (1 MiB).
-** `follow`: see qhub_file_read. Returns the number of results.  [-0, +1 or +3] */
-int qhub_push_file(lua_State *L, bool follow);
 
 #endif

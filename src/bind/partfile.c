@@ -10,11 +10,9 @@
 #include "userdata.h"
 
 #include "../fs/partfile.h"
-#include "../text/printable.h"
 
 #include <errno.h>
 #include <lauxlib.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -95,12 +93,6 @@ static int get_kind(lua_State *L) {
     lua_pushstring(L, special ? "special" : S_ISDIR(status.st_mode) ? "directory" : "file");
   }
   return 1;
-}
-
-/* read(path, limit) -> text, or nil, message, errno name. Regular files only, no symbolic links.
-** [+1 or +3] */
-static int read_text(lua_State *L) {
-  return qhub_push_file(L, false);
 }
 
 /* write_atomic(path, text) -> true, or nil, message, errno name. Readers see the old text or the
@@ -188,23 +180,9 @@ static int discard(lua_State *L) {
   return 0;
 }
 
-/* [+1] */
-static int to_string(lua_State *L) {
-  const qhub_partfile *part = check_part(L);
-  char path[QHUB_PRINTABLE_SIZE] = "closed";
-  if (part->fd >= 0) qhub_printable(part->path, strlen(part->path), path);
-  lua_pushfstring(L, "%s (%s, %I bytes)", type.name, path, (LUAI_UACINT)part->size);
-  return 1;
-}
-
 static const luaL_Reg functions[] = {
-  {"create", create},
-  {"resume", resume},
-  {"kind", get_kind},
-  {"read", read_text},
-  {"write_atomic", write_atomic},
-  {"remove", remove_file},
-  {NULL, NULL},
+  {"create", create},      {"resume", resume}, {"kind", get_kind}, {"write_atomic", write_atomic},
+  {"remove", remove_file}, {NULL, NULL},
 };
 
 static const luaL_Reg methods[] = {
@@ -213,13 +191,8 @@ static const luaL_Reg methods[] = {
   {"close", close_part},       {"discard", discard}, {NULL, NULL},
 };
 
-static const luaL_Reg metamethods[] = {
-  {"__tostring", to_string},
-  {NULL, NULL},
-};
-
 int qhub_open_partfile(lua_State *L) {
-  qhub_userdata_register(L, &type, methods, metamethods);
+  qhub_userdata_register(L, &type, methods, NULL);
   luaL_newlib(L, functions);
   return 1;
 }

@@ -9,8 +9,10 @@
 
 #include "../fs/files.h"
 
+#include <errno.h>
 #include <lauxlib.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #ifdef __APPLE__
@@ -93,10 +95,32 @@ static int write_text(lua_State *L) {
   return 1;
 }
 
-/* read_file(path, limit) -> text, or nil, message, errno name. `limit` in bytes (1 MiB); a longer
-** file is EFBIG.  [+1 or +3] */
+/* read_file(path, limit, follow) -> text, or nil, message, errno name. `limit` in bytes (1 MiB); a
+** longer file is EFBIG. `follow` (default true) false: regular files only, no symbolic links. The
+** room is a Lua value and made before the file is opened: an error that Lua raises leaves nothing
+** open.  [+1 or +3] */
 static int read_file(lua_State *L) {
-  return qhub_push_file(L, true);
+  enum { DEFAULT_LIMIT = 1024 * 1024 };
+  const char *path = qhub_check_path(L, 1);
+  if (path == NULL) return 3;
+  lua_Integer limit = luaL_optinteger(L, 2, DEFAULT_LIMIT);
+  luaL_argcheck(L, limit >= 0, 2, "limit is negative");
+  bool follow = lua_isnoneornil(L, 3) || lua_toboolean(L, 3);
+  size_t room;
+  size_t length = 0;
+  int error = qhub_file_measure(path, (size_t)limit, &room);
+  if (error == 0) {
+    char *bytes = lua_newuserdatauv(L, room, 0);
+    error = qhub_file_read(path, follow, bytes, room, &length);
+    if (error == 0 && length <= (size_t)limit) {
+      lua_pushlstring(L, bytes, length);
+      return 1;
+    }
+    if (error == 0) error = EFBIG;
+  }
+  const char *reason = NULL;
+  if (error == EFBIG) reason = lua_pushfstring(L, "is longer than %I bytes", (LUAI_UACINT)limit);
+  return qhub_push_file_failure(L, path, error, reason);
 }
 
 /* working_directory() -> path, or nil when there is none or it is too long  [+1] */

@@ -7,12 +7,13 @@
 #include "module.h"
 
 #include "../text/ascii.h"
-#include "../text/date.h"
 #include "../text/printable.h"
 #include "../text/url.h"
 
+#include <curl/curl.h>
 #include <lauxlib.h>
 #include <string.h>
+#include <time.h>
 
 /* nil and `reason`  [+2] */
 static int push_failure(lua_State *L, const char *reason) {
@@ -96,12 +97,18 @@ static int get_origin(lua_State *L) {
   return 1;
 }
 
-/* parse_http_date(text) -> seconds since the epoch, or nil.  [+1] */
+/* parse_http_date(text) -> seconds since the epoch, or nil. A date starts with a weekday (RFC 9110
+** section 5.6.7); else libcurl would read one in a bare number.  [+1] */
 static int parse_http_date(lua_State *L) {
+  static const char days[] = "Sun Mon Tue Wed Thu Fri Sat";
   size_t length;
-  int64_t seconds;
   const char *text = luaL_checklstring(L, 1, &length);
-  if (qhub_date_parse_http(text, length, &seconds)) {
+  char day[4] = "";
+  memcpy(day, text, length < 3 ? length : 3);
+  bool is_dated =
+    length > 3 && strlen(text) == length && strchr(day, ' ') == NULL && strstr(days, day) != NULL;
+  time_t seconds = is_dated ? curl_getdate(text, NULL) : (time_t)-1;
+  if (seconds != (time_t)-1) {
     lua_pushinteger(L, (lua_Integer)seconds);
   } else {
     luaL_pushfail(L);

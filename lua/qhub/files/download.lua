@@ -107,7 +107,7 @@ end
 -- What the part holds of which version, as `stream.open` wants it; nil when it is of no use.
 function Draft:recall()
   local size, version = self.part:size(), {}
-  local note = size > 0 and partfile.read(self.note, LONGEST_NOTE) or ""
+  local note = size > 0 and core.system.read_file(self.note, LONGEST_NOTE, false) or ""
   for name, value in note:gmatch "([%l_]+): ([^\n]*)\n" do
     if not text.is_field_value(value) then return nil end
     version[name] = value
