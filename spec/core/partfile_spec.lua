@@ -338,11 +338,11 @@ describe("resume", function()
   it("locks a part against a second writer in another process #process", function()
     local part = assert(partfile.resume(directory .. "a"))
     part:append("x")
-    local code = "local part, _, name = partfile.resume(directory .. 'a') print(part, name)"
-    assert.equal("nil\tEAGAIN\n", run_child(code))
+    local code = "local part, _, name = partfile.resume(directory .. 'a') print(name or part:size())"
+    assert.equal("EAGAIN\n", run_child(code))
     assert.equal("x", read(".a.qhub-part"))
     part:close()
-    assert.matches("1 bytes", run_child(code))
+    assert.equal("1\n", run_child(code))
   end)
 
   it("starts over after the part became the target", function()

@@ -142,8 +142,8 @@ static int push_all_are(lua_State *L, bool (*test)(char)) {
 
 /* is_token(text) -> whether it can name a header  [+1] */
 static int is_token(lua_State *L) {
-  if (luaL_len(L, 1) > 0) return push_all_are(L, is_token_char);
-  lua_pushboolean(L, 0);
+  push_all_are(L, is_token_char);
+  if (lua_rawlen(L, 1) == 0) lua_pushboolean(L, 0);
   return 1;
 }
 
