@@ -1,6 +1,6 @@
 /*
-** Feeds header lines to the gatherer of response headers, and checks what must hold for whatever
-** it keeps. Input: two bytes of the limit (little-endian, times eight), then lines split at LF, as
+** Feeds header lines to the gatherer of response headers, and checks what must hold of what it
+** keeps. Input: two bytes of the limit (little-endian, times eight), then lines split at LF, as
 ** the HTTP library hands them over one by one.
 */
 #include "text/headers.h"
@@ -42,7 +42,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   while (line < end) {
     const char *stop = memchr(line, '\n', (size_t)(end - line));
     size_t length = stop != NULL ? (size_t)(stop - line) + 1 : (size_t)(end - line);
-    /* A copy of just that size, so that reading past the line is found out. */
+    /* A copy of just that size, so that reading past the line is noticed. */
     char *copy = malloc(length);
     require(copy != NULL);
     memcpy(copy, line, length);

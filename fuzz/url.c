@@ -1,5 +1,5 @@
 /*
-** Feeds texts to the URL functions, and checks what must hold for every answer.
+** Feeds texts to the URL functions, and checks what must hold for every result.
 ** Input: a base and a reference, separated by the first line feed; without one, only a base.
 */
 #include "text/url.h"

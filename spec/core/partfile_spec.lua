@@ -338,7 +338,7 @@ describe("resume", function()
   it("locks a part against a second writer in another process #process", function()
     local part = assert(partfile.resume(directory .. "a"))
     part:append("x")
-    local code = "local part, _, name = partfile.resume(directory .. 'a') print(name or part:size())"
+    local code = "local a, _, name = partfile.resume(directory .. 'a') print(name or a:size())"
     assert.equal("EAGAIN\n", run_child(code))
     assert.equal("x", read(".a.qhub-part"))
     part:close()

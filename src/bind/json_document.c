@@ -101,7 +101,7 @@ static int close_box(lua_State *L) {
   return 0;
 }
 
-/* Lua may lack the memory to call __close; then the collector comes by later. */
+/* Where Lua lacks the memory to call __close, the collector calls __gc later. */
 static const luaL_Reg box_metamethods[] = {
   {"__close", close_box},
   {"__gc", close_box},

@@ -148,8 +148,8 @@ static void write_number(encoder *e, int index, const qhub_json_step *step) {
   e->at += qhub_number_write(value, e->at);
 }
 
-/* Pushes the value that stands for a userdata, `__encoded(object)`, which is none itself. Runs Lua.
-** [-0, +1] */
+/* Pushes the value that stands for a userdata: `__encoded(object)`, not a userdata itself. Runs
+** Lua.  [-0, +1] */
 static void push_encoded(lua_State *L, int index, const qhub_json_step *step) {
   if (luaL_getmetafield(L, index, "__encoded") == LUA_TNIL) qhub_json_refuse_type(L, step, index);
   lua_pushvalue(L, index);
@@ -343,7 +343,7 @@ static int close_box(lua_State *L) {
   return 0;
 }
 
-/* Lua may lack the memory to call __close; then the collector comes by later. */
+/* Where Lua lacks the memory to call __close, the collector calls __gc later. */
 static const luaL_Reg box_metamethods[] = {
   {"__close", close_box},
   {"__gc", close_box},

@@ -58,37 +58,37 @@ static int get_state(lua_State *L) {
 }
 
 /* Upvalues of `__index`. */
-enum { METATABLE = 1, METHODS, SHOWN, OTHERWISE };
+enum { METATABLE = 1, METHODS, FIELDS, FALLBACK };
 
-/* __index(object, name): a method; else a member of the state that may be shown, if it is there;
-** else what `otherwise` returns.  [+1] */
+/* __index(object, name): a method; else a field that the state has; else what `fallback` returns.
+** [+1] */
 static int index_object(lua_State *L) {
   lua_settop(L, 2);
   lua_pushvalue(L, 2);
   if (lua_rawget(L, lua_upvalueindex(METHODS)) != LUA_TNIL) return 1;
   lua_pushvalue(L, 2);
-  bool is_shown = lua_rawget(L, lua_upvalueindex(SHOWN)) != LUA_TNIL;
-  if (is_shown && lua_type(L, 1) == LUA_TUSERDATA && lua_getmetatable(L, 1) &&
+  bool is_field = lua_rawget(L, lua_upvalueindex(FIELDS)) != LUA_TNIL;
+  if (is_field && lua_type(L, 1) == LUA_TUSERDATA && lua_getmetatable(L, 1) &&
       lua_rawequal(L, -1, lua_upvalueindex(METATABLE))) {
     lua_getiuservalue(L, 1, STATE);
     lua_pushvalue(L, 2);
     if (lua_rawget(L, -2) != LUA_TNIL) return 1;
   }
   lua_settop(L, 2);
-  lua_pushvalue(L, lua_upvalueindex(OTHERWISE));
+  lua_pushvalue(L, lua_upvalueindex(FALLBACK));
   lua_insert(L, 1);
   lua_call(L, 2, 1);
   return 1;
 }
 
-/* index(metatable, methods, shown, otherwise) -> the `__index` of a class, the function called
-** most. `shown` has the names of the members of a state that are fields as they are; the function
-** `otherwise(object, name)` is called for all else.  [+1] */
+/* index(metatable, methods, fields, fallback) -> the `__index` of a class, the function called
+** most. `fields` has the names of the members of a state that are fields as they are; the function
+** `fallback(object, name)` is called for all else.  [+1] */
 static int new_index(lua_State *L) {
-  for (int i = METATABLE; i <= SHOWN; i++) luaL_checktype(L, i, LUA_TTABLE);
-  luaL_checktype(L, OTHERWISE, LUA_TFUNCTION);
-  lua_settop(L, OTHERWISE);
-  lua_pushcclosure(L, index_object, OTHERWISE);
+  for (int i = METATABLE; i <= FIELDS; i++) luaL_checktype(L, i, LUA_TTABLE);
+  luaL_checktype(L, FALLBACK, LUA_TFUNCTION);
+  lua_settop(L, FALLBACK);
+  lua_pushcclosure(L, index_object, FALLBACK);
   return 1;
 }
 

@@ -3,7 +3,7 @@
 **
 ** Holds what arrives from the network or what is written for it. Every buffer has a limit that is
 ** given when it is made, so that no remote party decides how much memory is taken. A failed append
-** frees the contents at once: the owner is about to fail anyway, and nothing is left half-kept.
+** frees the contents at once: the owner is about to fail anyway.
 ** Knows neither Lua nor curl.
 */
 #ifndef QHUB_BUFFER_H

@@ -115,10 +115,10 @@ static bool is_word(const char *text, size_t length, const char *word) {
   return true;
 }
 
-/* Two lengths that differ leave it open where the body ends, which is an error and no matter of
-** taste (RFC 9112, 6.3; the same one repeated, as in "5, 5", is none); so does one that no number
-** here can hold. libcurl goes by the last line, or by none. */
-static bool note_length(qhub_headers *headers, const char *value, size_t length) {
+/* Lengths that differ leave the end of the body open, which is an error (RFC 9112, 6.3; the same
+** one repeated, as in "5, 5", is not). So does a length beyond 64 bits. libcurl takes the last line
+** or none. */
+static bool set_length(qhub_headers *headers, const char *value, size_t length) {
   size_t at = 0;
   do {
     int64_t number = 0;
@@ -139,16 +139,16 @@ static bool note_length(qhub_headers *headers, const char *value, size_t length)
 }
 
 /* Chunks are the only transfer coding that a server may use unrequested (RFC 9112, 7.4), and no
-** other is asked for; "identity" is an older word for none. libcurl 8.1 to 8.13 would hand out
-** anything else as it is, with the chunks around it. */
+** other is asked for; "identity" is an older name of no coding. libcurl 8.1 to 8.13 would return
+** any other undecoded, with the chunks around it. */
 static bool is_known_coding(const char *value, size_t length) {
   return is_word(value, length, "chunked") || is_word(value, length, "identity");
 }
 
 /* Whether a field that says where the body ends can be relied on. */
-static bool note_framing(qhub_headers *headers, const char *name, size_t name_length,
-                         const char *value, size_t length) {
-  if (is_word(name, name_length, "content-length")) return note_length(headers, value, length);
+static bool set_framing(qhub_headers *headers, const char *name, size_t name_length,
+                        const char *value, size_t length) {
+  if (is_word(name, name_length, "content-length")) return set_length(headers, value, length);
   if (is_word(name, name_length, "transfer-encoding")) return is_known_coding(value, length);
   return true;
 }
@@ -182,7 +182,7 @@ qhub_headers_result qhub_headers_add(qhub_headers *headers, const char *line, si
   value_length = length - name_length - 1;
   trim(&name, &name_length);
   trim(&value, &value_length);
-  if (!note_framing(headers, name, name_length, value, value_length)) return QHUB_HEADERS_MALFORMED;
+  if (!set_framing(headers, name, name_length, value, value_length)) return QHUB_HEADERS_MALFORMED;
   return add_field(headers, name, name_length, value, value_length);
 }
 

@@ -9,7 +9,7 @@
 
 enum { HIGHEST_PORT = 65535 };
 
-/* Unknown schemes are read, too: which ones are welcome is not decided here. */
+/* Unknown schemes are read, too: which ones are accepted is not decided here. */
 enum { FLAGS = CURLU_NON_SUPPORT_SCHEME };
 
 /* What may stand in a URL beside unreserved characters and escapes (section 2.2, but [ and ],
@@ -33,7 +33,7 @@ static bool is_escape(const char *text, size_t length) {
 }
 
 /* What no URL and no reference may hold, and no repair is made for: a control character could
-** split a header, and a backslash is a slash to some programs and none to others. */
+** split a header, and some programs take a backslash for a slash. */
 static const char *check_bytes(const char *text, size_t length) {
   if (length > QHUB_URL_LONGEST) return "is too long";
   for (size_t i = 0; i < length; i++) {
@@ -255,7 +255,7 @@ const char *qhub_url_resolve(const char *base, size_t base_length, const char *r
   if (reason == NULL) reason = check_bytes(reference, reference_length);
   if (reason != NULL) return reason;
   size_t start = authority_end(reference);
-  /* libcurl makes do with one slash, and with three. */
+  /* libcurl would accept one slash, and three. */
   if (start > 0 && reference[start - 1] == '/') return "has no host";
   if (start == 0 && qhub_is_alpha(reference[0]) && reference[strcspn(reference, ":/?#")] == ':') {
     return "has no // after its scheme";

@@ -3,7 +3,7 @@
 **
 ** libcurl takes a URL apart and resolves a reference: what is checked here is what a transfer
 ** connects to. The rules refuse texts that two readers could read differently, each with a reason
-** that reads on after "the URL". Which schemes, user infos or origins are welcome is decided in
+** that reads on after "the URL". Which schemes, user infos or origins are accepted is decided in
 ** Lua. Texts end in a NUL after their `length` bytes. Keeps nothing; knows no Lua.
 */
 #ifndef QHUB_URL_H
