@@ -18,36 +18,25 @@
 
 typedef qhub_file_result (*opener)(qhub_partfile *part, const char *target);
 
-typedef struct {
-  bool is_made; /* false in a zeroed object, whose part would claim descriptor 0 */
-  qhub_partfile part;
-} part_box;
-
 static bool is_open(const void *object) {
-  const part_box *box = object;
-  return box->is_made && box->part.fd >= 0;
+  const qhub_partfile *part = object;
+  return part->target != NULL;
 }
 
-/* Discards, unless the part was kept. */
 static void release(void *object) {
-  part_box *box = object;
-  if (box->is_made) qhub_partfile_close(&box->part);
+  qhub_partfile_close(object);
 }
 
 static const qhub_userdata_type type = {
   .name = "qhub.PartFile",
   .label = "part file",
-  .size = sizeof(part_box),
+  .size = sizeof(qhub_partfile),
   .is_open = is_open,
   .close = release,
 };
 
-static qhub_partfile *check_part(lua_State *L) {
-  return &((part_box *)qhub_userdata_check(L, &type))->part;
-}
-
 static qhub_partfile *check_open(lua_State *L) {
-  return &((part_box *)qhub_userdata_check_open(L, &type))->part;
+  return qhub_userdata_check_open(L, &type);
 }
 
 /* true, or nil, message, errno name  [+1 or +3] */
@@ -61,10 +50,7 @@ static int push_result(lua_State *L, const char *path, qhub_file_result result) 
 static int open_part(lua_State *L, opener open) {
   const char *target = qhub_check_path(L, 1);
   if (target == NULL) return 3;
-  part_box *box = qhub_userdata_new(L, &type);
-  qhub_partfile_init(&box->part);
-  box->is_made = true;
-  qhub_file_result result = open(&box->part, target);
+  qhub_file_result result = open(qhub_userdata_new(L, &type), target);
   return result.number == 0 ? 1 : push_result(L, target, result);
 }
 
@@ -126,7 +112,8 @@ static int get_path(lua_State *L) {
 
 /* part:size() -> bytes in the part; known after closing too  [+1] */
 static int get_size(lua_State *L) {
-  lua_pushinteger(L, (lua_Integer)check_part(L)->size);
+  const qhub_partfile *part = qhub_userdata_check(L, &type);
+  lua_pushinteger(L, (lua_Integer)part->size);
   return 1;
 }
 
@@ -166,7 +153,7 @@ static int keep(lua_State *L) {
 
 /* part:close(): the file stays, and can be resumed if `resume` opened it. Idempotent.  [+0] */
 static int close_part(lua_State *L) {
-  qhub_partfile *part = check_part(L);
+  qhub_partfile *part = qhub_userdata_check(L, &type);
   part->kept = true;
   qhub_partfile_close(part);
   return 0;
@@ -174,7 +161,7 @@ static int close_part(lua_State *L) {
 
 /* part:discard(): the file goes. Idempotent.  [+0] */
 static int discard(lua_State *L) {
-  qhub_partfile *part = check_part(L);
+  qhub_partfile *part = qhub_userdata_check(L, &type);
   part->kept = false;
   qhub_partfile_close(part);
   return 0;

@@ -41,11 +41,6 @@ static qhub_file_result result_of(int number) {
   return failure(number, NULL);
 }
 
-void qhub_partfile_init(qhub_partfile *part) {
-  memset(part, 0, sizeof *part);
-  part->fd = -1;
-}
-
 /* Where the last name of a path starts. */
 static const char *name_in(const char *path) {
   const char *slash = strrchr(path, '/');
@@ -117,6 +112,7 @@ static void forget_paths(qhub_partfile *part) {
 }
 
 void qhub_partfile_close(qhub_partfile *part) {
+  if (part->target == NULL) return;
   bool ours = part->fd >= 0 && part->maker == getpid();
   if (ours && !part->kept && has_its_name(part)) (void)unlink(part->path);
   close_descriptor(part);
@@ -126,11 +122,10 @@ void qhub_partfile_close(qhub_partfile *part) {
 /* What both ways to open begin with. */
 static qhub_file_result prepare(qhub_partfile *part, const char *target) {
   const char *name = name_in(target);
-  qhub_partfile_init(part);
+  *part = (qhub_partfile){.fd = -1, .maker = getpid()};
   if (name[0] == '\0' || strcmp(name, ".") == 0 || strcmp(name, "..") == 0) {
     return failure(EISDIR, "is not the name of a file");
   }
-  part->maker = getpid();
   part->target = strdup(target);
   return result_of(part->target == NULL ? ENOMEM : 0);
 }

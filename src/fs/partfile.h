@@ -20,18 +20,15 @@ typedef struct {
 } qhub_file_result;
 
 typedef struct {
-  int fd;       /* -1: closed */
+  int fd;
   int64_t size; /* bytes; stays known after closing */
   bool kept;    /* the part outlives this object */
   pid_t maker;  /* a forked child has a copy of the object, but the file is its parent's */
   dev_t device; /* which file it is, under any name */
   ino_t inode;
-  char *path;   /* owned; NULL when closed */
-  char *target; /* owned; NULL when closed */
-} qhub_partfile;
-
-/* A closed part file; acquires nothing. */
-void qhub_partfile_init(qhub_partfile *part);
+  char *path;    /* owned */
+  char *target;  /* owned; NULL when closed */
+} qhub_partfile; /* zeroed memory is a closed one */
 
 /* Makes a new, empty part beside `target`. Removes the one that an earlier process made in the same
 ** way and left when it was killed. */
