@@ -30,6 +30,22 @@ describe("on_response", function()
     end
   end)
 
+  it("is called with the last response there was when the last attempt got none", function()
+    local seen = {}
+    local client = FakeTransport({ BUSY, broken }):client {
+      max_retries = 1,
+      on_response = function(response)
+        seen[#seen + 1] = response
+      end,
+    }
+    local value, err = client:get_status "1"
+    assert.is_nil(value)
+    assert.equal("network", err.kind)
+    assert.equal(1, #seen)
+    assert.equal(503, seen[1].status_code)
+    assert.equal(2, seen[1].attempts)
+  end)
+
   it("of a request replaces the client's, and is not called without a response", function()
     local who = {}
     local function note(name)

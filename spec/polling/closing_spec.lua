@@ -102,6 +102,22 @@ describe("a client that is closed within run", function()
     end
   end)
 
+  it("by the transport function ends it, with the execution once that was started", function()
+    for at = 1, 4 do
+      local client
+      local fake = FakeTransport {
+        function(_, count)
+          if count == at then client:close() end
+          return { status_code = 200, body = BODIES[math.min(count, #BODIES)] }
+        end,
+      }
+      client = fake:client()
+      local err = assert_cancelled(client, at)
+      assert.equal("1", err.execution.id)
+      assert.equal(at, #fake.requests)
+    end
+  end)
+
   it("by another task ends all runs with their executions", function()
     local client = closing(function()
       return {}

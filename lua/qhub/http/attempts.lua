@@ -31,6 +31,7 @@ local MOST_UNPROCESSED = 10
 --   sent, sent_url                      what was sent last, redirects included
 --   token, rejected, next_token         of the last attempt; refused by a 401; for the next attempt
 --   response                            of the last attempt; held, and so closed with the call
+--   latest                              what `on_response` shows of the last response there was
 --   count, extra                        attempts so far; those of them that max_retries leaves out
 --   started, attempt_started            on the monotonic clock
 local Attempts = {}
@@ -55,6 +56,7 @@ local function new(session, request, url, body, id, started)
     next_token = nil,
     is_refreshed = false, -- a fresh token was obtained after a 401
     response = false,
+    latest = false,
     count = 0,
     extra = 0,
     unprocessed = 0,
@@ -63,6 +65,19 @@ local function new(session, request, url, body, id, started)
     deadline = total_timeout and started + total_timeout,
     is_reported = false, -- a stream: its first response was reported
   }, Attempts)
+end
+
+-- Holds the response of an attempt, if there is one. What `on_response` shows of it outlives it.
+function Attempts:hold(response)
+  self.response = response or false
+  if response and self.request.on_response then
+    self.latest = {
+      status_code = response.status_code,
+      headers = response.headers,
+      method = self.sent.method,
+      url = self.sent_url,
+    }
+  end
 end
 
 --- Closes the response that is held.
@@ -134,7 +149,7 @@ function Attempts:go_to(hop, following)
   local token = self.token or nil
   local response, failure =
     self.session:transfer(request, token, following.url, following.body, self.deadline)
-  self.response = response or false
+  self:hold(response)
   return response, failure
 end
 
@@ -236,8 +251,13 @@ function Attempts:judge(response, failure, why)
   local status_code = response and response.status_code
   if failure and failure.not_attempted then return false, self:not_attempted(failure) end
   if self.session.is_closed then
+    local err = self:cancelled()
+    if response and self.start.once and is_success(status_code) then
+      -- The run that was started may cost money.
+      err.execution = self.start.decode(self.session.owner, response)
+    end
     self:drop()
-    return false, self:cancelled()
+    return false, err
   end
   self:log("debug", "attempt", {
     method = self.sent.method,
@@ -275,8 +295,9 @@ end
 -- Returns nil, or the error.
 function Attempts:settle(response, failure, token)
   while true do
-    self.response, self.token = response or false, token or false
+    self.token = token or false
     self.sent, self.sent_url, self.next_token = self.start, self.start_url, nil
+    self:hold(response)
     if not (failure and failure.not_attempted) then self.count = self.count + 1 end
     local why
     response, failure, why = self:follow(response, failure)

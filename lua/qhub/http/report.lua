@@ -63,16 +63,10 @@ function report:report(err)
     session.last_token = self.token
     session:remember(redact.carried(self.request, self))
   end
-  local on_response = self.request.on_response
-  if response and on_response and not is_reported then
-    on_response {
-      status_code = response.status_code,
-      headers = response.headers,
-      method = self.sent.method,
-      url = self.sent_url,
-      attempts = self.count,
-      seconds = loop.now() - self.started,
-    }
+  local latest = self.latest
+  if latest and not is_reported then
+    latest.attempts, latest.seconds = self.count, loop.now() - self.started
+    self.request.on_response(latest)
   end
 end
 
