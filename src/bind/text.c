@@ -27,6 +27,8 @@ static int encode_segment(lua_State *L) {
   size_t length;
   const char *text = luaL_checklstring(L, 1, &length);
   luaL_argcheck(L, length <= (size_t)-1 / 3, 1, "too long");
+  lua_settop(L, 1);
+  if (qhub_url_is_plain_segment(text, length)) return 1;
   luaL_Buffer out;
   char *room = luaL_buffinitsize(L, &out, 3 * length);
   luaL_pushresultsize(&out, qhub_url_encode_segment(text, length, room));

@@ -88,7 +88,7 @@ static qhub_headers_result add_field(qhub_headers *headers, const char *name, si
   if (headers->count == MOST_FIELDS) return QHUB_HEADERS_TOO_LARGE;
   qhub_headers_result result = room_for(headers, name_length + value_length + 2, &room);
   if (result != QHUB_HEADERS_MORE) return result;
-  for (size_t i = 0; i < name_length; i++) room[i] = qhub_lower(name[i]);
+  memcpy(room, name, name_length);
   room[name_length] = '\0';
   if (value_length > 0) memcpy(room + name_length + 1, value, value_length);
   room[name_length + 1 + value_length] = '\0';
@@ -189,7 +189,9 @@ qhub_headers_result qhub_headers_add(qhub_headers *headers, const char *line, si
 bool qhub_headers_next(const qhub_headers *headers, size_t *cursor, const char **name,
                        const char **value) {
   if (*cursor >= headers->text.length) return false;
-  *name = headers->text.data + *cursor;
+  char *lower = headers->text.data + *cursor;
+  *name = lower;
+  for (; *lower != '\0'; lower++) *lower = qhub_lower(*lower); /* not before somebody asks */
   *value = *name + strlen(*name) + 1;
   *cursor = (size_t)(*value - headers->text.data) + strlen(*value) + 1;
   return true;

@@ -189,6 +189,13 @@ static char *put_escaped(char *at, char c) {
   return at;
 }
 
+bool qhub_url_is_plain_segment(const char *text, size_t length) {
+  for (size_t i = 0; i < length; i++) {
+    if (!is_unreserved(text[i])) return false;
+  }
+  return true;
+}
+
 size_t qhub_url_encode_segment(const char *text, size_t length, char *out) {
   char *at = out;
   for (size_t i = 0; i < length; i++) {

@@ -109,7 +109,8 @@ local function over(connections)
       if kind == "memory" then error("not enough memory", 0) end
       return nil, { kind = kind, message = message, sent = false }
     end
-    local response <close> = setmetatable({ transfer = transfer, status_code = false }, Response)
+    local response <close> =
+      setmetatable({ transfer = transfer, status_code = false, body = false }, Response)
     local status_code, whole, details
     repeat
       local ok, reason = await(transfer, deadline)
