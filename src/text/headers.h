@@ -2,9 +2,9 @@
 ** The header block of the final response, gathered line by line as it arrives.
 **
 ** Interim blocks (1xx) are dropped when the next status line comes; anything after the final
-** block (trailers) is ignored. Names are in lower case when they are read. The whole block is bounded,
-** in bytes and in fields. Assumes that lines come one per call, as an HTTP library hands them over. Knows
-** neither Lua nor curl.
+** block (trailers) is ignored. Names are in lower case when they are read. The whole block is
+** bounded, in bytes and in fields. Assumes that lines come one per call, as an HTTP library hands
+** them over. Knows neither Lua nor curl.
 */
 #ifndef QHUB_HEADERS_H
 #define QHUB_HEADERS_H

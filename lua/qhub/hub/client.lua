@@ -155,7 +155,15 @@ local function prepared(client, row, first, second, given)
   check_open(client, name)
   local o = given ~= nil and checked(given, row.options, name) or nil
   local request = o and next(o) and request_with(client, row, o) or request_of(client, row)
-  local url, body = client.session.base_url .. row.path, nil
+  local base_url = client.session.base_url
+  local url, body
+  if row.before_id then
+    local id = check_segment(first, "id", name)
+    local file = row.stream and check_segment(second, "file", name) or ""
+    url = base_url .. row.before_id .. id .. row.after_id .. file
+  else
+    url = base_url .. row.path
+  end
   if row.body then
     local secrets
     body, secrets = encoded_body(first, o or {}, name)
@@ -163,10 +171,6 @@ local function prepared(client, row, first, second, given)
       client.session:remember(secrets)
       request = request:with { secrets = secrets }
     end
-  elseif row.before_id then
-    local id = check_segment(first, "id", name)
-    local file = row.stream and check_segment(second, "file", name) or ""
-    url = client.session.base_url .. row.before_id .. id .. row.after_id .. file
   end
   if o and o.query and o.query ~= "" then url = url .. "?" .. o.query end
   return request, url, body

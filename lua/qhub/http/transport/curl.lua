@@ -35,11 +35,6 @@ function Response:close()
   loop.release(self.transfer) -- another task may be reading
 end
 
--- A to-be-closed variable while the headers are waited for.
-function Response:__close()
-  if not self.status_code then self:close() end
-end
-
 local function failure_of(kind, message, details)
   return {
     kind = kind == "memory" and "network" or kind,
@@ -100,6 +95,37 @@ local function prepared(connections, request, token)
   return current
 end
 
+-- Waits for the status. Returns it, with the body unless that is a stream, and the failure that
+-- ended the body, if any; or nil and a failure.
+local function outcome(transfer, deadline)
+  local status_code, body, kind, message, details
+  repeat
+    local ok, reason = await(transfer, deadline)
+    if not ok then return nil, nil, interrupted(reason, transfer) end
+    status_code, body, kind, message, details = transfer:outcome()
+  until status_code ~= nil
+  local failure = kind and failure_of(kind, message, details)
+  if not status_code or kind == "cancelled" then return nil, nil, failure end
+  return status_code, body, failure
+end
+
+-- A to-be-closed variable while the headers of a stream are waited for.
+local Opening = {
+  __close = function(opening)
+    if not opening.is_open then opening.transfer:close() end
+  end,
+}
+
+-- The response whose body is a stream. That it broke off early is found out by whoever reads it.
+local function opened(transfer, deadline)
+  local opening <close> = setmetatable({ transfer = transfer, is_open = false }, Opening)
+  local status_code, _, failure = outcome(transfer, deadline)
+  if not status_code then return nil, failure end
+  opening.is_open = true
+  local response = { transfer = transfer, status_code = status_code, deadline = deadline }
+  return setmetatable(response, Response)
+end
+
 --- The transport over `connections` (an engine session: the connection settings of one client).
 local function over(connections)
   return function(request, token, url, body, deadline)
@@ -109,24 +135,12 @@ local function over(connections)
       if kind == "memory" then error("not enough memory", 0) end
       return nil, { kind = kind, message = message, sent = false }
     end
-    local response <close> =
-      setmetatable({ transfer = transfer, status_code = false, body = false }, Response)
-    local status_code, whole, details
-    repeat
-      local ok, reason = await(transfer, deadline)
-      if not ok then return nil, interrupted(reason, transfer) end
-      status_code, whole, kind, message, details = transfer:outcome()
-    until status_code ~= nil
-    local failure = kind and failure_of(kind, message, details)
-    if not status_code or kind == "cancelled" then return nil, failure end
-    response.status_code = status_code
-    if request.stream then
-      -- A body that broke off early is found out by whoever reads it.
-      response.deadline = deadline
-      return response
-    end
-    response.body = whole
-    return response, failure
+    if request.stream then return opened(transfer, deadline) end
+    local _ <close> = transfer -- its headers stay readable
+    local status_code, whole, failure = outcome(transfer, deadline)
+    if not status_code then return nil, failure end
+    local response = { transfer = transfer, status_code = status_code, body = whole }
+    return setmetatable(response, Response), failure
   end
 end
 
