@@ -16,9 +16,8 @@ describe("a program", function()
   local PROLOGUE = [[
     local qhub = require "qhub"
     local id = "%s"
-    local client = qhub.HubServiceClient {
-      base_url = "%s", token = "%s", timeout = %s, max_retries = 0,
-    }
+    local options = { base_url = "%s", token = "%s", timeout = %s, max_retries = 0 }
+    local client = qhub.HubServiceClient(options)
   ]]
 
   local function assert_runs(text, timeout, shell)
@@ -52,6 +51,31 @@ describe("a program", function()
     ]],
       10,
       "ulimit -n 40;"
+    )
+  end)
+
+  it("with few descriptors downloads many files in tasks, most of which wait #process", function()
+    assert_runs(
+      [[
+      options.http = { max_connections = 8 }
+      client = qhub.HubServiceClient(options)
+      local path = os.tmpname()
+      local saved = 0
+      qhub.tasks.run(function()
+        for i = 1, 100 do
+          qhub.tasks.spawn(function()
+            qhub.tasks.sleep(0.1)
+            assert(client:execution(id):download("a.bin", path .. i))
+            saved = saved + 1
+            os.remove(path .. i)
+          end)
+        end
+      end)
+      os.remove(path)
+      assert(saved == 100)
+    ]],
+      10,
+      "ulimit -n 50;"
     )
   end)
 

@@ -172,12 +172,20 @@ function download.save(source, path, o)
   opened, message, errno = open_draft(target, o.resume and source.resource)
   if not opened then return nil, failed(source, target, message, errno) end
   local draft <close> = opened
-  local part = draft.part
   local known = draft.note and draft:recall()
+  -- It can be written. Downloads that wait for a connection may be many, and hold no files; but for
+  -- those that continue one.
+  if not draft.note then draft.part:discard() end
   local reporter <close> = progress.start(o.progress, "file", source.name)
   local reader, err = source.open(known)
   if not reader then return nil, err end
   draft.reader = reader
+  if not draft.note then
+    opened, message, errno = partfile.create(target)
+    if not opened then return nil, failed(source, target, message, errno) end
+    draft.part = opened
+  end
+  local part = draft.part
   local ok
   ok, message, errno = draft:prepare(reader, known)
   if not ok then return nil, failed(source, target, message, errno) end
