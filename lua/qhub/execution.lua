@@ -126,12 +126,6 @@ function execution.of_text(text, id, status, owner)
   return new_object(Execution, { text = text, id = id, status = status, owner = owner })
 end
 
---- Makes `self` show the response `raw` instead, and returns it.
-function execution.update(self, raw)
-  replace(state_of(self, Execution), raw)
-  return self
-end
-
 --- Makes `self` show what the execution `latest` shows, and returns it.
 function execution.adopt(self, latest)
   local state, other = state_of(self, Execution), state_of(latest, Execution)
@@ -149,7 +143,8 @@ function execution.merge(self, raw)
   for name, value in pairs(raw) do
     if value ~= null or merged[name] == nil then merged[name] = value end
   end
-  return execution.update(self, merged)
+  replace(state_of(self, Execution), merged)
+  return self
 end
 
 --- The client that the execution came from.

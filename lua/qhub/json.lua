@@ -12,11 +12,7 @@ local check = options.check
 -- Spaces for each level of a text in lines; whether NaN and infinities are numbers.
 local ENCODE, DECODE = { indent = check.integer(0, 16) }, { nan = check.boolean }
 
-local json = {
-  null = core.json.null,
-  array = core.json.array,
-  object = core.json.object,
-}
+local json = { null = core.json.null, array = core.json.array, object = core.json.object }
 
 --- JSON text of `value`; raises with the path of what JSON cannot hold. Members are in the order of
 --- their names. `options.indent`: spaces for each level of a text in lines (default: one line).

@@ -381,7 +381,7 @@ describe("a closed client", function()
     local client = build {}
     local execution = client:execution "1"
     local ended = client:execution "1"
-    executions.update(ended, { id = "1", status = "SUCCEEDED" })
+    executions.merge(ended, { id = "1", status = "SUCCEEDED" })
     assert.is_true(client:close())
     assert.is_true(client:close())
     assert.matches("closed", usage_error(ended.wait, ended))

@@ -113,7 +113,7 @@ local function playing(logs, statuses, known)
     end,
   }
   local execution = client:execution "e1"
-  if known then require("qhub.execution").update(execution, { id = "e1", status = known }) end
+  if known then require("qhub.execution").merge(execution, { id = "e1", status = known }) end
   return execution, counts, client
 end
 

@@ -21,7 +21,7 @@ local function playing(answers, known, options)
   local client = fake:client(options)
   local execution = client:execution "e1"
   if known then
-    executions.update(execution, { id = "e1", status = known, createdAt = "2026-02-27 10:04:50" })
+    executions.merge(execution, { id = "e1", status = known, createdAt = "2026-02-27 10:04:50" })
   end
   return execution, fake, client
 end

@@ -388,7 +388,7 @@ local function playing(lists, statuses)
   for index, id in ipairs { "a", "b", "c" } do
     list[index] = client:execution(id)
     local known = { id = id, status = "PENDING", createdAt = "then", tags = core.json.array { id } }
-    execution_class.update(list[index], known)
+    execution_class.merge(list[index], known)
   end
   return client, list, counts
 end

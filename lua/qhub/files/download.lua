@@ -23,11 +23,7 @@ local download = {}
 local LONGEST_NOTE = 64 * 1024
 
 --- Checkers of a download's own options.
-download.checkers = {
-  overwrite = check.boolean,
-  resume = check.boolean,
-  progress = progress.check,
-}
+download.checkers = { overwrite = check.boolean, resume = check.boolean, progress = progress.check }
 
 --- Checks the path and the options `given` of the call `where`; `checkers` default to the
 --- download's own. Returns the options. Raises a usage error.

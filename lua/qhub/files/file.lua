@@ -18,10 +18,10 @@ local File = { __name = "qhub.File" }
 
 local methods = {}
 
--- The state of a file: name, reader, chunk_size (the largest chunk in bytes), and what it was opened
--- with: session, request, url. Each method gets it by itself, since `object.state` blames the caller
--- of the function that it was called from. None ends in a tail call: the file could be collected,
--- and so closed, while it is being read.
+-- The state of a file: name, reader, chunk_size (the largest chunk in bytes), and what it was
+-- opened with: session, request, url. Each method gets it by itself, since `object.state` blames the
+-- caller of the function that it was called from. None ends in a tail call: the file could be
+-- collected, and so closed, while it is being read.
 
 local function check_open(state, method)
   if state.reader.closed then
@@ -108,20 +108,17 @@ end
 
 --- As an iterator: the next chunk or nil; raises the error object of a read that failed.
 function File.__call(self)
-  local state = object.state(self, File)
-  check_open(state, "read")
-  local chunk, err = state.reader:read(state.chunk_size)
+  local chunk, err = methods.read(self)
   if err then error(err, 0) end
   return chunk
 end
 
 function File.__tostring(self)
   local state = object.state(self, File)
-  local source = state.reader
-  local form = "%s %s, %d%s bytes%s"
-  local of, closed =
-    source.size and " of " .. source.size or "", source.closed and " (closed)" or ""
-  return form:format(File.__name, show.value(state.name), source.received, of, closed)
+  local name, source = show.value(state.name), state.reader
+  local text = ("%s %s, %d"):format(File.__name, name, source.received)
+  if source.size then text = text .. " of " .. source.size end
+  return text .. " bytes" .. (source.closed and " (closed)" or "")
 end
 
 File.__gc = methods.close

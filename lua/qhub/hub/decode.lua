@@ -129,26 +129,18 @@ end
 --- The response to a start: an execution from the body, else one known by the id in `Location`,
 --- since the run exists and must not be lost for a body that cannot be read.
 function decoders.started(client, response)
-  local execution = undecoded(client, response.body, nil)
-  if execution then return execution end
-  local value, message, line, column = json(response.body)
-  local status
-  if is_object(value) then
-    status, message = status_of(value, nil)
-    if status and is_absent(status.id) then
-      status, message = nil, "the response names no execution (an object without an id)"
-    end
-  elseif value ~= nil then
-    message = "the response names no execution (" .. what(value) .. ")"
+  local execution, message, line, column = decoders.execution(client, response, nil)
+  if execution and execution.id then return execution end
+  local id = id_in(response.headers.location, client.session.base_url)
+  if not id then
+    message = message or "the response names no execution (an object without an id)"
+    return nil, message .. "; the run may have started", line, column
   end
-  if not status then
-    local id = id_in(response.headers.location, client.session.base_url)
-    if not id then return nil, message .. "; the run may have started", line, column end
-    status = is_object(value) and value or {}
-    status.id = id
-    if type(status.status) ~= "string" then status.status = nil end
-  end
-  return new_execution(status, client)
+  local raw = json(response.body)
+  if not is_object(raw) then raw = {} end
+  raw.id = id
+  if type(raw.status) ~= "string" then raw.status = nil end
+  return new_execution(raw, client)
 end
 
 --- The list as it came: items are plain tables.
@@ -178,14 +170,15 @@ end
 --- The result of the execution `id`. Its embedded status must be that of the same execution.
 function decoders.result(client, response, id)
   local value, message, line, column = json(response.body)
-  if value == nil then return nil, message, line, column end
-  local embedded = is_object(value) and value._embedded
+  if not is_object(value) then return value, message, line, column end
+  local embedded = value._embedded
   local status = is_object(embedded) and embedded.status
   if is_object(status) then
     status, message = status_of(status, id)
     if not status then return nil, message end
+    embedded.status = new_execution(status, client)
   end
-  return require("qhub.hub.result").of(value, client)
+  return require("qhub.hub.result").of(value)
 end
 
 local ENTRY_FIELDS = { "message", "severity", "timestamp" }

@@ -19,15 +19,8 @@ local Envelope = {
   end,
 }
 
---- Marks the decoded response `envelope` as a result of `client` and returns it. A response that is
---- not an object is returned unchanged.
-function result.of(envelope, client)
-  if type(envelope) ~= "table" or core.json.is_array(envelope) then return envelope end
-  local embedded = envelope._embedded
-  local status = type(embedded) == "table" and embedded.status
-  if type(status) == "table" and not core.json.is_array(status) then
-    embedded.status = executions.new(status, client)
-  end
+--- Marks `envelope`, a decoded object whose embedded status is an execution, and returns it.
+function result.of(envelope)
   return setmetatable(envelope, Envelope)
 end
 

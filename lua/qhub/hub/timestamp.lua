@@ -9,7 +9,7 @@ local MALFORMED = "is not of the form 2026-02-27 10:04:50 or 2026-02-27T10:04:50
 local MOST_DIGITS = 9 -- of a fraction; more are read and not counted
 
 -- Days from 1970-01-01 in the Gregorian calendar. Years are counted from March, which puts the leap
--- day at the end and makes the lengths of months a linear formula.
+-- day at the end and makes the lengths of months a linear formula, also for a month 13.
 local function days_from_civil(year, month, day)
   if month <= 2 then
     year, month = year - 1, month + 12
@@ -19,8 +19,7 @@ local function days_from_civil(year, month, day)
 end
 
 local function days_of_month(year, month)
-  local next_year, next_month = year + month // 12, month % 12 + 1
-  return days_from_civil(next_year, next_month, 1) - days_from_civil(year, month, 1)
+  return days_from_civil(year, month + 1, 1) - days_from_civil(year, month, 1)
 end
 
 -- Seconds east of UTC of "Z", "+hh", "+hhmm", "+hh:mm" or nothing; or nil.
