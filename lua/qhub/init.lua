@@ -11,8 +11,8 @@ if not package.preload["qhub.core"] then pcall(require, "qhub.lazy") end
 local core = require "qhub.core"
 
 -- Lets `require` find the other modules beside this file at `path`, whatever becomes of
--- package.path and of the current directory. What `make install` has compiled (`.luac`) goes before its source,
--- unless this Lua refuses it: it may be another one than that which compiled.
+-- package.path and of the current directory. What `make install` has compiled (`.luac`) goes before
+-- its source, unless this Lua refuses it: it may be another one than that which compiled.
 local function keep_folder(path)
   local folder = type(path) == "string" and path:match "^(.*)qhub/init%.lua$"
   local directory = folder and folder:sub(1, 1) ~= "/" and core.system.working_directory()

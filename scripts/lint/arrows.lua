@@ -8,7 +8,7 @@ local report = source.report()
 local RESTRICTED = {
   { header = "^lua[%w]*%.h$", files = { "^src/bind/" }, what = "Lua" },
   { header = "^lualib%.h$", files = { "^src/bind/" }, what = "Lua" },
-  { header = "^lauxlib%.h$", files = { "^src/bind/" }, what = "Lua" },
+  { header = "^lauxlib%.h$", files = { "^src/bind/", "^src/lazy%.c$" }, what = "Lua" },
   {
     header = "^curl/",
     files = { "^src/engine/", "^src/text/url%.c$", "^src/bind/text%.c$" },

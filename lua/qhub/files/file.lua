@@ -19,8 +19,8 @@ local File = { __name = "qhub.File" }
 local methods = {}
 
 -- The state of a file: name, reader, chunk_size (the largest chunk in bytes), and what it was
--- opened with: session, request, url. Each method gets it by itself, since `object.state` blames the
--- caller of the function that it was called from. None ends in a tail call: the file could be
+-- opened with: session, request, url. Each method gets it by itself, since `object.state` blames
+-- the caller of the function that it was called from. None ends in a tail call: the file could be
 -- collected, and so closed, while it is being read.
 
 local function check_open(state, method)
