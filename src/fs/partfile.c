@@ -22,7 +22,7 @@
 static const mode_t PRIVATE = S_IRUSR | S_IWUSR; /* other users cannot read what is not complete */
 
 enum {
-  ATTEMPTS = 16,     /* at a name that others take, or a part that others rename */
+  ATTEMPTS = 16,     /* at a part that others rename or remove */
   LONGEST_STEM = 80, /* bytes of the target's name in the part's: some file systems end at 143 */
   MARKS_SIZE = sizeof "..0123456789abcdef.0123456789abcdef.qhub-part",
 };
@@ -183,7 +183,7 @@ static qhub_file_result open_locked(qhub_partfile *part, bool fresh) {
 }
 
 /* Makes a part with a random name. Returns 0 or an errno. */
-static int create_once(qhub_partfile *part) {
+static int create_unlocked(qhub_partfile *part) {
   struct stat status;
   close_descriptor(part);
   free(part->path);
@@ -202,9 +202,7 @@ qhub_file_result qhub_partfile_create(qhub_partfile *part, const char *target) {
   qhub_file_result result = prepare(part, target);
   if (result.number == 0) result = result_of(make_part_path(target, FIRST_MARK, &part->path));
   if (result.number == 0 && open_locked(part, true).number != 0) {
-    int attempts = ATTEMPTS;
-    do result = result_of(create_once(part));
-    while (result.number == EEXIST && --attempts > 0);
+    result = result_of(create_unlocked(part));
   }
   if (result.number != 0) qhub_partfile_close(part);
   return result;
