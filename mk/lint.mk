@@ -1,7 +1,7 @@
 # `make lint`: what can be said about the sources without running them. Each part can be called by
 # itself; all of them run even if one fails.
 
-LINTS := arrows text symbols rockspec luacheck stylua types clang-format tidy cppcheck
+LINTS := arrows mirror text symbols rockspec luacheck stylua types clang-format tidy cppcheck
 C_FILES = $(wildcard src/*.c src/*/*.[ch] fuzz/*.[ch] bench/*.c spec/host/*.c)
 LINT_TARGETS := $(LINTS:%=lint-%)
 LUA_PATHS = $(wildcard lua spec examples scripts bench bin/qhub-lua)
@@ -19,6 +19,9 @@ lint-tools:
 
 lint-arrows: ## who may include or require what
 	@$(LUA) scripts/lint/arrows.lua
+
+lint-mirror: ## each module has a spec at its own path
+	@$(LUA) scripts/lint/mirror.lua
 
 lint-text: ## file heads, lengths, columns, tabs, reminders
 	@$(LUA) scripts/lint/text.lua

@@ -1,5 +1,5 @@
--- What a session remembers of the secrets of many starts at once: a gateway that repeats one of them
--- puts it into no text, however many others the client has sent since.
+-- What a session remembers of the secrets of many starts at once: a gateway that repeats one of
+-- them puts it into no text, however many others the client has sent since.
 
 local FakeTransport = require "spec.support.fake_transport"
 local tasks = require("qhub").tasks

@@ -3,7 +3,7 @@
 local follow = require "qhub.polling.follow_logs"
 local loop = require "qhub.tasks.loop"
 local qhub = require "qhub"
-local fake_gateway = require "spec.polling.fake_gateway"
+local fake_gateway = require "spec.support.fake_gateway"
 local gateway = require "spec.support.gateway"
 local on_time = require "spec.support.on_time"
 local shared = require "spec.support.shared"

@@ -208,11 +208,17 @@ describe("errors that were not joined", function()
 
   it("of an inner run are raised before the cancellation of a task in it", function()
     local ok, err = pcall(tasks.run, function()
+      local is_failing = false
       local outer = tasks.spawn(tasks.run, function()
-        fail_later(0)
+        tasks.spawn(function()
+          is_failing = true
+          error("lost", 0)
+        end)
         tasks.sleep(1e6)
       end)
-      tasks.sleep(0.005)
+      repeat
+        tasks.sleep(0)
+      until is_failing
       outer:cancel()
     end)
     assert.is_false(ok)

@@ -66,7 +66,7 @@ describe("tasks that wait for a connection", function()
 
   it("do not start before, in the order in which they were spawned #timing", function()
     local client <close> = client_with(2)
-    local rounds, most = 0, nil
+    local rounds, most = 0
     repeat -- on a machine that is busy elsewhere, they may have to wait long enough to start
       local started, now = {}, 0
       rounds, most = rounds + 1, 0
