@@ -628,7 +628,9 @@ describe("the client credentials grant", function()
     end
     assert.matches("table of options", usage_error(client_credentials))
     assert.matches("provide 'access_key_id'", usage_error(client_credentials, {}))
-    local message = usage_error(client_credentials, { access_key_id = "a" })
+    local message = usage_error(function()
+      client_credentials { access_key_id = "a" }
+    end)
     assert.matches("provide 'secret_access_key'", message)
     assert.matches("credentials_spec.lua:%d+:", message)
   end)

@@ -470,10 +470,11 @@ describe("a result file", function()
 
     it("is intact when the bytes arrive in time and the program reads late", function()
       local other <close> = scripted.start()
-      other:play { "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", { pause = 20 }, "later" }
+      other:play { "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", { hold = true }, "later" }
       fault({}, { redirect = other.origin .. "/" })
-      local file = assert(open(5, { total_timeout = 0.1 }))
-      os.execute "sleep 0.2"
+      local file = assert(open(5, { total_timeout = 0.5 }))
+      other:release()
+      os.execute "sleep 0.6"
       local text, err = file:read_all()
       assert.equal("later", text, err)
     end)

@@ -376,12 +376,13 @@ describe("wait over the network", function()
   end
 
   it("follows a run to its end", function()
-    local execution = start { pending_ms = 20, running_ms = 40 }
-    local seen = {}
+    local execution = start { pending_ms = 60000 }
+    local seen, next_status = {}, { PENDING = "RUNNING", RUNNING = "SUCCEEDED" }
     assert(execution:wait {
       interval = 0.02,
       on_status = function(run)
         seen[#seen + 1] = run.status
+        if next_status[run.status] then service:force(run.id, next_status[run.status]) end
       end,
     })
     assert.same({ "PENDING", "RUNNING", "SUCCEEDED" }, seen)
