@@ -157,7 +157,7 @@ describe("an execution", function()
       assert.equal('{"a":1,"id":"x"}', core.json.encode(execution.of_text('{"a":1}', "x")))
     end)
 
-    it("has one table as raw, whose changes it shows", function()
+    it("returns the same table as raw each time, and shows the program's changes to it", function()
       local run = execution.of_text(text, "x", "RUNNING")
       local raw = run.raw
       assert.equal("RUNNING", raw.status)
@@ -167,7 +167,7 @@ describe("an execution", function()
       assert.equal("y", run.id)
     end)
 
-    it("walks the fields of the text", function()
+    it("is walked by pairs, one field of the text after the other", function()
       local shown = {}
       for name, value in pairs(execution.of_text(text, "x", "RUNNING")) do
         shown[#shown + 1] = name .. "=" .. (type(value) == "table" and #value or value)
@@ -194,7 +194,7 @@ describe("an execution", function()
     end)
   end)
 
-  it("keeps its owner, which may be any value", function()
+  it("keeps the owner it was made with, which may be any value", function()
     local owner = {}
     assert.equal(owner, execution.owner(execution.new({}, owner)))
     assert.is_nil(execution.owner(execution.new({})))
@@ -254,7 +254,7 @@ describe("an execution", function()
     assert.is_true(rawequal(nameless, nameless) and nameless == nameless)
   end)
 
-  it("walks the present fields in a fixed order", function()
+  it("is walked by pairs in a fixed order, without absent fields", function()
     local names = {}
     for name, value in pairs(execution.new(answer)) do
       names[#names + 1] = name

@@ -4,7 +4,7 @@ local core = require "qhub.core"
 local qhub = require "qhub"
 local usage_error = require "spec.support.usage_error"
 
-describe("the default resolution", function()
+describe("the search for a personal token", function()
   local getenv = core.system.getenv
   local environment, folder
 
@@ -65,7 +65,7 @@ describe("the default resolution", function()
     assert.equal("given", resolved { access_token = "given" })
   end)
 
-  it("prefers the named file, then that of qhubctl, then the legacy one", function()
+  it("prefers the file of the environment, then that of qhubctl, then the legacy one", function()
     environment.HOME = folder
     write(".config/planqk/config.json", config_of "legacy")
     assert.equal("legacy", resolved())

@@ -39,7 +39,7 @@ describe("a token function", function()
     assert.equal("Bearer new", fake.requests[2].headers.authorization)
   end)
 
-  it("leads to one repetition, and to none with the same token", function()
+  it("leads to one repetition after a 401, and to none with the same token", function()
     local fake = FakeTransport { DENIED }
     local count = 0
     local client = fake:client {

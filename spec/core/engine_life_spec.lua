@@ -226,7 +226,7 @@ describe("core.engine", function()
       end
     end)
 
-    it("happens on collection, in any order", function()
+    it("happens when objects are collected, in any order", function()
       for _ = 1, 20 do
         local own = core.engine()
         local held = {
@@ -262,7 +262,7 @@ describe("core.engine", function()
       assert.equal("cancelled", (transfer:failure()))
     end)
 
-    it("happens when the interpreter ends in the middle #process", function()
+    it("happens when the interpreter ends during transfers #process", function()
       local output, ok = run_script([[
         a, b = start "/silence", start("/bytes?n=9000000", { stream = 1000 })
         c = start "http://no.invalid/"
@@ -313,7 +313,7 @@ describe("core.engine", function()
     assert.truthy(output:find("interrupted!", 1, true))
   end)
 
-  it("is distinguished from a proxy that does not connect", function()
+  it("reports a refusal by a proxy as a failure to connect, not as a response", function()
     local proxied = engine:session { proxy = server.url }
     local transfer = fetch("https://127.0.0.1:1/", nil, proxied)
     local failure = failure_of(transfer)

@@ -134,7 +134,7 @@ describe("core.engine", function()
       assert.is_nil(text:lower():find("accept-encoding", 1, true))
     end)
 
-    it("inherits nothing from an earlier request on the same easy handle", function()
+    it("inherits nothing from an earlier request on the same handle", function()
       local plain = echo()
       local forms = {
         { method = "POST", body = "secret", header_lines = { "Authorization: Bearer secret" } },
@@ -156,7 +156,7 @@ describe("core.engine", function()
       end
     end)
 
-    it("of a wrong type raises", function()
+    it("with a field of the wrong type raises", function()
       for name, value in pairs {
         method = 1,
         url = false,
@@ -258,7 +258,7 @@ describe("core.engine", function()
       assert.matches("head of the response .* came too slowly", failure_of(transfer).message)
     end)
 
-    it("for size occurs at the limit of decompressed bytes, and keeps what fits", function()
+    it("by size comes at the limit of decompressed bytes, which are kept", function()
       local transfer = fetch("/bytes?n=1000", { max_bytes = 999 })
       assert.equal("too_large", failure_of(transfer).kind)
       assert.equal(999, #body_of(transfer))
@@ -268,7 +268,7 @@ describe("core.engine", function()
       assert.equal(("\0"):rep(100000), body_of(transfer))
     end)
 
-    it("is raised by endless headers, and says so", function()
+    it("of endless headers says that the head is too large", function()
       for _, path in ipairs { "/headers?n=60&size=9000", "/headers?n=3000" } do
         local transfer = fetch(path)
         assert.equal("network", failure_of(transfer).kind)

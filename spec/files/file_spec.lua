@@ -462,13 +462,13 @@ describe("a result file", function()
   end)
 
   describe("and its time", function()
-    it("has total_timeout until its first byte only", function()
+    it("is bounded by total_timeout until its first byte only", function()
       fault({}, { drip = { bytes = 2000, ms = 20 } })
       local file = assert(open(40000, { total_timeout = 0.2 }))
       assert_whole(file, assert(file:read_all()))
     end)
 
-    it("is intact when the bytes arrive in time and the program reads late", function()
+    it("does not end a file whose bytes arrived in time when the program reads late", function()
       local other <close> = scripted.start()
       other:play { "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", { hold = true }, "later" }
       fault({}, { redirect = other.origin .. "/" })

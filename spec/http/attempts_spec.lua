@@ -85,7 +85,7 @@ describe("retries", function()
     assert.equal(2, #fake.requests)
   end)
 
-  it("never repeat a start after its 303, only the request for its target", function()
+  it("never repeat a start after its 303, only the GET that follows", function()
     local location = "https://gateway.example/acme/vqe/v1/5"
     local fake = FakeTransport {
       { status_code = 303, headers = { Location = location } },
@@ -100,7 +100,7 @@ describe("retries", function()
     assert.same({ "POST", "GET", "GET" }, methods)
   end)
 
-  it("of the target of a 303 carry the token of their attempt", function()
+  it("of the GET after a 303 carry the token of their own attempt", function()
     local fake = FakeTransport {
       { status_code = 303, headers = { Location = "/acme/vqe/v1/5" } },
       DENIED,

@@ -119,7 +119,7 @@ describe("an echoed secret", function()
     end
   end)
 
-  it("is redacted in the reason of a token function if the client knows it", function()
+  it("is redacted in the reason that a token function returns, if the client knows it", function()
     local calls = 0
     local client = FakeTransport({ { status_code = 200, body = '{"status":"RUNNING"}' } }):client {
       token = function()
@@ -150,7 +150,7 @@ describe("where an error happened", function()
     assert.equal(" at " .. err.where, tostring(err):sub(-#err.where - 4))
   end)
 
-  it("is on the task's own stack in a task", function()
+  it("is the line of the call in a task, too", function()
     local err, line
     qhub.tasks.run(function()
       local _, caught = client:get_status "x"

@@ -60,7 +60,7 @@ describe("on_response", function()
     assert.same({ "request" }, who)
   end)
 
-  it("may raise, after the response has been released", function()
+  it("may raise; the response has been released by then", function()
     local client = FakeTransport({ OK }):client {
       on_response = function()
         error("mine", 0)

@@ -21,7 +21,7 @@ describe("the options of one call", function()
     assert.same({ "client", "call", "client" }, headers)
   end)
 
-  it("hold for that call alone, also when the calls before and after have others", function()
+  it("hold for that call alone when the calls around it have options, too", function()
     local fake = FakeTransport { BUSY }
     local client = fake:client { timeout = 7, max_retries = 0 }
     local seen = {}
@@ -56,7 +56,7 @@ describe("the options of one call", function()
     assert.same({ "first", "second" }, heard)
   end)
 
-  it("lift the rule that a start is not repeated for that start alone", function()
+  it("may allow that start alone to be repeated", function()
     local fake = FakeTransport {
       function()
         return nil, "it broke"
@@ -102,7 +102,7 @@ describe("a start that is redirected", function()
     assert.equal(1, #fake.requests)
   end)
 
-  it("begins again at the gateway after a transient answer of what 307 points to", function()
+  it("is repeated at the gateway after a transient response of the target of a 307", function()
     local hop = { status_code = 307, headers = { Location = "/acme/vqe/v2/" } }
     local fake = FakeTransport { hop, BUSY, hop, OK }
     local reports = {}

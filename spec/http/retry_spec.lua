@@ -138,7 +138,7 @@ describe("the pacer", function()
     assert.is_true(taken >= 49 and taken <= 51)
   end)
 
-  it("lets a success pay for two more", function()
+  it("lets two more retries go at once for each success", function()
     local pacer = retry.pacer()
     repeat
     until pacer:take()
@@ -148,7 +148,7 @@ describe("the pacer", function()
     assert.is_number(pacer:take())
   end)
 
-  it("spreads named waits, but not beyond 60 s nor out of the time left", function()
+  it("spreads the waits of Retry-After, but not beyond 60 s or the time left", function()
     local pacer = retry.pacer()
     assert.equal(10, pacer:spread(10))
     local _ <close> = pacer:place "patient"
@@ -164,7 +164,7 @@ describe("the pacer", function()
     assert.is_true(spread)
   end)
 
-  it("holds back the retries of a gateway that asks for no patience", function()
+  it("spaces retries even when Retry-After is 0", function()
     local time <close> = virtual_time()
     local fake = FakeTransport { { status_code = 429, headers = { ["Retry-After"] = "0" } } }
     fake:client({ max_retries = 150 }):get_status "1"

@@ -62,7 +62,7 @@ describe("the secrets of many starts", function()
     end)
   end)
 
-  it("are in no error when there are more of them than are remembered", function()
+  it("are in no error of their own call when there are more than a session remembers", function()
     local secrets = {}
     for index = 1, MANY do
       secrets["key" .. index] = secret(index)

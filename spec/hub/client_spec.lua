@@ -23,7 +23,7 @@ describe("building a client", function()
     assert.matches("table of options", usage_error(qhub.HubServiceClient))
   end)
 
-  it("blames the caller's line", function()
+  it("names the caller's line in a usage error", function()
     local line
     local message = usage_error(function()
       line = debug.getinfo(1, "l").currentline + 1
@@ -78,7 +78,7 @@ describe("building a client", function()
     assert.matches("closed", tostring(client))
   end)
 
-  it("offers itself as service_api, like the reference SDK", function()
+  it("is its own service_api, as in the reference SDK", function()
     local client = build {}
     assert.equal(client, client.service_api)
   end)

@@ -45,7 +45,7 @@ describe("a status", function()
     end
   end)
 
-  it("is kind decode when its id is another one or missing", function()
+  it("is an error of kind decode when its id is missing or another one", function()
     for _, id in ipairs {
       '"OTHER"',
       '"X"',
@@ -67,7 +67,7 @@ describe("a status", function()
     end
   end)
 
-  it("is kind decode when the status is not a string", function()
+  it("is an error of kind decode when the status is not a string", function()
     for _, value in ipairs { "7", "true", "[]", "{}" } do
       local execution, err = status('{"id":"x","status":' .. value .. "}")
       assert.is_nil(execution, value)
@@ -126,7 +126,7 @@ describe("the response to a start", function()
       :start_execution {}
   end
 
-  it("is kind decode with the raw response when its id cannot be used in a request", function()
+  it("whose id cannot be used in a request is a decode error with the raw response", function()
     for _, id in ipairs { '".."', '"."', '""', '"a\\n"', "{}", "null", "true" } do
       local body = '{"id":' .. id .. "}"
       local none, err = started(body, nil)
@@ -192,7 +192,7 @@ describe("the text of a status", function()
     end
   end)
 
-  it("of a start is kept in the same way", function()
+  it("is read in the same way from the response to a start", function()
     local client =
       FakeTransport({ { status_code = 201, body = '{"id":"n","type":"MANAGED"}' } }):client()
     local execution = assert(client:start_execution {})

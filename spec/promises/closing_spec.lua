@@ -52,7 +52,7 @@ describe("a client that is closed within run", function()
     end
   end)
 
-  it("by the on_response of the start alone ends it with the execution", function()
+  it("by the on_response of the start's response ends it with the execution", function()
     local client, fake
     client, fake = closing(function()
       return {}

@@ -95,7 +95,7 @@ describe("An installed library", function()
     os.execute("rm -rf " .. folder)
   end)
 
-  it("loads compiled modules, and blames the program's lines for its mistakes", function()
+  it("loads compiled modules, whose usage errors name the program's line", function()
     install()
     local source, message, status = answers():match "^(.-)\n(.-)\n(.-)\n$"
     assert.equal("qhub/hub/client.lua", source)
@@ -103,7 +103,7 @@ describe("An installed library", function()
     assert.equal("qhub.Execution id RUNNING", status)
   end)
 
-  it("takes the sources where Lua refuses what another one has compiled", function()
+  it("loads the sources when this Lua refuses modules that another one compiled", function()
     install "\27Lua\x53"
     local source, message, status = answers():match "^(.-)\n(.-)\n(.-)\n$"
     assert.equal(folder .. "/qhub/hub/client.lua", source)

@@ -409,7 +409,7 @@ describe("an error", function()
     has_parts(tostring(err), { "token error", "the token function", "the vault is sealed" })
   end)
 
-  it("of a missing token names every place that was searched", function()
+  it("of a missing token names each place that was searched", function()
     local _, err = qhub.credentials.default()
     if err then
       has_parts(tostring(err), { "access_token", "KQH_PERSONAL_ACCESS_TOKEN", "config.json" })

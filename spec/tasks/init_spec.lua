@@ -355,7 +355,7 @@ describe("tasks", function()
   end)
 
   describe("in a loop of the program's own", function()
-    it("advance by step, which returns how many are alive", function()
+    it("advance by step, which returns how many tasks are alive", function()
       local id
       local task = tasks.spawn(function()
         id = plain_assert(client:get_status(execution.id)).id

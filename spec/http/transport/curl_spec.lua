@@ -138,7 +138,7 @@ describe("a request on the wire", function()
     assert.is_nil(server:requests()[2].head:lower():find("cookie", 1, true))
   end)
 
-  it("encodes every id and name as one segment, byte for byte", function()
+  it("encodes each id and name as one segment, byte for byte", function()
     local client <close> = client_of(server)
     for text, encoded in pairs {
       ["a/b"] = "a%2Fb",

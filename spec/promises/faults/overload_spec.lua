@@ -37,7 +37,7 @@ local function look(client)
 end
 
 describe("calls at a gateway", function()
-  it("that takes fewer a second, and names the wait, all succeed", function()
+  it("that refuses some of them with Retry-After all succeed", function()
     local server <close> = scripted.start()
     local refusal = scripted.kept("429 Refused", "", { "Retry-After: 0.3" })
     server:play { { per_second = 100, otherwise = refusal }, table.unpack(GOOD) }
@@ -63,7 +63,7 @@ describe("calls at a gateway", function()
     server:stop()
   end)
 
-  it("that is down for good are all tried, the retries spread over time", function()
+  it("that stays down are each tried max_retries times more, spread over time", function()
     local server <close> = scripted.start()
     server:play(BUSY)
     local good, seconds, failed = calls(server, 200, { max_retries = 1 }, start)

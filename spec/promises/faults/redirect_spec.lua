@@ -175,7 +175,7 @@ describe("a redirect", function()
     end
   end)
 
-  it("leaks no descriptor and leaves the client usable", function()
+  it("leaks no descriptor, and the client works afterwards", function()
     local before
     for _ = 1, 2 do
       for _, call in ipairs(calls) do
