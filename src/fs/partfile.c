@@ -78,7 +78,7 @@ static int make_part_path(const char *target, const char *mark, char **path) {
 static int make_random_path(const char *target, char **path) {
   uint64_t bits;
   char mark[sizeof ".0123456789abcdef"];
-  if (getentropy(&bits, sizeof bits) != 0) return errno;
+  if (getentropy(&bits, sizeof bits) != 0) return EIO;
   (void)snprintf(mark, sizeof mark, ".%016llx", (unsigned long long)bits);
   return make_part_path(target, mark, path);
 }
