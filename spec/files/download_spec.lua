@@ -287,7 +287,7 @@ describe("a download", function()
           status_code = 200,
           headers = fields,
           body = function()
-            qhub.tasks.sleep(0.1)
+            qhub.tasks.sleep(0.3)
             local piece = table.remove(pieces, 1)
             return piece, not piece and failure or nil
           end,
@@ -298,7 +298,7 @@ describe("a download", function()
         answer { "22", "22", "22", "22", "22" },
       }
       local own = fake:client { max_retries = 0 }:execution "1"
-      local options = { resume = true, total_timeout = 0.4 }
+      local options = { resume = true, total_timeout = 1.2 }
       assert.is_nil((own:download(NAME, path, options)))
       assert(own:download(NAME, path, options))
       return read(path)
