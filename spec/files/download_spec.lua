@@ -9,6 +9,7 @@ local loop = require "qhub.tasks.loop"
 local process = require "spec.support.process"
 local qhub = require "qhub"
 local shared = require "spec.support.shared"
+local virtual_time = require "spec.support.virtual_time"
 
 local NAME = "result.bin"
 local SIZE = 600000
@@ -281,13 +282,14 @@ describe("a download", function()
 
     -- Breaks after five bytes; then has all ten again, in pieces that take their time.
     local function saved(fields)
+      local _ <close> = virtual_time()
       fields["content-length"] = "10"
       local function answer(pieces, failure)
         return {
           status_code = 200,
           headers = fields,
           body = function()
-            qhub.tasks.sleep(0.3)
+            qhub.tasks.sleep(10)
             local piece = table.remove(pieces, 1)
             return piece, not piece and failure or nil
           end,
@@ -298,7 +300,7 @@ describe("a download", function()
         answer { "22", "22", "22", "22", "22" },
       }
       local own = fake:client { max_retries = 0 }:execution "1"
-      local options = { resume = true, total_timeout = 1.2 }
+      local options = { resume = true, total_timeout = 40 }
       assert.is_nil((own:download(NAME, path, options)))
       assert(own:download(NAME, path, options))
       return read(path)
