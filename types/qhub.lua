@@ -22,7 +22,7 @@
 ---@field LogEntrySeverity qhub.LogEntrySeverity severities of a log entry
 ---@field credentials qhub.credentials where a token comes from, other than a string that the program has
 ---@field json qhub.json lossless JSON
----@field progress qhub.progress a bar or status line on a terminal
+---@field progress qhub.progress one line of progress on a terminal
 ---@field tasks qhub.tasks many executions from one thread
 local qhub = {}
 
@@ -609,7 +609,7 @@ function credentials.default(options) end
 
 -- # Progress
 
----A bar or status line on stderr, and nothing where that is not a terminal: `progress =
+---One line of progress on stderr, and nothing where that is not a terminal: `progress =
 ---qhub.progress`. It may also be called as the functions that may stand in its place.
 ---@class qhub.progress
 ---@overload fun(received: integer, size: integer?)

@@ -248,64 +248,50 @@ describe("run", function()
     assert.is_table(err.result)
   end)
 
+  -- The error of a run that ended FAILED with this result and log.
+  local function failed_with(result, logs, options)
+    local client =
+      fake_gateway({ start = STARTED, status = FAILED, result = result, logs = logs }, options)
+    return select(2, client:run {})
+  end
+
   it("shows the title and detail of the result in preference to log lines", function()
-    local client = fake_gateway {
-      start = STARTED,
-      status = FAILED,
-      result = '{"type":"about:blank","title":"Bad input","detail":"no such molecule"}',
-      logs = '[{"message":"Traceback","severity":"ERROR"}]',
-    }
-    local _, err = client:run {}
+    local err = failed_with(
+      '{"type":"about:blank","title":"Bad input","detail":"no such molecule"}',
+      '[{"message":"Traceback","severity":"ERROR"}]'
+    )
     assert.equal('run: "e1" ended as FAILED: Bad input: no such molecule', err.message)
+    err = failed_with('{"error":"no qubits"}', MISSING)
+    assert.equal('run: "e1" ended as FAILED: no qubits', err.message)
   end)
 
-  it("shows the last errors of the log, on one line, without the token", function()
-    local client = fake_gateway {
-      start = STARTED,
-      status = FAILED,
-      result = "{}",
-      logs = [=[[
+  it("shows the last errors of the log, on one line", function()
+    local err = failed_with(
+      "{}",
+      [=[[
         {"message":"one","severity":"ERROR"},
-        {"message":"two\nwith t0ken \u001b[31m","severity":"ERROR"},
-        {"message":"only information","severity":"INFO"}]]=],
-    }
-    local _, err = client:run {}
-    assert.equal('run: "e1" ended as FAILED: one; two with REDACTED [31m', err.message)
+        {"message":"two\nand \u001b[31m","severity":"ERROR"},
+        {"message":"only information","severity":"INFO"}]]=]
+    )
+    assert.equal('run: "e1" ended as FAILED: one; two and [31m', err.message)
     assert.equal(3, #err.logs)
-    client = fake_gateway {
-      start = STARTED,
-      status = FAILED,
-      result = '{"error":"no qubits"}',
-      logs = MISSING,
-    }
-    _, err = client:run {}
-    assert.equal('run: "e1" ended as FAILED: no qubits', err.message)
-    client = fake_gateway({
-      start = STARTED,
-      status = FAILED,
-      result = '{"error":"no qubits"}',
-      logs = '["' .. ("y"):rep(195) .. 't0ken"]',
-    }, {
-      token = function()
-        return "t0ken"
-      end,
-    })
-    _, err = client:run {}
-    assert.is_nil(err.message:find("t0", 1, true))
+    err = failed_with("{}", '[{"message":"one","severity":"INFO"},{"message":"two"}]')
+    assert.equal('run: "e1" ended as FAILED: two', err.message)
+  end)
+
+  it("shows no token of the program's in what the service says", function()
     local calls = 0
-    client = fake_gateway({
-      start = STARTED,
-      status = FAILED,
-      result = '{"error":"denied for t0ken-3"}',
-      logs = MISSING,
-    }, {
+    local options = {
       token = function()
         calls = calls + 1
         return "t0ken-" .. calls
       end,
-    })
-    _, err = client:run {}
+    }
+    local err = failed_with('{"error":"denied for t0ken-3"}', MISSING, options)
     assert.equal('run: "e1" ended as FAILED: denied for REDACTED', err.message)
+    calls = 0
+    err = failed_with("{}", '["' .. ("y"):rep(195) .. 't0ken-4"]', options)
+    assert.is_nil(err.message:find("t0", 1, true))
   end)
 
   it("propagates an error of on_status unchanged, and the run continues", function()

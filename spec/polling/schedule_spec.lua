@@ -1,30 +1,15 @@
 -- When the next poll is due: fast at first, then at the interval, spread by jitter.
 
-local FakeTransport = require "spec.support.fake_transport"
 local core = require "qhub.core"
-local executions = require "qhub.execution"
 local schedules = require "qhub.polling.schedule"
 local virtual_time = require "spec.support.virtual_time"
+local playing = require "spec.polling.fake_execution"
 
 local function status(name)
   return { status_code = 200, body = '{"id":"e1","status":"' .. name .. '"}' }
 end
 
 local PENDING, SUCCEEDED = status "PENDING", status "SUCCEEDED"
-
--- A client without retries over the given responses, its fake, and an execution of it; `known` is
--- the status that the execution is known to have, if any.
-local function playing(answers, known, options)
-  local fake = FakeTransport(answers)
-  options = options or {}
-  options.max_retries = options.max_retries or 0
-  local client = fake:client(options)
-  local execution = client:execution "e1"
-  if known then
-    executions.merge(execution, { id = "e1", status = known, createdAt = "2026-02-27 10:04:50" })
-  end
-  return execution, fake, client
-end
 
 describe("the polling schedule", function()
   it("starts fast and settles to the interval, which it never exceeds", function()

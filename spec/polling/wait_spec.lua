@@ -3,13 +3,14 @@
 
 local FakeTransport = require "spec.support.fake_transport"
 local executions = require "qhub.execution"
-local gateway = require "spec.support.gateway"
 local loop = require "qhub.tasks.loop"
+local gateway = require "spec.support.gateway"
 local on_time = require "spec.support.on_time"
 local qhub = require "qhub"
 local shared = require "spec.support.shared"
 local virtual_time = require "spec.support.virtual_time"
 local wait = require "qhub.polling.wait"
+local playing = require "spec.polling.fake_execution"
 
 local function status(name)
   return { status_code = 200, body = '{"id":"e1","status":"' .. name .. '"}' }
@@ -19,20 +20,6 @@ local PENDING, RUNNING, SUCCEEDED = status "PENDING", status "RUNNING", status "
 local BUSY = { status_code = 503 }
 local MISSING = { status_code = 404 }
 local QUICK = 0.004
-
--- A client without retries over the given responses, its fake, and an execution of it; `known` is
--- the status that the execution is known to have, if any.
-local function playing(answers, known, options)
-  local fake = FakeTransport(answers)
-  options = options or {}
-  options.max_retries = options.max_retries or 0
-  local client = fake:client(options)
-  local execution = client:execution "e1"
-  if known then
-    executions.merge(execution, { id = "e1", status = known, createdAt = "2026-02-27 10:04:50" })
-  end
-  return execution, fake, client
-end
 
 describe("a wait for responses without a status", function()
   it("ends with kind decode after ten in a row", function()

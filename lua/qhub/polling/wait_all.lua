@@ -105,7 +105,7 @@ end
 
 -- Notifies the program of the first status and of each change of `entries`.
 local function notify(state, entries)
-  local counts, on_status, told = state.counts, state.on_status, state.told
+  local counts, on_status, on_progress = state.counts, state.on_status, state.on_progress
   for index = 1, #entries do
     local entry = entries[index]
     local status, before = entry.status, entry.notified
@@ -114,7 +114,7 @@ local function notify(state, entries)
       counts[status] = (counts[status] or 0) + 1
       if before then counts[before] = counts[before] - 1 end
       if on_status then on_status(entry.execution) end
-      if told then told(entry.execution) end
+      if on_progress then on_progress(entry.execution) end
     end
   end
   local failed = counts.FAILED or 0
@@ -235,7 +235,7 @@ function wait_all.wait_all(client, executions, given)
     by_id = by_id,
     counts = {}, -- of entries, by the status that was notified
     on_status = o.on_status,
-    told = not is_drawn and o.progress,
+    on_progress = not is_drawn and o.progress,
     reporter = reporter,
   }
   notify(state, entries)
