@@ -63,8 +63,7 @@ local function entries_of(client, executions)
         twin = by_id[id],
         status = status, -- that was seen last
         is_new = status ~= nil, -- named by the gateway, and not seen since
-        is_listed = false,
-        poll = 0, -- the number of the last one whose list named it
+        poll = 0, -- the number of the last one whose list named it, 0 for none
         misses = 0, -- lists since
         notified = nil, -- status
       }
@@ -87,11 +86,10 @@ local function merge(by_id, list, poll)
     while entry and entry.poll ~= poll do
       local raw = entry.execution.raw -- another task may have replaced it
       local is_open = not IS_FINAL[raw.status] -- an end stays: the item may be older
-      if is_open and (IS_FINAL[status] or not entry.is_listed) then
+      if is_open and (IS_FINAL[status] or entry.poll == 0) then
         for name, value in next, item do
           if value ~= null then raw[name] = value end
         end
-        entry.is_listed = true
       elseif is_open then
         raw.status = status
         if started_at and started_at ~= null then raw.startedAt = started_at end
