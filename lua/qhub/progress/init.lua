@@ -52,7 +52,8 @@ local shown_at = -math.huge -- when the line was drawn last
 local function draw(reporter, now, ending)
   reporter.elapsed = now - reporter.started
   if reporter.kind == "file" and reporter.elapsed > 0 then
-    reporter.rate = (reporter.received - reporter.first_received) / reporter.elapsed
+    local got = reporter.received - reporter.first_received
+    reporter.rate = got > 0 and got / reporter.elapsed or nil
   end
   local columns = math.max(core.system.columns(STDERR) or DEFAULT_COLUMNS, LEAST_COLUMNS)
   local screen = reporter.terminal
