@@ -63,7 +63,7 @@ print("saved as " .. path)
 
 -- 3. Is it the file?
 local sums = execution:result_file "SHA256SUMS"
-local expected
+local expected ---@type string?
 for line in (sums and assert(sums:read_all()) or ""):gmatch "[^\n]+" do
   local sum, of = line:match "^(%x+)  (.*)$"
   expected = of == name and sum or expected

@@ -45,7 +45,7 @@ local first
 for entry in assert(execution:follow_logs { interval = 0.5 }) do
   local at = entry.timestamp and qhub.parse_timestamp(entry.timestamp)
   first = first or at
-  local elapsed = at and ("%8.3f s"):format(at - first) or (" "):rep(10)
+  local elapsed = at and first and ("%8.3f s"):format(at - first) or (" "):rep(10)
   local severity = entry.severity or ""
   local label = style(COLOURS[severity] or "0", ("%-7s"):format(severity))
   -- A log is foreign text: it must not steer the terminal.

@@ -79,9 +79,10 @@ local function row(execution)
   local now = execution:is_terminal() and seen[execution.id].since or os.time()
   local label = style(look[1], ("%s %-10s"):format(look[2], status))
   -- The last column stays free: some terminals begin a new line there.
+  ---@type integer
   local room = is_terminal and math.min(36, terminal_size().columns - BESIDE_ID - 1) or 36
   local id = #execution.id > room and execution.id:sub(1, room - 1) .. "…" or execution.id
-  local padding = (" "):rep(room - utf8.len(id))
+  local padding = (" "):rep(room - (utf8.len(id) or #id))
   return ("  %s%s  %s %4d s"):format(id, padding, label, now - began)
 end
 
@@ -97,7 +98,8 @@ local function rows(executions, is_open, most)
 end
 
 local function draw(executions)
-  local lines, open = {}, 0
+  local open = 0
+  local lines = {} ---@type string[]
   for _, execution in ipairs(executions) do
     open = open + (execution:is_terminal() and 0 or 1)
   end
