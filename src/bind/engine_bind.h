@@ -28,7 +28,8 @@ int qhub_bind_prepare(lua_State *L, const qhub_session *session);
 /* The prepared request at an argument.  [-0, +0] */
 qhub_prepared *qhub_bind_check_prepared(lua_State *L, int argument);
 
-/* session:start(prepared, url, body) -> transfer, or nil, kind, message   [-4, +1 or 3] */
+/* session:start(prepared, url, body, closed) -> transfer, or nil, kind, message   [-5, +1 or 3]
+** `closed`, if not nil, is a closed transfer of the session, which is used again. */
 int qhub_bind_start(lua_State *L, qhub_session *session);
 
 /* The transfer at an argument. One that was closed is still there.  [-0, +0] */

@@ -111,7 +111,7 @@ static int prepare(lua_State *L) {
   return qhub_bind_prepare(L, check(L));
 }
 
-/* session:start(prepared, url, body) -> transfer, or nil, kind, message   [-4, +1 or 3] */
+/* session:start(prepared, url, body, closed) -> transfer, or nil, kind, message   [-5, +1 or 3] */
 static int start(lua_State *L) {
   return qhub_bind_start(L, check(L));
 }

@@ -1,6 +1,6 @@
 /*
 ** core.engine: the transfer userdata. See engine/engine.h for what a transfer is. Its user values
-** keep the session alive, and the body, which libcurl reads where Lua has it.
+** keep the session alive, and URL and body, which are read where Lua has them.
 */
 #include <string.h>
 
@@ -8,7 +8,7 @@
 #include "module.h"
 #include "userdata.h"
 
-enum { SESSION = 1, BODY, VALUES = BODY }; /* user values */
+enum { SESSION = 1, URL, BODY, VALUES = BODY }; /* user values */
 
 typedef struct {
   qhub_transfer *transfer;
@@ -76,9 +76,34 @@ static const char *check_text(lua_State *L, int argument) {
   return text;
 }
 
+/* A closed transfer at an argument, or a new one if there is none; NULL: not enough memory.
+** [-0, +1 its userdata] */
+static qhub_transfer *take_transfer(lua_State *L, int argument) {
+  if (!lua_isnil(L, argument)) {
+    qhub_transfer *transfer = qhub_bind_check_transfer(L, argument);
+    bool done = qhub_transfer_get_state(transfer) == QHUB_TRANSFER_DONE;
+    luaL_argcheck(L, done, argument, "the transfer is under way");
+    lua_pushvalue(L, argument);
+    return transfer;
+  }
+  transfer_box *box = qhub_userdata_new(L, &type);
+  box->transfer = qhub_transfer_new();
+  if (box->transfer == NULL) return NULL;
+  announce(L, lua_gettop(L), box->transfer);
+  return box->transfer;
+}
+
+/* [-0, +3] */
+static int push_refusal(lua_State *L, qhub_failure_kind kind, const char *message) {
+  lua_pushnil(L);
+  lua_pushstring(L, kind_name(kind));
+  lua_pushstring(L, message);
+  return 3;
+}
+
 int qhub_bind_start(lua_State *L, qhub_session *session) {
-  enum { AT_PREPARED = 2, AT_URL, AT_BODY, AT_TRANSFER }; /* stack */
-  lua_settop(L, AT_BODY);
+  enum { AT_PREPARED = 2, AT_URL, AT_BODY, AT_OLD, AT_TRANSFER }; /* stack */
+  lua_settop(L, AT_OLD);
   qhub_prepared *prepared = qhub_bind_check_prepared(L, AT_PREPARED);
   const char *url = check_text(L, AT_URL);
   size_t length = 0;
@@ -87,27 +112,18 @@ int qhub_bind_start(lua_State *L, qhub_session *session) {
     luaL_checktype(L, AT_BODY, LUA_TSTRING); /* the text of a number would have no owner */
     body = lua_tolstring(L, AT_BODY, &length);
   }
-  transfer_box *box = qhub_userdata_new(L, &type);
+  qhub_transfer *transfer = take_transfer(L, AT_OLD);
+  if (transfer == NULL) return push_refusal(L, QHUB_FAIL_MEMORY, "not enough memory");
+  if (session == NULL) return push_refusal(L, QHUB_FAIL_CANCELLED, "the session is closed");
   lua_pushvalue(L, 1);
   lua_setiuservalue(L, AT_TRANSFER, SESSION);
-  if (body != NULL) {
-    lua_pushvalue(L, AT_BODY);
-    lua_setiuservalue(L, AT_TRANSFER, BODY);
-  }
-  box->transfer = qhub_transfer_new(prepared, url, body, length);
-  if (box->transfer == NULL) {
-    lua_pushnil(L);
-    lua_pushstring(L, kind_name(QHUB_FAIL_MEMORY));
-    lua_pushliteral(L, "not enough memory");
-    return 3;
-  }
-  announce(L, AT_TRANSFER, box->transfer);
-  if (session != NULL && qhub_transfer_start(box->transfer, session)) return 1;
-  const qhub_failure *failure = qhub_transfer_failure(box->transfer);
-  lua_pushnil(L);
-  lua_pushstring(L, kind_name(failure != NULL ? failure->kind : QHUB_FAIL_CANCELLED));
-  lua_pushstring(L, failure != NULL ? failure->message : "the session is closed");
-  return 3;
+  lua_pushvalue(L, AT_URL);
+  lua_setiuservalue(L, AT_TRANSFER, URL);
+  lua_pushvalue(L, AT_BODY);
+  lua_setiuservalue(L, AT_TRANSFER, BODY);
+  if (qhub_transfer_start(transfer, session, prepared, url, body, length)) return 1;
+  const qhub_failure *failure = qhub_transfer_failure(transfer);
+  return push_refusal(L, failure->kind, failure->message);
 }
 
 /* ---- using one ---- */
@@ -232,7 +248,9 @@ static int outcome(lua_State *L) {
 /* transfer:close(); also __close   [-1, +0] */
 static int close_transfer(lua_State *L) {
   release(qhub_userdata_check(L, &type));
-  lua_pushnil(L); /* the body may go */
+  lua_pushnil(L); /* they may go */
+  lua_setiuservalue(L, 1, URL);
+  lua_pushnil(L);
   lua_setiuservalue(L, 1, BODY);
   return 0;
 }

@@ -22,8 +22,8 @@ static void touch(qhub_transfer *transfer) {
 }
 
 /* Stops the transfer from within a callback: whoever returns this value means it. */
-static size_t stop(qhub_transfer *transfer, qhub_failure_kind verdict) {
-  transfer->verdict = verdict;
+static size_t stop(qhub_transfer *transfer, qhub_failure_kind reason) {
+  transfer->stopped_for = reason;
   return 0;
 }
 
@@ -34,7 +34,7 @@ static size_t stop(qhub_transfer *transfer, qhub_failure_kind verdict) {
 static void note_answer(qhub_transfer *transfer) {
   qhub_session *session = transfer->session;
   const qhub_headers *headers = &transfer->headers;
-  bool shared = transfer->multi == &session->multis[QHUB_MULTI_SHARED];
+  bool shared = transfer->easy->multi == &session->multis[QHUB_MULTI_SHARED];
   if (shared) session->shared_version = headers->version;
   if (headers->status < 500 || headers->version >= 20) return;
   transfer->easy->closes = true;
@@ -112,14 +112,12 @@ static size_t take_body(char *bytes, size_t size, size_t count, void *user) {
 
 /* The request is going onto a connection: from here on silence counts. */
 static void begin_reading(qhub_transfer *transfer) {
-  transfer->sends = 1;
+  transfer->sent = true;
   transfer->session->unreachable = false;
   transfer->reused = !transfer->opened;
   touch(transfer);
-  double deadline = transfer->last_activity + transfer->prepared->request.timeout;
-  if (deadline < transfer->timer.deadline) {
-    qhub_timers_set(&transfer->session->engine->timers, &transfer->timer, deadline);
-  }
+  qhub_check_at(transfer->session->engine,
+                transfer->last_activity + transfer->prepared->request.timeout);
 }
 
 #if LIBCURL_VERSION_NUM >= 0x075000
@@ -131,7 +129,7 @@ static int about_to_send(void *user, char *address, char *own_address, int port,
   (void)own_address;
   (void)port;
   (void)own_port;
-  if (transfer->sends > 0) {
+  if (transfer->sent) {
     transfer->refused = true;
     return CURL_PREREQFUNC_ABORT;
   }
@@ -157,10 +155,10 @@ static int note_progress(void *user, curl_off_t download_total, curl_off_t downl
   (void)downloaded;
   (void)upload_total;
   if (transfer == NULL) return 0;
-  if (transfer->sends == 0 && !easy->counts_sends) notice_sending(easy);
-  if (uploaded != transfer->uploaded) {
-    transfer->uploaded = uploaded;
-    transfer->unsent = 0;
+  if (!transfer->sent && !easy->counts_sends) notice_sending(easy);
+  if (uploaded != transfer->upload.sent) {
+    transfer->upload.sent = uploaded;
+    transfer->upload.unsent = 0;
     touch(transfer);
   }
   return 0;
@@ -180,7 +178,7 @@ static curl_socket_t open_socket(void *user, curlsocktype purpose, struct curl_s
   qhub_transfer *transfer = easy->transfer;
   qhub_engine *engine = easy->session->engine;
   (void)purpose;
-  if (transfer->sends > 0) {
+  if (transfer->sent) {
     transfer->refused = true;
     return CURL_SOCKET_BAD;
   }
@@ -201,7 +199,7 @@ static curl_socket_t open_socket(void *user, curlsocktype purpose, struct curl_s
   }
   if (!qhub_sockets_reserve(&engine->sockets, fd)) {
     close(fd);
-    transfer->verdict = QHUB_FAIL_MEMORY;
+    transfer->stopped_for = QHUB_FAIL_MEMORY;
     return CURL_SOCKET_BAD;
   }
   qhub_sockets_opened(&engine->sockets, fd);
@@ -220,8 +218,9 @@ static int close_socket(void *user, curl_socket_t fd) {
 static void note_blocked_upload(CURL *curl, curl_socket_t fd) {
   qhub_easy *easy = NULL;
   (void)curl_easy_getinfo(curl, CURLINFO_PRIVATE, (char **)&easy);
-  if (easy == NULL || easy->transfer == NULL) return;
-  if (easy->transfer->sends > 0) easy->transfer->upload_fd = fd;
+  if (easy != NULL && easy->transfer != NULL && easy->transfer->sent) {
+    easy->transfer->upload.fd = fd;
+  }
 }
 
 /* Which events libcurl wants of a descriptor. */

@@ -131,7 +131,7 @@ static CURLcode make_easy(qhub_session *session, qhub_easy **made) {
 static CURLcode set_method(qhub_easy *easy, const qhub_transfer *transfer) {
   CURL *curl = easy->curl;
   const char *method = transfer->prepared->request.method;
-  bool has_body = transfer->upload != NULL;
+  bool has_body = transfer->upload.bytes != NULL;
   qhub_shape shape = QHUB_SHAPE_GET;
   const char *plain = "GET";
   if (has_body || strcmp(method, "POST") == 0 || strcmp(method, "PUT") == 0 ||
@@ -147,10 +147,10 @@ static CURLcode set_method(qhub_easy *easy, const qhub_transfer *transfer) {
     code = curl_easy_setopt(curl, CURLOPT_POST, 1L);
     if (code == CURLE_OK) {
       code =
-        curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)transfer->upload_length);
+        curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)transfer->upload.length);
     }
     if (code == CURLE_OK) {
-      code = curl_easy_setopt(curl, CURLOPT_POSTFIELDS, has_body ? transfer->upload : "");
+      code = curl_easy_setopt(curl, CURLOPT_POSTFIELDS, has_body ? transfer->upload.bytes : "");
     }
   } else if (shape != easy->shape) {
     CURLoption option = shape == QHUB_SHAPE_HEAD ? CURLOPT_NOBODY : CURLOPT_HTTPGET;
@@ -247,12 +247,12 @@ static CURLcode set_request(qhub_easy *easy, const qhub_session *session,
   }
   /* Refused while libcurl still has the buffer of the request before; the old size does as well. */
   (void)set_long(curl, CURLOPT_BUFFERSIZE, &easy->buffer_size, buffer_size(transfer));
-  if (code == CURLE_OK) code = qhub_callbacks_watch_upload(easy, transfer->upload_length > 0);
+  if (code == CURLE_OK) code = qhub_callbacks_watch_upload(easy, transfer->upload.length > 0);
   if (code == CURLE_OK) code = set_connection(easy, session, transfer, shared);
   return code;
 }
 
-qhub_easy *qhub_easy_take(qhub_session *session, qhub_transfer *transfer, const qhub_multi *multi) {
+qhub_easy *qhub_easy_take(qhub_session *session, qhub_transfer *transfer, qhub_multi *multi) {
   bool shared = multi == &session->multis[QHUB_MULTI_SHARED];
   qhub_easy *easy = session->idle;
   CURLcode code = CURLE_OK;
@@ -269,6 +269,7 @@ qhub_easy *qhub_easy_take(qhub_session *session, qhub_transfer *transfer, const 
     return NULL;
   }
   easy->error[0] = '\0';
+  easy->multi = multi;
   easy->transfer = transfer;
   return easy;
 }

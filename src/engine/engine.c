@@ -6,12 +6,22 @@
 #include <math.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { BATCH = 64 };
 
 /* Seconds for which an interrupt may go unnoticed. */
 static const double LONGEST_WAIT = 0.25;
+
+/* Seconds between two checks of silence at least: many deadlines cost no more than a few. */
+static const double CHECK_GAP = 0.005;
+
+double qhub_monotonic(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}
 
 static void initialize_curl(void) {
   (void)curl_global_init(CURL_GLOBAL_DEFAULT);
@@ -44,7 +54,7 @@ qhub_engine *qhub_engine_new(const char **message) {
   engine->maker = getpid();
   qhub_poller_init(&engine->poller);
   qhub_sockets_init(&engine->sockets);
-  qhub_timers_init(&engine->timers);
+  engine->check_at = INFINITY;
   qhub_link_init(&engine->sessions);
   qhub_link_init(&engine->ready);
   /* Since 7.88 libcurl sends TLS records itself, with MSG_NOSIGNAL; before, OpenSSL wrote them. */
@@ -61,16 +71,10 @@ qhub_engine *qhub_engine_new(const char **message) {
 
 void qhub_engine_close(qhub_engine *engine) {
   if (engine->closed || qhub_engine_left(engine)) return;
-  engine->closed = true;
   while (!qhub_link_is_single(&engine->sessions)) {
     qhub_session_close(QHUB_OWNER(engine->sessions.next, qhub_session, link));
   }
-  while (!qhub_link_is_single(&engine->ready)) {
-    qhub_clear_ready(QHUB_OWNER(engine->ready.next, qhub_transfer, ready_link));
-  }
-  qhub_timers_free(&engine->timers);
-  qhub_sockets_free(&engine->sockets);
-  qhub_poller_close(&engine->poller);
+  qhub_engine_release(engine);
 }
 
 void qhub_engine_free(qhub_engine *engine) {
@@ -93,8 +97,14 @@ size_t qhub_engine_queued(const qhub_engine *engine) {
 qhub_transfer *qhub_engine_ready(qhub_engine *engine) {
   if (qhub_link_is_single(&engine->ready)) return NULL;
   qhub_transfer *transfer = QHUB_OWNER(engine->ready.next, qhub_transfer, ready_link);
-  qhub_clear_ready(transfer);
+  qhub_link_remove(&transfer->ready_link);
   return transfer;
+}
+
+static size_t count_ready(const qhub_engine *engine) {
+  size_t count = 0;
+  for (const qhub_link *at = engine->ready.next; at != &engine->ready; at = at->next) count++;
+  return count;
 }
 
 /* Lets libcurl act on its timers that are due. */
@@ -137,20 +147,21 @@ static void collect(qhub_engine *engine) {
   }
 }
 
-/* Comes after the sockets: what waited in the kernel while the host program did something else, or
-** was stopped, is no silence. */
+/* Comes after the sockets: what waited in the kernel while the host program did something else is
+** no silence. */
 static void check_silence(qhub_engine *engine) {
-  for (;;) {
-    qhub_timer *timer = qhub_timers_first(&engine->timers);
-    if (timer == NULL || timer->deadline > engine->now) return;
-    qhub_transfer_check_silence(QHUB_OWNER(timer, qhub_transfer, timer));
+  if (engine->check_at > engine->now) return;
+  engine->check_at = INFINITY;
+  for (qhub_link *at = engine->sessions.next; at != &engine->sessions; at = at->next) {
+    qhub_session_check_silence(QHUB_OWNER(at, qhub_session, link));
   }
+  double soon = engine->now + CHECK_GAP;
+  if (engine->check_at < soon) engine->check_at = soon;
 }
 
 /* When the first timer of any kind is due; INFINITY: none runs. */
 static double next_deadline(qhub_engine *engine) {
-  const qhub_timer *timer = qhub_timers_first(&engine->timers);
-  double deadline = timer != NULL ? timer->deadline : INFINITY;
+  double deadline = engine->check_at;
   for (qhub_link *at = engine->sessions.next; at != &engine->sessions; at = at->next) {
     const qhub_session *session = QHUB_OWNER(at, qhub_session, link);
     for (int i = 0; i < QHUB_MULTIS; i++) {
@@ -167,7 +178,7 @@ static bool turn(qhub_engine *engine, double until) {
   qhub_sockets_flush(engine);
   collect(engine); /* also what cannot be watched */
   double wait = 0;
-  if (engine->ready_count == 0) {
+  if (qhub_link_is_single(&engine->ready)) {
     double deadline = next_deadline(engine);
     wait = (deadline < until ? deadline : until) - engine->now;
   }
@@ -188,24 +199,26 @@ size_t qhub_engine_step(qhub_engine *engine, double timeout, qhub_interrupted in
   if (qhub_engine_is_closed(engine)) return 0;
   engine->now = qhub_monotonic();
   bool forever = timeout < 0;
-  if (forever && engine->active_count == 0) return engine->ready_count;
+  if (forever && engine->active_count == 0) return count_ready(engine);
   double until = forever ? INFINITY : engine->now + timeout;
   qhub_held_signal held;
   qhub_sigpipe_begin(engine, &held);
   do {
     if (!turn(engine, until)) break;
-  } while (engine->ready_count == 0 && engine->now < until && !interrupted(user));
+  } while (qhub_link_is_single(&engine->ready) && engine->now < until && !interrupted(user));
   qhub_sigpipe_end(&held);
-  return engine->ready_count;
+  return count_ready(engine);
+}
+
+static bool is_ready(const qhub_transfer *transfer) {
+  return transfer->state == QHUB_TRANSFER_DONE || !qhub_link_is_single(&transfer->ready_link);
 }
 
 bool qhub_engine_wait(qhub_engine *engine, qhub_transfer *transfer, double timeout,
                       qhub_interrupted interrupted, void *user) {
-  if (transfer->state != QHUB_TRANSFER_DONE && transfer->ready_engine == NULL) {
-    (void)qhub_engine_step(engine, timeout, interrupted, user);
-  }
-  bool ready = transfer->state == QHUB_TRANSFER_DONE || transfer->ready_engine != NULL;
-  if (ready) qhub_clear_ready(transfer);
+  if (!is_ready(transfer)) (void)qhub_engine_step(engine, timeout, interrupted, user);
+  bool ready = is_ready(transfer);
+  if (ready) qhub_link_remove(&transfer->ready_link);
   return ready;
 }
 
@@ -217,7 +230,7 @@ int qhub_engine_pollfd(qhub_engine *engine) {
 double qhub_engine_timeout(qhub_engine *engine) {
   if (qhub_engine_is_closed(engine)) return -1;
   qhub_sockets_flush(engine);
-  if (engine->ready_count > 0) return 0;
+  if (!qhub_link_is_single(&engine->ready)) return 0;
   double deadline = next_deadline(engine);
   if (!(deadline < INFINITY)) return -1;
   double seconds = deadline - qhub_monotonic();

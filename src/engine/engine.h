@@ -48,11 +48,10 @@ typedef struct {
 } qhub_failure;
 
 typedef enum {
-  QHUB_TRANSFER_IDLE = 0, /* not started */
+  QHUB_TRANSFER_DONE = 0, /* with or without a failure; or never started */
   QHUB_TRANSFER_QUEUED,   /* waits for its turn (max_connections) */
   QHUB_TRANSFER_ACTIVE,
-  QHUB_TRANSFER_OPEN, /* streams only: the headers are in */
-  QHUB_TRANSFER_DONE  /* with or without a failure */
+  QHUB_TRANSFER_OPEN /* streams only: the headers are in */
 } qhub_transfer_state;
 
 /* Strings may be NULL, and are copied. */
@@ -157,17 +156,16 @@ void qhub_prepared_release(qhub_prepared *prepared);
 
 /* ---- transfer ---- */
 
-/* A transfer that is not started; it holds a reference to `prepared`. `url` (http or https,
-** absolute) is copied; `body` (NULL: none) is borrowed until the transfer is done. NULL when memory
-** is short. The caller frees it. */
-qhub_transfer *qhub_transfer_new(qhub_prepared *prepared, const char *url, const char *body,
-                                 size_t body_length);
+/* A closed transfer; NULL when memory is short. The caller frees it. */
+qhub_transfer *qhub_transfer_new(void);
 
-/* Starts or queues it. False when it cannot even start: the transfer is then done and its failure
-** says why; it will not be ready. */
-bool qhub_transfer_start(qhub_transfer *transfer, qhub_session *session);
+/* Starts or queues a closed transfer, with a reference to `prepared`. `url` (http or https,
+** absolute) and `body` (NULL: none) are borrowed until it is closed. False when it cannot even
+** start: it is then done and its failure says why; it will not be ready. */
+bool qhub_transfer_start(qhub_transfer *transfer, qhub_session *session, qhub_prepared *prepared,
+                         const char *url, const char *body, size_t body_length);
 
-/* Aborts it if it is under way and frees what it holds. Idempotent, never blocks. */
+/* Aborts it if it is under way; it may then be started again. Idempotent, never blocks. */
 void qhub_transfer_close(qhub_transfer *transfer);
 
 /* Closes and frees. */

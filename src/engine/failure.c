@@ -80,8 +80,7 @@ static void explain_timeout(qhub_transfer *transfer) {
 /* Whether a kept connection died before the response. A single stream of HTTP/2 that the other side
 ** gave up is something else. */
 static bool was_stale(const qhub_transfer *transfer, CURLcode code) {
-  return transfer->sends > 0 && transfer->reused && !transfer->answered &&
-         code != CURLE_HTTP2_STREAM;
+  return transfer->sent && transfer->reused && !transfer->answered && code != CURLE_HTTP2_STREAM;
 }
 
 static void explain_network(qhub_transfer *transfer, CURLcode code) {
@@ -135,7 +134,7 @@ static void explain_network(qhub_transfer *transfer, CURLcode code) {
 
 /* Why libcurl ended it; what a callback stopped it for goes first. */
 static qhub_failure_kind kind_of(const qhub_transfer *transfer, CURLcode code) {
-  if (transfer->verdict != QHUB_FAIL_NONE) return transfer->verdict;
+  if (transfer->stopped_for != QHUB_FAIL_NONE) return transfer->stopped_for;
   if (transfer->head_cut) return QHUB_FAIL_NETWORK;
 #if LIBCURL_VERSION_NUM >= 0x080600
   if (code == CURLE_TOO_LARGE) return QHUB_FAIL_TOO_LARGE;
@@ -154,9 +153,11 @@ static qhub_failure_kind kind_of(const qhub_transfer *transfer, CURLcode code) {
 ** then not counted. A CONNECT to a proxy is counted too, but comes before `sends`. */
 static bool may_have_left(const qhub_transfer *transfer) {
   const qhub_easy *easy = transfer->easy;
-  if (easy == NULL || transfer->sends == 0) return false;
-  bool whole_at_once = transfer->upload_length == 0 && easy->pipewait != 0; /* HTTP/2, maybe */
-  return transfer->sent_bytes > 0 || whole_at_once;
+  long sent_bytes = 0;
+  if (easy == NULL || !transfer->sent) return false;
+  (void)curl_easy_getinfo(easy->curl, CURLINFO_REQUEST_SIZE, &sent_bytes);
+  bool whole_at_once = transfer->upload.length == 0 && easy->pipewait != 0; /* HTTP/2, maybe */
+  return sent_bytes > 0 || whole_at_once;
 }
 
 void qhub_failure_set(qhub_transfer *transfer, CURLcode code, qhub_failure_kind kind) {
@@ -165,8 +166,8 @@ void qhub_failure_set(qhub_transfer *transfer, CURLcode code, qhub_failure_kind 
   failure->kind = kind != QHUB_FAIL_NONE ? kind : kind_of(transfer, code);
   failure->code = (int)code;
   failure->sent = may_have_left(transfer);
-  failure->phase = transfer->sends > 0 ? QHUB_PHASE_READ : QHUB_PHASE_CONNECT;
-  if (transfer->easy != NULL && transfer->sends == 0) {
+  failure->phase = transfer->sent ? QHUB_PHASE_READ : QHUB_PHASE_CONNECT;
+  if (transfer->easy != NULL && !transfer->sent) {
     transfer->easy->session->unreachable = true; /* its address may be old */
   }
   failure->stale = failure->kind == QHUB_FAIL_NETWORK && was_stale(transfer, code);

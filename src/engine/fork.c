@@ -16,10 +16,8 @@ static void say(qhub_failure *failure) {
 }
 
 static void leave_transfer(qhub_transfer *transfer) {
-  qhub_clear_ready(transfer);
   qhub_link_remove(&transfer->link);
   transfer->easy = NULL;
-  transfer->multi = NULL;
   transfer->session = NULL;
   transfer->state = QHUB_TRANSFER_DONE;
   transfer->failure = (qhub_failure){.kind = QHUB_FAIL_CANCELLED, .sent = true};
@@ -45,13 +43,19 @@ void qhub_session_explain(const qhub_session *session, qhub_failure *failure) {
   if (session->is_left) say(failure);
 }
 
+void qhub_engine_release(qhub_engine *engine) {
+  engine->closed = true;
+  engine->active_count = engine->queued_count = 0;
+  while (!qhub_link_is_single(&engine->ready)) qhub_link_remove(engine->ready.next);
+  qhub_sockets_free(&engine->sockets);
+  qhub_poller_close(&engine->poller);
+}
+
 bool qhub_engine_left(qhub_engine *engine) {
   if (engine == NULL || engine->closed || engine->maker == getpid()) return false;
   while (!qhub_link_is_single(&engine->sessions)) {
     leave_session(QHUB_OWNER(engine->sessions.next, qhub_session, link));
   }
-  engine->active_count = engine->queued_count = 0;
-  engine->maker = getpid(); /* of what is left, which closing may take down */
-  qhub_engine_close(engine);
+  qhub_engine_release(engine);
   return true;
 }

@@ -7,13 +7,13 @@
 **   transfer.c    one request inside libcurl
 **   easy.c        easy handles: settings of a request
 **   multi.c       multi handles: connections
-**   failure.c     failure kinds and messages
 **   callbacks.c   what libcurl calls
+**   failure.c     failure kinds and messages
 **   prepared.c    what many requests have in common
-**   ready.c       which transfers something happened to
+**   fork.c        what a child of fork() lets go of
 **   sockets.c     descriptors that libcurl wants watched
 **
-** Each calls only those below it.
+** Each calls only those below it (`make lint` looks).
 **
 ** Rules: libcurl's callbacks only record things (and may pause); removing a handle, finishing a
 ** transfer and everything else that frees happens after libcurl has returned.
@@ -28,13 +28,8 @@
 #include "engine.h"
 #include "list.h"
 #include "poller.h"
-#include "timers.h"
 
-enum {
-  QHUB_HEADER_LIMIT = 256 * 1024,        /* bytes of header fields in one response */
-  QHUB_OVERRUN_LIMIT = 128 * 1024 * 1024 /* bytes that a paused stream may still be handed:
-                                             libcurl decodes what it has read already */
-};
+enum { QHUB_HEADER_LIMIT = 256 * 1024 /* bytes of header fields in one response */ };
 
 enum { QHUB_MULTI_PLAIN = 0, QHUB_MULTI_SHARED, QHUB_MULTIS };
 
@@ -73,12 +68,11 @@ struct qhub_engine {
   double now;            /* read before and after each wait */
   qhub_poller poller;
   qhub_sockets sockets;
-  qhub_timers timers; /* one per transfer under way */
+  double check_at; /* when a transfer may have been silent for too long; INFINITY: never */
   qhub_link sessions;
-  qhub_link ready; /* those that something happened to */
-  size_t ready_count;
-  size_t active_count;
-  size_t queued_count;
+  qhub_link ready;     /* transfers that something happened to, not polled yet */
+  size_t active_count; /* transfers started and not done */
+  size_t queued_count; /* those of them that wait for their turn */
 };
 
 /* The ways in which libcurl sends requests; the method's name can be anything. */
@@ -96,6 +90,7 @@ typedef struct qhub_easy {
   CURLU *url;     /* the URL of the last request, taken apart */
   char *url_text; /* owned: the same as text; NULL: none yet */
   qhub_session *session;
+  qhub_multi *multi;       /* in which it is */
   qhub_transfer *transfer; /* NULL while idle */
   qhub_shape shape;
   bool custom_method;
@@ -141,44 +136,57 @@ struct qhub_prepared {
   char *header_text; /* where the next line goes */
 };
 
+/* The body of a request, and how much of it is on its way. */
+typedef struct {
+  const char *bytes; /* borrowed; NULL: none */
+  size_t length;
+  curl_off_t sent; /* as libcurl counts */
+  int fd;          /* where it waited to be sent; -1: nowhere */
+  int unsent;      /* what the system held back when last checked; 0: not checked */
+} qhub_upload;
+
 struct qhub_transfer {
   qhub_session *session; /* NULL unless queued or active */
-  qhub_easy *easy;       /* NULL unless active; then it is in the multi */
-  qhub_multi *multi;
-  qhub_link link; /* in the session's queue, or among its active ones */
-  qhub_link ready_link;
-  qhub_engine *ready_engine; /* whose list `ready_link` is in */
-  qhub_timer timer;
+  qhub_easy *easy;       /* NULL unless active; then it is in a multi */
+  qhub_link link;        /* in the session's queue, or among its active ones */
+  qhub_link ready_link;  /* in the engine's list of those that are ready */
   qhub_transfer_state state;
+  qhub_prepared *prepared; /* a reference; NULL before the first start */
+  const char *url;         /* borrowed */
+  qhub_upload upload;
 
-  /* the request; the URL is in the same block as the struct, `upload` is borrowed */
-  qhub_prepared *prepared; /* a reference */
-  const char *url;
-  const char *upload;
-  size_t upload_length;
-
-  /* progress, recorded by the callbacks */
+  /* recorded by the callbacks */
   double last_activity;
-  unsigned sends; /* how often the request went onto a connection */
-  bool refused;   /* libcurl wanted to send it again, once at least */
-  bool opened;    /* a connection was opened for it */
-  bool reused;    /* the first send went over a kept connection */
-  bool paused;
-  bool answered;      /* a line or a byte of the response came */
-  bool head_cut;      /* the head of the response is larger than the limit */
-  bool no_descriptor; /* the system had none for a connection */
-  curl_off_t uploaded;
-  int upload_fd; /* -1 until sending the body had to wait */
-  int unsent;    /* what of the body the system held back when last checked; 0: not checked */
-  qhub_failure_kind verdict; /* why a callback stopped the transfer */
+  bool sent;                     /* the request went onto a connection */
+  bool refused;                  /* libcurl wanted to send it again */
+  bool opened;                   /* a connection was opened for it */
+  bool reused;                   /* it was sent over a kept connection */
+  bool paused;                   /* its reader has enough for now */
+  bool answered;                 /* a line or a byte of the response came */
+  bool head_cut;                 /* the head of the response is larger than the limit */
+  bool no_descriptor;            /* the system had none for a connection */
+  qhub_failure_kind stopped_for; /* why a callback stopped it */
 
-  /* the response */
   qhub_headers headers;
   qhub_buffer body;
   size_t body_start; /* streams: what is before it was taken */
-  size_t sent_bytes;
   qhub_failure failure;
 };
+
+/* Puts a transfer on the list of those that are ready, if it is not there already. */
+static inline void qhub_mark_ready(qhub_engine *engine, qhub_transfer *transfer) {
+  if (qhub_link_is_single(&transfer->ready_link)) {
+    qhub_link_append(&engine->ready, &transfer->ready_link);
+  }
+}
+
+/* Has the silence of transfers checked at `time`, if that is not due earlier. */
+static inline void qhub_check_at(qhub_engine *engine, double time) {
+  if (time < engine->check_at) engine->check_at = time;
+}
+
+/* Seconds of a clock that is never set back. */
+double qhub_monotonic(void);
 
 /* ---- fork.c ---- */
 
@@ -186,16 +194,11 @@ struct qhub_transfer {
 ** nothing of it can be used. Comes before everything that could touch a connection. */
 bool qhub_engine_left(qhub_engine *engine);
 
+/* Frees what an engine without sessions holds, and closes it. */
+void qhub_engine_release(qhub_engine *engine);
+
 /* Says in the failure of what is refused by a closed session when fork() is the reason. */
 void qhub_session_explain(const qhub_session *session, qhub_failure *failure);
-
-/* ---- ready.c ---- */
-
-/* Puts the transfer on the list of those that are ready, if it is not there already. */
-void qhub_mark_ready(qhub_engine *engine, qhub_transfer *transfer);
-
-/* Takes it off again. */
-void qhub_clear_ready(qhub_transfer *transfer);
 
 /* ---- sockets.c ---- */
 
@@ -227,7 +230,7 @@ CURLcode qhub_callbacks_install(qhub_easy *easy);
 ** always where libcurl does not report what it sends. */
 CURLcode qhub_callbacks_watch_upload(qhub_easy *easy, bool on);
 
-/* Multi handle callbacks. */
+/* The same for a new multi handle. */
 CURLMcode qhub_callbacks_install_multi(qhub_multi *multi);
 
 /* ---- failure.c ---- */
@@ -258,7 +261,7 @@ bool qhub_copy_text(char **to, const char *from);
 
 /* An easy handle for the transfer, to be put into the multi: NULL when memory is short or libcurl
 ** refuses a setting; the transfer's failure then says which. */
-qhub_easy *qhub_easy_take(qhub_session *session, qhub_transfer *transfer, const qhub_multi *multi);
+qhub_easy *qhub_easy_take(qhub_session *session, qhub_transfer *transfer, qhub_multi *multi);
 
 /* Gives it back (`clean`: it may be used again). It must not be in a multi handle. */
 void qhub_easy_give(qhub_session *session, qhub_easy *easy, bool clean);
@@ -282,12 +285,9 @@ void qhub_transfer_finish(qhub_transfer *transfer, CURLcode code);
 ** and state, marks it as ready. */
 void qhub_transfer_settle(qhub_transfer *transfer, CURLcode code, qhub_failure_kind kind);
 
-/* When it has been silent for too long, by what is known now. */
-double qhub_transfer_silence_ends(const qhub_transfer *transfer, double now);
-
-/* Whether the end of a body is still on its way: libcurl is through with it as soon as the system
-** has taken it, and that may be megabytes on a slow line. */
-bool qhub_transfer_upload_moves(qhub_transfer *transfer);
+/* Whether it has been silent for too long: it ends, then. Else sees to it that this is checked
+** again in time. */
+bool qhub_transfer_check_silence(qhub_transfer *transfer);
 
 /* ---- session.c ---- */
 
@@ -295,7 +295,7 @@ bool qhub_transfer_upload_moves(qhub_transfer *transfer);
 ** waited for that. */
 void qhub_session_collect(qhub_session *session);
 
-/* The timer of a transfer fired: ends it if it was silent for too long, else sets it again. */
-void qhub_transfer_check_silence(qhub_transfer *transfer);
+/* Ends the transfers that were silent for too long, and starts what waited for that. */
+void qhub_session_check_silence(qhub_session *session);
 
 #endif

@@ -6,7 +6,14 @@
 #include "internal.h"
 
 #include <math.h>
+#include <stdint.h>
 #include <stdlib.h>
+
+enum {
+  MOST_KEPT = 16 * 1024,            /* bytes of body that a closed transfer keeps room for */
+  OVERRUN_LIMIT = 128 * 1024 * 1024 /* bytes that a paused stream may still be handed: libcurl
+                                        decodes what it has read already */
+};
 
 static void free_settings(qhub_session *session) {
   free(session->proxy);
@@ -96,79 +103,99 @@ static void pump(qhub_session *session) {
   }
 }
 
-bool qhub_transfer_start(qhub_transfer *transfer, qhub_session *session) {
-  if (transfer->state != QHUB_TRANSFER_IDLE || qhub_session_is_closed(session)) {
-    qhub_failure_set(transfer, CURLE_OK, QHUB_FAIL_CANCELLED);
-    qhub_session_explain(session, &transfer->failure);
-    transfer->state = QHUB_TRANSFER_DONE;
-    return false;
+static bool check_list(qhub_link *list) {
+  bool ended = false;
+  for (qhub_link *at = list->next, *next; at != list; at = next) {
+    next = at->next;
+    ended = qhub_transfer_check_silence(QHUB_OWNER(at, qhub_transfer, link)) || ended;
   }
-  qhub_engine *engine = session->engine;
-  if (!qhub_timers_reserve(&engine->timers)) {
-    qhub_failure_set(transfer, CURLE_OK, QHUB_FAIL_MEMORY);
-    transfer->state = QHUB_TRANSFER_DONE;
-    return false;
-  }
-  engine->now = qhub_monotonic();
-  engine->active_count++;
-  transfer->session = session;
-  if (session->active_count < session->max_connections) {
-    if (qhub_transfer_activate(transfer)) return true;
-    qhub_transfer_detach(transfer, false);
-    transfer->state = QHUB_TRANSFER_DONE;
-    return false;
-  }
-  transfer->state = QHUB_TRANSFER_QUEUED;
-  transfer->last_activity = engine->now;
-  qhub_link_append(&session->queue, &transfer->link);
-  engine->queued_count++;
-  double timeout = transfer->prepared->request.timeout;
-  qhub_timers_set(&engine->timers, &transfer->timer, engine->now + timeout);
-  return true;
+  return ended;
 }
 
-void qhub_transfer_check_silence(qhub_transfer *transfer) {
-  qhub_engine *engine = transfer->session->engine;
-  double deadline = qhub_transfer_silence_ends(transfer, engine->now);
-  if (deadline <= engine->now && qhub_transfer_upload_moves(transfer)) {
-    double timeout = transfer->prepared->request.timeout;
-    transfer->last_activity = engine->now - timeout / 2; /* soon to be checked again */
-    deadline = transfer->last_activity + timeout;
-  }
-  if (deadline > engine->now) {
-    qhub_timers_set(&engine->timers, &transfer->timer, deadline);
-    return;
-  }
-  qhub_session *session = transfer->session;
-  qhub_transfer_settle(transfer, CURLE_OK, QHUB_FAIL_TIMEOUT);
-  pump(session);
+void qhub_session_check_silence(qhub_session *session) {
+  (void)check_list(&session->queue);
+  if (check_list(&session->active)) pump(session);
 }
 
 void qhub_transfer_close(qhub_transfer *transfer) {
-  if (transfer->session != NULL) (void)qhub_engine_left(transfer->session->engine);
-  qhub_clear_ready(transfer);
-  if (transfer->session != NULL) {
-    qhub_engine *engine = transfer->session->engine;
-    qhub_session *session = transfer->session;
+  qhub_session *session = transfer->session;
+  if (session != NULL && !qhub_session_is_closed(session)) {
+    session->engine->now = qhub_monotonic();
     qhub_transfer_settle(transfer, CURLE_OK, QHUB_FAIL_CANCELLED);
-    qhub_clear_ready(transfer); /* who closes it knows */
-    engine->now = qhub_monotonic();
     pump(session);
   }
-  if (transfer->state != QHUB_TRANSFER_DONE) {
-    transfer->state = QHUB_TRANSFER_DONE;
-    qhub_failure_set(transfer, CURLE_OK, QHUB_FAIL_CANCELLED);
-  }
-  qhub_buffer_free(&transfer->body);
-  transfer->body_start = 0;
-  transfer->upload = NULL;
+  qhub_link_remove(&transfer->ready_link); /* who closes it knows */
+  transfer->body.length = transfer->body_start = 0;
+  if (transfer->body.capacity > MOST_KEPT) qhub_buffer_free(&transfer->body);
+}
+
+qhub_transfer *qhub_transfer_new(void) {
+  qhub_transfer *transfer = calloc(1, sizeof *transfer);
+  if (transfer == NULL) return NULL;
+  qhub_link_init(&transfer->link);
+  qhub_link_init(&transfer->ready_link);
+  return transfer;
 }
 
 void qhub_transfer_free(qhub_transfer *transfer) {
   qhub_transfer_close(transfer);
   qhub_headers_free(&transfer->headers);
-  qhub_prepared_release(transfer->prepared);
+  qhub_buffer_free(&transfer->body);
+  if (transfer->prepared != NULL) qhub_prepared_release(transfer->prepared);
   free(transfer);
+}
+
+/* Makes a closed transfer a new one, with the buffers that it has. */
+static void renew(qhub_transfer *transfer, qhub_prepared *prepared, const char *url,
+                  const char *body, size_t body_length) {
+  const qhub_request *request = &prepared->request;
+  qhub_headers headers;
+  qhub_transfer_close(transfer);
+  qhub_headers_init(&headers, QHUB_HEADER_LIMIT);
+  headers.text.data = transfer->headers.text.data;
+  headers.text.capacity = transfer->headers.text.capacity;
+  prepared->references++;
+  if (transfer->prepared != NULL) qhub_prepared_release(transfer->prepared);
+  *transfer = (qhub_transfer){
+    .prepared = prepared,
+    .url = url,
+    .upload = {.bytes = body, .length = body != NULL ? body_length : 0, .fd = -1},
+    .headers = headers,
+    .body = transfer->body,
+  };
+  transfer->body.length = 0;
+  transfer->body.limit = request->max_bytes;
+  if (request->stream > 0) {
+    size_t room = SIZE_MAX - request->stream;
+    transfer->body.limit = request->stream + (room < OVERRUN_LIMIT ? room : OVERRUN_LIMIT);
+  }
+  qhub_link_init(&transfer->link);
+  qhub_link_init(&transfer->ready_link);
+}
+
+bool qhub_transfer_start(qhub_transfer *transfer, qhub_session *session, qhub_prepared *prepared,
+                         const char *url, const char *body, size_t body_length) {
+  renew(transfer, prepared, url, body, body_length);
+  if (qhub_session_is_closed(session)) {
+    qhub_failure_set(transfer, CURLE_OK, QHUB_FAIL_CANCELLED);
+    qhub_session_explain(session, &transfer->failure);
+    return false;
+  }
+  qhub_engine *engine = session->engine;
+  engine->now = qhub_monotonic();
+  engine->active_count++;
+  transfer->session = session;
+  transfer->last_activity = engine->now;
+  if (session->active_count < session->max_connections) {
+    if (qhub_transfer_activate(transfer)) return true;
+    qhub_transfer_detach(transfer, false);
+    return false;
+  }
+  transfer->state = QHUB_TRANSFER_QUEUED;
+  qhub_link_append(&session->queue, &transfer->link);
+  engine->queued_count++;
+  qhub_check_at(engine, engine->now + prepared->request.timeout);
+  return true;
 }
 
 /* Lets libcurl hand over more; it may do so at once, from within. */
@@ -209,7 +236,7 @@ static void give_up(qhub_multi *multi) {
   for (qhub_link *each = active->next; each != active; each = next) {
     qhub_transfer *transfer = QHUB_OWNER(each, qhub_transfer, link);
     next = each->next;
-    if (transfer->multi == multi) qhub_transfer_settle(transfer, CURLE_OK, QHUB_FAIL_MEMORY);
+    if (transfer->easy->multi == multi) qhub_transfer_settle(transfer, CURLE_OK, QHUB_FAIL_MEMORY);
   }
   qhub_multi_close(multi);
   multi->broken = false;

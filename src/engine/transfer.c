@@ -4,8 +4,7 @@
 */
 #include "internal.h"
 
-#include <stdint.h>
-#include <stdlib.h>
+#include <math.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #ifdef __linux__
@@ -14,34 +13,6 @@
 
 /* libcurl's own connect timeout comes first; this is for what it does not watch. */
 static const double CONNECT_GRACE = 1.0;
-
-static size_t body_limit(const qhub_request *request) {
-  const size_t overrun = QHUB_OVERRUN_LIMIT;
-  if (request->stream == 0) return request->max_bytes;
-  return request->stream < SIZE_MAX - overrun ? request->stream + overrun : SIZE_MAX;
-}
-
-/* The URL is stored after the struct: they are one block. */
-qhub_transfer *qhub_transfer_new(qhub_prepared *prepared, const char *url, const char *body,
-                                 size_t body_length) {
-  size_t url_size = strlen(url) + 1;
-  qhub_transfer *transfer = malloc(sizeof *transfer + url_size);
-  if (transfer == NULL) return NULL;
-  /* Everything but the failure, which is long and mostly never used. */
-  memset(transfer, 0, offsetof(qhub_transfer, failure));
-  transfer->failure.kind = QHUB_FAIL_NONE;
-  transfer->upload_fd = -1;
-  qhub_link_init(&transfer->link);
-  qhub_link_init(&transfer->ready_link);
-  transfer->prepared = prepared;
-  prepared->references++;
-  transfer->url = memcpy(transfer + 1, url, url_size);
-  transfer->upload = body;
-  transfer->upload_length = body != NULL ? body_length : 0;
-  qhub_headers_init(&transfer->headers, QHUB_HEADER_LIMIT);
-  qhub_buffer_init(&transfer->body, body_limit(&prepared->request));
-  return transfer;
-}
 
 /* Takes it out of the list it is in. */
 static void leave_list(qhub_transfer *transfer) {
@@ -54,7 +25,7 @@ static void remove_easy(qhub_transfer *transfer, bool clean) {
   qhub_engine *engine = transfer->session->engine;
   qhub_held_signal held;
   qhub_sigpipe_begin(engine, &held);
-  (void)curl_multi_remove_handle(transfer->multi->curl, transfer->easy->curl);
+  (void)curl_multi_remove_handle(transfer->easy->multi->curl, transfer->easy->curl);
   qhub_sigpipe_end(&held);
   qhub_easy_give(transfer->session, transfer->easy, clean);
   transfer->easy = NULL;
@@ -67,17 +38,10 @@ void qhub_transfer_detach(qhub_transfer *transfer, bool clean) {
   qhub_session *session = transfer->session;
   qhub_engine *engine = session->engine;
   leave_list(transfer);
-  qhub_timers_remove(&engine->timers, &transfer->timer);
-  qhub_timers_release(&engine->timers);
   if (transfer->easy != NULL) remove_easy(transfer, clean);
-  engine->active_count--;
+  if (--engine->active_count == 0) engine->check_at = INFINITY;
   transfer->session = NULL;
-}
-
-static void note_totals(qhub_transfer *transfer) {
-  long request_size = 0;
-  (void)curl_easy_getinfo(transfer->easy->curl, CURLINFO_REQUEST_SIZE, &request_size);
-  transfer->sent_bytes = request_size > 0 ? (size_t)request_size : 0;
+  transfer->state = QHUB_TRANSFER_DONE;
 }
 
 /* Whether libcurl wanted to send a request again that an HTTP/2 server had refused, as all those of
@@ -85,19 +49,16 @@ static void note_totals(qhub_transfer *transfer) {
 ** this to us: what must be sent once is not started over. */
 static bool was_refused(const qhub_transfer *transfer) {
   return transfer->refused && !transfer->answered && !transfer->prepared->request.once &&
-         transfer->multi != NULL &&
-         transfer->multi == &transfer->session->multis[QHUB_MULTI_SHARED];
+         transfer->easy->multi == &transfer->session->multis[QHUB_MULTI_SHARED];
 }
 
 /* Starts it over with HTTP/1.1, where a server says in its last response that it closes. False:
 ** `failure` is set. */
 static bool start_over(qhub_transfer *transfer) {
   remove_easy(transfer, false);
-  transfer->sends = 0;
-  transfer->opened = transfer->reused = false;
-  transfer->uploaded = 0;
-  transfer->upload_fd = -1;
-  transfer->unsent = 0;
+  transfer->sent = transfer->opened = transfer->reused = false;
+  transfer->upload.sent = transfer->upload.unsent = 0;
+  transfer->upload.fd = -1;
   return qhub_transfer_activate(transfer);
 }
 
@@ -133,10 +94,8 @@ void qhub_transfer_settle(qhub_transfer *transfer, CURLcode code, qhub_failure_k
   bool over = code == CURLE_OK && kind == QHUB_FAIL_NONE;
   if (over && !transfer->headers.complete) kind = QHUB_FAIL_NETWORK;
   bool failed = code != CURLE_OK || kind != QHUB_FAIL_NONE;
-  if (transfer->easy != NULL) note_totals(transfer);
   if (failed && transfer->failure.kind == QHUB_FAIL_NONE) qhub_failure_set(transfer, code, kind);
   qhub_transfer_detach(transfer, !failed && !transfer->head_cut);
-  transfer->state = QHUB_TRANSFER_DONE;
   qhub_mark_ready(engine, transfer);
 }
 
@@ -170,19 +129,18 @@ bool qhub_transfer_activate(qhub_transfer *transfer) {
     return false;
   }
   transfer->easy = easy;
-  transfer->multi = multi;
   leave_list(transfer);
   qhub_link_append(&session->active, &transfer->link);
   session->active_count++;
   transfer->state = QHUB_TRANSFER_ACTIVE;
   transfer->last_activity = engine->now;
   double patience = transfer->prepared->request.connect_timeout + CONNECT_GRACE;
-  qhub_timers_set(&engine->timers, &transfer->timer, engine->now + patience);
+  qhub_check_at(engine, engine->now + patience);
   return true;
 }
 
-/* When the transfer has been silent for too long, by what is known now. */
-double qhub_transfer_silence_ends(const qhub_transfer *transfer, double now) {
+/* When it has been silent for too long, by what is known now. */
+static double silence_ends(const qhub_transfer *transfer, double now) {
   double since = transfer->last_activity;
   if (transfer->state == QHUB_TRANSFER_QUEUED) {
     /* The queue moves, or those before it do: no silence. */
@@ -191,7 +149,7 @@ double qhub_transfer_silence_ends(const qhub_transfer *transfer, double now) {
   }
   /* While it is paused it is the reader who is silent. */
   if (transfer->paused) return now + transfer->prepared->request.timeout;
-  if (transfer->sends > 0) return since + transfer->prepared->request.timeout;
+  if (transfer->sent) return since + transfer->prepared->request.timeout;
   return since + transfer->prepared->request.connect_timeout + CONNECT_GRACE;
 }
 
@@ -210,12 +168,29 @@ static int unsent_bytes(int fd) {
 
 /* Whether the end of a body is still on its way: libcurl is through with it as soon as the system
 ** has taken it, and that may be megabytes on a slow line. */
-bool qhub_transfer_upload_moves(qhub_transfer *transfer) {
-  if (transfer->upload_fd < 0 || transfer->answered) return false;
-  int unsent = unsent_bytes(transfer->upload_fd);
-  bool moves = unsent > 0 && (transfer->unsent == 0 || unsent < transfer->unsent);
-  transfer->unsent = unsent;
+static bool upload_moves(qhub_transfer *transfer) {
+  qhub_upload *upload = &transfer->upload;
+  if (upload->fd < 0 || transfer->answered) return false;
+  int unsent = unsent_bytes(upload->fd);
+  bool moves = unsent > 0 && (upload->unsent == 0 || unsent < upload->unsent);
+  upload->unsent = unsent;
   return moves;
+}
+
+bool qhub_transfer_check_silence(qhub_transfer *transfer) {
+  qhub_engine *engine = transfer->session->engine;
+  double deadline = silence_ends(transfer, engine->now);
+  if (deadline <= engine->now && upload_moves(transfer)) {
+    double timeout = transfer->prepared->request.timeout;
+    transfer->last_activity = engine->now - timeout / 2; /* soon to be checked again */
+    deadline = transfer->last_activity + timeout;
+  }
+  if (deadline > engine->now) {
+    qhub_check_at(engine, deadline);
+    return false;
+  }
+  qhub_transfer_settle(transfer, CURLE_OK, QHUB_FAIL_TIMEOUT);
+  return true;
 }
 
 qhub_transfer_state qhub_transfer_get_state(const qhub_transfer *transfer) {

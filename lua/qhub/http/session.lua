@@ -144,6 +144,7 @@ function Session:perform(request, url, body, id)
     if token ~= self.last_token then self:remember_token(token) end
     local value = request.decode(self.owner, response, id)
     if value ~= nil then
+      response:close()
       self:succeeded()
       return value
     end

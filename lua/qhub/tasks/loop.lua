@@ -21,9 +21,9 @@ local yield, resume, unpack = coroutine.yield, coroutine.resume, table.unpack
 
 local loop = { now = monotonic }
 
--- Start of new tasks while transfers wait for their turn: after so many seconds in which none
--- started, so many start.
-local PATIENCE, AT_ONCE = 0.005, 64
+-- Start of new tasks while transfers wait for their turn: after so many seconds in which none was
+-- ready, so many start.
+local PATIENCE, AT_ONCE = 0.02, 64
 local MOST_IDLE = 64 -- coroutines kept to be used again
 
 local PARKED, ENDED = {}, {} -- what a task's coroutine yields
@@ -36,7 +36,9 @@ local owned = setmetatable({}, { __mode = "k" }) -- owner -> set of the tasks pa
 local resumed -- the task that was resumed last of those that have not yielded again
 local idle = {} -- coroutines without a task
 local new, queue = { first = 1, last = 0 }, { first = 1, last = 0 }
-local started = 0 -- when a new task started last
+local newest = 0 -- the last of the new tasks that may start in this round
+local places = 0 -- of them may start although transfers wait for their turn
+local started = 0 -- when new tasks had their chance last
 
 --- The engine of this Lua state. A child of fork() gets one of its own.
 function loop.engine()
@@ -73,22 +75,18 @@ end
 local function pop(list)
   local first = list.first
   local task = list[first]
-  if not task then return nil end
-  list[first] = nil
-  if first == list.last then
-    list.first, list.last = 1, 0
-  else
-    list.first = first + 1
+  if task then
+    list[first], list.first = nil, first + 1
   end
   return task
 end
 
 -- Drops what is over at the head.
 local function is_empty(list)
-  while list.last > 0 and list[list.first].outcome do
+  while list.first <= list.last and list[list.first].outcome do
     pop(list)
   end
-  return list.last == 0
+  return list.first > list.last
 end
 
 --- A task of `group`, with the metatable `class`, that starts in the next round. `start` is its
@@ -165,11 +163,6 @@ end
 --- Parks the running task until `loop.wake`. Returns as `loop.await`.
 loop.park = park
 
--- The next task whose transfer is ready; nil when there is none, or nobody waits for it.
-local function next_ready()
-  return waiting[engine:ready()]
-end
-
 --- Waits until `transfer` is ready. Returns true, or nil and "deadline" or "cancelled".
 --- `deadline` is a time on the monotonic clock, or nil or false.
 function loop.await(transfer, deadline)
@@ -193,7 +186,7 @@ end
 --- One step of the engine, for a caller that blocks: tasks continue in the next round.
 function loop.serve(timeout)
   for _ = 1, engine:step(timeout) do
-    local task = next_ready()
+    local task = waiting[engine:ready()]
     if task then wake(task) end
   end
 end
@@ -265,12 +258,25 @@ local function call(task)
   return pcall(start)
 end
 
--- What a coroutine does: one task after the other.
+-- The next new task that may start in this round, or nil. It takes a place.
+local function next_new()
+  while new.first <= newest do
+    local task = pop(new)
+    if not task.outcome then
+      places = places - 1
+      return task
+    end
+  end
+end
+
+-- What a coroutine does: one task after the other, a new one in the place of one that has ended.
 local function work(task)
+  local thread = task.thread
   while true do
     task.group.finish(task, call(task))
     task = nil -- luacheck: ignore 311 (nothing of it is kept)
-    task = yield(ENDED)
+    task = places > 0 and next_new() or yield(ENDED)
+    task.thread, resumed = thread, task
   end
 end
 
@@ -278,7 +284,8 @@ end
 local function run(task)
   local before, thread = resumed, task.thread
   if not thread then
-    thread = table.remove(idle) or create(work)
+    local last = #idle
+    thread, idle[last] = idle[last] or create(work), nil
     task.thread = thread
   end
   resumed = task
@@ -295,21 +302,21 @@ local function run(task)
   end
 end
 
--- Starts new tasks: `places` of them, and all as long as no transfer waits for its turn, since
--- those that wait for one need no coroutine yet. As many start as transfers were ready, so that
--- tasks that poll again and again do not starve new ones; and some after a while in any case.
-local function start(places)
-  local last = new.last
-  if last == 0 then return end
+-- Starts new tasks, as many as there are places, and all as long as no transfer waits for its turn:
+-- those that wait for one need no coroutine yet. There are as many places as transfers were ready,
+-- so that tasks that poll again and again do not starve new ones; and some after a while.
+local function start_new(ready)
+  if new.first > newest then return end
   local now = monotonic()
-  if places == 0 and engine:queued() > 0 and now - started >= PATIENCE then places = AT_ONCE end
-  for _ = new.first, last do -- no task that is spawned meanwhile
-    if places <= 0 and engine:queued() > 0 then return end
-    local task = pop(new)
-    if task and not task.outcome then
-      places, started = places - 1, now
-      run(task)
-    end
+  if ready > 0 or engine:queued() == 0 then
+    started = now
+  elseif now - started >= PATIENCE then
+    started, places = now, AT_ONCE
+  end
+  while places > 0 or engine:queued() == 0 do
+    local task = next_new()
+    if not task then break end
+    run(task)
   end
 end
 
@@ -346,8 +353,9 @@ function loop.round(timeout)
   local left = own_timeout()
   if left then timeout = math.min(timeout or math.huge, left) end
   local ready = loop.engine():step(timeout)
+  newest, places = new.last, ready
   for _ = 1, ready do
-    local task = next_ready()
+    local task = waiting[engine:ready()]
     if task then
       unpark(task)
       run(task)
@@ -361,19 +369,18 @@ function loop.round(timeout)
       earliest = due:earliest()
     end
   end
-  start(ready)
-  if queue.last > 0 then
-    for _ = queue.first, queue.last do
-      local task = pop(queue)
-      if task and not task.outcome then run(task) end
-    end
+  start_new(ready)
+  local last = queue.last
+  while queue.first <= last do
+    local task = pop(queue)
+    if not task.outcome then run(task) end
   end
 end
 
 --- Empties the queues, when all tasks have ended.
 function loop.reset()
   new, queue = { first = 1, last = 0 }, { first = 1, last = 0 }
-  resumed = nil
+  newest, places, resumed = 0, 0, nil
 end
 
 return loop

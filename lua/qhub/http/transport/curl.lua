@@ -18,21 +18,31 @@ local loop = require "qhub.tasks.loop"
 
 local await = loop.await
 
+local MOST_IDLE = 64 -- transfers kept to be used again
+
 local Response = {}
 
 -- Headers are read only when somebody asks: most responses are decoded without them.
 function Response.__index(response, name)
   if name == "headers" then
-    local fields = headers.response(response.transfer:headers() or {})
+    local transfer = response.transfer
+    local fields = headers.response(transfer and transfer:headers() or {})
     response.headers = fields
     return fields
   end
   return Response[name]
 end
 
+--- The transfer of a whole response, whose headers nobody reads any more, is used again.
 function Response:close()
-  self.transfer:close()
-  loop.release(self.transfer) -- another task may be reading
+  local transfer, idle = self.transfer, self.idle
+  if not idle then
+    transfer:close()
+    loop.release(transfer) -- another task may be reading
+  elseif transfer then
+    self.transfer = false
+    if #idle < MOST_IDLE then idle[#idle + 1] = transfer end
+  end
 end
 
 local function failure_of(kind, message, details)
@@ -128,9 +138,12 @@ end
 
 --- The transport over `connections` (an engine session: the connection settings of one client).
 local function over(connections)
+  local idle = {}
   return function(request, token, url, body, deadline)
+    local last = #idle
     local transfer, kind, message =
-      connections:start(prepared(connections, request, token), url, body)
+      connections:start(prepared(connections, request, token), url, body, idle[last])
+    idle[last] = nil
     if not transfer then
       if kind == "memory" then error("not enough memory", 0) end
       return nil, { kind = kind, message = message, sent = false }
@@ -139,7 +152,8 @@ local function over(connections)
     local _ <close> = transfer -- its headers stay readable
     local status_code, whole, failure = outcome(transfer, deadline)
     if not status_code then return nil, failure end
-    local response = { transfer = transfer, status_code = status_code, body = whole }
+    local response =
+      { transfer = transfer, status_code = status_code, body = whole, idle = idle }
     return setmetatable(response, Response), failure
   end
 end
