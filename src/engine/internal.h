@@ -13,7 +13,7 @@
 **   fork.c        what a child of fork() lets go of
 **   sockets.c     descriptors that libcurl wants watched
 **
-** Each calls only those below it (`make lint` looks).
+** Each calls only those below it.
 **
 ** Rules: libcurl's callbacks only record things (and may pause); removing a handle, finishing a
 ** transfer and everything else that frees happens after libcurl has returned.

@@ -1,8 +1,8 @@
 /*
 ** Which descriptors libcurl wants watched, and what the poller knows of it.
 **
-** Told lately: a kept connection is let go after one request and wanted again for the next one,
-** and most of the time nothing needs to be said to the kernel in between. That is safe only for
+** The kernel is told late: a kept connection is let go after one request and wanted again for the
+** next one, and most of the time nothing changes in between. That is safe only for
 ** descriptors whose end is reported, so that a new descriptor of the same number is not taken for
 ** the old one: those that our own callbacks open and close, once the connection is established
 ** (libcurl 7.88 closes the losers of a connection race without a word, see cf_socket_close in its

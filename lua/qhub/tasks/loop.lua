@@ -92,19 +92,16 @@ end
 --- A task of `group`, with the metatable `class`, that starts in the next round. `start` is its
 --- function, or that and its arguments as `table.pack` has them.
 function loop.new_task(class, group, start)
+  -- Eight fields: a table of the next size holds sixteen. Rarer ones (owner, timer_index, joiners,
+  -- observed, ...) come when they are needed.
   local task = setmetatable({
     start = start, -- false when it has started
     thread = false, -- its coroutine, while it runs
-    parked = false,
-    transfer = false, -- it is parked for
-    owner = false,
-    timer_index = false,
+    parked = false, -- for what: a transfer, or true
     reason = false, -- why the last wait ended
     -- Those of group.lua:
     group = group,
     index = false, -- in its group, until it has ended
-    joiners = false,
-    observed = false,
     outcome = false, -- "done" or "failed"
     value = false, -- packed results, or the error
   }, class)
@@ -116,14 +113,10 @@ end
 
 -- Takes a task out of everything that could wake it.
 local function unpark(task)
-  task.parked = false
-  local transfer = task.transfer
-  if transfer then
-    waiting[transfer], task.transfer = nil, false
-  end
+  waiting[task.parked], task.parked = nil, false
   if task.timer_index then due:remove(task) end
   if task.owner then
-    owned[task.owner][task], task.owner = nil, false
+    owned[task.owner][task], task.owner = nil, nil
   end
 end
 
@@ -144,10 +137,8 @@ local function park(task, transfer, deadline, owner)
     task.reason = WAS_CANCELLED
     return nil, CANCELLED
   end
-  task.parked, task.reason = true, false
-  if transfer then
-    waiting[transfer], task.transfer = task, transfer
-  end
+  task.parked, task.reason = transfer or true, false
+  if transfer then waiting[transfer] = task end
   if deadline then due:add(task, deadline) end
   if owner then
     owned[owner] = owned[owner] or {}
@@ -163,6 +154,14 @@ end
 --- Parks the running task until `loop.wake`. Returns as `loop.await`.
 loop.park = park
 
+-- One step of the engine, for a caller that blocks: tasks continue in the next round.
+local function serve(timeout)
+  for _ = 1, engine:step(timeout) do
+    local task = waiting[engine:ready()]
+    if task then wake(task) end
+  end
+end
+
 --- Waits until `transfer` is ready. Returns true, or nil and "deadline" or "cancelled".
 --- `deadline` is a time on the monotonic clock, or nil or false.
 function loop.await(transfer, deadline)
@@ -172,7 +171,7 @@ function loop.await(transfer, deadline)
     -- What has arrived by the deadline counts, though it was not polled before.
     local left = deadline and math.max(0, deadline - monotonic()) or nil
     if engine:wait(transfer, left) then return true end
-    loop.serve(0)
+    serve(0)
     if left == 0 then return nil, "deadline" end
   end
 end
@@ -181,14 +180,6 @@ end
 function loop.release(transfer)
   local task = waiting[transfer]
   if task then wake(task) end
-end
-
---- One step of the engine, for a caller that blocks: tasks continue in the next round.
-function loop.serve(timeout)
-  for _ = 1, engine:step(timeout) do
-    local task = waiting[engine:ready()]
-    if task then wake(task) end
-  end
 end
 
 --- Sleeps until `deadline`. With an `owner` (a session) the sleep ends when that is closed.
@@ -206,7 +197,7 @@ function loop.sleep_until(deadline, owner)
   while not (owner and owner.is_closed) do
     local left = deadline - monotonic()
     if left <= 0 then return true end
-    loop.serve(left)
+    serve(left)
   end
   return nil, CANCELLED
 end
@@ -217,7 +208,7 @@ function loop.wake_sleepers(owner)
   if tasks then
     owned[owner] = nil
     for task in pairs(tasks) do
-      task.owner = false
+      task.owner = nil
       wake(task, "closed")
     end
   end

@@ -152,8 +152,7 @@ local function over(connections)
     local _ <close> = transfer -- its headers stay readable
     local status_code, whole, failure = outcome(transfer, deadline)
     if not status_code then return nil, failure end
-    local response =
-      { transfer = transfer, status_code = status_code, body = whole, idle = idle }
+    local response = { transfer = transfer, status_code = status_code, body = whole, idle = idle }
     return setmetatable(response, Response), failure
   end
 end
