@@ -77,7 +77,7 @@ describe("a token that begins with Bearer", function()
     }
     local _, err = client:get_service_executions()
     assert.equal("token", err.kind)
-    assert.matches("leave the word out", err.message)
+    assert.matches("leave it out", err.message)
     assert.is_nil(err.message:find("s3cret", 1, true))
     assert.equal(0, #fake.requests)
   end)

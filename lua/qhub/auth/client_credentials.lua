@@ -15,11 +15,11 @@ local failures = require "qhub.http.failure"
 local new_request = require("qhub.http.request").new
 local sessions = require "qhub.http.session"
 local single_flight = require "qhub.auth.single_flight"
-local show = require "qhub.error.text"
+local text = require "qhub.error.text"
 local redact = require "qhub.http.redact"
 local version = require "qhub.http.version"
 
-local check, text = options.check, core.text
+local check = options.check
 
 -- ── options ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -27,50 +27,18 @@ local WHERE = "client_credentials"
 local DEFAULT_ENDPOINT = "https://gateway.hub.kipu-quantum.com/token"
 local DEFAULT_TIMEOUT, RETRIES, MAX_BYTES = 60, 2, 1 << 20
 
-local function check_key_id(value, name, where)
-  check.secret(value, name, where)
-  if value:find(":", 1, true) then
-    usage_error("%s: %s must not contain ':' (is the secret in it, too?)", where, name)
-  end
-  return value
-end
-
-local function check_endpoint(value, name, where)
-  if type(value) ~= "string" then
-    usage_error(
-      "%s: %s must be a URL like %s, got a %s",
-      where,
-      name,
-      DEFAULT_ENDPOINT,
-      type(value)
-    )
-  end
-  if value:find("@", 1, true) then
-    usage_error("%s: %s must not hold a user name or password", where, name)
-  end
-  local address, reason = text.parse_url(value)
-  if not address then
-    usage_error(
-      "%s: %s is not a URL: %s; it should look like %s",
-      where,
-      name,
-      reason,
-      DEFAULT_ENDPOINT
-    )
-  elseif address.scheme ~= "http" and address.scheme ~= "https" then
-    usage_error("%s: %s must begin with https:// or http://", where, name)
-  elseif address.fragment then
-    usage_error("%s: %s must not have a fragment", where, name)
-  elseif value:find "[<>{}]" then
-    usage_error("%s: %s still has placeholders; give the concrete URL", where, name)
-  end
-  return value
-end
-
 local CLIENT_CREDENTIALS = {
-  access_key_id = check_key_id,
+  access_key_id = function(value, name, where)
+    check.secret(value, name, where)
+    if value:find(":", 1, true) then
+      options.deny(where, name, "must not contain ':' (is the secret in it, too?)")
+    end
+    return value
+  end,
   secret_access_key = check.secret,
-  token_endpoint = check_endpoint,
+  token_endpoint = function(value, name, where)
+    return client_options.check_url(value, name, where, DEFAULT_ENDPOINT)
+  end,
   timeout = check.seconds,
   http = client_options.checkers.http,
   transport = client_options.checkers.transport,
@@ -89,18 +57,14 @@ end
 
 -- ── one request ──────────────────────────────────────────────────────────────────────────────────
 
-local function session_for(o)
+local function session_for(o, endpoint)
   return sessions.new({
     timeout = o.timeout or DEFAULT_TIMEOUT,
     http = o.http,
     transport = o.transport,
     max_retries = RETRIES,
     max_response_bytes = MAX_BYTES,
-  }, { base_url = o.token_endpoint or DEFAULT_ENDPOINT })
-end
-
-local function itself(_, response)
-  return response.body
+  }, { base_url = endpoint })
 end
 
 local function request_of(session, authorization)
@@ -120,24 +84,30 @@ local function request_of(session, authorization)
     repeatable = true, -- a second token does no harm
     max_bytes = MAX_BYTES,
     compressed = true,
-    decode = itself,
+    decode = function(_, response)
+      return response.body
+    end,
   }
 end
 
+-- `message` with what the endpoint said in its decoded body, if anything.
+local function with_explanation(message, body, secrets)
+  local said = failures.explanation(body)
+  return said and message .. ": " .. redact.remote(said, secrets) or message, said
+end
+
 -- Why there is no token, without the endpoint. `err` is the error of the call.
-local function trouble(err, secrets)
+local function failure_text(err, secrets)
   if err.kind ~= "api" then return redact.remote(err.message, secrets) end
   local status_code = err.status_code
-  local parts = { tostring(status_code) }
-  local said = failures.explanation(err.body)
-  if said then
-    parts[2] = redact.remote(said, secrets)
-  elseif status_code >= 300 and status_code < 400 then
-    parts[2] = "a redirect that is not followed"
+  local message = WHERE .. ": the token endpoint returned " .. status_code
+  local explained, said = with_explanation(message, err.body, secrets)
+  if not said and status_code >= 300 and status_code < 400 then
+    return message .. ": a redirect that is not followed"
+  elseif status_code == 401 then
+    return explained .. "; check access_key_id and secret_access_key"
   end
-  local message = WHERE .. ": the token endpoint returned " .. table.concat(parts, ": ")
-  if status_code == 401 then message = message .. "; check access_key_id and secret_access_key" end
-  return message
+  return explained
 end
 
 -- The lifetime in seconds of a token whose response has none; the longest time one is kept; how
@@ -152,20 +122,19 @@ local function lifetime_of(expires_in)
 end
 
 -- The token and its lifetime in a 2xx response; or nil and what is wrong with it.
-local function read_answer(body, secrets)
-  local answer = core.json.document(body)
-  if type(answer) ~= "table" then
+local function token_in(body, secrets)
+  local fields = core.json.document(body)
+  if type(fields) ~= "table" then
     return nil, "the response of the token endpoint is not a JSON object"
   end
-  local token = answer.access_token
+  local token = fields.access_token
   if type(token) ~= "string" or token == "" then
-    local said = failures.explanation(answer)
     local message = "the response of the token endpoint has no access_token"
-    return nil, said and message .. ": " .. redact.remote(said, secrets) or message
-  elseif text.has_control(token) then
+    return nil, (with_explanation(message, fields, secrets))
+  elseif core.text.has_control(token) then
     return nil, "the access_token of the token endpoint has control characters"
   end
-  return token, lifetime_of(answer.expires_in)
+  return token, lifetime_of(fields.expires_in)
 end
 
 -- ── the token function ───────────────────────────────────────────────────────────────────────────
@@ -176,9 +145,9 @@ local PAUSE_AFTER_FAILURE = 10 -- seconds until a renewal that failed is tried a
 --- Makes a token function (see the API reference, sections 2 and 8). Nothing is sent yet.
 local function client_credentials(given)
   local o = required(given)
-  local session = session_for(o)
   local endpoint = o.token_endpoint or DEFAULT_ENDPOINT
-  local basic = show.base64(o.access_key_id .. ":" .. o.secret_access_key)
+  local session = session_for(o, endpoint)
+  local basic = text.base64(o.access_key_id .. ":" .. o.secret_access_key)
   local secrets = { basic, o.secret_access_key }
   local request = request_of(session, "Basic " .. basic)
   local held -- the latest token: { token, renew_at, expires_at } on the monotonic clock
@@ -190,7 +159,7 @@ local function client_credentials(given)
     local body, err = session:perform(request, endpoint, "grant_type=client_credentials")
     local reason, count
     if body then
-      local token, lifetime = read_answer(body, secrets)
+      local token, lifetime = token_in(body, secrets)
       if token then
         held = {
           token = token,
@@ -203,7 +172,7 @@ local function client_credentials(given)
     elseif err.kind == "cancelled" then
       return nil, CANCELLED, true
     else
-      reason, count = trouble(err, secrets), err.attempts
+      reason, count = failure_text(err, secrets), err.attempts
     end
     local times = count and count > 1 and ", " .. count .. " attempts" or ""
     return nil, reason .. " (POST " .. redact.remote(redact.url(endpoint), secrets) .. times .. ")"

@@ -2,24 +2,18 @@
 --
 -- Knows nothing of how tokens are had; see client_credentials.lua for a function that does.
 
-local core = require "qhub.core"
 local loop = require "qhub.tasks.loop"
+local options = require "qhub.options"
 local program = require "qhub.tasks.program"
 
 -- A usable token, or nil and why not (a text that never holds the token).
 local function checked(value, reason)
   if value == nil then
-    if reason == nil then return nil, "the token function returned no token" end
-    return nil, "the token function returned no token: " .. tostring(reason)
-  elseif type(value) ~= "string" then
-    return nil, "the token function returned a " .. type(value) .. " instead of a string"
-  elseif value == "" then
-    return nil, "the token function returned an empty string"
-  elseif core.text.has_control(value) then
-    return nil, "the token function returned a token with control characters"
-  elseif value:find "^ *[Bb][Ee][Aa][Rr][Ee][Rr] " then
-    return nil, "the token function returned a token that begins with Bearer; leave the word out"
+    local why = reason == nil and "" or ": " .. tostring(reason)
+    return nil, "the token function returned no token" .. why
   end
+  local fault = options.token_fault(value)
+  if fault then return nil, "the token function's token " .. fault end
   return value
 end
 

@@ -5,7 +5,7 @@
 -- for one that must not be sent.
 
 local core = require "qhub.core"
-local usage_error = require("qhub.error").usage
+local options = require "qhub.options"
 local show = require "qhub.error.text"
 
 local text = core.text
@@ -37,49 +37,30 @@ end
 -- What the framing of a request depends on is not the program's to set.
 local OWNED = { ["content-length"] = true, ["transfer-encoding"] = true }
 
---- Checks the `headers` option `given` of `where` and returns it with lower-case names: strings, or
---- false for a header to be removed. Raises a usage error.
-function headers.checked(given, where)
+--- A checker (see options/init.lua) that returns lower-case names to strings, or to false for a
+--- header to be removed. Values may be credentials: messages name the header, never what it holds.
+function headers.checked(given, option, where)
   if type(given) ~= "table" then
-    usage_error("%s: headers must be a table of names to values, got %s", where, show.value(given))
+    options.refuse(where, option, "a table of names to values", given)
   end
   local result = {}
   for name, value in pairs(given) do
+    local function refuse(fault, ...)
+      options.deny(where, "the header " .. name, fault, ...)
+    end
     if type(name) ~= "string" or not text.is_token(name) then
-      usage_error(
-        "%s: %s is not a header name, which is like X-Request-Id",
-        where,
-        show.value(name)
-      )
+      options.deny(where, show.value(name), "is not a header name, which is like X-Request-Id")
     end
     local lower = name:lower()
-    if OWNED[lower] then
-      usage_error("%s: the header %s is set by qhub itself; leave it out", where, name)
+    if OWNED[lower] then refuse "is set by qhub itself; leave it out" end
+    if result[lower] ~= nil then refuse "is given twice, in two spellings" end
+    if type(value) == "number" then value = tostring(value) end
+    if value and type(value) ~= "string" then
+      refuse("must be a string, a number, or false to remove it, got %s", type(value))
+    elseif value and not text.is_field_value(value) then
+      refuse "has control characters in its value (a line break at its end?)"
     end
-    if result[lower] ~= nil then
-      usage_error("%s: the header %s is given twice, in two spellings", where, name)
-    end
-    if value == false then
-      result[lower] = false
-    elseif type(value) == "string" or type(value) == "number" then
-      value = tostring(value)
-      -- The value may be a credential: name the header, never what it holds.
-      if not text.is_field_value(value) then
-        usage_error(
-          "%s: the value of the header %s has control characters (a line break at its end?)",
-          where,
-          name
-        )
-      end
-      result[lower] = value
-    else
-      usage_error(
-        "%s: the header %s must be a string, a number, or false to remove it, got %s",
-        where,
-        name,
-        type(value)
-      )
-    end
+    result[lower] = value
   end
   return result
 end

@@ -1,6 +1,5 @@
 -- The constructor's options: what a client may be built with.
 
-local usage_error = require("qhub.error").usage
 local options = require "qhub.options"
 local request_options = require "qhub.options.request"
 local proxy = require "qhub.http.transport.proxy"
@@ -12,101 +11,59 @@ local function redact()
   return require "qhub.http.redact"
 end
 
-local check, checked, text = options.check, options.checked, core.text
+local check, checked, deny, text = options.check, options.checked, options.deny, core.text
 
 local WHERE = "HubServiceClient"
 local CONCRETE_URL = "https://gateway.hub.kipu-quantum.com/acme/vqe/v1"
 
-local function check_token(value, _, where)
-  if type(value) == "string" then
-    if value == "" then
-      usage_error(
-        "%s: the token is an empty string (is the variable set that it comes from?)",
-        where
-      )
-    elseif text.has_control(value) then
-      usage_error("%s: the token has control characters (a line break at its end?)", where)
-    elseif value:find "^ *[Bb][Ee][Aa][Rr][Ee][Rr] " then
-      usage_error(
-        "%s: the token begins with the word Bearer, which is sent anyway; leave it out",
-        where
-      )
-    end
-    return value
-  elseif options.is_callable(value) then
-    return value
+local function check_token(value, name, where)
+  if options.is_callable(value) then return value end
+  if type(value) ~= "string" then
+    deny(where, name, "must be a string or a function that returns one, got a %s", type(value))
   end
-  usage_error(
-    "%s: token must be a string or a function that returns one, got a %s",
-    where,
-    type(value)
-  )
+  local fault = options.token_fault(value)
+  if fault then deny(where, "the " .. name, fault) end
+  return value
 end
 
--- Messages about a URL that is refused never show what could be a password in it.
-local function check_url(value, name, where)
+--- Checks `value` as the URL of a service; or of a token endpoint like `endpoint`, which may have a
+--- query. Messages about a URL that is refused never show what could be a password in it.
+local function check_url(value, name, where, endpoint)
+  local example = endpoint or CONCRETE_URL
   if type(value) ~= "string" or value == "" then
-    usage_error(
-      "%s: %s must be a URL like %s, got %s",
-      where,
-      name,
-      CONCRETE_URL,
-      show.value(value)
-    )
+    deny(where, name, "must be a URL like %s, got %s", example, show.value(value))
   elseif value:find("@", 1, true) then
-    usage_error(
-      "%s: %s must not hold a user name or password; give a token instead "
-        .. "(an @ in a path is written %%40)",
-      where,
-      name
-    )
-  end
-  if value:find "[<>{}]" or value:lower():find("%%3[ce]") then
-    usage_error(
-      "%s: %s still has placeholders (%s); give the concrete URL of your service, like %s",
-      where,
-      name,
-      show.line(redact().urls(value), 120),
-      CONCRETE_URL
-    )
+    local remedy = endpoint and "" or "; give a token instead (an @ in a path is written %40)"
+    deny(where, name, "must not hold a user name or password%s", remedy)
+  elseif value:find "[<>{}]" or value:lower():find("%%3[ce]") then
+    local shown = show.line(redact().urls(value), 120)
+    local remedy = "still has placeholders (%s); give the concrete URL, like %s"
+    deny(where, name, remedy, shown, example)
   end
   local address, reason = text.parse_url(value)
-  if not address then
-    usage_error(
-      "%s: %s %s is not a URL: %s; it should look like %s",
-      where,
-      name,
-      redact().given_url(value),
-      reason,
-      CONCRETE_URL
-    )
-  elseif address.scheme ~= "http" and address.scheme ~= "https" then
-    usage_error(
-      "%s: %s must begin with https:// or http://, got %s",
-      where,
-      name,
-      redact().given_url(value)
-    )
-  elseif address.query or address.fragment then
-    usage_error("%s: %s must not have a query or a fragment; give queries per request", where, name)
+  local function wrong(fault, ...)
+    deny(where, name, "%s " .. fault, redact().given_url(value), ...)
   end
-  return (value:gsub("/+$", ""))
+  if not address then
+    wrong("is not a URL: %s; it should look like %s", reason, example)
+  elseif address.scheme ~= "http" and address.scheme ~= "https" then
+    wrong "must begin with https:// or http://"
+  elseif address.fragment or address.query and not endpoint then
+    wrong "must not have a query or a fragment; give queries per request"
+  end
+  return endpoint and value or (value:gsub("/+$", ""))
 end
+
+local PROXY_FORM = "must look like http://proxy.example:3128 or "
+  .. "http://user:password@proxy:3128: %s"
 
 local function check_proxy(value, name, where)
   if value == false then return false end
   if type(value) ~= "string" then
-    usage_error("%s: %s must be a string, or false for none, got a %s", where, name, type(value))
+    deny(where, name, "must be a string, or false for none, got a %s", type(value))
   end
   local fault = value == "" and "it is empty (false stands for no proxy)" or proxy.fault(value)
-  if fault then
-    usage_error(
-      "%s: %s must look like http://proxy.example:3128 or http://user:password@proxy:3128: %s",
-      where,
-      name,
-      fault
-    )
-  end
+  if fault then deny(where, name, PROXY_FORM, fault) end
   return value
 end
 

@@ -14,17 +14,37 @@ local LONGEST_SECONDS = 2147483
 local check = {}
 options.check = check
 
+--- Raises a usage error: `fault`, formatted with the further arguments, reads on after `name`.
+local function deny(where, name, fault, ...)
+  usage_error("%s: %s " .. fault, where, name, ...)
+end
+options.deny = deny
+
 local function refuse(where, name, expected, value)
-  usage_error("%s: %s must be %s, got %s", where, name, expected, show.value(value))
+  deny(where, name, "must be %s, got %s", expected, show.value(value))
 end
 options.refuse = refuse
 
-function check.seconds(value, name, where)
-  if type(value) ~= "number" or not (value > 0 and value <= LONGEST_SECONDS) then
-    refuse(where, name, "a number of seconds above 0 and at most " .. LONGEST_SECONDS, value)
+-- A checker of the values that `holds` is true of; `expected` describes them.
+local function rule(expected, holds)
+  return function(value, name, where)
+    if not holds(value) then refuse(where, name, expected, value) end
+    return value
   end
-  return value
 end
+
+local function of_type(kind, expected)
+  return rule(expected, function(value)
+    return type(value) == kind
+  end)
+end
+
+check.boolean = of_type("boolean", "true or false")
+check.table = of_type("table", "a table")
+
+check.seconds = rule("a number of seconds above 0 and at most " .. LONGEST_SECONDS, function(value)
+  return type(value) == "number" and value > 0 and value <= LONGEST_SECONDS
+end)
 
 --- A checker for whole numbers from `least` to `most`.
 function check.integer(least, most)
@@ -39,56 +59,53 @@ end
 
 check.count = check.integer(0, 1000000)
 
-function check.boolean(value, name, where)
-  if type(value) ~= "boolean" then refuse(where, name, "true or false", value) end
-  return value
-end
-
-local function is_callable(value)
+function options.is_callable(value)
   if type(value) == "function" then return true end
   local metatable = getmetatable(value)
   return type(metatable) == "table" and metatable.__call ~= nil
 end
-options.is_callable = is_callable
 
-function check.callable(value, name, where)
-  if not is_callable(value) then refuse(where, name, "a function", value) end
-  return value
-end
+check.callable = rule("a function", options.is_callable)
 
-function check.text(value, name, where)
-  if type(value) ~= "string" or value == "" or value:find("\0", 1, true) then
-    refuse(where, name, "a string that is not empty", value)
-  end
-  return value
-end
+check.text = rule("a string that is not empty", function(value)
+  return type(value) == "string" and value ~= "" and not value:find("\0", 1, true)
+end)
 
---- A string that may travel in a header; the messages name the option, never its value.
-function check.secret(value, name, where)
+--- What is wrong with `value` as a secret that travels in a header, as `deny` says it; or nil. Never
+--- shows the value.
+function options.secret_fault(value)
   if type(value) ~= "string" then
-    usage_error("%s: %s must be a string, got a %s", where, name, type(value))
+    return "must be a string, got a " .. type(value)
   elseif value == "" then
-    usage_error("%s: %s is an empty string (is the variable set that it comes from?)", where, name)
+    return "is an empty string (is the variable set that it comes from?)"
   elseif core.text.has_control(value) then
-    usage_error("%s: %s has control characters (a line break at its end?)", where, name)
+    return "has control characters (a line break at its end?)"
   end
-  return value
 end
 
-function check.table(value, name, where)
-  if type(value) ~= "table" then refuse(where, name, "a table", value) end
+--- The same for a token.
+function options.token_fault(value)
+  local fault = options.secret_fault(value)
+  if not fault and value:find "^ *[Bb][Ee][Aa][Rr][Ee][Rr] " then
+    return "begins with the word Bearer, which is sent anyway; leave it out"
+  end
+  return fault
+end
+
+function check.secret(value, name, where)
+  local fault = options.secret_fault(value)
+  if fault then deny(where, name, fault) end
   return value
 end
 
 --- A checker for one of the given strings.
 function check.one_of(...)
   local allowed = { ... }
-  return function(value, name, where)
+  return rule('one of "' .. table.concat(allowed, '", "') .. '"', function(value)
     for _, choice in ipairs(allowed) do
-      if value == choice then return value end
+      if value == choice then return true end
     end
-    refuse(where, name, 'one of "' .. table.concat(allowed, '", "') .. '"', value)
-  end
+  end)
 end
 
 --- Edit distance, for suggestions: names are short, so the plain algorithm serves.
@@ -153,23 +170,21 @@ local function unknown(name, checkers, where)
   if type(name) ~= "string" then
     usage_error("%s: options are given by name, got the key %s", where, show.value(name))
   end
-  local ours = ELSEWHERE[name]
-  if ours then usage_error("%s: unknown option '%s'; use %s", where, name, ours) end
-  local near = nearest(name, checkers)
-  if near then
-    usage_error("%s: unknown option '%s'; did you mean '%s'?", where, show.line(name, 60), near)
+  local ours, near = ELSEWHERE[name], nearest(name, checkers)
+  local hint
+  if ours then
+    hint = "; use " .. ours
+  elseif near then
+    hint = "; did you mean '" .. near .. "'?"
+  else
+    local names = {}
+    for known in pairs(checkers) do
+      names[#names + 1] = known
+    end
+    table.sort(names)
+    hint = "; known are " .. table.concat(names, ", ")
   end
-  local names = {}
-  for known in pairs(checkers) do
-    names[#names + 1] = known
-  end
-  table.sort(names)
-  usage_error(
-    "%s: unknown option '%s'; known are %s",
-    where,
-    show.line(name, 60),
-    table.concat(names, ", ")
-  )
+  usage_error("%s: unknown option '%s'%s", where, show.line(name, 60), hint)
 end
 
 --- Checks `given` (a table, or nil for none) against `checkers` (option name -> checker) and
@@ -188,14 +203,13 @@ function options.checked(given, checkers, where)
   return result
 end
 
---- A new table of checkers: those of `base` and `extra`.
+--- A new table: `base` with `extra` laid over it.
 function options.extended(base, extra)
   local result = {}
-  for name, checker in pairs(base) do
-    result[name] = checker
-  end
-  for name, checker in pairs(extra) do
-    result[name] = checker
+  for _, from in ipairs { base, extra } do
+    for name, value in next, from do
+      result[name] = value
+    end
   end
   return result
 end

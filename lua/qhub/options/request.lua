@@ -2,15 +2,10 @@
 
 local core = require "qhub.core"
 local headers = require "qhub.http.headers"
-local usage_error = require("qhub.error").usage
 local options = require "qhub.options"
 local show = require "qhub.error.text"
 
 local check, text = options.check, core.text
-
-local function check_headers(value, _, where)
-  return headers.checked(value, where)
-end
 
 local function query_value(value, name, where)
   if type(value) == "string" then
@@ -20,12 +15,8 @@ local function query_value(value, name, where)
   elseif math.type(value) and value - value == 0 then
     return text.encode_segment(core.json.encode(value)) -- every digit of a float
   end
-  usage_error(
-    "%s: query.%s must be a string, a finite number, a boolean or a list of these, got %s",
-    where,
-    show.line(name, 60),
-    show.value(value)
-  )
+  local expected = "a string, a finite number, a boolean or a list of these"
+  options.refuse(where, "query." .. show.line(name, 60), expected, value)
 end
 
 -- The query as text, names sorted so that the same query is the same URL.
@@ -34,7 +25,7 @@ local function check_query(value, _, where)
   local names = {}
   for name in pairs(value) do
     if type(name) ~= "string" or name == "" then
-      usage_error("%s: a query's names are strings, got %s", where, show.value(name))
+      options.deny(where, "a query's", "names are strings, got %s", show.value(name))
     end
     names[#names + 1] = name
   end
@@ -55,7 +46,7 @@ return {
     timeout = check.seconds,
     total_timeout = check.seconds,
     max_retries = check.count,
-    headers = check_headers,
+    headers = headers.checked,
     query = check_query,
     on_response = check.callable,
   },

@@ -6,26 +6,19 @@
 local core = require "qhub.core"
 local options = require "qhub.options"
 local show = require "qhub.error.text"
-local usage_error = require("qhub.error").usage
 
-local check, json = options.check, core.json
+local check, deny, json = options.check, options.deny, core.json
 
 local start = {}
 
 local function check_tags(value, name, where)
   check.table(value, name, where)
-  local count = #value
   local tags = {}
   for index, tag in pairs(value) do
-    if math.type(index) ~= "integer" or index < 1 or index > count then
-      usage_error("%s: tags must be a list of strings, got the key %s", where, show.value(index))
+    if math.type(index) ~= "integer" or index < 1 or index > #value then
+      deny(where, name, "must be a list of strings, got the key %s", show.value(index))
     elseif type(tag) ~= "string" or tag == "" then
-      usage_error(
-        "%s: tags[%d] must be a string that is not empty, got %s",
-        where,
-        index,
-        show.value(tag)
-      )
+      options.refuse(where, ("tags[%d]"):format(index), "a string that is not empty", tag)
     end
     tags[index] = tag
   end
@@ -34,27 +27,16 @@ end
 
 -- The messages name the secret, never its value.
 local function check_secrets(value, name, where)
-  if type(value) ~= "table" then
-    usage_error("%s: %s must be a table of names to strings, got a %s", where, name, type(value))
-  end
-  local secrets = {}
+  local expected = "must be a table of names to strings, got a "
+  if type(value) ~= "table" then deny(where, name, expected .. type(value)) end
   for key, secret in pairs(value) do
     if type(key) ~= "string" or key == "" then
-      usage_error(
-        "%s: secrets must be a table of names to strings, got a key that is not a name",
-        where
-      )
+      deny(where, name, expected .. "key that is not a name")
     elseif type(secret) ~= "string" then
-      usage_error(
-        "%s: secrets.%s must be a string, got a %s",
-        where,
-        show.line(key, 60),
-        type(secret)
-      )
+      deny(where, "secrets." .. show.line(key, 60), "must be a string, got a %s", type(secret))
     end
-    secrets[key] = secret
   end
-  return json.object(secrets)
+  return json.object(options.extended(value, {}))
 end
 
 --- Checkers (see options/init.lua).
@@ -71,25 +53,14 @@ local MEMBERS = { tags = "$tags", secrets = "$secrets" }
 --- add none. Raises a usage error of the call `where`.
 function start.body(body, o, where)
   if not (o.body or o.tags or o.secrets) then return body end
-  local merged = {}
+  local merged = options.extended(body, o.body or {})
   if json.is_array(body) then
     json.array(merged) -- and so refused when it is encoded
-  end
-  for name, value in next, body do
-    merged[name] = value
-  end
-  for name, value in next, o.body or {} do
-    merged[name] = value
   end
   for name, member in pairs(MEMBERS) do
     if o[name] then
       if merged[member] ~= nil then
-        usage_error(
-          "%s: the body has '%s' and the option '%s' is given; give one",
-          where,
-          member,
-          name
-        )
+        deny(where, "the body", "has '%s' and the option '%s' is given; give one", member, name)
       end
       merged[member] = o[name]
     end
