@@ -17,18 +17,7 @@ local LONGEST_READ = 16 * 1024 -- bytes of remote text that a message is made of
 -- ── names ────────────────────────────────────────────────────────────────────────────────────────
 
 -- Anywhere in the name of a header or query parameter.
-local WORDS = {
-  "token",
-  "key",
-  "secret",
-  "passw",
-  "passphrase",
-  "session",
-  "credential",
-  "authorization",
-  "cookie",
-  "signature",
-}
+local WORDS = "token key secret passw passphrase session credential authorization cookie signature"
 
 -- As one of the parts of a name: "x-auth".
 local PARTS = { auth = true, jwt = true, pwd = true, sig = true, sid = true }
@@ -40,7 +29,7 @@ local WHOLE = { code = true, pass = true, otp = true, assertion = true }
 function redact.is_secret_name(name)
   name = name:lower()
   if WHOLE[name] then return true end
-  for _, word in ipairs(WORDS) do
+  for word in WORDS:gmatch "%a+" do
     if name:find(word, 1, true) then return true end
   end
   for part in name:gmatch "%w+" do
@@ -88,28 +77,49 @@ end
 
 -- ── known secrets ────────────────────────────────────────────────────────────────────────────────
 
--- What does not print: controls, blanks, C1 controls, soft hyphens, joiners, zero widths, marks of
--- direction, variation selectors, the byte order mark; and backslashes, which escape in JSON.
+-- What does not print beyond ASCII: C1 controls, blanks, soft hyphens, joiners, zero widths, marks
+-- of direction, variation selectors, the byte order mark.
 local UNPRINTED = {
-  "^[%c%s\\]+",
-  "^\xC2[\x80-\xA0\xAD]",
-  "^\xCD\x8F",
-  "^\xD8\x9C",
-  "^\xE1\xA0[\x8B-\x8F]",
-  "^\xE2\x80[\x80-\x8F\xA8-\xAF]",
-  "^\xE2\x81[\x9F-\xAF]",
-  "^\xE3\x80\x80",
-  "^\xEF\xB8[\x80-\x8F]",
-  "^\xEF\xBB\xBF",
-  "^\xF3\xA0[\x80-\x87].",
+  "\xC2[\x80-\xA0\xAD]",
+  "\xCD\x8F",
+  "\xD8\x9C",
+  "\xE1\xA0[\x8B-\x8F]",
+  "\xE2\x80[\x80-\x8F\xA8-\xAF]",
+  "\xE2\x81[\x9F-\xAF]",
+  "\xE3\x80\x80",
+  "\xEF\xB8[\x80-\x8F]",
+  "\xEF\xBB\xBF",
+  "\xF3\xA0[\x80-\x87].",
 }
 
--- The position of the last byte of what begins at `at` and does not print, or nil.
-local function unprinted(text, at)
-  for _, pattern in ipairs(UNPRINTED) do
-    local _, last = text:find(pattern, at)
-    if last then return last end
+local function blanks_for(bytes)
+  return (" "):rep(#bytes)
+end
+
+-- `text` in lower case, with blanks for what does not print.
+local function blanked(text)
+  if text:find "[\x80-\xFF]" then
+    for _, pattern in ipairs(UNPRINTED) do
+      text = text:gsub(pattern, blanks_for)
+    end
   end
+  return text:lower()
+end
+
+-- The same without the blanks, and without backslashes, which escape in JSON.
+local function folded(text)
+  return (blanked(text):gsub("[%c%s\\]+", ""))
+end
+
+-- Where each byte of `folded(text)` is in `text`, a list.
+local function places_of(text)
+  local places = {}
+  for first, after in blanked(text):gmatch "()[^%c%s\\]+()" do
+    for place = first, after - 1 do
+      places[#places + 1] = place
+    end
+  end
+  return places
 end
 
 -- `text` with its percent-encoded bytes decoded, also those encoded again; with it, where each byte
@@ -136,47 +146,6 @@ local function decoded(text)
   return table.concat(bytes), first, last
 end
 
--- `text` in lower case without what does not print; with it, where each byte of it is in `text`.
-local function folded(text)
-  local bytes, places = {}, {}
-  local count, at = 0, 1
-  while at <= #text do
-    local byte = text:byte(at)
-    local last = (byte <= 32 or byte == 92 or byte >= 127) and unprinted(text, at)
-    if last then
-      at = last + 1
-    else
-      count = count + 1
-      bytes[count], places[count] = text:sub(at, at), at
-      at = at + 1
-    end
-  end
-  return table.concat(bytes):lower(), places
-end
-
--- The same without the places.
-local function quickly_folded(text)
-  if text:find "[\x7F-\xFF]" then return (folded(text)) end
-  return (text:lower():gsub("[%c%s\\]+", ""))
-end
-
--- Where `secret` stands in `text`, which was cut off when `is_cut`: calls found(first, last) for
--- each place. Positions are of bytes of `text`.
-local function find_folded(text, secret, is_cut, found)
-  local from = 1
-  while true do
-    local first, last = text:find(secret, from, true)
-    if not first then break end
-    found(first, last)
-    from = last + 1
-  end
-  if is_cut then -- the beginning of a secret at its end
-    for length = math.min(#secret - 1, #text), LEAST_SECRET, -1 do
-      if text:sub(-length) == secret:sub(1, length) then return found(#text - length + 1, #text) end
-    end
-  end
-end
-
 -- Adds what base64 makes of `secret` in the midst of other bytes: its offset in a group of three
 -- makes three spellings; letters that depend on the neighbours are left out.
 local function add_base64(result, secret)
@@ -187,51 +156,50 @@ local function add_base64(result, secret)
   end
 end
 
--- The spellings of `secret` to look for in a text of so many bytes.
-local function spellings(secret, size)
-  local result = { quickly_folded(secret) }
-  if #secret >= LEAST_CREDENTIAL and size >= #secret * 4 // 3 - LEAST_SECRET then
-    add_base64(result, secret)
-  end
-  if secret:find("%", 1, true) then result[#result + 1] = quickly_folded((decoded(secret))) end
-  return result
-end
-
--- The secrets in all their spellings, those that are long enough.
-local function all_spellings(secrets, size)
-  local result = {}
+-- The spellings of `secrets` to look for in a text of so many bytes, those that are long enough.
+local function spellings(secrets, size)
+  local all, result = {}, {}
   for _, secret in ipairs(secrets) do
-    for _, spelling in ipairs(spellings(secret, size)) do
-      if #spelling >= LEAST_SECRET then result[#result + 1] = spelling end
+    all[#all + 1] = folded(secret)
+    if secret:find("%", 1, true) then all[#all + 1] = folded((decoded(secret))) end
+    if #secret >= LEAST_CREDENTIAL and size >= #secret * 4 // 3 - LEAST_SECRET then
+      add_base64(all, secret)
     end
   end
+  for _, spelling in ipairs(all) do
+    if #spelling >= LEAST_SECRET then result[#result + 1] = spelling end
+  end
   return result
 end
 
-local function has_any(text, secrets)
-  for _, secret in ipairs(secrets) do
-    if text:find(secret, 1, true) then return true end
-  end
-  return false
-end
-
--- Adds the places of `secrets` (spellings) in `text` to `ranges`. `first` and `last` say where the
--- bytes of `text` are in the original, when it is decoded.
+-- Adds the places of `secrets` (spellings) in `text`, which was cut off when `is_cut`, to `ranges`.
+-- `first` and `last` say where the bytes of `text` are in the original, when it is decoded.
 local function add_ranges(ranges, text, secrets, is_cut, first, last)
-  if not is_cut and not has_any(quickly_folded(text), secrets) then return end
-  local plain, places = folded(text)
+  local plain, places = folded(text), nil
+  local function add(from, to)
+    places = places or places_of(text)
+    from, to = places[from], places[to]
+    ranges[#ranges + 1] = { first and first[from] or from, last and last[to] or to }
+  end
   for _, secret in ipairs(secrets) do
-    find_folded(plain, secret, is_cut, function(from, to)
-      from, to = places[from], places[to]
-      ranges[#ranges + 1] = { first and first[from] or from, last and last[to] or to }
-    end)
+    local from, to = plain:find(secret, 1, true)
+    while from do
+      add(from, to)
+      from, to = plain:find(secret, to + 1, true)
+    end
+    -- The beginning of a secret at the end of what was cut off.
+    local length = is_cut and math.min(#secret - 1, #plain) or 0
+    while length >= LEAST_SECRET and plain:sub(-length) ~= secret:sub(1, length) do
+      length = length - 1
+    end
+    if length >= LEAST_SECRET then add(#plain - length + 1, #plain) end
   end
 end
 
 local function without(text, secret, is_cut)
   local secrets = type(secret) == "table" and secret or { secret }
   if not secrets[1] or #text < LEAST_SECRET then return text end
-  local ranges, sought = {}, all_spellings(secrets, #text)
+  local ranges, sought = {}, spellings(secrets, #text)
   add_ranges(ranges, text, sought, is_cut)
   if text:find("%", 1, true) then
     local whole, first, last = decoded(text)
