@@ -79,7 +79,7 @@ local function request_of(session, authorization)
     },
     authorize = false,
     timeout = session.timeout,
-    connect_timeout = session.connect_timeout,
+    connect_timeout = session:time_to_connect(session.timeout),
     max_retries = RETRIES,
     repeatable = true, -- a second token does no harm
     max_bytes = MAX_BYTES,

@@ -4,9 +4,9 @@
 local core = require "qhub.core"
 local errors = require "qhub.error"
 local options = require "qhub.options"
-local show = require "qhub.error.text"
+local text = require "qhub.error.text"
 
-local system, text = core.system, core.text
+local system = core.system
 
 local CONFIG_LIMIT = 1 << 20
 -- Both lists in the order of the reference tools: the first that is set and not empty counts.
@@ -54,7 +54,7 @@ local function read_config(path)
   local content, message, code = system.read_file(path, CONFIG_LIMIT)
   if not content then
     local absent = NO_FILE[code] ~= nil
-    return nil, absent and NO_FILE[code] or "cannot be read: " .. show.line(message), absent
+    return nil, absent and NO_FILE[code] or "cannot be read: " .. text.line(message), absent
   end
   local config, _, line, column = core.json.document(content)
   if config == nil then
@@ -66,7 +66,7 @@ local function read_config(path)
     return nil, "has no auth.value"
   elseif type(value) ~= "string" or value == "" then
     return nil, "has an auth.value that is not a string, or an empty one"
-  elseif text.has_control(value) then
+  elseif core.text.has_control(value) then
     return nil, "has an auth.value with control characters"
   end
   return value
@@ -77,7 +77,7 @@ local function from_environment()
   local token, name = first_set(TOKEN_VARIABLES)
   if not token then
     return nil, table.concat(TOKEN_VARIABLES, ", ") .. " (not set)"
-  elseif text.has_control(token) then
+  elseif core.text.has_control(token) then
     return nil, name .. " (has control characters)", true
   end
   return token
@@ -93,7 +93,7 @@ local function from_files()
   for _, path in ipairs(paths) do
     local token, reason, absent = read_config(path)
     if token then return token end
-    looked_at[#looked_at + 1] = ("%s (%s)"):format(show.line(path, 1000), reason)
+    looked_at[#looked_at + 1] = ("%s (%s)"):format(text.line(path, 1000), reason)
     if not absent then break end
   end
   if #paths == 0 then looked_at[#looked_at + 1] = "HOME (not set)" end

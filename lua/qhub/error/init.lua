@@ -11,23 +11,23 @@
 -- task it is found on the task's own stack. A host may have taken `debug` away; both then come
 -- without a position.
 
-local show = require "qhub.error.text"
+local text = require "qhub.error.text"
 
 local Error = { __name = "qhub.Error" }
 Error.__index = Error
 
 --- One readable line. Kind first, so that logs can be searched for it.
 function Error:__tostring()
-  local text = "qhub " .. self.kind .. " error: " .. self.message
+  local line = "qhub " .. self.kind .. " error: " .. self.message
   if self.method and self.url then
-    text = text .. " (" .. self.method .. " " .. show.line(self.url, 2000)
+    line = line .. " (" .. self.method .. " " .. text.line(self.url, 2000)
     if self.attempts and self.attempts > 1 then
-      text = text .. ", " .. self.attempts .. " attempts"
+      line = line .. ", " .. self.attempts .. " attempts"
     end
-    text = text .. ")"
+    line = line .. ")"
   end
-  if self.where then text = text .. " at " .. self.where end
-  return text
+  if self.where then line = line .. " at " .. self.where end
+  return line
 end
 
 function Error.__concat(left, right)

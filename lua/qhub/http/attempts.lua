@@ -34,8 +34,13 @@ local MOST_UNPROCESSED = 10
 --   latest                              what `on_response` shows of the last response there was
 --   count, extra                        attempts so far; those of them that max_retries leaves out
 --   started, attempt_started            on the monotonic clock
-local Attempts = {}
+local Attempts = { count = 0, extra = 0, unprocessed = 0, hops = 0 }
 Attempts.__index = Attempts
+
+-- As they begin. A fresh token is obtained once after a 401; of a stream the first response alone
+-- is reported.
+Attempts.token, Attempts.rejected, Attempts.is_refreshed = false, false, false
+Attempts.response, Attempts.latest, Attempts.is_reported = false, false, false
 
 local function new(session, request, url, body, id, started)
   local total_timeout = request.total_timeout
@@ -48,22 +53,11 @@ local function new(session, request, url, body, id, started)
     start = request,
     start_url = url,
     start_body = body,
-    hops = 0,
     sent = request,
     sent_url = url,
-    token = false,
-    rejected = false,
-    next_token = nil,
-    is_refreshed = false, -- a fresh token was obtained after a 401
-    response = false,
-    latest = false,
-    count = 0,
-    extra = 0,
-    unprocessed = 0,
     started = started,
     attempt_started = started,
     deadline = total_timeout and started + total_timeout,
-    is_reported = false, -- a stream: its first response was reported
   }, Attempts)
 end
 
@@ -129,7 +123,6 @@ function Attempts:follow(response, failure)
     )
     response, failure = self:go_to(hop, following)
     hop = following
-    hop.stream = self.start.stream
   end
   return response, failure
 end
@@ -203,11 +196,11 @@ function Attempts:sleep(delay, is_named)
   return true
 end
 
---- Decides on one more attempt after `outcome` (see retry.lua) and waits until it is due; what is
+--- Decides on one more attempt after `result` (see retry.lua) and waits until it is due; what is
 --- held is closed then. Returns true; or false when the call ends here, with an error if that is
 --- its own. `named` is the wait in seconds that the gateway asks for, or nil.
-function Attempts:retry(outcome, named)
-  local failure, session = outcome.failure, self.session
+function Attempts:retry(result, named)
+  local failure, session = result.failure, self.session
   local left = self.deadline and self.deadline - loop.now()
   -- A gateway that asks for no patience at all does not pace us.
   local is_named = named ~= nil and named > 0
@@ -219,7 +212,7 @@ function Attempts:retry(outcome, named)
     delay = require("qhub.http.retry").delay(
       self.count - self.extra,
       self.request.max_retries,
-      outcome,
+      result,
       self.start.repeatable,
       named,
       left,
@@ -230,11 +223,11 @@ function Attempts:retry(outcome, named)
     end
   end
   if not delay then return false end
-  self:log("warn", outcome.offset and "resume" or "retry", {
-    status = outcome.status_code,
+  self:log("warn", result.offset and "resume" or "retry", {
+    status = result.status_code,
     seconds = loop.now() - self.started,
     delay = delay,
-    offset = outcome.offset,
+    offset = result.offset,
     error = failure and failure.message,
   })
   self:drop() -- the connection is free for others during the wait

@@ -8,7 +8,7 @@ local errors = require "qhub.error"
 local proxy = require "qhub.http.transport.proxy"
 local redact = require "qhub.http.redact"
 local retry = require "qhub.http.retry"
-local show = require "qhub.error.text"
+local text = require "qhub.error.text"
 
 local failures = {}
 
@@ -54,10 +54,10 @@ local REMEDIES = {
 local UNTRUSTED, BAD_CA_FILE, BAD_CLIENT_FILE = 60, 77, 58
 
 --- JSON value or text of an error body; nil when it is empty.
-function failures.body(text)
-  if not text or text == "" then return nil end
-  local value = core.json.document(text, true)
-  if value == nil then return text end
+function failures.body(body)
+  if not body or body == "" then return nil end
+  local value = core.json.document(body, true)
+  if value == nil then return body end
   return value
 end
 
@@ -72,16 +72,16 @@ local MOST_SAID = 5 -- members of a list of faults that a message shows
 
 local MOST_READ = 20000 -- bytes of one member; more than a message reads of all of them
 
--- `text` without blanks around it and colons after it, and not much longer than a message reads.
-local function trimmed(text)
-  local first = text:find "%S"
+-- `said` without blanks around it and colons after it, and not much longer than a message reads.
+local function trimmed(said)
+  local first = said:find "%S"
   if not first then return nil end
-  text = text:sub(first, first + MOST_READ - 1)
-  local last = #text
-  while last > 0 and text:find("^[%s:]", last) do
+  said = said:sub(first, first + MOST_READ - 1)
+  local last = #said
+  while last > 0 and said:find("^[%s:]", last) do
     last = last - 1
   end
-  return last > 0 and text:sub(1, last) or nil
+  return last > 0 and said:sub(1, last) or nil
 end
 
 -- One fault of a list as FastAPI gives it: { loc = { "body", "values" }, msg = "field required" }.
@@ -158,28 +158,23 @@ function failures.reason_of(result)
   end
 end
 
-local function request_id(headers)
-  return headers["x-request-id"] or headers["request-id"] or headers["x-correlation-id"]
-end
-
--- The fields that every error of a call has. `context`: name, method, url, attempts, secret,
--- is_token_sent.
-local function fields_of(context, kind, message)
-  return {
+-- The fields that every error of a call has, and those of its `response`, if there is one.
+-- `context`: name, method, url, attempts, secret, is_token_sent.
+local function fields_of(context, kind, message, response)
+  local fields = {
     kind = kind,
     message = redact.without(context.name .. ": " .. message, context.secret),
     method = context.method,
     url = redact.url(redact.without(context.url, context.secret)),
     attempts = context.attempts,
   }
-end
-
-local function answered(context, kind, message, response)
-  local fields = fields_of(context, kind, message)
-  fields.status_code = response.status_code
-  fields.headers = response.headers
-  fields.request_id = request_id(response.headers)
-  fields.sent = true
+  if response then
+    local headers = response.headers
+    fields.sent, fields.status_code, fields.headers = true, response.status_code, headers
+    fields.request_id = headers["x-request-id"]
+      or headers["request-id"]
+      or headers["x-correlation-id"]
+  end
   return fields
 end
 
@@ -205,7 +200,7 @@ function failures.status(context, response, body_text, retry_after, why)
       message = message .. ", which is too long to be waited for here"
     end
   end
-  local fields = answered(context, "api", message, response)
+  local fields = fields_of(context, "api", message, response)
   fields.body = body
   fields.retry_after = retry_after
   return errors.new(fields)
@@ -220,32 +215,29 @@ function failures.decode(context, response, body_text, message, line, column)
       .. redact.remote(kind, context.secret, 60)
       .. " (is base_url that of the service, or did a proxy respond?)"
   end
-  local fields = answered(context, "decode", message, response)
+  local fields = fields_of(context, "decode", message, response)
   fields.body = body_text ~= "" and body_text or nil
   fields.line, fields.column = line, column
   return errors.new(fields)
 end
 
--- Whether a certificate is out of date or for another name, by the TLS library's own words for it:
--- no authority could help.
-local function is_wrong_certificate(message)
-  for _, words in ipairs { "expired", "not yet valid", "name" } do
-    if message:find(words, 1, true) then return true end
-  end
-  return false
-end
+-- What to do about failures with these codes of libcurl's.
+local FILE_REMEDIES = {
+  [BAD_CA_FILE] = "check http.ca_file and http.ca_path",
+  [BAD_CLIENT_FILE] = "check http.client_cert and http.client_key",
+}
 
 local function remedy(context, failure)
-  if failure.code == UNTRUSTED and not is_wrong_certificate(failure.message) then
+  local code, said = failure.code, failure.message
+  if code == UNTRUSTED then
+    -- Out of date, or for another name, in the TLS library's own words: no authority could help.
+    if said:find "expired" or said:find "not yet valid" or said:find "name" then return nil end
     return "the server's certificate is not trusted; name its authority with http.ca_file"
-  elseif failure.code == BAD_CA_FILE then
-    return "check http.ca_file and http.ca_path"
-  elseif failure.code == BAD_CLIENT_FILE then
-    return "check http.client_cert and http.client_key"
   elseif failure.sent and context.unrepeatable then
     return "the request was sent and may have started a run; check the list of executions "
       .. "before starting again"
   end
+  return FILE_REMEDIES[code]
 end
 
 --- A call without a response, or with one that broke off.
@@ -257,33 +249,26 @@ function failures.failure(context, failure, response)
     and context.proxy ~= false
     and proxy.name(context.proxy, context.url)
   if by_way_of then
-    message = message .. " (by way of the proxy " .. show.line(by_way_of, 300) .. ")"
+    message = message .. " (by way of the proxy " .. text.line(by_way_of, 300) .. ")"
   end
   local hint = remedy(context, failure)
   if hint then message = message .. "; " .. hint end
-  local kind = failure.kind
-  if kind == "too_large" then kind = "decode" end
-  local fields = fields_of(context, kind, message)
-  fields.phase = failure.phase
-  fields.sent = failure.sent
-  fields.cause = failure.cause
-  if response then
-    fields.status_code = response.status_code
-    fields.headers = response.headers
-    fields.request_id = request_id(response.headers)
-    fields.body = kind == "decode" and response.body or nil
-    fields.sent = true
+  local kind = failure.kind == "too_large" and "decode" or failure.kind
+  local fields = fields_of(context, kind, message, response)
+  fields.phase, fields.cause = failure.phase, failure.cause
+  if not response then
+    fields.sent = failure.sent
+  elseif kind == "decode" then
+    fields.body = response.body or nil
   end
   return errors.new(fields)
 end
 
 --- A token function that gave no usable token. `reason` never holds one.
 function failures.token(context, reason, cause)
-  local clean = redact.remote(reason, context.secret, 1000)
-  local fields = fields_of(context, "token", clean)
-  fields.cause = cause
-  fields.sent = false
-  if cause then fields.status_code = cause.status_code end
+  local fields = fields_of(context, "token", redact.remote(reason, context.secret, 1000))
+  fields.cause, fields.sent = cause, false
+  fields.status_code = cause and cause.status_code
   return errors.new(fields)
 end
 

@@ -6,9 +6,7 @@
 
 local core = require "qhub.core"
 local options = require "qhub.options"
-local show = require "qhub.error.text"
-
-local text = core.text
+local text = require "qhub.error.text"
 
 local headers = {}
 
@@ -48,8 +46,8 @@ function headers.checked(given, option, where)
     local function refuse(fault, ...)
       options.deny(where, "the header " .. name, fault, ...)
     end
-    if type(name) ~= "string" or not text.is_token(name) then
-      options.deny(where, show.value(name), "is not a header name, which is like X-Request-Id")
+    if type(name) ~= "string" or not core.text.is_token(name) then
+      options.deny(where, text.value(name), "is not a header name, which is like X-Request-Id")
     end
     local lower = name:lower()
     if OWNED[lower] then refuse "is set by qhub itself; leave it out" end
@@ -57,7 +55,7 @@ function headers.checked(given, option, where)
     if type(value) == "number" then value = tostring(value) end
     if value and type(value) ~= "string" then
       refuse("must be a string, a number, or false to remove it, got %s", type(value))
-    elseif value and not text.is_field_value(value) then
+    elseif value and not core.text.is_field_value(value) then
       refuse "has control characters in its value (a line break at its end?)"
     end
     result[lower] = value

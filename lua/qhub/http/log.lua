@@ -41,15 +41,10 @@ function log.new(given, where)
   return { rank = RANK[checked.level or "info"], logger = checked.logger or to_stderr }
 end
 
---- True when an event of `level` reaches the logger of `self` (a log, or nil).
-function log.wants(self, level)
-  return self and RANK[level] >= self.rank
-end
-
---- Passes the logger of `self` one event. `secret` (see redact.lua) is blanked wherever it shows
---- in the fields. The logger's own errors propagate.
+--- Passes the logger of `self` (a log, or false) one event. `secret` (see redact.lua) is blanked
+--- wherever it shows in the fields. The logger's own errors propagate.
 function log.event(self, level, message, fields, secret)
-  if not log.wants(self, level) then return end
+  if not self or RANK[level] < self.rank then return end
   for name, value in pairs(fields) do
     if name == "url" then
       fields.url = redact.url(redact.without(value, secret))

@@ -42,9 +42,7 @@ end
 
 --- The error of a call whose client was closed, or whose task was cancelled.
 function report:cancelled()
-  local failure = self.session:closed_failure()
-  failure.sent = self.count > 0
-  return failures.failure(self:context(), failure)
+  return self:not_attempted(self.session:closed_failure())
 end
 
 --- Logs how the call ended and calls `on_response`. Both are the program's and may raise. Of a

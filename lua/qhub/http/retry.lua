@@ -53,30 +53,25 @@ function retry.backoff(attempt, random)
   return math.min(delay * (1 - JITTER + 2 * JITTER * random), retry.LONGEST_WAIT)
 end
 
---- True when `outcome` (`status_code`, or `failure` with kind, sent, lasting) is transient
+--- True when `result` (`status_code`, or `failure` with kind, sent, lasting) is transient
 --- and the request may be sent again. `repeatable` is false for one that could start a second run.
-function retry.may_repeat(outcome, repeatable)
-  local failure = outcome.failure
-  if not failure then return retry.is_transient_status(outcome.status_code) end
-  if failure.lasting then
-    return false
-  elseif
-    failure.kind ~= "network" and not (failure.kind == "timeout" and failure.phase ~= "total")
-  then
-    return false
-  end
-  return repeatable or failure.sent == false
+function retry.may_repeat(result, repeatable)
+  local failure = result.failure
+  if not failure then return retry.is_transient_status(result.status_code) end
+  local is_transient = failure.kind == "network"
+    or failure.kind == "timeout" and failure.phase ~= "total"
+  return is_transient and not failure.lasting and (repeatable or failure.sent == false)
 end
 
 --- Decides on one more attempt.
---- `attempt` (counted from 1) has just ended with `outcome`, which may also have `progressed`: true
+--- `attempt` (counted from 1) has just ended with `result`, which may also have `progressed`: true
 --- when a file's connection broke after it had brought a good deal. `left` is the time in seconds
 --- that the call still has, or nil. Returns the delay in seconds, or nil when the call ends here.
-function retry.delay(attempt, max_retries, outcome, repeatable, requested, left, random)
-  if attempt > max_retries or not retry.may_repeat(outcome, repeatable) then return nil end
-  local failure = outcome.failure
+function retry.delay(attempt, max_retries, result, repeatable, requested, left, random)
+  if attempt > max_retries or not retry.may_repeat(result, repeatable) then return nil end
+  local failure = result.failure
   local delay
-  if (failure and failure.stale) or outcome.progressed then
+  if (failure and failure.stale) or result.progressed then
     delay = 0 -- a kept connection had died unnoticed, or much came before the break
   else
     delay = requested or retry.backoff(attempt, random)

@@ -13,7 +13,7 @@
 --   pacer                spaces the retries of all calls (see retry.lua); false before the first
 --   proxy                the option; nil: as the environment says; false: none
 --   timeout              seconds without progress
---   connect_timeout      seconds; is_connect_timeout_given: they are not those of `timeout`
+--   connect_timeout      seconds, or false: see Session:time_to_connect
 --   total_timeout        seconds for a whole call, or false
 --   max_retries          extra attempts for transient failures
 --   max_response_bytes   cap of a body in memory
@@ -53,12 +53,6 @@ function Session:remember(secret)
     table.insert(latest, 1, secret)
     latest[MOST_REMEMBERED + 1] = nil
   end
-end
-
---- Remembers the token of the last attempt.
-function Session:remember_token(token)
-  self.last_token = token
-  self:remember(token)
 end
 
 --- A token, a fresh one when `rejected` was refused. Returns it; or nil and why there is none; or
@@ -141,7 +135,10 @@ function Session:perform(request, url, body, id)
     and request.authorize
     and not (self.log or request.on_response or self.is_closed)
   then
-    if token ~= self.last_token then self:remember_token(token) end
+    if token ~= self.last_token then
+      self.last_token = token
+      self:remember(token)
+    end
     local value = request.decode(self.owner, response, id)
     if value ~= nil then
       response:close()
@@ -151,6 +148,11 @@ function Session:perform(request, url, body, id)
   end
   local attempts = require "qhub.http.attempts"
   return attempts.finish(self, request, url, body, id, started, response, failure, token)
+end
+
+--- The seconds to connect for a request with `timeout`.
+function Session:time_to_connect(timeout)
+  return self.connect_timeout or math.min(timeout, LONGEST_CONNECT)
 end
 
 --- Closes the connections and ends the sleeps of its calls. Idempotent.
@@ -194,8 +196,7 @@ function session.new(o, fields)
     pacer = false,
     proxy = given_proxy,
     timeout = timeout,
-    connect_timeout = o.http and o.http.connect_timeout or math.min(timeout, LONGEST_CONNECT),
-    is_connect_timeout_given = o.http ~= nil and o.http.connect_timeout ~= nil,
+    connect_timeout = o.http and o.http.connect_timeout or false,
     total_timeout = o.total_timeout or false,
     max_retries = o.max_retries or DEFAULT_RETRIES,
     max_response_bytes = o.max_response_bytes or DEFAULT_MAX_BYTES,
@@ -207,12 +208,6 @@ function session.new(o, fields)
   }, Session)
   self:remember(proxy.secrets(given_proxy or nil))
   return self
-end
-
---- The seconds to connect for a request of `session` with a `timeout` of its own.
-function session.connect_timeout(self, timeout)
-  return self.is_connect_timeout_given and self.connect_timeout
-    or math.min(timeout, LONGEST_CONNECT)
 end
 
 return session

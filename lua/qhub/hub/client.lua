@@ -74,7 +74,7 @@ local function new_request(session, row, extra)
     fields = fields,
     authorize = authorize,
     timeout = session.timeout,
-    connect_timeout = session.connect_timeout,
+    connect_timeout = session:time_to_connect(session.timeout),
     total_timeout = session.total_timeout,
     max_retries = session.max_retries,
     repeatable = not row.once,
@@ -105,7 +105,7 @@ local CHANGING = { "timeout", "total_timeout", "max_retries", "chunk_size", "ide
 local function changed(request, session, o)
   local changes = {
     timeout = o.timeout,
-    connect_timeout = o.timeout and sessions.connect_timeout(session, o.timeout),
+    connect_timeout = o.timeout and session:time_to_connect(o.timeout),
     total_timeout = o.total_timeout,
     max_retries = o.max_retries,
     stream = o.chunk_size,

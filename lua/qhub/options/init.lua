@@ -3,7 +3,7 @@
 
 local core = require "qhub.core"
 local usage_error = require("qhub.error").usage
-local show = require "qhub.error.text"
+local text = require "qhub.error.text"
 
 local options = {}
 
@@ -21,7 +21,7 @@ end
 options.deny = deny
 
 local function refuse(where, name, expected, value)
-  deny(where, name, "must be %s, got %s", expected, show.value(value))
+  deny(where, name, "must be %s, got %s", expected, text.value(value))
 end
 options.refuse = refuse
 
@@ -71,8 +71,8 @@ check.text = rule("a string that is not empty", function(value)
   return type(value) == "string" and value ~= "" and not value:find("\0", 1, true)
 end)
 
---- What is wrong with `value` as a secret that travels in a header, as `deny` says it; or nil. Never
---- shows the value.
+--- What is wrong with `value` as a secret that travels in a header, as `deny` says it; or nil. The
+--- value is never shown.
 function options.secret_fault(value)
   if type(value) ~= "string" then
     return "must be a string, got a " .. type(value)
@@ -168,7 +168,7 @@ local ELSEWHERE = {
 
 local function unknown(name, checkers, where)
   if type(name) ~= "string" then
-    usage_error("%s: options are given by name, got the key %s", where, show.value(name))
+    usage_error("%s: options are given by name, got the key %s", where, text.value(name))
   end
   local ours, near = ELSEWHERE[name], nearest(name, checkers)
   local hint
@@ -184,7 +184,7 @@ local function unknown(name, checkers, where)
     table.sort(names)
     hint = "; known are " .. table.concat(names, ", ")
   end
-  usage_error("%s: unknown option '%s'%s", where, show.line(name, 60), hint)
+  usage_error("%s: unknown option '%s'%s", where, text.line(name, 60), hint)
 end
 
 --- Checks `given` (a table, or nil for none) against `checkers` (option name -> checker) and
@@ -193,7 +193,7 @@ function options.checked(given, checkers, where)
   local result = {}
   if given == nil then return result end
   if type(given) ~= "table" then
-    usage_error("%s: options must be a table, got %s", where, show.value(given))
+    usage_error("%s: options must be a table, got %s", where, text.value(given))
   end
   for name, value in next, given do
     local checker = checkers[name]

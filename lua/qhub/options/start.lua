@@ -5,7 +5,7 @@
 
 local core = require "qhub.core"
 local options = require "qhub.options"
-local show = require "qhub.error.text"
+local text = require "qhub.error.text"
 
 local check, deny, json = options.check, options.deny, core.json
 
@@ -16,7 +16,7 @@ local function check_tags(value, name, where)
   local tags = {}
   for index, tag in pairs(value) do
     if math.type(index) ~= "integer" or index < 1 or index > #value then
-      deny(where, name, "must be a list of strings, got the key %s", show.value(index))
+      deny(where, name, "must be a list of strings, got the key %s", text.value(index))
     elseif type(tag) ~= "string" or tag == "" then
       options.refuse(where, ("tags[%d]"):format(index), "a string that is not empty", tag)
     end
@@ -33,7 +33,7 @@ local function check_secrets(value, name, where)
     if type(key) ~= "string" or key == "" then
       deny(where, name, expected .. "key that is not a name")
     elseif type(secret) ~= "string" then
-      deny(where, "secrets." .. show.line(key, 60), "must be a string, got a %s", type(secret))
+      deny(where, "secrets." .. text.line(key, 60), "must be a string, got a %s", type(secret))
     end
   end
   return json.object(options.extended(value, {}))

@@ -33,8 +33,8 @@ describe("total_timeout over a transport function", function()
         end,
       }
     end
-    for _, answer in ipairs { slow, slow_body, slow_rest } do
-      local client = FakeTransport({ answer }):client { total_timeout = 0.02 }
+    for _, response in ipairs { slow, slow_body, slow_rest } do
+      local client = FakeTransport({ response }):client { total_timeout = 0.02 }
       local _, err = client:get_status "1"
       assert.equal("timeout", err.kind)
       assert.equal("total", err.phase)
@@ -107,14 +107,14 @@ describe("a transport function", function()
   end)
 
   it("that returns wrong values gets an error that says so", function()
-    for _, answer in ipairs {
+    for _, response in ipairs {
       {},
       { status_code = "200" },
       { status_code = 99 },
       { status_code = 200, body = 5 },
       { status_code = 200, headers = "x" },
     } do
-      local client = FakeTransport({ answer }):client()
+      local client = FakeTransport({ response }):client()
       local ok, message = pcall(client.get_status, client, "1")
       assert.is_false(ok)
       assert.matches("transport function must return", message)

@@ -78,28 +78,26 @@ local function whole(response, max_bytes)
   end
 end
 
--- The response that the program's function gave as `answer`. Raises for an invalid one.
-local function response_of(answer, deadline)
-  local given = type(answer) == "table" and answer.status_code
-  local status_code = math.type(given) and math.tointeger(given)
-  if given == nil and type(answer) == "table" and answer.status ~= nil then
-    unusable("its status as `status_code`, not `status`", answer.status)
+-- The response that the program's function gave. Raises for an invalid one.
+local function response_of(gave, deadline)
+  local fields = type(gave) == "table" and gave or {}
+  local status_code = math.type(fields.status_code) and math.tointeger(fields.status_code)
+  local body, kind = fields.body, type(fields.body)
+  if fields.status_code == nil and fields.status ~= nil then
+    unusable("its status as `status_code`, not `status`", fields.status)
   elseif not status_code or status_code < 100 or status_code > 999 then
-    unusable("a table with a status_code, or nil and a message", answer)
-  end
-  if answer.headers ~= nil and type(answer.headers) ~= "table" then
-    unusable("headers as a table", answer.headers)
-  end
-  local body = answer.body
-  if body ~= nil and type(body) ~= "string" and type(body) ~= "function" then
+    unusable("a table with a status_code, or nil and a message", gave)
+  elseif fields.headers ~= nil and type(fields.headers) ~= "table" then
+    unusable("headers as a table", fields.headers)
+  elseif body ~= nil and kind ~= "string" and kind ~= "function" then
     unusable("a body that is a string or a function", body)
   end
   return setmetatable({
     status_code = status_code,
-    headers = headers.foreign(answer.headers),
+    headers = headers.foreign(fields.headers),
     deadline = deadline or nil,
-    rest = type(body) == "string" and body or nil,
-    next_chunk = type(body) == "function" and body or nil,
+    rest = kind == "string" and body or nil,
+    next_chunk = kind == "function" and body or nil,
   }, Response)
 end
 
@@ -115,7 +113,7 @@ end
 local function over(call)
   return function(request, token, url, body, deadline)
     local timeout = request.timeout
-    local ok, answer, message = program.call(call, {
+    local ok, gave, message = program.call(call, {
       method = request.method,
       url = url,
       headers = copy_of_headers(request:prepared(token).headers),
@@ -124,14 +122,14 @@ local function over(call)
     })
     if not ok then
       return nil, cancelled()
-    elseif is_late(deadline) and not (request.once and answer) then
+    elseif is_late(deadline) and not (request.once and gave) then
       -- A response to a start counts all the same: it names a run that may cost money.
       return nil, timed_out(true)
-    elseif answer == nil then
+    elseif gave == nil then
       local text = message == nil and "the transport function failed" or tostring(message)
       return nil, { kind = "network", message = text, sent = true }
     end
-    local response = response_of(answer, deadline)
+    local response = response_of(gave, deadline)
     if request.stream then return response end
     local failure
     response.body, failure = whole(response, request.max_bytes)
