@@ -35,7 +35,7 @@ local function encoded(location)
   )
 end
 
---- The request that follows `request` (method, url, headers, body, hops, stream) after a response of
+--- What follows `request` (method, url, headers, body, hops, stream) after a response of
 --- `status_code` with `location`; or nil and the reason why it is not followed.
 function redirect.next(request, status_code, location)
   if request.hops >= redirect.MOST_HOPS then
