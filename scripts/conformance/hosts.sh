@@ -1,7 +1,7 @@
 #!/bin/sh
 # The recipes of docs/loops.md for programs that others wrote, each run as it is written there:
-# LuaSocket's select, copas, Prosody, and lighttpd's mod_magnet, which blocks; and what the page says
-# of HAProxy and pandoc, whose Lua is too old.
+# LuaSocket's select, copas, Prosody, and lighttpd's mod_magnet, which blocks; and what the page
+# says of HAProxy and pandoc, whose Lua is too old.
 #
 #   scripts/conformance/hosts.sh
 #
