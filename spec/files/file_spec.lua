@@ -1,5 +1,5 @@
 -- Result files as programs read them, over the real network: every byte once, in order, whatever
--- breaks on the way. What only a hostile server does is in reader_spec.lua.
+-- breaks on the way. What only a hostile server does is in stream_spec.lua.
 
 local digest = require "openssl.digest"
 local gateway = require "spec.support.gateway"
@@ -579,6 +579,28 @@ describe("a result file", function()
           file:read()
         end)
       )
+    end)
+
+    it("is read beside another one, whichever has something at which moment", function()
+      local odd <close> = scripted.start()
+      local head = "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n"
+      odd:route {
+        ["/svc/v1/1/result/late"] = { head, { hold = true }, "late", { hang = true } },
+        ["/svc/v1/1/result/early"] = { head, { pause = 100 }, "early", { hang = true } },
+      }
+      local own <close> = qhub.HubServiceClient { base_url = odd.url, token = "t" }
+      local late <close> = assert(own:get_result_file("1", "late", { total_timeout = 5 }))
+      local early <close> = assert(own:get_result_file("1", "early"))
+      -- The bytes that are waited for come between those of the other file and the look for what
+      -- else became ready.
+      local serve = loop.serve
+      stub(loop, "serve", function(_, transfer)
+        odd:release()
+        return serve(0, transfer) or serve(5, transfer)
+      end)
+      assert.equal("late", (assert(late:read())))
+      assert.stub(loop.serve).was.called(1)
+      assert.equal("early", (assert(early:read())))
     end)
 
     it("is kept apart from others that break at the same time", function()

@@ -154,12 +154,17 @@ end
 --- Parks the running task until `loop.wake`. Returns as `loop.await`.
 loop.park = park
 
--- One step of the engine, for a caller that blocks: tasks continue in the next round.
-local function serve(timeout)
+-- One step of the engine, for a caller that blocks: tasks continue in the next round. Returns true
+-- when the caller's own transfer became ready in it: nothing else will say so.
+local function serve(timeout, own)
+  local is_own_ready = false
   for _ = 1, engine:step(timeout) do
-    local task = waiting[engine:ready()]
+    local transfer = engine:ready()
+    local task = waiting[transfer]
     if task then wake(task) end
+    is_own_ready = is_own_ready or transfer == own
   end
+  return is_own_ready
 end
 
 --- Waits until `transfer` is ready. Returns true, or nil and "deadline" or "cancelled".
@@ -170,8 +175,7 @@ function loop.await(transfer, deadline)
   while true do
     -- What has arrived by the deadline counts, though it was not polled before.
     local left = deadline and math.max(0, deadline - monotonic()) or nil
-    if engine:wait(transfer, left) then return true end
-    serve(0)
+    if engine:wait(transfer, left) or serve(0, transfer) then return true end
     if left == 0 then return nil, "deadline" end
   end
 end
