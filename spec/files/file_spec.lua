@@ -594,12 +594,14 @@ describe("a result file", function()
       -- The bytes that are waited for come between those of the other file and the look for what
       -- else became ready.
       local serve = loop.serve
-      stub(loop, "serve", function(_, transfer)
+      local calls = 0
+      function loop.serve(_, transfer)
+        loop.serve, calls = serve, calls + 1
         odd:release()
         return serve(0, transfer) or serve(5, transfer)
-      end)
+      end
       assert.equal("late", (assert(late:read())))
-      assert.stub(loop.serve).was.called(1)
+      assert.equal(1, calls)
       assert.equal("early", (assert(early:read())))
     end)
 

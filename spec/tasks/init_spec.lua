@@ -504,6 +504,46 @@ describe("tasks", function()
     assert.equal("\n", output_of(spawn .. " while t.step(0) > 0 do end"))
   end)
 
+  it("run under the debug hook that is set when they start, and leave none behind", function()
+    local before, hook = { debug.gethook() }, function() end
+    debug.sethook()
+    tasks.run(debug.gethook)
+    debug.sethook(hook, "", 1000000)
+    local _, _, count = tasks.run(debug.gethook)
+    debug.sethook()
+    tasks.run(debug.sethook, hook, "", 1000000)
+    local left = tasks.run(debug.gethook)
+    debug.sethook(table.unpack(before))
+    assert.equal(1000000, count)
+    assert.is_nil(left)
+  end)
+
+  it(
+    "end alone when the program closes their coroutines, whether they have ended or not",
+    function()
+      local ended, parked
+      tasks.run(function()
+        ended = coroutine.running()
+      end)
+      coroutine.close(ended)
+      local results, errors = tasks.run(function()
+        local closed = tasks.spawn(function()
+          parked = coroutine.running()
+          tasks.sleep(0.01)
+        end)
+        local other = tasks.spawn(function()
+          tasks.sleep(0.01)
+          return "slept"
+        end)
+        tasks.sleep(0)
+        coroutine.close(parked)
+        return tasks.gather { closed, other }
+      end)
+      assert.matches("dead coroutine", errors[1])
+      assert.equal("slept", results[2])
+    end
+  )
+
   it("that sleep forever have no deadline", function()
     local task = tasks.spawn(tasks.sleep, math.huge)
     tasks.step(0)

@@ -16,8 +16,9 @@ local core = require "qhub.core"
 local timers = require "qhub.tasks.timers"
 
 local monotonic, coroutine_running = core.system.monotonic, coroutine.running
-local create, is_yieldable = coroutine.create, coroutine.isyieldable
+local create, is_yieldable, status = coroutine.create, coroutine.isyieldable, coroutine.status
 local yield, resume, unpack = coroutine.yield, coroutine.resume, table.unpack
+local gethook = type(debug) == "table" and debug.gethook or function() end
 
 local loop = { now = monotonic }
 
@@ -270,30 +271,38 @@ local function work(task)
   while true do
     task.group.finish(task, call(task))
     task = nil -- luacheck: ignore 311 (nothing of it is kept)
-    task = places > 0 and next_new() or yield(ENDED)
+    task = places > 0 and not gethook() and next_new() or yield(ENDED)
     task.thread, resumed = thread, task
   end
 end
 
--- Lets `task` run until its next wait.
+-- A coroutine that waits for a task. One that was used before may have been closed by the program
+-- since; a debug hook is set in new ones only.
+local function worker()
+  local thread = not gethook() and table.remove(idle) or create(work)
+  return status(thread) == "suspended" and thread or worker()
+end
+
+-- Lets `task` run until its next wait, and new ones after it.
 local function run(task)
-  local before, thread = resumed, task.thread
+  local before, thread, first = resumed, task.thread, nil
   if not thread then
-    local last = #idle
-    thread, idle[last] = idle[last] or create(work), nil
+    thread, first = worker(), task
     task.thread = thread
   end
   resumed = task
-  local ok, state = resume(thread, task)
-  resumed = before
+  local ok, state = resume(thread, first)
+  task, resumed = resumed or task, before
   if state == PARKED then
     return
   elseif state == ENDED then
-    if #idle < MOST_IDLE then idle[#idle + 1] = thread end
+    if #idle < MOST_IDLE and not gethook(thread) then idle[#idle + 1] = thread end
   elseif ok then
     push(queue, task) -- a bare yield of the program's own: let the others run first
-  else
+  elseif task.outcome then
     error(state, 0) -- of `finish` itself
+  else
+    task.group.finish(task, false, state) -- the program has closed its coroutine
   end
 end
 
@@ -368,6 +377,7 @@ function loop.round(timeout)
   local last = queue.last
   while queue.first <= last do
     local task = pop(queue)
+    if not task then break end -- they were ended in a round within this one
     if not task.outcome then run(task) end
   end
 end
