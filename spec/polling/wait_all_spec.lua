@@ -441,22 +441,24 @@ describe("the list in wait_all", function()
     local function item(status, members)
       return ('{"id":"a","status":"%s"%s},{"id":"b","status":"RUNNING"}'):format(status, members)
     end
-    local client, list = playing({
-      "[" .. item("PENDING", ',"serviceId":"s"') .. "]",
-      "[" .. item("RUNNING", ',"startedAt":"then"') .. "]",
-      "[" .. item("FAILED", ',"startedAt":null,"endedAt":"now"') .. "]",
-    }, { b = "SUCCEEDED" })
-    local seen = {}
-    assert(client:wait_all({ list[1], list[2] }, {
-      interval = QUICK,
-      on_status = function(run)
-        if run.id == "a" then
-          seen[run.status] = { run.service_id, run.started_at, run.ended_at }
-        end
-      end,
-    }))
-    local ended = { "s", "then", "now" }
-    assert.same({ PENDING = {}, RUNNING = { "s", "then" }, FAILED = ended }, seen)
+    for _, start in ipairs { "startedAt", "started_at" } do
+      local client, list = playing({
+        "[" .. item("PENDING", ',"serviceId":"s"') .. "]",
+        "[" .. item("RUNNING", (',"%s":"then"'):format(start)) .. "]",
+        "[" .. item("FAILED", (',"%s":null,"endedAt":"now"'):format(start)) .. "]",
+      }, { b = "SUCCEEDED" })
+      local seen = {}
+      assert(client:wait_all({ list[1], list[2] }, {
+        interval = QUICK,
+        on_status = function(run)
+          if run.id == "a" then
+            seen[run.status] = { run.service_id, run.started_at, run.ended_at }
+          end
+        end,
+      }))
+      local ended = { "s", "then", "now" }
+      assert.same({ PENDING = {}, RUNNING = { "s", "then" }, FAILED = ended }, seen)
+    end
   end)
 
   it("uses the first of several items with the same id", function()

@@ -80,7 +80,7 @@ end
 local function merge(by_id, list, poll)
   for index = 1, #list do
     local item = list[index]
-    local id, status, started_at = item.id, item.status, item.startedAt
+    local id, status = item.id, item.status
     local has_status = IS_FINAL[status] ~= nil or type(status) == "string"
     local entry = has_status and id ~= nil and (by_id[id] or by_id[tostring(id)])
     while entry and entry.poll ~= poll do
@@ -92,7 +92,8 @@ local function merge(by_id, list, poll)
         end
       elseif is_open then
         raw.status = status
-        if started_at and started_at ~= null then raw.startedAt = started_at end
+        local start = item.startedAt and "startedAt" or "started_at"
+        if item[start] and item[start] ~= null then raw[start] = item[start] end
       end
       entry.status, entry.is_new = raw.status, false
       entry.poll, entry.misses = poll, 0
