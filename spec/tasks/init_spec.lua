@@ -504,6 +504,37 @@ describe("tasks", function()
     assert.equal("\n", output_of(spawn .. " while t.step(0) > 0 do end"))
   end)
 
+  it("can be spawned anew whichever instruction of the scheduler an interrupt hits", function()
+    local function with_interrupt(count, fn)
+      debug.sethook(function()
+        debug.sethook()
+        error("interrupt", 0)
+      end, "", count)
+      local ok, result = pcall(tasks.run, fn)
+      debug.sethook()
+      return ok, result
+    end
+    local function sleep()
+      for _ = 1, 3 do
+        tasks.sleep(0)
+      end
+      return "slept"
+    end
+    local before, failures = { debug.gethook() }, {}
+    for count = 100, 3000, 11 do
+      with_interrupt(count, function()
+        for _ = 1, 20 do
+          tasks.spawn(sleep)
+        end
+      end)
+      local ok, result = with_interrupt(10000000, sleep) -- an end where it would spin
+      if not (ok and result == "slept") then failures[#failures + 1] = count end
+      if failures[3] then break end
+    end
+    debug.sethook(table.unpack(before))
+    assert.same({}, failures)
+  end)
+
   it("run under the debug hook that is set when they start, and leave none behind", function()
     local before, hook = { debug.gethook() }, function() end
     debug.sethook()

@@ -163,8 +163,8 @@ local EndAll = setmetatable({}, {
 function groups.round(timeout)
   local is_nested = loop.enclosing() ~= nil
   if is_open and not is_nested then end_all() end
-  is_open = true
   local _ <close> = EndAll
+  is_open = true
   loop.round(timeout)
   is_open = is_nested
 end

@@ -382,10 +382,11 @@ function loop.round(timeout)
   end
 end
 
---- Empties the queues, when all tasks have ended.
+--- Makes all that tasks stand in anew, whatever an error has left of it, when all are to end.
 function loop.reset()
   new, queue = { first = 1, last = 0 }, { first = 1, last = 0 }
   newest, places, resumed = 0, 0, nil
+  due, waiting = timers.new(), {}
 end
 
 return loop
