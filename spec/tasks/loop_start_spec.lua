@@ -112,6 +112,21 @@ describe("tasks that wait for a connection", function()
     assert.is_true(polls < 200, polls .. " polls of the first three")
   end)
 
+  it("continue after a yield of their own, in whichever coroutine they started", function()
+    local client <close> = client_with(1)
+    local ended = 0
+    tasks.run(function()
+      for index = 1, 200 do
+        tasks.spawn(function()
+          if index > 10 then coroutine.yield() end
+          plain_assert(client:get_status(id))
+          ended = ended + 1
+        end)
+      end
+    end)
+    assert.equal(200, ended)
+  end)
+
   it("do not keep other tasks from starting for long", function()
     hang(-1)
     local client = client_with(1)
