@@ -549,31 +549,29 @@ describe("tasks", function()
     assert.is_nil(left)
   end)
 
-  it(
-    "end alone when the program closes their coroutines, whether they have ended or not",
-    function()
-      local ended, parked
-      tasks.run(function()
-        ended = coroutine.running()
+  it("end alone when the program resumes or closes their coroutines, ended or not", function()
+    local ended, parked
+    tasks.run(function()
+      ended = coroutine.running()
+    end)
+    assert.is_false((coroutine.resume(ended, 1)))
+    coroutine.close(ended)
+    local results, errors = tasks.run(function()
+      local closed = tasks.spawn(function()
+        parked = coroutine.running()
+        tasks.sleep(0.01)
       end)
-      coroutine.close(ended)
-      local results, errors = tasks.run(function()
-        local closed = tasks.spawn(function()
-          parked = coroutine.running()
-          tasks.sleep(0.01)
-        end)
-        local other = tasks.spawn(function()
-          tasks.sleep(0.01)
-          return "slept"
-        end)
-        tasks.sleep(0)
-        coroutine.close(parked)
-        return tasks.gather { closed, other }
+      local other = tasks.spawn(function()
+        tasks.sleep(0.01)
+        return "slept"
       end)
-      assert.matches("dead coroutine", errors[1])
-      assert.equal("slept", results[2])
-    end
-  )
+      tasks.sleep(0)
+      coroutine.close(parked)
+      return tasks.gather { closed, other }
+    end)
+    assert.matches("dead coroutine", errors[1])
+    assert.equal("slept", results[2])
+  end)
 
   it("that sleep forever have no deadline", function()
     local task = tasks.spawn(tasks.sleep, math.huge)

@@ -272,7 +272,8 @@ local function work(task)
     task.group.finish(task, call(task))
     task = nil -- luacheck: ignore 311 (nothing of it is kept)
     task = places > 0 and not gethook() and next_new() or yield(ENDED)
-    task.thread, resumed = thread, task
+    task.thread = thread -- raises when the program resumes it, with nothing or anything
+    resumed = task
   end
 end
 
