@@ -27,6 +27,12 @@ if command -v timeout >/dev/null 2>&1; then
   limit="timeout --foreground -k 10 ${TEST_LIMIT:-900}"
 fi
 
+# What a program's environment may say to qhub is for each spec to set.
+unset http_proxy https_proxy all_proxy no_proxy HTTP_PROXY HTTPS_PROXY ALL_PROXY NO_PROXY NO_COLOR
+for name in $(env | sed -n 's/^\(\(KQH\|PLANQK\|QHUB\|SERVICE\)_[A-Z_]*\)=.*/\1/p'); do
+  unset "$name"
+done
+
 # nginx: in a folder that an ordinary user's PATH lacks, or where scripts/need.sh unpacked it.
 export PATH="$PATH:/usr/sbin:$PWD/build/tools/usr/sbin"
 # shellcheck disable=SC2086

@@ -83,7 +83,7 @@ describe("qhub.progress", function()
       name,
       redirection or ""
     )
-    local command = ("script -qec '%s' /dev/null </dev/null"):format(inner)
+    local command = ("SHELL=/bin/sh script -qec '%s' /dev/null </dev/null"):format(inner)
     local pipe = assert(io.popen(command))
     local output = pipe:read "a"
     assert(pipe:close())

@@ -129,7 +129,7 @@ describe("qhub-lua", function()
 
   it("draws its progress on a terminal and leaves one line", function()
     local out, err, status = shell(BODY .. [[qhub-lua run - --detach --json >/dev/null 2>&1
-      export TERM=xterm LC_ALL=C.UTF-8
+      export TERM=xterm LC_ALL=C.UTF-8 SHELL=/bin/sh
       id=$(qhub-lua list | head -n 1 | cut -d ' ' -f 1)
       script -qec "qhub-lua wait $id" /dev/null </dev/null]])
     assert.equal(0, status, err)

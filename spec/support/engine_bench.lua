@@ -92,9 +92,11 @@ local function routes()
     ["/silence"] = { { hang = true } },
     ["/silence-in-body"] = { head(100) .. "half", { hang = true } },
     ["/held"] = { { hold = true }, ok, KEEP },
-    ["/slow-upload?ms=6"] = {
+    -- Of 24 MiB: what the kernel may hold is read at once, when all was sent.
+    ["/slow-upload"] = {
       { unread = true },
-      { drain = true, ms = 6 },
+      { drain = 14 << 20, ms = 8 },
+      { drain = true },
       scripted.response("200 OK", "taken"),
       KEEP,
     },

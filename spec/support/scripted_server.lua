@@ -18,7 +18,8 @@
 --   {"hold": true}           a pause until the control says `release`
 --   {"hang": true}           silence until the client goes
 --   {"echo": true}           a response with the head and the body of the request
---   {"drain": true}          reads the body that was left `unread`; after each 64 KiB `ms`
+--   {"drain": true}          reads the body that was left `unread`, or so many bytes of it; after
+--                            each 64 KiB pauses `ms`
 --   {"next": true}           reads and counts another request, then continues
 --   {"await": true}          waits for more bytes and leaves them unread
 -- As its first step:
@@ -145,8 +146,10 @@ function steps.echo(_, connection, request)
   )
 end
 
-function steps.drain(step, connection, request)
-  return read_body(connection.channel, request.body_size, step.ms)
+function steps.drain(step, connection)
+  local size = step.drain == true and connection.unread or step.drain
+  connection.unread = connection.unread - size
+  return read_body(connection.channel, size, step.ms)
 end
 
 function steps.next(_, connection)
@@ -215,6 +218,7 @@ local function serve_one(connection)
     script, first = script_for(request)
   end
   count(connection, request)
+  connection.unread = request.body_size
   if not first.unread then
     connection.body = read_body(channel, request.body_size)
     if not connection.body then return false end
