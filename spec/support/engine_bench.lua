@@ -54,13 +54,17 @@ local function fields(count, size)
   return scripted.kept("200 OK", "many", lines)
 end
 
--- A body in which a lost, repeated or moved byte shows.
+-- A body of n bytes, a multiple of 1,000, in which a lost, repeated or moved byte shows.
 local function mixed(n)
   local words = {}
-  for i = 1, n // 8 do
+  for i = 1, 124 do
     words[i] = ("%08x"):format(i * 2654435761 & 0xFFFFFFFF)
   end
-  return table.concat(words)
+  local rest, blocks = table.concat(words), {}
+  for i = 1, n // 1000 do
+    blocks[i] = ("%08d"):format(i) .. rest
+  end
+  return table.concat(blocks)
 end
 
 local function routes()
