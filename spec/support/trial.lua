@@ -24,6 +24,7 @@ local scripted = require "spec.support.scripted"
 local trial = {}
 
 local RETRIES = 2
+local PATIENT = { timeout = 30 } -- for what has to succeed, on any machine
 
 -- ── verdicts ─────────────────────────────────────────────────────────────────────────────────────
 
@@ -152,11 +153,12 @@ local function outcome(value, err, asked)
 end
 
 --- Carries out `call` while `server` plays `scripts`; checks the outcome against `verdict`, and
---- that the same client gets a good response afterwards. `options` are the client's.
-function trial.one(server, call, scripts, verdict, options)
+--- that the same client gets a good response afterwards. `options` are the client's, `of_call`
+--- those of the call.
+function trial.one(server, call, scripts, verdict, options, of_call)
   local client <close> = client_of(server, { max_retries = RETRIES }, options)
   server:play(table.unpack(scripts))
-  local value, err = call.invoke(client)
+  local value, err = call.invoke(client, of_call)
   local asked = server:requests()
   for _, request in ipairs(asked) do
     if request.method ~= "?" then
@@ -171,7 +173,7 @@ function trial.one(server, call, scripts, verdict, options)
   local most = 1 + (options and options.max_retries or RETRIES)
   assert.same(verdict(call, most), outcome(value, err, asked), call.name .. ": " .. tostring(err))
   server:play(trial.good(call))
-  local again, trouble = call.invoke(client)
+  local again, trouble = call.invoke(client, PATIENT)
   assert(again, trouble)
   assert.same(call.value, plain(again), call.name .. " afterwards")
 end
@@ -179,7 +181,8 @@ end
 --- Does that with each of the seven operations; no descriptor may be left.
 function trial.all(server, scripts, verdict, options)
   local _ <close> = trial.at_once()
-  trial.one(server, calls.get_status, { trial.good(calls.get_status) }, trial.fine, options)
+  local good = { trial.good(calls.get_status) }
+  trial.one(server, calls.get_status, good, trial.fine, options, PATIENT)
   local before = trial.descriptors()
   for _, call in ipairs(calls) do
     trial.one(server, call, scripts, verdict, options)
