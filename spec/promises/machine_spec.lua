@@ -90,13 +90,13 @@ describe("a program", function()
       local file = assert(client:get_result_file(id, "a.bin"))
       local size = #assert(file:read(1))
       local pid = io.open("/proc/self/stat"):read "n"
-      os.execute(("(sleep 0.1; kill -STOP %d; sleep 0.6; kill -CONT %d) &"):format(pid, pid))
+      os.execute(("(sleep 0.1; kill -STOP %d; sleep 1.5; kill -CONT %d) &"):format(pid, pid))
       for chunk in file do
         size = size + #chunk
       end
       assert(size == 100000, size)
     ]],
-        0.3,
+        1,
         ""
       )
     end
