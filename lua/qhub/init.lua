@@ -10,9 +10,12 @@ end
 if not package.preload["qhub.core"] then pcall(require, "qhub.lazy") end
 local core = require "qhub.core"
 
+local SEARCHER = "qhub.searcher"
+
 -- Lets `require` find the other modules beside this file at `path`, whatever becomes of
 -- package.path and of the current directory. What `make install` has compiled (`.luac`) goes before
--- its source, unless this Lua refuses it: it may be another one than that which compiled.
+-- its source, unless this Lua refuses it: it may be another one than that which compiled. Returns
+-- the folder.
 local function keep_folder(path)
   local folder = type(path) == "string" and path:match "^(.*)qhub/init%.lua$"
   local directory = folder and folder:sub(1, 1) ~= "/" and core.system.working_directory()
@@ -23,7 +26,7 @@ local function keep_folder(path)
   end
   local compiled = folder .. "?.luac;" .. folder .. "?/init.luac"
   local sources = folder .. "?.lua;" .. folder .. "?/init.lua"
-  table.insert(searchers, 2, function(name) -- after package.preload
+  local function find(_, name)
     if not name:find "^qhub%." then return nil end
     local file = search(name, compiled)
     local chunk = file and load(file, "b")
@@ -31,11 +34,22 @@ local function keep_folder(path)
     file = search(name, sources) or folder .. name:gsub("%.", "/") .. ".lua" -- says why not
     local source, message = load(file)
     return source or message, file
-  end)
-  require("qhub.error").add_own_folder(folder .. "qhub/")
+  end
+  -- A table, so that one is recognized that an earlier `require "qhub"` of this state has left.
+  local searcher = setmetatable({}, { __name = SEARCHER, __call = find })
+  for index, other in ipairs(searchers) do
+    local meta = type(other) == "table" and getmetatable(other)
+    if type(meta) == "table" and meta.__name == SEARCHER then
+      searchers[index] = searcher
+      return folder
+    end
+  end
+  table.insert(searchers, 2, searcher) -- after package.preload
+  return folder
 end
 
-keep_folder((select(2, ...)))
+local folder = keep_folder((select(2, ...)))
+if folder then require("qhub.error").add_own_folder(folder .. "qhub/") end
 
 local client = require "qhub.hub.client"
 require "qhub.hub.execution"

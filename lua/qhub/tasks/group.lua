@@ -22,7 +22,9 @@ end
 
 local function add(group, task)
   local index = group.live + 1
-  group.live, group[index], task.index = index, task, index
+  group[index] = task -- what may lack memory comes before what counts it
+  task.index = index
+  group.live = index
 end
 
 local function remove(group, task)
