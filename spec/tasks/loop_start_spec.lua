@@ -102,6 +102,7 @@ describe("tasks that wait for a connection", function()
         end)
       end
       tasks.sleep(0.01)
+      polls = 0
       local list = {}
       for index = 1, 20 do
         list[index] = tasks.spawn(client.get_status, client, id)
@@ -112,7 +113,7 @@ describe("tasks that wait for a connection", function()
     assert.is_true(polls < 200, polls .. " polls of the first three")
   end)
 
-  it("continue after a yield of their own, in whichever coroutine they started", function()
+  it("continue after a yield of their own", function()
     local client <close> = client_with(1)
     local ended = 0
     tasks.run(function()

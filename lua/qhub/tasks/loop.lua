@@ -6,8 +6,8 @@
 --
 -- Between two rounds a task is in one place: `new` (it has not started and has no coroutine),
 -- parked (for a transfer, a due time, or a wake-up by hand), `queue` (it continues in the next
--- round), or ended. A coroutine whose task has returned runs the next one. An error that leaves
--- `round` (Ctrl-C, no memory) leaves all this as it happens to be: group.lua closes all tasks then.
+-- round), or ended. An error that leaves `round` (Ctrl-C, no memory) leaves all this as it happens
+-- to be: group.lua closes all tasks then.
 --
 -- Knows nothing of HTTP. An `owner` is any table or userdata with a field `is_closed`; its end ends
 -- waits that name it.
@@ -16,18 +16,16 @@ local core = require "qhub.core"
 local timers = require "qhub.tasks.timers"
 
 local monotonic, coroutine_running = core.system.monotonic, coroutine.running
-local create, is_yieldable, status = coroutine.create, coroutine.isyieldable, coroutine.status
+local create, is_yieldable = coroutine.create, coroutine.isyieldable
 local yield, resume, unpack = coroutine.yield, coroutine.resume, table.unpack
-local gethook = type(debug) == "table" and debug.gethook or function() end
 
 local loop = { now = monotonic }
 
 -- Start of new tasks while transfers wait for their turn: after so many seconds in which none was
 -- ready, so many start.
 local PATIENCE, AT_ONCE = 0.02, 64
-local MOST_IDLE = 64 -- coroutines kept to be used again
 
-local PARKED, ENDED = {}, {} -- what a task's coroutine yields
+local PARKED, ENDED = {}, {} -- what a task's coroutine yields, and returns
 local CANCELLED, WAS_CANCELLED = "cancelled", "was cancelled" -- `reason` before and after its wait
 
 local engine -- made at the first wait: `require` acquires nothing
@@ -35,7 +33,6 @@ local waiting = {} -- transfer -> the task parked for it
 local due = timers.new() -- parked tasks with a deadline
 local owned = setmetatable({}, { __mode = "k" }) -- owner -> set of the tasks parked in its calls
 local resumed -- the task that was resumed last of those that have not yielded again
-local idle = {} -- coroutines without a task
 local new, queue = { first = 1, last = 0 }, { first = 1, last = 0 }
 local newest = 0 -- the last of the new tasks that may start in this round
 local places = 0 -- of them may start although transfers wait for their turn
@@ -254,50 +251,24 @@ local function call(task)
   return pcall(start)
 end
 
--- The next new task that may start in this round, or nil. It takes a place.
-local function next_new()
-  while new.first <= newest do
-    local task = pop(new)
-    if not task.outcome then
-      places = places - 1
-      return task
-    end
-  end
-end
-
--- What a coroutine does: one task after the other, a new one in the place of one that has ended.
+-- What the coroutine of a task does. One for each: programs keep things by their coroutine.
 local function work(task)
-  local thread = task.thread
-  while true do
-    task.group.finish(task, call(task))
-    task = nil -- luacheck: ignore 311 (nothing of it is kept)
-    task = places > 0 and not gethook() and next_new() or yield(ENDED)
-    task.thread = thread -- raises when the program resumes it, with nothing or anything
-    resumed = task
-  end
+  task.group.finish(task, call(task))
+  return ENDED
 end
 
--- A coroutine that waits for a task. One that was used before may have been closed by the program
--- since; a debug hook is set in new ones only.
-local function worker()
-  local thread = not gethook() and table.remove(idle) or create(work)
-  return status(thread) == "suspended" and thread or worker()
-end
-
--- Lets `task` run until its next wait, and new ones after it.
+-- Lets `task` run until its next wait.
 local function run(task)
   local before, thread, first = resumed, task.thread, nil
   if not thread then
-    thread, first = worker(), task
+    thread, first = create(work), task
     task.thread = thread
   end
   resumed = task
   local ok, state = resume(thread, first)
-  task, resumed = resumed or task, before
-  if state == PARKED then
+  resumed = before
+  if state == PARKED or state == ENDED then
     return
-  elseif state == ENDED then
-    if #idle < MOST_IDLE and not gethook(thread) then idle[#idle + 1] = thread end
   elseif ok then
     push(queue, task) -- a bare yield of the program's own: let the others run first
   elseif task.outcome then
@@ -318,10 +289,12 @@ local function start_new(ready)
   elseif now - started >= PATIENCE then
     started, places = now, AT_ONCE
   end
-  while places > 0 or engine:queued() == 0 do
-    local task = next_new()
-    if not task then break end
-    run(task)
+  while new.first <= newest and (places > 0 or engine:queued() == 0) do
+    local task = pop(new)
+    if not task.outcome then
+      places = places - 1
+      run(task)
+    end
   end
 end
 
