@@ -40,7 +40,7 @@ local execution = arg[1] and service:execution(arg[1])
   )
 print(style("1", execution.id))
 
--- Each entry once, until the run has ended, through whatever the network does.
+-- Each entry once, until the run has ended, through all failures of the network.
 local first
 for entry in assert(execution:follow_logs { interval = 0.5 }) do
   local at = entry.timestamp and qhub.parse_timestamp(entry.timestamp)

@@ -21,7 +21,7 @@ local task = tasks.spawn(function()
   energy = assert(service:run({ input = { molecule = "H2" } }, { interval = 0.5 })).energy
 end)
 
--- Stands for whatever keeps the pace in a real program (a display, an instrument).
+-- Stands for what keeps the pace in a real program (a display, an instrument).
 local function wait_for_next_frame()
   require("cqueues").sleep(1 / 30)
 end

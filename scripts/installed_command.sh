@@ -1,6 +1,6 @@
 #!/bin/sh
 # Prints the command as `make install` puts it in place: started by the interpreter that the module
-# was built for, and finding the library where it was put, whatever the user's LUA_PATH says.
+# was built for, and finding the library where it was put, with any LUA_PATH of the user.
 #
 #   scripts/installed_command.sh COMMAND LUA LUA_DIR LIB_DIR
 set -eu

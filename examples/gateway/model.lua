@@ -123,7 +123,7 @@ function Model:cancel(execution)
   end
 end
 
--- Brings an execution to a status at once, whatever its schedule.
+-- Brings an execution to a status at once, against its schedule.
 function Model:force(execution, status)
   local now = self.clock:now()
   execution.cancelled = nil

@@ -12,10 +12,9 @@ local core = require "qhub.core"
 
 local SEARCHER = "qhub.searcher"
 
--- Lets `require` find the other modules beside this file at `path`, whatever becomes of
--- package.path and of the current directory. What `make install` has compiled (`.luac`) goes before
--- its source, unless this Lua refuses it: it may be another one than that which compiled. Returns
--- the folder.
+-- Lets `require` find the other modules beside this file at `path`, even when package.path or the
+-- current directory changes. What `make install` has compiled (`.luac`) goes before its source,
+-- unless this Lua refuses it: it may be another one than that which compiled. Returns the folder.
 local function keep_folder(path)
   local folder = type(path) == "string" and path:match "^(.*)qhub/init%.lua$"
   local directory = folder and folder:sub(1, 1) ~= "/" and core.system.working_directory()

@@ -34,7 +34,7 @@ LUA
     on && /^``` lua$/ { code = 1 }' docs/loops.md
 }
 tried=0
-verdict() { # verdict NAME FILE [PATTERN]: it, or the energy of H2, must be in the file
+expect() { # expect NAME FILE [PATTERN]: it, or the energy of H2, must be in the file
   tried=$((tried + 1))
   if grep -q -- "${3:--1\.13}" "$2"; then
     echo "ok $1"
@@ -55,12 +55,12 @@ wait_for() {
 
 recipe LuaSocket >"$scratch/select.lua"
 timeout 20 lua5.4 "$scratch/select.lua" >"$scratch/select.out" 2>&1 || :
-verdict "LuaSocket's select" "$scratch/select.out"
+expect "LuaSocket's select" "$scratch/select.out"
 
 recipe copas >"$scratch/copas.lua"
 LUA_PATH="$DEBIAN_ROOT/usr/share/lua/5.2/?.lua;$LUA_PATH" \
   timeout 20 lua5.4 "$scratch/copas.lua" >"$scratch/copas.out" 2>&1 || :
-verdict "copas" "$scratch/copas.out"
+expect "copas" "$scratch/copas.out"
 
 mkdir -p "$scratch/modules" "$scratch/data" "$scratch/certs"
 recipe Prosody >"$scratch/modules/mod_qhub.lua"
@@ -84,7 +84,7 @@ wait_for 'energy' "$scratch/prosody.log"
 kill "$pid" 2>/dev/null || :
 wait "$pid" 2>/dev/null || :
 cat "$scratch/prosody.out" >>"$scratch/prosody.log"
-verdict "Prosody" "$scratch/prosody.log"
+expect "Prosody" "$scratch/prosody.log"
 
 cat >"$scratch/magnet.lua" <<LUA
 local qhub = require "qhub"
@@ -113,7 +113,7 @@ curl -sS -m 15 --retry 20 --retry-connrefused --retry-delay 1 "http://127.0.0.1:
   >"$scratch/magnet.out" 2>&1 || :
 kill "$pid" 2>/dev/null || :
 wait "$pid" 2>/dev/null || :
-verdict "lighttpd's mod_magnet" "$scratch/magnet.out"
+expect "lighttpd's mod_magnet" "$scratch/magnet.out"
 
 echo 'print(pcall(require, "qhub"))' >"$scratch/old.lua"
 cat >"$scratch/haproxy.cfg" <<CONFIG
@@ -122,11 +122,11 @@ global
 CONFIG
 LD_LIBRARY_PATH=$HOST_LIBRARIES timeout 20 "$DEBIAN_ROOT/usr/sbin/haproxy" -c \
   -f "$scratch/haproxy.cfg" >"$scratch/haproxy.out" 2>&1 || :
-verdict "HAProxy's Lua is too old" "$scratch/haproxy.out" "needs Lua 5.4, this is Lua 5.3"
+expect "HAProxy's Lua is too old" "$scratch/haproxy.out" "needs Lua 5.4, this is Lua 5.3"
 echo text | LD_LIBRARY_PATH=$HOST_LIBRARIES timeout 20 "$DEBIAN_ROOT/usr/bin/pandoc" \
   --data-dir "$DEBIAN_ROOT/usr/share/pandoc/data" --lua-filter "$scratch/old.lua" \
   >"$scratch/pandoc.out" 2>&1 || :
-verdict "pandoc's Lua is too old" "$scratch/pandoc.out" "needs Lua 5.4, this is Lua 5.3"
+expect "pandoc's Lua is too old" "$scratch/pandoc.out" "needs Lua 5.4, this is Lua 5.3"
 
 echo "hosts: $tried tried, $failed failed"
 [ "$failed" -eq 0 ]

@@ -319,11 +319,11 @@ for _, case in ipairs(cases) do
     wanted = wanted or case[1]:find(word, 1, true) ~= nil
   end
   if wanted then
-    local ok, trouble = pcall(try, case)
-    if not ok then trouble = trouble or "it failed" end
-    tried, failed = tried + 1, failed + (trouble and 1 or 0)
-    print((trouble and "FAILED " or "ok ") .. case[1])
-    if trouble then print("  " .. tostring(trouble):sub(1, 900)) end
+    local ok, failure = pcall(try, case)
+    if not ok then failure = failure or "it failed" end
+    tried, failed = tried + 1, failed + (failure and 1 or 0)
+    print((failure and "FAILED " or "ok ") .. case[1])
+    if failure then print("  " .. tostring(failure):sub(1, 900)) end
     io.stdout:flush()
   end
 end

@@ -176,17 +176,17 @@ local file = assert(io.open(input, "wb"))
 file:write(json.encode { base = BASE .. "/x", locations = json.array(locations), ours = ours })
 file:close()
 local pipe = assert(io.popen(("node -e '%s' <%s"):format(judge:gsub("'", "'\\''"), input)))
-local verdicts = json.decode(pipe:read "a")
+local comparisons = json.decode(pipe:read "a")
 assert(pipe:close(), "node failed")
 os.remove(input)
 
 local same, listed = 0, 0
-for i, verdict in ipairs(verdicts) do
+for i, comparison in ipairs(comparisons) do
   local location = locations[i]
   if ours[i] then
-    local theirs = verdict.theirs
+    local theirs = comparison.theirs
     local what = ours[i]:find "^https:" and "origin" or "href" -- a tunnel shows no path
-    if theirs and verdict.ours and theirs[what] == verdict.ours[what] then
+    if theirs and comparison.ours and theirs[what] == comparison.ours[what] then
       same = same + 1
     elseif DIFFERENT[location] then
       listed = listed + 1

@@ -231,11 +231,11 @@ for _, execution in ipairs(server:call("GET", "executions").executions) do
   if number then seen[number] = (seen[number] or 0) + 1 end
 end
 local double, lost, unsaid = 0, 0, 0
-for number, outcome in ipairs(starts) do
+for number, result in ipairs(starts) do
   local count = seen[number] or 0
   double = double + (count > 1 and 1 or 0)
-  lost = lost + (outcome == STARTED and count == 0 and 1 or 0)
-  unsaid = unsaid + (outcome == NOT_SENT and count > 0 and 1 or 0)
+  lost = lost + (result == STARTED and count == 0 and 1 or 0)
+  unsaid = unsaid + (result == NOT_SENT and count > 0 and 1 or 0)
 end
 for name in lfs.dir(folder) do
   if not name:find "^%.%.?$" then wrong[#wrong + 1] = "left behind: " .. name end

@@ -38,7 +38,7 @@ describe("the search for a personal token", function()
     return token
   end
 
-  local function trouble()
+  local function failure()
     local token, err = qhub.credentials.default()
     assert.is_nil(token)
     assert.is_true(qhub.is_error(err))
@@ -106,22 +106,22 @@ describe("the search for a personal token", function()
     environment.HOME = folder
     local path = write(".config/qhubctl/config.json", "{")
     write(".config/planqk/config.json", config_of "legacy")
-    assert.matches(path .. " (is not valid JSON", trouble(), 1, true)
+    assert.matches(path .. " (is not valid JSON", failure(), 1, true)
   end)
 
   it("names every source that it searched when it finds nothing", function()
-    local text = trouble()
+    local text = failure()
     local names = { "access_token", "KQH_CONFIG_FILE_PATH", "PLANQK_CONFIG_FILE_PATH", "HOME" }
     table.move(variables, 1, #variables, #names + 1, names)
     for _, name in ipairs(names) do
       assert.matches(name, text, 1, true)
     end
     environment.HOME = folder
-    text = trouble()
+    text = failure()
     assert.matches(folder .. "/.config/qhubctl/config.json (does not exist)", text, 1, true)
     assert.matches(folder .. "/.config/planqk/config.json (does not exist)", text, 1, true)
     environment.KQH_CONFIG_FILE_PATH = "/nowhere/at all.json"
-    assert.matches("/nowhere/at all.json (does not exist)", trouble(), 1, true)
+    assert.matches("/nowhere/at all.json (does not exist)", failure(), 1, true)
   end)
 
   it("names a broken file and what is wrong with it, never a value", function()
@@ -143,7 +143,7 @@ describe("the search for a personal token", function()
     } do
       local path = write("broken.json", content)
       environment.KQH_CONFIG_FILE_PATH = path
-      local text = trouble()
+      local text = failure()
       assert.matches(
         path .. " (" .. (expected == "cannot be read" and expected or ""),
         text,
@@ -154,12 +154,12 @@ describe("the search for a personal token", function()
       assert.is_nil(text:find("t0psecret", 1, true), text)
     end
     environment.KQH_CONFIG_FILE_PATH = folder
-    assert.matches(folder .. " (is a directory)", trouble(), 1, true)
+    assert.matches(folder .. " (is a directory)", failure(), 1, true)
   end)
 
   it("refuses an environment token with control characters and does not show it", function()
     environment.KQH_PERSONAL_ACCESS_TOKEN = "t0psecret\n"
-    local text = trouble()
+    local text = failure()
     assert.matches("KQH_PERSONAL_ACCESS_TOKEN (has control characters)", text, 1, true)
     assert.is_nil(text:find("t0psecret", 1, true))
   end)

@@ -38,7 +38,7 @@ describe("core.engine", function()
         local transfer = assert(session:start(prepared, server.url .. path, ("x"):rep(i)))
         while not engine:wait(transfer) do
         end
-        local status, body, kind = transfer:outcome()
+        local status, body, kind = transfer:result()
         assert.equal(200, status)
         assert.is_nil(kind)
         assert.truthy(body:find("POST " .. path, 1, true), body)
@@ -53,7 +53,7 @@ describe("core.engine", function()
       collectgarbage()
       while not engine:wait(transfer) do
       end
-      assert.truthy(select(2, transfer:outcome()):lower():find("x-kept: yes", 1, true))
+      assert.truthy(select(2, transfer:result()):lower():find("x-kept: yes", 1, true))
     end)
 
     it("is refused when a field has the wrong type, and so is a start without a URL", function()
@@ -78,9 +78,9 @@ describe("core.engine", function()
   describe("a result", function()
     it("is nil until the transfer is done", function()
       local transfer = start "/silence"
-      assert.equal(0, select("#", transfer:outcome()))
+      assert.equal(0, select("#", transfer:result()))
       transfer:close()
-      local status, body, kind, _, details = transfer:outcome()
+      local status, body, kind, _, details = transfer:result()
       assert.is_false(status)
       assert.is_nil(body)
       assert.equal("cancelled", kind)
@@ -91,7 +91,7 @@ describe("core.engine", function()
       local transfer = start("/chunked", { stream = 1024 })
       while not engine:wait(transfer) do
       end
-      local status, body = transfer:outcome()
+      local status, body = transfer:result()
       assert.equal(200, status)
       assert.is_nil(body)
       assert.equal(15, #bench.drain(transfer))
@@ -101,7 +101,7 @@ describe("core.engine", function()
       local transfer = start "/truncate"
       while not engine:wait(transfer) do
       end
-      local status, body, kind, message, details = transfer:outcome()
+      local status, body, kind, message, details = transfer:result()
       assert.equal(200, status)
       assert.is_true(#body > 0)
       assert.equal("network", kind)

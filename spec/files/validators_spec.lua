@@ -89,8 +89,8 @@ describe("a partial response", function()
   end)
 
   it("is refused without a validator, because it may be of another version", function()
-    local verdict, why = judge { etag = false }
-    assert.is_nil(verdict)
+    local result, why = judge { etag = false }
+    assert.is_nil(result)
     assert.matches("without ETag or Last%-Modified", why)
   end)
 
@@ -125,8 +125,8 @@ describe("a partial response", function()
   end)
 
   it("is refused when it is of another version, encoded, or has several parts", function()
-    local verdict, why = judge { etag = '"v2"' }
-    assert.is_nil(verdict)
+    local result, why = judge { etag = '"v2"' }
+    assert.is_nil(result)
     assert.matches("changed", why)
     assert.is_nil((judge { etag = 'W/"v1"' }))
     assert.is_nil((judge { etag = false, ["last-modified"] = LATER }))
@@ -187,8 +187,8 @@ describe("any other response", function()
 
   it("is refused", function()
     for _, status_code in ipairs { 201, 203, 204, 205, 226 } do
-      local verdict, why = validators.judge(version(), 400, status_code, {})
-      assert.is_nil(verdict)
+      local result, why = validators.judge(version(), 400, status_code, {})
+      assert.is_nil(result)
       assert.matches(tostring(status_code), why)
     end
   end)

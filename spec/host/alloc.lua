@@ -49,7 +49,7 @@ local function control(method, path, body)
   while transfer:state() ~= "done" do
     assert(m.loop.await(transfer, m.loop.now() + 10))
   end
-  local status_code, answer = transfer:outcome()
+  local status_code, answer = transfer:result()
   assert(status_code == 200, answer)
   return answer
 end
@@ -120,7 +120,7 @@ local function expect(actual, expected)
 end
 
 -- The value, or nil and the error object; another failure is raised.
-local function outcome(value, failure)
+local function result_of(value, failure)
   if value then
     return value
   elseif loaded().qhub.is_error(failure) then
@@ -420,7 +420,7 @@ add("file loop", {
         count = count + #chunk
       end
     end)
-    return outcome(ok and count, failure)
+    return result_of(ok and count, failure)
   end,
   check = same_size,
 })
@@ -572,7 +572,7 @@ add("follow_logs", {
         entries[#entries + 1] = entry.message
       end
     end)
-    return outcome(ok and entries, failure)
+    return result_of(ok and entries, failure)
   end,
   check = function(entries)
     expect(#entries, 5)
@@ -608,7 +608,7 @@ add("tasks", {
         return client:get_result(id)
       end)
       local results, errors = tasks.gather(list)
-      return outcome(not errors and results, errors and select(2, next(errors)))
+      return result_of(not errors and results, errors and select(2, next(errors)))
     end)
   end,
   check = function(results)
@@ -682,7 +682,7 @@ add("credentials", {
         qhub.tasks.spawn(one.get_status, one, id),
       }
     end)
-    return outcome(not errors and results, errors and select(2, next(errors)))
+    return result_of(not errors and results, errors and select(2, next(errors)))
   end,
   check = function(results)
     expect(results[1].id, id)
@@ -744,7 +744,7 @@ add("load", {
     local ok, message = pcall(require, "qhub")
     if ok then return message end
     -- `require` reports what a loader raised as part of a longer message, and takes a file that
-    -- cannot be opened, for whatever reason, for none.
+    -- cannot be opened, for any reason, for none.
     local text = tostring(message)
     local is_memory = text:find "memory" or text:find "not found:"
     error(is_memory and "not enough memory" or message, 0)

@@ -48,7 +48,7 @@ const char *__lsan_default_options(void) {
 }
 #endif
 
-typedef enum { PASSED = 0, FAILED = 1, LEFT_OUT = 77 } verdict;
+typedef enum { PASSED = 0, FAILED = 1, LEFT_OUT = 77 } case_result;
 
 static char script[4096]; /* absolute, for cases that move */
 static bool verbose;
@@ -73,7 +73,7 @@ static bool call(lua_State *L, const char *name, lua_Integer argument) {
   return false;
 }
 
-static verdict run_in(lua_State *L, const char *name, lua_Integer argument) {
+static case_result run_in(lua_State *L, const char *name, lua_Integer argument) {
   bool fine = call(L, name, argument);
   lua_close(L);
   return fine ? PASSED : FAILED;
@@ -109,7 +109,7 @@ static int start_rude_server(pid_t *server) {
 
 /* ---- cases ---- */
 
-static verdict sandbox(void) {
+static case_result sandbox(void) {
   lua_State *L = open_state();
   static const char *const taken[] = {"io", "os", "debug"};
   for (size_t i = 0; i < sizeof taken / sizeof taken[0]; i++) {
@@ -127,7 +127,7 @@ static verdict sandbox(void) {
   return run_in(L, "sandbox", 0);
 }
 
-static verdict in_german(void) {
+static case_result in_german(void) {
   char folder[] = "/tmp/qhub-locale-XXXXXX";
   char command[256];
   if (mkdtemp(folder) == NULL) return FAILED;
@@ -142,7 +142,7 @@ static verdict in_german(void) {
   return made ? run_in(open_state(), "in_german", 0) : LEFT_OUT;
 }
 
-static verdict moved(void) {
+static case_result moved(void) {
   lua_State *L = open_state();
   if (luaL_dostring(L, "package.path = './lua/?.lua;./lua/?/init.lua' qhub = require 'qhub'"
                        " package.path = ''") != LUA_OK ||
@@ -152,34 +152,34 @@ static verdict moved(void) {
   return run_in(L, "moved", 0);
 }
 
-static verdict with_sigpipe(void) {
+static case_result with_sigpipe(void) {
   pid_t server;
   (void)signal(SIGPIPE, SIG_DFL);
   int port = start_rude_server(&server);
-  verdict result = run_in(open_state(), "with_sigpipe", port);
+  case_result result = run_in(open_state(), "with_sigpipe", port);
   (void)kill(server, SIGKILL);
   (void)waitpid(server, NULL, 0);
   return result;
 }
 
-static verdict without_stderr(void) {
+static case_result without_stderr(void) {
   int ends[2];
   (void)signal(SIGPIPE, SIG_DFL);
   int kept = fcntl(2, F_DUPFD_CLOEXEC, 10);
   if (kept < 0 || pipe(ends) != 0 || dup2(ends[1], 2) < 0) return FAILED;
   (void)close(ends[0]);
   (void)close(ends[1]);
-  verdict result = run_in(open_state(), "without_stderr", 0);
+  case_result result = run_in(open_state(), "without_stderr", 0);
   (void)dup2(kept, 2);
   return result;
 }
 
-static verdict with_children(void) {
+static case_result with_children(void) {
   return run_in(open_state(), "with_children", 0);
 }
 
 /* The child has copies of all descriptors. It leaves the state alone, as libcurl wants it. */
-static verdict forked(void) {
+static case_result forked(void) {
   lua_State *L = open_state();
   if (!call(L, "before_fork", 0)) return FAILED;
   pid_t child = fork();
@@ -189,7 +189,7 @@ static verdict forked(void) {
   return run_in(L, "after_fork", 0);
 }
 
-static verdict closed(void) {
+static case_result closed(void) {
   enum { WAYS = 7 };
   for (lua_Integer way = 1; way <= WAYS; way++) {
     lua_State *L = open_state();
@@ -205,7 +205,7 @@ static verdict closed(void) {
   return PASSED;
 }
 
-static verdict leaving_by_exit(void) {
+static case_result leaving_by_exit(void) {
   enum { WAYS = 5, EXPECTED = 7 };
   for (lua_Integer way = 1; way <= WAYS; way++) {
     pid_t child = fork();
@@ -225,7 +225,7 @@ static verdict leaving_by_exit(void) {
 
 /* Lua never finalizes what a finalizer makes during lua_close: the memory (not the descriptor) of a
 ** call begun there stays, which no library can change. */
-static verdict with_finalizers(void) {
+static case_result with_finalizers(void) {
 #if defined(__SANITIZE_ADDRESS__)
   __lsan_disable();
 #endif
@@ -252,18 +252,18 @@ static void *limited(void *user, void *block, size_t old_size, size_t new_size) 
 }
 
 /* Big answers do not fit, small ones do, again and again. */
-static verdict refused(void) {
+static case_result refused(void) {
   purse mine = {0, 3 * 1024 * 1024};
   lua_State *L = lua_newstate(limited, &mine);
   if (L == NULL) return FAILED;
   luaL_openlibs(L);
-  verdict result = run_in(L, "refused", 0);
+  case_result result = run_in(L, "refused", 0);
   return mine.used == 0 ? result : FAILED;
 }
 
 typedef struct {
   const char *name;
-  verdict (*run)(void);
+  case_result (*run)(void);
 } test_case;
 
 static const test_case cases[] = {
@@ -281,7 +281,7 @@ static const test_case cases[] = {
 };
 
 /* Runs a case in a process of its own. */
-static verdict run_case(const test_case *one) {
+static case_result run_case(const test_case *one) {
   int status = 0;
   (void)fflush(NULL);
   pid_t child = fork();
@@ -312,7 +312,7 @@ int main(int argc, char **argv) {
   int passed = 0, failed = 0;
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
     if (!is_chosen(cases[i].name, argc, argv)) continue;
-    verdict result = run_case(&cases[i]);
+    case_result result = run_case(&cases[i]);
     passed += result == PASSED;
     failed += result == FAILED;
     if (verbose || result != PASSED) {

@@ -18,7 +18,7 @@ local function broken()
 end
 
 describe("a response that breaks off", function()
-  it("is requested again, whatever its rate limit headers say", function()
+  it("is requested again, with any rate limit headers", function()
     local cut = {
       status_code = 200,
       headers = { ["X-RateLimit-Reset"] = tostring(os.time() + 3600) },

@@ -26,7 +26,7 @@ describe("the headers of a request", function()
     assert.is_nil(request.body)
   end)
 
-  it("merges headers by precedence, whatever their case", function()
+  it("merges headers by precedence, in any case", function()
     local client_headers = { ["X-A"] = "client", ["X-B"] = "client", AUTHORIZATION = "client" }
     local request = sent(function(c)
       c:get_status("1", { headers = { ["x-a"] = "request", ["ACCEPT"] = false } })

@@ -1,4 +1,5 @@
--- Following a log: each entry once, whatever the log does and the network, until the run has ended.
+-- Following a log: each entry once, for any changes of the log and failures of the network, until
+-- the run has ended.
 
 local follow = require "qhub.polling.follow_logs"
 local loop = require "qhub.tasks.loop"

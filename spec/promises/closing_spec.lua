@@ -68,7 +68,7 @@ describe("a client that is closed within run", function()
     assert.equal(1, #fake.requests)
   end)
 
-  it("by on_status ends it with the execution, whatever its status", function()
+  it("by on_status ends it with the execution, in any status", function()
     for at = 1, 3 do
       local client
       client = closing(function()

@@ -1,5 +1,5 @@
--- Lifetimes: whatever is closed, collected, abandoned or raised, in whatever order and from
--- whatever callback, nothing stays open and the program can go on.
+-- Lifetimes: when something is closed, collected, abandoned or raised, in any order and from any
+-- callback, nothing stays open and the program can continue.
 --
 -- After every test of this file no descriptor is open that was not before it, and nothing is under
 -- way in the engine (`after_each`).

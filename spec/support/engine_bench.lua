@@ -212,12 +212,12 @@ end
 
 -- The status of a transfer that is open or done; nil when no response came.
 function bench.status_of(transfer)
-  return transfer:outcome() or nil
+  return transfer:result() or nil
 end
 
 -- The whole body of a transfer that is done; nil when no response came.
 function bench.body_of(transfer)
-  return (select(2, transfer:outcome()))
+  return (select(2, transfer:result()))
 end
 
 function bench.fetch(path, changes, from)

@@ -5,7 +5,7 @@
 -- more than is allowed (a start never twice when the first may have arrived), no descriptor left,
 -- and a client that works when the server does. The delay before a retry is left out.
 --
--- A verdict is function(call, most) -> what is expected of that operation (`most` is how often it
+-- `expected` is a function(call, most) -> what is expected of that operation (`most` is how often it
 -- may be tried):
 --   kind, phase, sent, status_code     of the error; none: the call succeeds
 --   attempts                           as the error tells them
@@ -140,7 +140,7 @@ end
 
 -- What a call gave, as it can be compared with an expectation; `asked` is what the server saw of
 -- it.
-local function outcome(value, err, asked)
+local function observed(value, err, asked)
   if value ~= nil then return { value = plain(value), requests = #asked } end
   return {
     kind = err.kind,
@@ -152,10 +152,10 @@ local function outcome(value, err, asked)
   }
 end
 
---- Carries out `call` while `server` plays `scripts`; checks the outcome against `verdict`, and
+--- Carries out `call` while `server` plays `scripts`; compares what is observed with `expected`, and
 --- that the same client gets a good response afterwards. `options` are the client's, `of_call`
 --- those of the call.
-function trial.one(server, call, scripts, verdict, options, of_call)
+function trial.one(server, call, scripts, expected, options, of_call)
   local client <close> = client_of(server, { max_retries = RETRIES }, options)
   server:play(table.unpack(scripts))
   local value, err = call.invoke(client, of_call)
@@ -171,21 +171,21 @@ function trial.one(server, call, scripts, verdict, options, of_call)
     assert.is_nil(tostring(err):find "\n")
   end
   local most = 1 + (options and options.max_retries or RETRIES)
-  assert.same(verdict(call, most), outcome(value, err, asked), call.name .. ": " .. tostring(err))
+  assert.same(expected(call, most), observed(value, err, asked), call.name .. ": " .. tostring(err))
   server:play(trial.good(call))
-  local again, trouble = call.invoke(client, PATIENT)
-  assert(again, trouble)
+  local again, failure = call.invoke(client, PATIENT)
+  assert(again, failure)
   assert.same(call.value, plain(again), call.name .. " afterwards")
 end
 
 --- Does that with each of the seven operations; no descriptor may be left.
-function trial.all(server, scripts, verdict, options)
+function trial.all(server, scripts, expected, options)
   local _ <close> = trial.at_once()
   local good = { trial.good(calls.get_status) }
   trial.one(server, calls.get_status, good, trial.fine, options, PATIENT)
   local before = trial.descriptors()
   for _, call in ipairs(calls) do
-    trial.one(server, call, scripts, verdict, options)
+    trial.one(server, call, scripts, expected, options)
   end
   assert.equal(before, trial.descriptors())
 end

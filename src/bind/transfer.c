@@ -217,11 +217,11 @@ static int failure(lua_State *L) {
   return 3;
 }
 
-/* transfer:outcome() -> status_code, body; after a failure also kind, message, details
+/* transfer:result() -> status_code, body; after a failure also kind, message, details
 ** [-1, +0, 2 or 5]
 ** Nothing while it is neither done nor, for a stream, open. `status_code` is false when no
 ** response came; `body` is nil then and for streams. */
-static int outcome(lua_State *L) {
+static int result(lua_State *L) {
   const qhub_transfer *transfer = check(L);
   qhub_transfer_state now = qhub_transfer_get_state(transfer);
   bool open = now == QHUB_TRANSFER_OPEN && qhub_transfer_is_stream(transfer);
@@ -263,8 +263,8 @@ static int describe(lua_State *L) {
 }
 
 static const luaL_Reg methods[] = {
-  {"state", state},     {"headers", headers},      {"read", read_bytes}, {"failure", failure},
-  {"outcome", outcome}, {"close", close_transfer}, {NULL, NULL},
+  {"state", state},   {"headers", headers},      {"read", read_bytes}, {"failure", failure},
+  {"result", result}, {"close", close_transfer}, {NULL, NULL},
 };
 
 static const luaL_Reg metamethods[] = {

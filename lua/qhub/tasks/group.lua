@@ -67,7 +67,7 @@ end
 function finish(task, ok, ...)
   local group, joiners = task.group, task.joiners
   remove(group, task)
-  task.thread, task.outcome = false, ok and "done" or "failed"
+  task.thread, task.state = false, ok and "done" or "failed"
   if ok then
     task.value = select("#", ...) == 0 and NOTHING or table.pack(...)
   else

@@ -43,7 +43,7 @@ end
 function Observed.__close(list)
   for _, task in ipairs(list) do
     task.observers = task.observers - 1
-    if task.outcome == "failed" and not task.observed and task.group.is_over then
+    if task.state == "failed" and not task.observed and task.group.is_over then
       mark_observed(task)
       groups.keep_error(outside, task) -- its own run cannot raise it any more
     end
@@ -117,7 +117,7 @@ function tasks.run(fn, ...)
   local root = groups.spawn(Task, group, start)
   root.is_root, root.observed = true, true
   local current = loop.current()
-  while group.live > 0 and root.outcome ~= "failed" do
+  while group.live > 0 and root.state ~= "failed" do
     if current then
       group.waiter = current
       local ok = loop.park(current)
@@ -132,7 +132,7 @@ function tasks.run(fn, ...)
       round()
     end
   end
-  local is_failed = root.outcome == "failed"
+  local is_failed = root.state == "failed"
   if is_failed and not groups.is_cancellation(root) then error(root.value, 0) end
   local lost = groups.lost_error(group)
   group.is_over = true
@@ -154,7 +154,7 @@ end
 local function wait_for(task, where)
   local current = loop.current()
   if loop.running() == task then usage_error("%s: a task cannot wait for itself", where) end
-  while not task.outcome do
+  while not task.state do
     if current then
       task.joiners = task.joiners or {}
       table.insert(task.joiners, current)
@@ -179,12 +179,12 @@ end
 --- What the task's function returned, when it has ended; raises what it raised.
 function methods:join()
   check_task(self, "task:join")
-  if not self.outcome then
+  if not self.state then
     local _ <close> = observe { self }
     wait_for(self, "task:join")
   end
   mark_observed(self)
-  if self.outcome == "failed" then error(self.value, 0) end
+  if self.state == "failed" then error(self.value, 0) end
   return table.unpack(self.value, 1, self.value.n)
 end
 
@@ -192,7 +192,7 @@ end
 --- raises one. A task that has not begun never does. No effect on one that has ended.
 function methods:cancel()
   check_task(self, "task:cancel")
-  if self.outcome then return end
+  if self.state then return end
   if self.start then
     self.start = false
     groups.finish(self, true, nil, cancelled_error "task")
@@ -202,7 +202,7 @@ function methods:cancel()
 end
 
 function Task:__tostring()
-  return ("%s %p (%s)"):format(Task.__name, self, self.outcome or "live")
+  return ("%s %p (%s)"):format(Task.__name, self, self.state or "live")
 end
 
 --- Waits for all of `list`. Returns their first values by index, and a table of errors by index (of
@@ -219,7 +219,7 @@ function tasks.gather(list)
   for index, task in ipairs(held) do
     wait_for(task, "tasks.gather")
     local err
-    if task.outcome == "failed" then
+    if task.state == "failed" then
       err = task.value == nil and "nil" or task.value -- `error(nil)`: there must be something
     else
       results[index] = task.value[1]

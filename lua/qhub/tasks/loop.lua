@@ -81,7 +81,7 @@ end
 
 -- Drops what is over at the head.
 local function is_empty(list)
-  while list.first <= list.last and list[list.first].outcome do
+  while list.first <= list.last and list[list.first].state do
     pop(list)
   end
   return list.first > list.last
@@ -100,7 +100,7 @@ function loop.new_task(class, group, start)
     -- Those of group.lua:
     group = group,
     index = false, -- in its group, until it has ended
-    outcome = false, -- "done" or "failed"
+    state = false, -- "done" or "failed"
     value = false, -- packed results, or the error
   }, class)
   push(new, task)
@@ -235,10 +235,10 @@ function loop.cancellations()
   return task and task.cancellations or 0
 end
 
---- Forgets a task that is closed from outside, or has ended: `outcome` keeps it from running.
-function loop.forget(task, outcome)
+--- Forgets a task that is closed from outside, or has ended: `state` keeps it from running.
+function loop.forget(task, state)
   unpark(task)
-  task.start, task.outcome = false, outcome
+  task.start, task.state = false, state
 end
 
 -- ── rounds ──────────────────────────────────────────────────────────────────────────────────────
@@ -271,7 +271,7 @@ local function run(task)
     return
   elseif ok then
     push(queue, task) -- a bare yield of the program's own: let the others run first
-  elseif task.outcome then
+  elseif task.state then
     error(state, 0) -- of `finish` itself
   else
     task.group.finish(task, false, state) -- the program has closed its coroutine
@@ -291,7 +291,7 @@ local function start_new(ready)
   end
   while new.first <= newest and (places > 0 or engine:queued() == 0) do
     local task = pop(new)
-    if not task.outcome then
+    if not task.state then
       places = places - 1
       run(task)
     end
@@ -352,11 +352,11 @@ function loop.round(timeout)
   while queue.first <= last do
     local task = pop(queue)
     if not task then break end -- they were ended in a round within this one
-    if not task.outcome then run(task) end
+    if not task.state then run(task) end
   end
 end
 
---- Makes all that tasks stand in anew, whatever an error has left of it, when all are to end.
+--- Makes all that tasks stand in anew, when all are to end: an error may have left any of it.
 function loop.reset()
   new, queue = { first = 1, last = 0 }, { first = 1, last = 0 }
   newest, places, resumed = 0, 0, nil

@@ -26,7 +26,7 @@ end
 
 local function any_alive(workers)
   for _, worker in ipairs(workers) do
-    if not worker.outcome then return true end
+    if not worker.state then return true end
   end
   return false
 end
@@ -83,7 +83,7 @@ local function at_once(items, work, take, is_over, limit)
     end
   end
   for _, worker in ipairs(workers) do
-    if worker.outcome == "failed" then error(worker.value, 0) end
+    if worker.state == "failed" then error(worker.value, 0) end
   end
   if is_cancelled then return nil, "cancelled" end
   return true

@@ -12,8 +12,8 @@ local TIMEOUT = 0.12 -- seconds of silence
 describe("a response", function()
   local server = shared(scripted.start)
 
-  local function all(script, verdict, options)
-    trial.all(server, { script }, verdict, options)
+  local function all(script, expected, options)
+    trial.all(server, { script }, expected, options)
   end
 
   -- Where the head of a response can end early.

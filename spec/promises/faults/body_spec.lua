@@ -13,8 +13,8 @@ local TIMEOUT = 0.12 -- seconds of silence
 describe("a body", function()
   local server = shared(scripted.start)
 
-  local function all(script, verdict, options)
-    trial.all(server, { script }, verdict, options)
+  local function all(script, expected, options)
+    trial.all(server, { script }, expected, options)
   end
 
   -- Each operation is answered well, by the script that `frame(body)` makes.

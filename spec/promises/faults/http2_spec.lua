@@ -19,12 +19,12 @@ describe("over HTTP/2", function()
   local front = shared(nginx.start, server)
 
   -- As trial.all, with nginx between.
-  local function all(script, verdict, options)
+  local function all(script, expected, options)
     local given = { base_url = front.url, http = { ca_file = front.ca_file } }
     for name, value in pairs(options or {}) do
       given[name] = value
     end
-    trial.all(server, { script }, verdict, given)
+    trial.all(server, { script }, expected, given)
   end
 
   -- What is left of a response without a length. If its end is not told, it still is no JSON.

@@ -107,12 +107,12 @@ end
 
 -- Waits for the status. Returns it, with the body unless that is a stream, and the failure that
 -- ended the body, if any; or nil and a failure.
-local function outcome(transfer, deadline)
+local function result_of(transfer, deadline)
   local status_code, body, kind, message, details
   repeat
     local ok, reason = await(transfer, deadline)
     if not ok then return nil, nil, interrupted(reason, transfer) end
-    status_code, body, kind, message, details = transfer:outcome()
+    status_code, body, kind, message, details = transfer:result()
   until status_code ~= nil
   local failure = kind and failure_of(kind, message, details)
   if not status_code or kind == "cancelled" then return nil, nil, failure end
@@ -129,7 +129,7 @@ local Opening = {
 -- The response whose body is a stream. That it broke off early is found out by whoever reads it.
 local function opened(transfer, deadline)
   local opening <close> = setmetatable({ transfer = transfer, is_open = false }, Opening)
-  local status_code, _, failure = outcome(transfer, deadline)
+  local status_code, _, failure = result_of(transfer, deadline)
   if not status_code then return nil, failure end
   opening.is_open = true
   local response = { transfer = transfer, status_code = status_code, deadline = deadline }
@@ -150,7 +150,7 @@ local function over(connections)
     end
     if request.stream then return opened(transfer, deadline) end
     local _ <close> = transfer -- its headers stay readable
-    local status_code, whole, failure = outcome(transfer, deadline)
+    local status_code, whole, failure = result_of(transfer, deadline)
     if not status_code then return nil, failure end
     local response = { transfer = transfer, status_code = status_code, body = whole, idle = idle }
     return setmetatable(response, Response), failure
