@@ -12,8 +12,8 @@ if [ ! -x "$stylua" ]; then
     exit
   fi
   mkdir -p build/node
-  npm install --silent --no-audit --no-fund --no-save --prefix build/node \
-    "@johnnymorganz/stylua-bin@$version" >build/node/npm.log 2>&1 || {
+  npm install --silent --fetch-retries=1 --fetch-timeout=60000 --no-audit --no-fund --no-save \
+    --prefix build/node "@johnnymorganz/stylua-bin@$version" >build/node/npm.log 2>&1 || {
     cat build/node/npm.log >&2
     exit 1
   }
