@@ -5,7 +5,7 @@
 -- more than is allowed (a start never twice when the first may have arrived), no descriptor left,
 -- and a client that works when the server does. The delay before a retry is left out.
 --
--- `expected` is a function(call, most) -> what is expected of that operation (`most` is how often it
+-- `expected` is a function(call, most) -> what is expected of that operation (`most`: how often it
 -- may be tried):
 --   kind, phase, sent, status_code     of the error; none: the call succeeds
 --   attempts                           as the error tells them
@@ -152,7 +152,7 @@ local function observed(value, err, asked)
   }
 end
 
---- Carries out `call` while `server` plays `scripts`; compares what is observed with `expected`, and
+--- Carries out `call` while `server` plays `scripts`; checks what is observed by `expected`, and
 --- that the same client gets a good response afterwards. `options` are the client's, `of_call`
 --- those of the call.
 function trial.one(server, call, scripts, expected, options, of_call)
