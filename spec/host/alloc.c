@@ -421,7 +421,8 @@ static long number_field(lua_State *L, const char *name, long otherwise) {
 }
 
 enum { GROUP = 40 };
-static const size_t SLACK = 16 * 1024; /* of Lua's memory: caches and hash tables of other sizes */
+/* Of Lua's memory: its table of strings at twice the size (16 KiB), and caches. */
+static const size_t SLACK = 24 * 1024;
 
 /* One group of failures in one state, from the n-th allocation on. Returns the first number of the
 ** next group, or 0 when a run met no failure. */
