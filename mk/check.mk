@@ -158,5 +158,5 @@ coverage: build/coverage/qhub/core.so ## lines of C and Lua that the specs run, 
 	@scripts/need.sh test
 	@find build/obj/coverage -name '*.gcda' -delete
 	@scripts/run_specs.sh build/coverage --helper=spec/support/lua_coverage.lua \
-	  --exclude-tags=timing $(BUSTED_ARGS)
+	  --exclude-tags=timing,hook $(BUSTED_ARGS)
 	@scripts/coverage.sh build/obj/coverage

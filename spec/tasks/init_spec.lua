@@ -535,7 +535,7 @@ describe("tasks", function()
     assert.same({}, failures)
   end)
 
-  it("run under the debug hook that is set when they start, and leave none behind", function()
+  it("run under the debug hook that is set when they start, and leave none behind #hook", function()
     local before, hook = { debug.gethook() }, function() end
     debug.sethook()
     tasks.run(debug.gethook)
