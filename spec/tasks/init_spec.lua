@@ -504,7 +504,7 @@ describe("tasks", function()
     assert.equal("\n", output_of(spawn .. " while t.step(0) > 0 do end"))
   end)
 
-  it("can be spawned anew whichever instruction of the scheduler an interrupt hits", function()
+  it("can be spawned anew after an interrupt at any instruction of the scheduler #hook", function()
     local function with_interrupt(count, fn)
       debug.sethook(function()
         debug.sethook()
