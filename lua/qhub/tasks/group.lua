@@ -63,11 +63,11 @@ function groups.mark_observed(task)
   end
 end
 
---- Ends a task: wakes who waits, and keeps its results, or its error for `join`.
-function finish(task, ok, ...)
+-- Wakes who waits for `task` and keeps its results, or its error for `join`.
+local function take_end(task, ok, ...)
   local group, joiners = task.group, task.joiners
-  remove(group, task)
   task.thread, task.state = false, ok and "done" or "failed"
+  remove(group, task)
   if ok then
     task.value = select("#", ...) == 0 and NOTHING or table.pack(...)
   else
@@ -84,14 +84,12 @@ function finish(task, ok, ...)
   if group.waiter and (group.live == 0 or task.is_root and not ok) then loop.wake(group.waiter) end
 end
 
-groups.finish = finish
-
---- A new task of `group`: see `loop.new_task`.
-function groups.spawn(class, group, start)
-  local task = loop.new_task(class, group, start)
-  add(group, task)
-  return task
+--- Ends a task, as `pcall` returned from its function.
+function finish(task, ...)
+  loop.change(take_end, task, ...)
 end
+
+groups.finish = finish
 
 -- Whether the task runs just now: it is, or has resumed, the caller.
 local function is_running(task)
@@ -143,11 +141,39 @@ local ENDED = errors.new {
   message = "tasks: all tasks were ended by an interrupt, or for lack of memory",
 }
 
+-- The tasks of `group` that have not ended, each once: an error may have left any of the list.
+local function mend(group)
+  local live = {}
+  for key, task in pairs(group) do
+    if type(key) == "number" then
+      group[key] = nil
+      if not task.state then live[task] = true end
+    end
+  end
+  group.live = 0
+  for task in pairs(live) do
+    add(group, task)
+  end
+end
+
 local function end_all()
   loop.reset()
   for group in next, all do
+    mend(group)
     abandon(group, ENDED)
   end
+end
+
+local function spawn(class, group, start)
+  local task = loop.new_task(class, group, start)
+  add(group, task)
+  return task
+end
+
+--- A new task of `group`: see `loop.new_task`.
+function groups.spawn(class, group, start)
+  if loop.is_torn() and not loop.enclosing() then end_all() end
+  return loop.change(spawn, class, group, start)
 end
 
 local is_open = false -- a round has begun, and neither ended nor been closed
@@ -164,7 +190,7 @@ local EndAll = setmetatable({}, {
 --- for that, the next round does.
 function groups.round(timeout)
   local is_nested = loop.enclosing() ~= nil
-  if is_open and not is_nested then end_all() end
+  if (is_open or loop.is_torn()) and not is_nested then end_all() end
   local _ <close> = EndAll
   is_open = true
   loop.round(timeout)

@@ -6,8 +6,8 @@
 --
 -- Between two rounds a task is in one place: `new` (it has not started and has no coroutine),
 -- parked (for a transfer, a due time, or a wake-up by hand), `queue` (it continues in the next
--- round), or ended. An error that leaves `round` (Ctrl-C, no memory) leaves all this as it happens
--- to be: group.lua closes all tasks then.
+-- round), or ended. An error that leaves `round` (Ctrl-C, no memory), or that hits in the midst of a
+-- change to all this, leaves it as it happens to be: group.lua closes all tasks then.
 --
 -- Knows nothing of HTTP. An `owner` is any table or userdata with a field `is_closed`; its end ends
 -- waits that name it.
@@ -37,6 +37,9 @@ local new, queue = { first = 1, last = 0 }, { first = 1, last = 0 }
 local newest = 0 -- the last of the new tasks that may start in this round
 local places = 0 -- of them may start although transfers wait for their turn
 local started = 0 -- when new tasks had their chance last
+local begun, done = 0, 0 -- changes to what tasks stand in; unequal after an error in one of them
+
+local TORN = "an error within the scheduler has ended all tasks"
 
 --- The engine of this Lua state. A child of fork() gets one of its own.
 function loop.engine()
@@ -121,9 +124,11 @@ end
 --- Lets a parked task continue; its wait returns true, or nil and `reason`. No effect on others.
 local function wake(task, reason)
   if task.parked then
+    begun = begun + 1
     unpark(task)
     task.reason = reason or task.reason
     push(queue, task)
+    done = done + 1
   end
 end
 
@@ -135,6 +140,7 @@ local function park(task, transfer, deadline, owner)
     task.reason = WAS_CANCELLED
     return nil, CANCELLED
   end
+  begun = begun + 1
   task.parked, task.reason = transfer or true, false
   if transfer then waiting[transfer] = task end
   if deadline then due:add(task, deadline) end
@@ -142,6 +148,7 @@ local function park(task, transfer, deadline, owner)
     owned[owner] = owned[owner] or {}
     owned[owner][task], task.owner = true, owner
   end
+  done = done + 1
   yield(PARKED)
   local reason = task.reason
   if not reason then return true end
@@ -241,6 +248,19 @@ function loop.forget(task, state)
   task.start, task.state = false, state
 end
 
+--- Calls `change(...)`, which changes what tasks stand in: see `loop.is_torn`.
+function loop.change(change, ...)
+  begun = begun + 1
+  local result = change(...)
+  done = done + 1
+  return result
+end
+
+--- True when an error has hit in the midst of a change: nothing that tasks stand in is certain.
+function loop.is_torn()
+  return begun ~= done
+end
+
 -- ── rounds ──────────────────────────────────────────────────────────────────────────────────────
 
 -- Returns as `pcall` does.
@@ -267,7 +287,9 @@ local function run(task)
   resumed = task
   local ok, state = resume(thread, first)
   resumed = before
-  if state == PARKED or state == ENDED then
+  if begun ~= done then
+    error(not ok and state or task.state == "failed" and task.value or TORN, 0)
+  elseif state == PARKED or state == ENDED then
     return
   elseif ok then
     push(queue, task) -- a bare yield of the program's own: let the others run first
@@ -360,7 +382,7 @@ end
 function loop.reset()
   new, queue = { first = 1, last = 0 }, { first = 1, last = 0 }
   newest, places, resumed = 0, 0, nil
-  due, waiting = timers.new(), {}
+  due, waiting, done = timers.new(), {}, begun
 end
 
 return loop
