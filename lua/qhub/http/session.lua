@@ -4,6 +4,7 @@
 -- above and set here only, `is_closed` by `close`:
 --
 --   send                 the transport (see transport/curl.lua)
+--   connections          of the engine, closed with the session; false with a transport function
 --   token                the client's string, or false
 --   token_source         function(session, rejected) -> token, when there is no string (auth/token)
 --   owner                what values made from responses belong to; opaque here

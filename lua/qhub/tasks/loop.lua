@@ -6,8 +6,8 @@
 --
 -- Between two rounds a task is in one place: `new` (it has not started and has no coroutine),
 -- parked (for a transfer, a due time, or a wake-up by hand), `queue` (it continues in the next
--- round), or ended. An error that leaves `round` (Ctrl-C, no memory), or that hits in the midst of a
--- change to all this, leaves it as it happens to be: group.lua closes all tasks then.
+-- round), or ended. An error that leaves `round` (Ctrl-C, no memory), or that hits in the midst of
+-- a change to all this, leaves it as it happens to be: group.lua closes all tasks then.
 --
 -- Knows nothing of HTTP. An `owner` is any table or userdata with a field `is_closed`; its end ends
 -- waits that name it.
