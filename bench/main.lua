@@ -89,35 +89,30 @@ local function count_start(site)
   report.goal("start of 1 KB: instructions / libcurl easy", ratio, "<=", 1.7) -- not to get worse
 end
 
-function measurements.status(site)
-  report.heading "A status call on a kept connection"
-  local list = contenders.status(site)
+-- Both for one request after the other. Returns the bars of a panel.
+local function measure_requests(site, list, name, most, count)
   take_requests(list)
-  report.panel(
-    "CPU time of a status call, µs",
-    table_of(list, "cpu", "CPU µs a request", 1e6, "%.1f")
-  )
+  local bars = table_of(list, "cpu", "CPU µs a request", 1e6, "%.1f")
   local easy, qhub = find(list, "libcurl easy"), find(list, "qhub")
-  report.goal("status: CPU time / libcurl easy", qhub.median.cpu / easy.median.cpu, "<=", 1.1)
+  report.goal(name .. ": CPU time / libcurl easy", qhub.median.cpu / easy.median.cpu, "<=", most)
   if contenders.has.valgrind then
     print()
-    count_status(site)
+    count(site)
   end
+  return bars
+end
+
+function measurements.status(site)
+  report.heading "A status call on a kept connection"
+  local bars = measure_requests(site, contenders.status(site), "status", 1.1, count_status)
+  report.panel("CPU time of a status call, µs", bars)
 end
 
 function measurements.start(site)
   report.heading "A start with a body of 1,000 bytes on a kept connection"
-  local list = contenders.start(site)
-  take_requests(list)
-  table_of(list, "cpu", "CPU µs a request", 1e6, "%.1f")
-  local easy, qhub = find(list, "libcurl easy"), find(list, "qhub")
-  report.goal("start of 1 KB: CPU time / libcurl", qhub.median.cpu / easy.median.cpu, "<=", 1.25)
-  if contenders.has.valgrind then
-    print()
-    count_start(site)
-  end
+  measure_requests(site, contenders.start(site), "start of 1 KB", 1.25, count_start)
   report.heading "Ten starts with 4.8 MB of doubles, encoded from a table"
-  list = contenders.upload(site)
+  local list = contenders.upload(site)
   runner.take_turns(list, 5, function(contender)
     return runner.run(contender.command)
   end)

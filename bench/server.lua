@@ -1,7 +1,7 @@
 -- What the contenders talk to: nginx with static answers, over HTTP and over HTTPS with HTTP/2.
 
-local cqueues_socket = require "cqueues.socket"
 local bodies = require "bench.bodies"
+local front = require "spec.support.front"
 local nginx = require "spec.support.nginx"
 
 local server = {
@@ -19,14 +19,6 @@ local LINES = [[
     location = /v1/%s { default_type application/json; alias %s/status; }
     location /v1/%s/result/ { alias %s/; }]]
 
-local function free_port()
-  local socket = cqueues_socket.listen { host = "127.0.0.1", port = 0 }
-  assert(socket:listen())
-  local _, _, port = socket:localname()
-  socket:close()
-  return port
-end
-
 local function write(path, text)
   local file <close> = assert(io.open(path, "w"))
   file:write(text)
@@ -42,17 +34,17 @@ function server.start(sizes)
   for name, size in pairs(sizes) do
     assert(os.execute(("truncate -s %d %s/%s"):format(size, directory, name)))
   end
-  local port = free_port()
+  local port = front.free_port()
   local lines = LINES:format(port, bodies.EXECUTION, server.id, directory, server.id, directory)
   local nobody = { port = 9, url = "http://127.0.0.1:9/v1" } -- no request goes on to a gateway
-  local front = nginx.start(nobody, { server = lines })
+  local running = nginx.start(nobody, { server = lines })
   return setmetatable({
     base = ("http://127.0.0.1:%d/v1"):format(port),
-    secure_base = front.url,
-    ca_file = front.ca_file,
+    secure_base = running.url,
+    ca_file = running.ca_file,
   }, {
     __close = function()
-      front:stop()
+      running:stop()
       os.execute("rm -r " .. directory)
     end,
   })

@@ -29,6 +29,16 @@ local function sleep(seconds)
   os.execute("sleep " .. seconds)
 end
 
+-- Stops a program three times, each time for longer than its timeout.
+local function stop_and_continue(child)
+  for _ = 1, 3 do
+    child:signal "STOP"
+    sleep(2)
+    child:signal "CONT"
+    sleep(0.3)
+  end
+end
+
 -- What every program begins with: a client, a run that is over and has a file of 400,000 bytes.
 local PROLOGUE = [[
 local qhub = require "qhub"
@@ -155,12 +165,7 @@ local cases = {
     ]],
     act = function(child)
       child:expect "waiting"
-      for _ = 1, 3 do
-        child:signal "STOP"
-        sleep(2)
-        child:signal "CONT"
-        sleep(0.3)
-      end
+      stop_and_continue(child)
       child:expect "done"
     end,
   },
@@ -186,12 +191,7 @@ local cases = {
     end,
     act = function(child)
       child:expect "reading"
-      for _ = 1, 3 do
-        child:signal "STOP"
-        sleep(2)
-        child:signal "CONT"
-        sleep(0.2)
-      end
+      stop_and_continue(child)
       child:expect "done"
     end,
   },

@@ -6,6 +6,7 @@
 -- growing part is private, and names that differ do not overwrite each other. Needs luafilesystem.
 
 local lfs = require "lfs"
+local listing = require "spec.support.listing"
 local qhub = require "qhub"
 
 local names = {
@@ -155,15 +156,6 @@ end
 local umask = tonumber(io.popen("umask"):read "a", 8)
 local expected_mode = 438 & ~umask -- 0666
 
--- The names in a folder.
-local function entries(path)
-  local list = {}
-  for entry in lfs.dir(path) do
-    if entry ~= "." and entry ~= ".." then list[#list + 1] = entry end
-  end
-  return list
-end
-
 local function mode_of(path)
   local text = lfs.symlinkattributes(path, "permissions")
   local mode = 0
@@ -174,7 +166,7 @@ local function mode_of(path)
 end
 
 local before = {}
-for _, entry in ipairs(entries(folder)) do
+for _, entry in ipairs(listing.names(folder)) do
   before[entry] = true
 end
 
@@ -186,7 +178,7 @@ for _, name in ipairs(names) do
   local parts = 0
   local path, err = execution:download(name, folder, {
     progress = function()
-      for _, entry in ipairs(entries(folder)) do
+      for _, entry in ipairs(listing.names(folder)) do
         local at = folder .. "/" .. entry
         if not before[entry] and not saved[at] then
           parts = parts + 1
@@ -212,16 +204,16 @@ for _, name in ipairs(names) do
 end
 
 check(
-  #entries(outside) == 1,
+  #listing.names(outside) == 1,
   "all",
   "something was made outside:",
-  table.concat(entries(outside), " ")
+  table.concat(listing.names(outside), " ")
 )
-check(#entries(top) == 2, "all", "something was made beside the folder")
+check(#listing.names(top) == 2, "all", "something was made beside the folder")
 for path, name in pairs(saved) do
   check(read(path) == "body of " .. name, name, "was changed later")
 end
-for _, entry in ipairs(entries(folder)) do
+for _, entry in ipairs(listing.names(folder)) do
   local is_known = saved[folder .. "/" .. entry] or before[entry]
   check(is_known, entry, "was left behind")
 end

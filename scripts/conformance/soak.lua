@@ -12,6 +12,7 @@
 
 local gateway = require "spec.support.gateway"
 local lfs = require "lfs"
+local listing = require "spec.support.listing"
 local process = require "spec.support.process"
 local digest = require "openssl.digest"
 local qhub = require "qhub"
@@ -179,21 +180,13 @@ local function resident()
   return math.tointeger(tonumber(file:read("a"):match "VmRSS:%s*(%d+)")) // 1024
 end
 
-local function descriptors()
-  local count = 0
-  for _ in lfs.dir "/proc/self/fd" do
-    count = count + 1
-  end
-  return count
-end
-
 local samples = {}
 local function sample()
   collectgarbage()
   collectgarbage()
   local heap = collectgarbage "count" // 1024
   samples[#samples + 1] =
-    { at = os.time() - began, rss = resident(), heap = heap, fds = descriptors() }
+    { at = os.time() - began, rss = resident(), heap = heap, fds = listing.descriptors() }
   local last = samples[#samples]
   local done = 0
   for _, count in pairs(counts) do
@@ -237,8 +230,8 @@ for number, result in ipairs(starts) do
   lost = lost + (result == STARTED and count == 0 and 1 or 0)
   unsaid = unsaid + (result == NOT_SENT and count > 0 and 1 or 0)
 end
-for name in lfs.dir(folder) do
-  if not name:find "^%.%.?$" then wrong[#wrong + 1] = "left behind: " .. name end
+for _, name in ipairs(listing.names(folder)) do
+  wrong[#wrong + 1] = "left behind: " .. name
 end
 os.execute("rm -rf '" .. folder .. "'")
 for name, count in pairs(counts) do

@@ -1,15 +1,9 @@
 -- Foreign text in the messages of errors: one line, without control characters, not too long.
 
 local FakeTransport = require "spec.support.fake_transport"
+local has_parts = require "spec.support.has_parts"
 local qhub = require "qhub"
 local show = require "qhub.error.text"
-
-local function has_parts(text, parts)
-  for _, part in ipairs(parts) do
-    assert.matches(part, text, 1, true)
-  end
-  assert.is_nil(text:find "%c", text)
-end
 
 describe("foreign text in a message", function()
   -- Nothing that a terminal would obey, in UTF-8 or without it.

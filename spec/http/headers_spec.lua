@@ -1,15 +1,10 @@
 -- The header fields of a request: whose value is sent, and under which name.
 
 local FakeTransport = require "spec.support.fake_transport"
+local sent = require "spec.support.sent"
 local qhub = require "qhub"
 
 describe("the headers of a request", function()
-  local function sent(call, changes)
-    local fake = FakeTransport { { status_code = 200, body = "[]" } }
-    call(fake:client(changes))
-    return fake.requests[1]
-  end
-
   it("carries token, Accept, User-Agent and, with a body, Content-Type", function()
     local request = sent(function(c)
       c:start_execution { input = {} }

@@ -1,6 +1,7 @@
 -- The table of operations: what each of them sends, over a fake transport.
 
 local FakeTransport = require "spec.support.fake_transport"
+local sent = require "spec.support.sent"
 local operations = require "qhub.hub.operations"
 local qhub = require "qhub"
 local usage_error = require "spec.support.usage_error"
@@ -62,12 +63,6 @@ describe("an operation", function()
 end)
 
 describe("a request", function()
-  local function sent(call, changes)
-    local fake = FakeTransport { { status_code = 200, body = "[]" } }
-    call(fake:client(changes))
-    return fake.requests[1]
-  end
-
   it("works with a base_url that ends in slashes", function()
     local request = sent(function(c)
       c:get_status "1"

@@ -1,17 +1,12 @@
 -- The options that every operation takes.
 
 local FakeTransport = require "spec.support.fake_transport"
+local sent = require "spec.support.sent"
 local usage_error = require "spec.support.usage_error"
 
 local BASE = "https://gateway.example/acme/vqe/v1"
 
 describe("the options of a request", function()
-  local function sent(call, changes)
-    local fake = FakeTransport { { status_code = 200, body = "[]" } }
-    call(fake:client(changes))
-    return fake.requests[1]
-  end
-
   it("encodes queries", function()
     local request = sent(function(c)
       c:get_service_executions { query = { b = { 1, "x y", true }, a = 1.5, ["ü&"] = "=" } }

@@ -3,6 +3,7 @@
 
 local gateway = require "spec.support.gateway"
 local lfs = require "lfs"
+local listing = require "spec.support.listing"
 local loop = require "qhub.tasks.loop"
 local process = require "spec.support.process"
 local scripted = require "spec.support.scripted"
@@ -46,14 +47,6 @@ describe("Ctrl-C #process", function()
     local files = { ["result.bin"] = 3000000 }
     done = server:create(1, { simulate = { pending_ms = 0, running_ms = 0, files = files } })[1]
   end)
-
-  local function files()
-    local names = {}
-    for name in lfs.dir(folder) do
-      if name ~= "." and name ~= ".." then names[#names + 1] = name end
-    end
-    return names
-  end
 
   -- What a process does, in one letter: "S": it sleeps, as in a wait; "Z": it has ended.
   local function state_of(child)
@@ -100,7 +93,7 @@ describe("Ctrl-C #process", function()
     assert.equal("exit", how)
     assert.equal(1, status)
     assert.is_true(seconds < AT_ONCE, seconds)
-    assert.same({}, files())
+    assert.same({}, listing.names(folder))
     return seconds
   end
 
@@ -152,7 +145,7 @@ describe("Ctrl-C #process", function()
     interrupt(
       [[client():execution(G.done):download("result.bin", G.folder .. "/saved")]],
       function()
-        return #files() == 1
+        return #listing.names(folder) == 1
       end
     )
   end)
@@ -162,7 +155,7 @@ describe("Ctrl-C #process", function()
     interrupt(
       [[client():execution(G.done):download("result.bin", G.folder .. "/saved")]],
       function()
-        return #files() == 1
+        return #listing.names(folder) == 1
       end
     )
   end)
@@ -232,7 +225,7 @@ describe("Ctrl-C #process", function()
         end)
       ]],
       function()
-        return #files() == 5 and asked("get_status", 5)()
+        return #listing.names(folder) == 5 and asked("get_status", 5)()
       end
     )
   end)
@@ -269,7 +262,7 @@ describe("Ctrl-C #process", function()
         end)
       ]],
       function()
-        return #files() == 1
+        return #listing.names(folder) == 1
       end
     )
   end)

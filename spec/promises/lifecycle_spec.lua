@@ -6,6 +6,7 @@
 
 local gateway = require "spec.support.gateway"
 local lfs = require "lfs"
+local listing = require "spec.support.listing"
 local loop = require "qhub.tasks.loop"
 local qhub = require "qhub"
 local shared = require "spec.support.shared"
@@ -14,14 +15,6 @@ local tasks = qhub.tasks
 local plain_assert = _G.assert
 
 local SIZE = 700000 -- more than a file holds ahead of its reader
-
-local function descriptors()
-  local count = 0
-  for _ in lfs.dir "/proc/self/fd" do
-    count = count + 1
-  end
-  return count
-end
 
 local function collect()
   collectgarbage()
@@ -49,13 +42,13 @@ end)
 
 before_each(function()
   collect()
-  baseline = descriptors()
+  baseline = listing.descriptors()
 end)
 
 after_each(function()
   collect()
   assert.equal(0, loop.engine():active())
-  assert.equal(baseline, descriptors())
+  assert.equal(baseline, listing.descriptors())
   assert.equal(0, tasks.step(0))
 end)
 

@@ -2,7 +2,7 @@
 -- Lua's memory is measured here; that of C, and what happens when there is none, in spec/host.
 
 local gateway = require "spec.support.gateway"
-local lfs = require "lfs"
+local listing = require "spec.support.listing"
 local loop = require "qhub.tasks.loop"
 local qhub = require "qhub"
 local shared = require "spec.support.shared"
@@ -22,14 +22,6 @@ local function held()
   return math.floor(collectgarbage "count" * 1024)
 end
 
-local function descriptors()
-  local count = 0
-  for _ in lfs.dir "/proc/self/fd" do
-    count = count + 1
-  end
-  return count
-end
-
 local ROUNDS, TIMES = 5, 20
 local SLACK = 2048 -- bytes in a round
 
@@ -38,11 +30,11 @@ local SLACK = 2048 -- bytes in a round
 local function leaves_nothing(act)
   local grown, opened
   for _ = 1, ROUNDS do
-    local bytes, open = held(), descriptors()
+    local bytes, open = held(), listing.descriptors()
     for _ = 1, TIMES do
       act()
     end
-    grown, opened = held() - bytes, descriptors() - open
+    grown, opened = held() - bytes, listing.descriptors() - open
     assert.equal(0, loop.engine():active())
     if grown <= SLACK and opened <= 0 then return end
   end

@@ -3,17 +3,11 @@
 
 local FakeTransport = require "spec.support.fake_transport"
 local gateway = require "spec.support.gateway"
+local has_parts = require "spec.support.has_parts"
 local qhub = require "qhub"
 
 local plain_assert = _G.assert
 local BASE = "https://gateway.example/acme/vqe/v1"
-
-local function has_parts(text, parts)
-  for _, part in ipairs(parts) do
-    assert.matches(part, text, 1, true)
-  end
-  assert.is_nil(text:find "%c", text)
-end
 
 local function build(options)
   options = options or {}

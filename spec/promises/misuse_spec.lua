@@ -5,6 +5,7 @@
 
 local gateway = require "spec.support.gateway"
 local lfs = require "lfs"
+local listing = require "spec.support.listing"
 local shared = require "spec.support.shared"
 
 local plain_assert = _G.assert
@@ -47,15 +48,6 @@ end)
 after_each(function()
   os.execute("rm -rf '" .. folder .. "'")
 end)
-
--- What is in the folder of the program, part files too.
-local function left_behind()
-  local names = {}
-  for name in lfs.dir(folder) do
-    if name ~= "." and name ~= ".." then names[#names + 1] = name end
-  end
-  return names
-end
 
 -- Runs a program; returns what it wrote and its exit status (124 when it took too long).
 local function run(text)
@@ -240,7 +232,7 @@ describe(
         until not was_closed or at == 40
         assert(at > 2, at)
       ]])
-          for _, name in ipairs(left_behind()) do
+          for _, name in ipairs(listing.names(folder)) do
             assert.equal("a.bin", name)
           end
         end
@@ -314,7 +306,7 @@ describe("the end of the program", function()
         assert.is_nil(output:find "not reached", output)
         -- Without closing its state a program has no chance to tidy up.
         if not way:find "false" then
-          for _, name in ipairs(left_behind()) do
+          for _, name in ipairs(listing.names(folder)) do
             assert.matches("^[a1-3]", name, output)
           end
         end

@@ -15,7 +15,7 @@ local Front = {}
 Front.__index = Front
 
 -- A port that is free now. Somebody else may take it before the program does.
-local function free_port()
+function front.free_port()
   local socket = cqueues_socket.listen { host = "127.0.0.1", port = 0 }
   assert(socket:listen())
   local _, _, port = socket:localname()
@@ -44,7 +44,7 @@ local COMMAND = [[exec 3<&0; cd '%s' || exit
 -- an object with port, folder (with cert.pem, key.pem, both.pem), ca_file and stop(), or nil and
 -- what the program wrote.
 function front.start(config, run, words)
-  local folder, port = process.certificate(), free_port()
+  local folder, port = process.certificate(), front.free_port()
   local known = setmetatable({ P = port, T = folder }, { __index = words })
   local file <close> = assert(io.open(folder .. "/config", "w"))
   file:write((config:gsub("%$(%u)%f[%W]", known)))

@@ -16,7 +16,7 @@ local assert = require "luassert"
 local calls = require "spec.support.calls"
 local client_of = require "spec.support.client_of"
 local cqueues = require "cqueues"
-local lfs = require "lfs"
+local listing = require "spec.support.listing"
 local qhub = require "qhub"
 local retry = require "qhub.http.retry"
 local scripted = require "spec.support.scripted"
@@ -104,11 +104,7 @@ cqueues.poll(0.001) -- it opens descriptors of its own at its first wait
 function trial.descriptors()
   collectgarbage()
   collectgarbage()
-  local count = 0
-  for name in lfs.dir "/dev/fd" do
-    count = count + (name:find "^%d+$" and 1 or 0)
-  end
-  return count
+  return listing.descriptors()
 end
 
 --- Retries come at once until the returned value is closed.
