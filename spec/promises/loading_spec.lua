@@ -29,6 +29,18 @@ describe('require "qhub"', function()
     assert.is_true(ok)
   end)
 
+  it("leaves nothing more in package.searchers when it is loaded anew", function()
+    local output = process.run_program [[
+      require "qhub"
+      local count = #package.searchers
+      for name in pairs(package.loaded) do
+        if name:find "^qhub" then package.loaded[name] = nil end
+      end
+      require "qhub"
+      print(#package.searchers - count)]]
+    assert.equal("0\n", output)
+  end)
+
   it("loads no more than a status call needs", function()
     local output = process.run_program [[
       require "qhub"
@@ -77,6 +89,7 @@ describe("An installed library", function()
     return process.run_program(([[
       package.path = "%s/?.lua;%s/?/init.lua"
       local qhub = require "qhub"
+      package.path = ""
       print(debug.getinfo(require("qhub.hub.client").new).short_src)
       print(select(2, pcall(qhub.HubServiceClient, {})))
       local client = qhub.HubServiceClient {
@@ -99,7 +112,7 @@ describe("An installed library", function()
     install()
     local source, message, status = answers():match "^(.-)\n(.-)\n(.-)\n$"
     assert.equal("qhub/hub/client.lua", source)
-    assert.matches("^/tmp/[^ ]*:4: HubServiceClient: please provide 'token'", message)
+    assert.matches("^/tmp/[^ ]*:5: HubServiceClient: please provide 'token'", message)
     assert.equal("qhub.Execution id RUNNING", status)
   end)
 
@@ -107,7 +120,7 @@ describe("An installed library", function()
     install "\27Lua\x53"
     local source, message, status = answers():match "^(.-)\n(.-)\n(.-)\n$"
     assert.equal(folder .. "/qhub/hub/client.lua", source)
-    assert.matches("^/tmp/[^ ]*:4: HubServiceClient: please provide 'token'", message)
+    assert.matches("^/tmp/[^ ]*:5: HubServiceClient: please provide 'token'", message)
     assert.equal("qhub.Execution id RUNNING", status)
   end)
 end)

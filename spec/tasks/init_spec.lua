@@ -540,6 +540,35 @@ describe("tasks", function()
     assert.same({}, failures)
   end)
 
+  it("end after an interrupt in the midst of what the program does to them", function()
+    local before, failures = { debug.gethook() }, {}
+    for count = 1, 240 do
+      local list = {}
+      for index = 1, count <= 120 and 5 or 1 do
+        list[index] = tasks.spawn(tasks.sleep, 0.001 * index)
+      end
+      pcall(tasks.step, 0)
+      pcall(function()
+        debug.sethook(function()
+          debug.sethook()
+          error("interrupt", 0)
+        end, "", (count - 1) % 120 + 1)
+        for _, task in ipairs(list) do
+          task:cancel()
+        end
+        debug.sethook()
+      end)
+      local rounds, ok, live = 0, nil, nil
+      repeat
+        rounds = rounds + 1
+        ok, live = pcall(tasks.step, 0.01)
+      until ok and live == 0 or rounds == 20
+      if rounds == 20 then failures[#failures + 1] = count end
+    end
+    debug.sethook(table.unpack(before))
+    assert.same({}, failures)
+  end)
+
   it("run under the debug hook that is set when they start, and leave none behind #hook", function()
     local before, hook = { debug.gethook() }, function() end
     debug.sethook()

@@ -55,6 +55,7 @@ describe("tasks that wait for a connection", function()
           { errors[1].kind, errors[1].phase, errors[1].sent }
         )
         assert.equal("cancelled", errors[2].kind)
+        assert.same({ 0, 0 }, { errors[1].attempts, errors[2].attempts })
         client:close()
         _, errors = tasks.gather { active, closed }
         assert.same({ "cancelled", "cancelled" }, { errors[1].kind, errors[2].kind })

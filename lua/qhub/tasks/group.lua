@@ -136,10 +136,7 @@ groups.Guard = {
 }
 groups.Guard.__gc = groups.Guard.__close -- Lua may lack the memory to close it
 
-local ENDED = errors.new {
-  kind = "cancelled",
-  message = "tasks: all tasks were ended by an interrupt, or for lack of memory",
-}
+local ENDED = errors.new { kind = "cancelled", message = loop.ALL_ENDED }
 
 -- The tasks of `group` that have not ended, each once: an error may have left any of the list.
 local function mend(group)

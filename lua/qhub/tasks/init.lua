@@ -194,8 +194,8 @@ function methods:cancel()
   check_task(self, "task:cancel")
   if self.state then return end
   if self.start then
-    self.start = false
     groups.finish(self, true, nil, cancelled_error "task")
+    self.start = false
   else
     loop.cancel(self)
   end

@@ -21,6 +21,9 @@ local yield, resume, unpack = coroutine.yield, coroutine.resume, table.unpack
 
 local loop = { now = monotonic }
 
+--- What the end of all tasks is told by.
+loop.ALL_ENDED = "tasks: all tasks were ended by an interrupt or not enough memory"
+
 -- Start of new tasks while transfers wait for their turn: after so many seconds in which none was
 -- ready, so many start.
 local PATIENCE, AT_ONCE = 0.02, 64
@@ -38,8 +41,6 @@ local newest = 0 -- the last of the new tasks that may start in this round
 local places = 0 -- of them may start although transfers wait for their turn
 local started = 0 -- when new tasks had their chance last
 local begun, done = 0, 0 -- changes to what tasks stand in; unequal after an error in one of them
-
-local TORN = "an error within the scheduler has ended all tasks"
 
 --- The engine of this Lua state. A child of fork() gets one of its own.
 function loop.engine()
@@ -288,7 +289,7 @@ local function run(task)
   local ok, state = resume(thread, first)
   resumed = before
   if begun ~= done then
-    error(not ok and state or task.state == "failed" and task.value or TORN, 0)
+    error(not ok and state or task.state == "failed" and task.value or loop.ALL_ENDED, 0)
   elseif state == PARKED or state == ENDED then
     return
   elseif ok then
