@@ -542,7 +542,7 @@ describe("tasks", function()
 
   it("end after an interrupt in the midst of what the program does to them", function()
     local before, failures = { debug.gethook() }, {}
-    local sethook, each = debug.sethook, ipairs -- looked up here, not while instructions are counted
+    local sethook, each = debug.sethook, ipairs -- not looked up while it counts
     for count = 1, 240 do
       local list = {}
       for index = 1, count <= 120 and 5 or 1 do
@@ -559,10 +559,10 @@ describe("tasks", function()
         end
         sethook()
       end)
-      local rounds, ok, live = 0, nil, nil
+      local rounds = 0
       repeat
         rounds = rounds + 1
-        ok, live = pcall(tasks.step, 0.01)
+        local ok, live = pcall(tasks.step, 0.01)
       until ok and live == 0 or rounds == 20
       if rounds == 20 then failures[#failures + 1] = count end
     end
