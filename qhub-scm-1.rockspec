@@ -58,8 +58,6 @@ build = {
         "src/engine/failure.c",
         "src/engine/fork.c",
         "src/engine/multi.c",
-        "src/engine/poller_epoll.c",
-        "src/engine/poller_poll.c",
         "src/engine/prepared.c",
         "src/engine/session.c",
         "src/engine/sockets.c",

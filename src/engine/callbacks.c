@@ -210,7 +210,7 @@ static curl_socket_t open_socket(void *user, curlsocktype purpose, struct curl_s
 /* A connection lives longer than the handle that opened it: `user` is the session. */
 static int close_socket(void *user, curl_socket_t fd) {
   const qhub_session *session = user;
-  qhub_sockets_closing(session->engine, fd);
+  qhub_sockets_closing(&session->engine->sockets, fd);
   return close(fd);
 }
 
@@ -226,14 +226,14 @@ static void note_blocked_upload(CURL *curl, curl_socket_t fd) {
 /* Which events libcurl wants of a descriptor. */
 static int watch_socket(CURL *curl, curl_socket_t fd, int what, void *user, void *socket_user) {
   qhub_multi *multi = user;
-  unsigned events = 0;
+  int events = 0;
   (void)socket_user;
-  if (what == CURL_POLL_IN || what == CURL_POLL_INOUT) events |= QHUB_READABLE;
+  if (what == CURL_POLL_IN || what == CURL_POLL_INOUT) events |= POLLIN;
   if (what == CURL_POLL_OUT || what == CURL_POLL_INOUT) {
-    events |= QHUB_WRITABLE;
+    events |= POLLOUT;
     note_blocked_upload(curl, fd);
   }
-  qhub_sockets_want(multi->session->engine, multi, fd, events);
+  qhub_sockets_want(&multi->session->engine->sockets, multi, fd, events);
   return 0;
 }
 

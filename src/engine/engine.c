@@ -9,8 +9,6 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { BATCH = 64 };
-
 /* Seconds for which an interrupt may go unnoticed. */
 static const double LONGEST_WAIT = 0.25;
 
@@ -52,8 +50,6 @@ qhub_engine *qhub_engine_new(const char **message) {
     return NULL;
   }
   engine->maker = getpid();
-  qhub_poller_init(&engine->poller);
-  qhub_sockets_init(&engine->sockets);
   engine->check_at = INFINITY;
   qhub_link_init(&engine->sessions);
   qhub_link_init(&engine->ready);
@@ -61,7 +57,7 @@ qhub_engine *qhub_engine_new(const char **message) {
   engine->guard_sigpipe = version->version_num < 0x075800;
   engine->encodings = known_encodings(version->features);
   engine->now = qhub_monotonic();
-  if (qhub_poller_open(&engine->poller) != 0) {
+  if (!qhub_sockets_open(&engine->sockets)) {
     *message = "the system gives no descriptor to wait with";
     free(engine);
     return NULL;
@@ -120,22 +116,21 @@ static void run_multi_timers(qhub_engine *engine) {
   }
 }
 
-/* Lets libcurl act on descriptors that are ready. A record without a multi belongs to a
-** descriptor that was closed in this batch. */
-static void run_sockets(qhub_engine *engine, const qhub_readiness *ready, int count) {
+/* Lets libcurl act on descriptors that are ready. Nobody wants one any more that was closed in this
+** batch. */
+static void run_sockets(qhub_engine *engine, const struct pollfd *ready, int count) {
   for (int i = 0; i < count; i++) {
-    if ((size_t)ready[i].fd >= engine->sockets.capacity) continue;
     const qhub_socket *socket = &engine->sockets.table[ready[i].fd];
-    if (socket->multi == NULL || socket->wanted == 0) continue;
+    int found = ready[i].revents;
     int events = 0;
-    if ((ready[i].events & QHUB_READABLE) != 0) events |= CURL_CSELECT_IN;
-    if ((ready[i].events & QHUB_WRITABLE) != 0) events |= CURL_CSELECT_OUT;
+    if (socket->wanted == 0) continue;
     /* What exactly is broken shows when libcurl reads or writes. */
-    if ((ready[i].events & QHUB_BROKEN) != 0) {
+    if ((found & (POLLERR | POLLHUP)) != 0) {
       events |= CURL_CSELECT_ERR;
-      if ((socket->wanted & QHUB_READABLE) != 0) events |= CURL_CSELECT_IN;
-      if ((socket->wanted & QHUB_WRITABLE) != 0) events |= CURL_CSELECT_OUT;
+      found |= socket->wanted;
     }
+    if ((found & POLLIN) != 0) events |= CURL_CSELECT_IN;
+    if ((found & POLLOUT) != 0) events |= CURL_CSELECT_OUT;
     qhub_multi_act(socket->multi, ready[i].fd, events);
   }
 }
@@ -173,9 +168,9 @@ static double next_deadline(qhub_engine *engine) {
 
 /* One round: timers, wait, sockets. False when a signal ended the wait. */
 static bool turn(qhub_engine *engine, double until) {
-  qhub_readiness ready[BATCH];
+  struct pollfd ready[QHUB_BATCH];
   run_multi_timers(engine);
-  qhub_sockets_flush(engine);
+  qhub_sockets_flush(&engine->sockets);
   collect(engine); /* also what cannot be watched */
   double wait = 0;
   if (qhub_link_is_single(&engine->ready)) {
@@ -184,7 +179,7 @@ static bool turn(qhub_engine *engine, double until) {
   }
   /* A signal may come between the last check of what its handler set and the wait. */
   if (wait > LONGEST_WAIT) wait = LONGEST_WAIT;
-  int count = qhub_poller_wait(&engine->poller, wait, ready, BATCH);
+  int count = qhub_sockets_wait(&engine->sockets, wait, ready);
   engine->now = qhub_monotonic();
   if (count > 0) {
     run_sockets(engine, ready, count);
@@ -223,13 +218,13 @@ bool qhub_engine_wait(qhub_engine *engine, qhub_transfer *transfer, double timeo
 }
 
 int qhub_engine_pollfd(qhub_engine *engine) {
-  if (!qhub_engine_is_closed(engine)) qhub_sockets_flush(engine);
-  return engine->poller.fd;
+  if (!qhub_engine_is_closed(engine)) qhub_sockets_flush(&engine->sockets);
+  return engine->sockets.fd;
 }
 
 double qhub_engine_timeout(qhub_engine *engine) {
   if (qhub_engine_is_closed(engine)) return -1;
-  qhub_sockets_flush(engine);
+  qhub_sockets_flush(&engine->sockets);
   if (!qhub_link_is_single(&engine->ready)) return 0;
   double deadline = next_deadline(engine);
   if (!(deadline < INFINITY)) return -1;

@@ -1,7 +1,7 @@
 /*
 ** What a child of fork() does with an engine of its parent: nothing but let go of it.
 **
-** Connections, TLS sessions and the poller's set are shared with the parent: a byte read or written
+** Connections, TLS sessions and the set of epoll are shared with the parent: a byte read or written
 ** on them, a close_notify, even a change of the set would be the parent's loss. So the child makes
 ** everything inert and leaves libcurl's objects alone; their memory goes with the process.
 */
@@ -47,8 +47,7 @@ void qhub_engine_release(qhub_engine *engine) {
   engine->closed = true;
   engine->active_count = engine->queued_count = 0;
   while (!qhub_link_is_single(&engine->ready)) qhub_link_remove(engine->ready.next);
-  qhub_sockets_free(&engine->sockets);
-  qhub_poller_close(&engine->poller);
+  qhub_sockets_close(&engine->sockets);
 }
 
 bool qhub_engine_left(qhub_engine *engine) {

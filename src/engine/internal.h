@@ -11,7 +11,7 @@
 **   failure.c     failure kinds and messages
 **   prepared.c    what many requests have in common
 **   fork.c        what a child of fork() lets go of
-**   sockets.c     descriptors that libcurl wants watched
+**   sockets.c     descriptors that libcurl wants watched, and the wait for them
 **
 ** Each calls only those below it.
 **
@@ -22,12 +22,14 @@
 #define QHUB_ENGINE_INTERNAL_H
 
 #include <curl/curl.h>
+#include <poll.h>
 #include <sys/types.h>
 
 #include "../fs/signals.h"
 #include "engine.h"
 #include "list.h"
-#include "poller.h"
+
+enum { QHUB_BATCH = 64 /* descriptors that are reported at once */ };
 
 enum { QHUB_HEADER_LIMIT = 256 * 1024 /* bytes of header fields in one response */ };
 
@@ -45,19 +47,24 @@ typedef struct {
 
 /* What is known about one descriptor. */
 typedef struct {
-  qhub_multi *multi;   /* whose multi handle it belongs to */
-  unsigned wanted;     /* what libcurl wants it watched for */
-  unsigned registered; /* what the poller watches it for */
-  bool owned;          /* opened and closed by our own callbacks */
-  bool established;    /* was watched for reading: its end will be reported */
-  bool dirty;          /* is in the list of changes */
+  qhub_multi *multi; /* who wants it watched */
+  short wanted;      /* POLLIN, POLLOUT, or both: what for; 0: not at all */
+  bool dirty;        /* the system may have to be told */
+  int next_dirty;    /* -1: the last one */
+  enum {
+    QHUB_SOCKET_FOREIGN = 0, /* libcurl's own */
+    QHUB_SOCKET_OPENED,      /* opened, and to be closed, by our own callbacks */
+    QHUB_SOCKET_ESTABLISHED  /* and was watched for reading: its end will be reported */
+  } kind;
 } qhub_socket;
 
+/* The descriptors that libcurl wants watched. */
 typedef struct {
-  qhub_socket *table; /* owned, indexed by descriptor */
-  int *dirty;         /* owned, as long as the table: descriptors to bring up to date */
+  int fd;                /* of epoll; -1: closed, or there is none */
+  qhub_socket *table;    /* owned, indexed by descriptor */
+  struct pollfd *polled; /* owned, too: `events` is what the system was told; fd -1: nothing */
   size_t capacity;
-  size_t dirty_count;
+  int first_dirty; /* -1: none */
 } qhub_sockets;
 
 struct qhub_engine {
@@ -66,7 +73,6 @@ struct qhub_engine {
   bool guard_sigpipe;
   const char *encodings; /* value of Accept-Encoding where responses may come encoded */
   double now;            /* read before and after each wait */
-  qhub_poller poller;
   qhub_sockets sockets;
   double check_at; /* when a transfer may have been silent for too long; INFINITY: never */
   qhub_link sessions;
@@ -202,24 +208,29 @@ void qhub_session_explain(const qhub_session *session, qhub_failure *failure);
 
 /* ---- sockets.c ---- */
 
-void qhub_sockets_init(qhub_sockets *sockets);
-void qhub_sockets_free(qhub_sockets *sockets);
+/* Closed as zeroed memory is. False: the system gives no descriptor. */
+bool qhub_sockets_open(qhub_sockets *sockets);
+void qhub_sockets_close(qhub_sockets *sockets);
 
 /* Makes room for descriptor `fd`; false when memory is short. */
 bool qhub_sockets_reserve(qhub_sockets *sockets, int fd);
 
-/* `fd` was opened just now by our callback: anything that the poller knew by that number is stale.
-** */
+/* `fd` was opened just now by our callback: what was known of that number is stale. */
 void qhub_sockets_opened(qhub_sockets *sockets, int fd);
 
-/* `fd` is about to be closed. */
-void qhub_sockets_closing(qhub_engine *engine, int fd);
+/* `fd`, which was opened so, is about to be closed. */
+void qhub_sockets_closing(qhub_sockets *sockets, int fd);
 
 /* libcurl wants `fd` watched for `events`. Marks the multi as broken when memory is short. */
-void qhub_sockets_want(qhub_engine *engine, qhub_multi *multi, int fd, unsigned events);
+void qhub_sockets_want(qhub_sockets *sockets, qhub_multi *multi, int fd, int events);
 
-/* Passes changes to the poller. The multi of what cannot be watched becomes broken. */
-void qhub_sockets_flush(qhub_engine *engine);
+/* Tells the system what has changed. The multi of what cannot be watched becomes broken. */
+void qhub_sockets_flush(qhub_sockets *sockets);
+
+/* Waits at most `seconds` (0: only looks). Sets `fd` and `revents` of at most QHUB_BATCH entries;
+** returns how many, or -1 when a signal ended the wait: the host program's handler gets its turn.
+** */
+int qhub_sockets_wait(qhub_sockets *sockets, double seconds, struct pollfd *ready);
 
 /* ---- callbacks.c ---- */
 
