@@ -37,7 +37,7 @@ static void note_answer(qhub_transfer *transfer) {
   bool shared = transfer->easy->multi == &session->multis[QHUB_MULTI_SHARED];
   if (shared) session->shared_version = headers->version;
   if (headers->status < 500 || headers->version >= 20) return;
-  transfer->easy->closes = true;
+  transfer->easy->settings[QHUB_FORBID_REUSE] = 1;
   (void)curl_easy_setopt(transfer->easy->curl, CURLOPT_FORBID_REUSE, 1L);
 }
 
@@ -251,45 +251,30 @@ static int set_timer(CURLM *curl, long timeout_ms, void *user) {
   return 0;
 }
 
-CURLcode qhub_callbacks_install(qhub_easy *easy) {
+void qhub_callbacks_install(qhub_easy *easy) {
   CURL *curl = easy->curl;
-  CURLcode code = curl_easy_setopt(curl, CURLOPT_PRIVATE, (void *)easy);
-  if (code == CURLE_OK) code = curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, easy->error);
-  if (code == CURLE_OK) code = curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_body);
-  if (code == CURLE_OK) code = curl_easy_setopt(curl, CURLOPT_WRITEDATA, (void *)easy);
-  if (code == CURLE_OK) code = curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, take_header);
-  if (code == CURLE_OK) code = curl_easy_setopt(curl, CURLOPT_HEADERDATA, (void *)easy);
-  if (code == CURLE_OK) code = curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, note_progress);
-  if (code == CURLE_OK) code = curl_easy_setopt(curl, CURLOPT_XFERINFODATA, (void *)easy);
-  if (code == CURLE_OK) code = curl_easy_setopt(curl, CURLOPT_OPENSOCKETFUNCTION, open_socket);
-  if (code == CURLE_OK) code = curl_easy_setopt(curl, CURLOPT_OPENSOCKETDATA, (void *)easy);
-  if (code == CURLE_OK) code = curl_easy_setopt(curl, CURLOPT_CLOSESOCKETFUNCTION, close_socket);
-  if (code == CURLE_OK) {
-    code = curl_easy_setopt(curl, CURLOPT_CLOSESOCKETDATA, (void *)easy->session);
-  }
+  (void)curl_easy_setopt(curl, CURLOPT_PRIVATE, (void *)easy);
+  (void)curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, easy->error);
+  (void)curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_body);
+  (void)curl_easy_setopt(curl, CURLOPT_WRITEDATA, (void *)easy);
+  (void)curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, take_header);
+  (void)curl_easy_setopt(curl, CURLOPT_HEADERDATA, (void *)easy);
+  (void)curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, note_progress);
+  (void)curl_easy_setopt(curl, CURLOPT_XFERINFODATA, (void *)easy);
+  (void)curl_easy_setopt(curl, CURLOPT_OPENSOCKETFUNCTION, open_socket);
+  (void)curl_easy_setopt(curl, CURLOPT_OPENSOCKETDATA, (void *)easy);
+  (void)curl_easy_setopt(curl, CURLOPT_CLOSESOCKETFUNCTION, close_socket);
+  (void)curl_easy_setopt(curl, CURLOPT_CLOSESOCKETDATA, (void *)easy->session);
 #if LIBCURL_VERSION_NUM >= 0x075000
   /* The libcurl that is loaded may be older than the one that was compiled for. */
-  if (code == CURLE_OK &&
-      curl_easy_setopt(curl, CURLOPT_PREREQFUNCTION, about_to_send) == CURLE_OK &&
-      curl_easy_setopt(curl, CURLOPT_PREREQDATA, (void *)easy) == CURLE_OK) {
-    easy->counts_sends = true;
-  }
+  easy->counts_sends = curl_easy_setopt(curl, CURLOPT_PREREQFUNCTION, about_to_send) == CURLE_OK &&
+                       curl_easy_setopt(curl, CURLOPT_PREREQDATA, (void *)easy) == CURLE_OK;
 #endif
-  return code;
 }
 
-CURLcode qhub_callbacks_watch_upload(qhub_easy *easy, bool on) {
-  on = on || !easy->counts_sends;
-  if (easy->progress == on) return CURLE_OK;
-  easy->progress = on;
-  return curl_easy_setopt(easy->curl, CURLOPT_NOPROGRESS, on ? 0L : 1L);
-}
-
-CURLMcode qhub_callbacks_install_multi(qhub_multi *multi) {
-  CURLM *curl = multi->curl;
-  CURLMcode code = curl_multi_setopt(curl, CURLMOPT_SOCKETFUNCTION, watch_socket);
-  if (code == CURLM_OK) code = curl_multi_setopt(curl, CURLMOPT_SOCKETDATA, (void *)multi);
-  if (code == CURLM_OK) code = curl_multi_setopt(curl, CURLMOPT_TIMERFUNCTION, set_timer);
-  if (code == CURLM_OK) code = curl_multi_setopt(curl, CURLMOPT_TIMERDATA, (void *)multi);
-  return code;
+void qhub_callbacks_install_multi(qhub_multi *multi) {
+  (void)curl_multi_setopt(multi->curl, CURLMOPT_SOCKETFUNCTION, watch_socket);
+  (void)curl_multi_setopt(multi->curl, CURLMOPT_SOCKETDATA, (void *)multi);
+  (void)curl_multi_setopt(multi->curl, CURLMOPT_TIMERFUNCTION, set_timer);
+  (void)curl_multi_setopt(multi->curl, CURLMOPT_TIMERDATA, (void *)multi);
 }

@@ -21,16 +21,6 @@ enum {
   DNS_AGE = 60                 /* seconds; names move */
 };
 
-/* Copies `from` to `*to`; false when memory is short. */
-bool qhub_copy_text(char **to, const char *from) {
-  *to = NULL;
-  if (from == NULL) return true;
-  size_t size = strlen(from) + 1;
-  *to = malloc(size);
-  if (*to != NULL) memcpy(*to, from, size);
-  return *to != NULL;
-}
-
 static void free_easy(qhub_easy *easy) {
   curl_easy_cleanup(easy->curl);
   curl_url_cleanup(easy->url);
@@ -38,126 +28,127 @@ static void free_easy(qhub_easy *easy) {
   free(easy);
 }
 
-/* Settings that a libcurl may lack without harm. */
-static void set_optional(CURL *curl) {
-  (void)curl_easy_setopt(curl, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
-  (void)curl_easy_setopt(curl, CURLOPT_PATH_AS_IS, 1L);
-  (void)curl_easy_setopt(curl, CURLOPT_TCP_KEEPALIVE, 1L);
-  (void)curl_easy_setopt(curl, CURLOPT_TCP_NODELAY, 1L);
-#if LIBCURL_VERSION_NUM >= 0x075700
-  /* A slow resolver thread must not hold up a close. */
-  (void)curl_easy_setopt(curl, CURLOPT_QUICK_EXIT, 1L);
-#endif
-}
-
-/* Sets a string if there is one. */
-static CURLcode set_string(CURL *curl, CURLoption option, const char *value) {
-  return value != NULL ? curl_easy_setopt(curl, option, value) : CURLE_OK;
-}
-
 /* What is the same for all requests. Anything here that libcurl refuses is a failure: most of it is
 ** for safety. */
 static CURLcode set_common(CURL *curl) {
-  CURLcode code = curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-#if LIBCURL_VERSION_NUM >= 0x075500
-  if (code == CURLE_OK) code = curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
-#else
-  if (code == CURLE_OK) {
-    code = curl_easy_setopt(curl, CURLOPT_PROTOCOLS, (long)(CURLPROTO_HTTP | CURLPROTO_HTTPS));
-  }
+  static const struct {
+    CURLoption option;
+    long value;
+  } settings[] = {
+    {CURLOPT_NOSIGNAL, 1},
+    {CURLOPT_FOLLOWLOCATION, 0},
+    {CURLOPT_HTTP09_ALLOWED, 0},
+    {CURLOPT_DISALLOW_USERNAME_IN_URL, 1},
+    {CURLOPT_SUPPRESS_CONNECT_HEADERS, 1},
+    {CURLOPT_PATH_AS_IS, 1},
+    {CURLOPT_TCP_KEEPALIVE, 1},
+    {CURLOPT_TCP_NODELAY, 1},
+#if LIBCURL_VERSION_NUM < 0x075500
+    {CURLOPT_PROTOCOLS, CURLPROTO_HTTP | CURLPROTO_HTTPS},
 #endif
-  if (code == CURLE_OK) code = curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L);
-  if (code == CURLE_OK) code = curl_easy_setopt(curl, CURLOPT_HTTP09_ALLOWED, 0L);
-  if (code == CURLE_OK) code = curl_easy_setopt(curl, CURLOPT_DISALLOW_USERNAME_IN_URL, 1L);
+  };
+  for (size_t i = 0; i < sizeof settings / sizeof settings[0]; i++) {
+    CURLcode code = curl_easy_setopt(curl, settings[i].option, settings[i].value);
+    if (code != CURLE_OK) return code;
+  }
+#if LIBCURL_VERSION_NUM >= 0x075700
+  /* A slow resolver thread must not hold up a close. The libcurl that is loaded may be older. */
+  (void)curl_easy_setopt(curl, CURLOPT_QUICK_EXIT, 1L);
+#endif
+#if LIBCURL_VERSION_NUM >= 0x075500
+  CURLcode code = curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
+  if (code != CURLE_OK) return code;
+#endif
   /* Decodes encoded bodies; Accept-Encoding is written in prepared.c. */
-  if (code == CURLE_OK) code = curl_easy_setopt(curl, CURLOPT_ACCEPT_ENCODING, "");
-  return code;
+  return curl_easy_setopt(curl, CURLOPT_ACCEPT_ENCODING, "");
 }
 
 /* Whom to trust: a file or folder of the caller's stands alone. libcurl would add what it was built
 ** to look at, so that a private authority were no protection from the public ones. The proxy's
 ** settings are for proxies that are spoken to over TLS. */
-static CURLcode set_trust(CURL *curl, const qhub_session *session) {
-  if (session->ca_file == NULL && session->ca_path == NULL) return CURLE_OK;
-  (void)curl_easy_setopt(curl, CURLOPT_PROXY_CAINFO, session->ca_file);
-  (void)curl_easy_setopt(curl, CURLOPT_PROXY_CAPATH, session->ca_path);
-  CURLcode code = curl_easy_setopt(curl, CURLOPT_CAINFO, session->ca_file);
+static CURLcode set_trust(CURL *curl, const qhub_session_config *config) {
+  if (config->ca_file == NULL && config->ca_path == NULL) return CURLE_OK;
+  (void)curl_easy_setopt(curl, CURLOPT_PROXY_CAINFO, config->ca_file);
+  (void)curl_easy_setopt(curl, CURLOPT_PROXY_CAPATH, config->ca_path);
+  CURLcode code = curl_easy_setopt(curl, CURLOPT_CAINFO, config->ca_file);
   if (code != CURLE_OK) return code;
-  code = curl_easy_setopt(curl, CURLOPT_CAPATH, session->ca_path);
-  return session->ca_path != NULL ? code : CURLE_OK; /* not every TLS library has folders */
+  code = curl_easy_setopt(curl, CURLOPT_CAPATH, config->ca_path);
+  return config->ca_path != NULL ? code : CURLE_OK; /* not every TLS library has folders */
 }
 
-/* What is the session's. */
-static CURLcode set_session(CURL *curl, const qhub_session *session) {
-  CURLcode code = set_string(curl, CURLOPT_PROXY, session->direct ? "" : session->proxy);
-  if (code == CURLE_OK && session->direct) code = curl_easy_setopt(curl, CURLOPT_NOPROXY, "");
-  if (code == CURLE_OK) code = set_trust(curl, session);
-  if (code == CURLE_OK) code = set_string(curl, CURLOPT_SSLCERT, session->client_cert);
-  if (code == CURLE_OK) code = set_string(curl, CURLOPT_SSLKEY, session->client_key);
-  if (code == CURLE_OK && !session->verify) {
-    code = curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, 0L);
-    if (code == CURLE_OK) code = curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, 0L);
+/* Whether the environment names a proxy of any kind. libcurl would look for each request. */
+static bool environment_has_proxy(void) {
+  static const char *const names[] = {"http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy",
+                                      "ALL_PROXY"};
+  for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+    const char *value = getenv(names[i]);
+    if (value != NULL && value[0] != '\0') return true;
   }
+  return false;
+}
+
+static CURLcode set_proxy(CURL *curl, const char *proxy) {
+  bool direct = proxy != NULL ? proxy[0] == '\0' : !environment_has_proxy();
+  CURLcode code = curl_easy_setopt(curl, CURLOPT_PROXY, direct ? "" : proxy);
+  if (code == CURLE_OK && direct) code = curl_easy_setopt(curl, CURLOPT_NOPROXY, "");
   return code;
 }
 
-static CURLcode make_easy(qhub_session *session, qhub_easy **made) {
-  *made = NULL;
+CURL *qhub_easy_model(const qhub_session_config *config, CURLcode *code) {
+  CURL *curl = curl_easy_init();
+  *code = CURLE_OUT_OF_MEMORY;
+  if (curl == NULL) return NULL;
+  *code = set_common(curl);
+  if (*code == CURLE_OK) *code = set_proxy(curl, config->proxy);
+  if (*code == CURLE_OK) *code = set_trust(curl, config);
+  if (*code == CURLE_OK) *code = curl_easy_setopt(curl, CURLOPT_SSLCERT, config->client_cert);
+  if (*code == CURLE_OK) *code = curl_easy_setopt(curl, CURLOPT_SSLKEY, config->client_key);
+  if (!config->verify) {
+    (void)curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, 0L);
+    (void)curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, 0L);
+  }
+  return curl;
+}
+
+static qhub_easy *make_easy(qhub_session *session) {
   qhub_easy *easy = calloc(1, sizeof *easy);
-  if (easy == NULL) return CURLE_OUT_OF_MEMORY;
+  if (easy == NULL) return NULL;
   easy->session = session;
-  easy->curl = curl_easy_init();
+  easy->curl = curl_easy_duphandle(session->model);
   easy->url = curl_url();
   if (easy->curl == NULL || easy->url == NULL) {
     free_easy(easy);
-    return CURLE_OUT_OF_MEMORY;
+    return NULL;
   }
-  easy->http_version = -1;
-  easy->dns_age = -1;
-  easy->buffer_size = PLAIN_BUFFER;
-  set_optional(easy->curl);
-  CURLcode code = set_common(easy->curl);
-  if (code == CURLE_OK) code = set_session(easy->curl, session);
-  if (code == CURLE_OK) code = qhub_callbacks_install(easy);
-  if (code != CURLE_OK) {
-    free_easy(easy);
-    return code;
-  }
-  *made = easy;
-  return CURLE_OK;
+  for (int i = 0; i < QHUB_SETTINGS; i++) easy->settings[i] = -1;
+  qhub_callbacks_install(easy);
+  return easy;
+}
+
+static bool is_posted(const char *method) {
+  return strcmp(method, "POST") == 0 || strcmp(method, "PUT") == 0 || strcmp(method, "PATCH") == 0;
 }
 
 /* Method and body. A POST with a body of our own is how libcurl sends any method with a body. */
 static CURLcode set_method(qhub_easy *easy, const qhub_transfer *transfer) {
+  static const char *const names[] = {"", "GET", "HEAD", "POST"};
   CURL *curl = easy->curl;
-  const char *method = transfer->prepared->request.method;
-  bool has_body = transfer->upload.bytes != NULL;
-  qhub_shape shape = QHUB_SHAPE_GET;
-  const char *plain = "GET";
-  if (has_body || strcmp(method, "POST") == 0 || strcmp(method, "PUT") == 0 ||
-      strcmp(method, "PATCH") == 0) {
-    shape = QHUB_SHAPE_POST;
-    plain = "POST";
-  } else if (strcmp(method, "HEAD") == 0) {
-    shape = QHUB_SHAPE_HEAD;
-    plain = "HEAD";
-  }
   CURLcode code = CURLE_OK;
-  if (shape == QHUB_SHAPE_POST) {
-    code = curl_easy_setopt(curl, CURLOPT_POST, 1L);
-    if (code == CURLE_OK) {
-      code =
-        curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)transfer->upload.length);
-    }
-    if (code == CURLE_OK) {
-      code = curl_easy_setopt(curl, CURLOPT_POSTFIELDS, has_body ? transfer->upload.bytes : "");
-    }
+  const qhub_upload *upload = &transfer->upload;
+  const char *method = transfer->prepared->request.method;
+  qhub_shape shape = strcmp(method, "HEAD") == 0 ? QHUB_SHAPE_HEAD : QHUB_SHAPE_GET;
+  if (upload->bytes != NULL || is_posted(method)) {
+    const char *bytes = upload->bytes != NULL ? upload->bytes : "";
+    shape = QHUB_SHAPE_POST;
+    (void)curl_easy_setopt(curl, CURLOPT_POST, 1L);
+    (void)curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)upload->length);
+    (void)curl_easy_setopt(curl, CURLOPT_POSTFIELDS, bytes);
   } else if (shape != easy->shape) {
     CURLoption option = shape == QHUB_SHAPE_HEAD ? CURLOPT_NOBODY : CURLOPT_HTTPGET;
-    code = curl_easy_setopt(curl, option, 1L);
+    (void)curl_easy_setopt(curl, option, 1L);
   }
-  bool custom = strcmp(method, plain) != 0;
-  if (code == CURLE_OK && (custom || easy->custom_method)) {
+  bool custom = strcmp(method, names[shape]) != 0;
+  if (custom || easy->custom_method) {
     code = curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, custom ? method : NULL);
   }
   easy->custom_method = custom;
@@ -171,31 +162,8 @@ static long milliseconds(double seconds) {
   return ms >= 1.0 ? (long)ms : 1;
 }
 
-static CURLcode set_long(CURL *curl, CURLoption option, long *known, long value) {
-  if (*known == value) return CURLE_OK;
-  CURLcode code = curl_easy_setopt(curl, option, value);
-  if (code == CURLE_OK) *known = value;
-  return code;
-}
-
-/* What a multi is for. To wait and see whether a connection that is being made can be shared is
-** right where it may turn out as HTTP/2, which is known after its TLS handshake; without TLS
-** libcurl would wait for the end of the first transfer. A libcurl without HTTP/2 refuses the
-** version, which matters only if it was asked for. */
-static CURLcode set_version(qhub_easy *easy, const qhub_session *session, bool shared) {
-  long version = shared ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1;
-  CURLcode code = set_long(easy->curl, CURLOPT_HTTP_VERSION, &easy->http_version, version);
-  if (code != CURLE_OK && shared && session->http_version != 20) {
-    shared = false;
-    code = set_long(easy->curl, CURLOPT_HTTP_VERSION, &easy->http_version, CURL_HTTP_VERSION_1_1);
-  }
-  (void)set_long(easy->curl, CURLOPT_PIPEWAIT, &easy->pipewait, shared ? 1L : 0L);
-  return code;
-}
-
 /* A stream reads about as much at a time as it may hold, since one read is never cut short. */
-static long buffer_size(const qhub_transfer *transfer) {
-  size_t stream = transfer->prepared->request.stream;
+static long buffer_size(size_t stream) {
   if (stream <= PLAIN_BUFFER) return PLAIN_BUFFER;
   return stream < LARGEST_BUFFER ? (long)stream : LARGEST_BUFFER;
 }
@@ -206,7 +174,8 @@ static long buffer_size(const qhub_transfer *transfer) {
 static CURLcode set_url(qhub_easy *easy, const qhub_transfer *transfer) {
   if (easy->url_text != NULL && strcmp(easy->url_text, transfer->url) == 0) return CURLE_OK;
   free(easy->url_text);
-  if (!qhub_copy_text(&easy->url_text, transfer->url)) return CURLE_OUT_OF_MEMORY;
+  easy->url_text = strdup(transfer->url);
+  if (easy->url_text == NULL) return CURLE_OUT_OF_MEMORY;
   CURLUcode parsed =
     curl_url_set(easy->url, CURLUPART_URL, transfer->url, CURLU_PATH_AS_IS | CURLU_DISALLOW_USER);
   if (parsed == CURLUE_OUT_OF_MEMORY) return CURLE_OUT_OF_MEMORY;
@@ -216,51 +185,70 @@ static CURLcode set_url(qhub_easy *easy, const qhub_transfer *transfer) {
   return code;
 }
 
-/* Which kept connections will do. libcurl counts the age of an idle one in whole seconds, rounded
-** down; a start opens a new one rather than meet a server that is closing it. Where libcurl
-** cannot report that it repeats a request, it must have no reason to. */
-static CURLcode set_connection(qhub_easy *easy, const qhub_session *session,
-                               const qhub_transfer *transfer, bool shared) {
-  bool once = transfer->prepared->request.once;
-  bool idle = session->engine->now - transfer->session->last_move > ONCE_CONNECTION_AGE;
-  bool fresh = once && (!easy->counts_sends || idle || (shared && session->shared_version == 0));
-  long age = once ? ONCE_CONNECTION_AGE : IDLE_CONNECTION_AGE;
-  (void)set_long(easy->curl, CURLOPT_MAXAGE_CONN, &easy->max_age, age);
-  (void)set_long(easy->curl, CURLOPT_DNS_CACHE_TIMEOUT, &easy->dns_age,
-                 session->unreachable ? 0 : DNS_AGE);
-  if (easy->closes) (void)curl_easy_setopt(easy->curl, CURLOPT_FORBID_REUSE, 0L);
-  easy->closes = false;
-  return set_long(easy->curl, CURLOPT_FRESH_CONNECT, &easy->fresh, fresh ? 1L : 0L);
+/* Makes the settings that differ from those of the request before. */
+static CURLcode set_long_settings(qhub_easy *easy, const long *wanted) {
+  static const CURLoption options[QHUB_SETTINGS] = {
+    [QHUB_HTTP_VERSION] = CURLOPT_HTTP_VERSION,
+    [QHUB_PIPEWAIT] = CURLOPT_PIPEWAIT,
+    [QHUB_CONNECT_TIMEOUT] = CURLOPT_CONNECTTIMEOUT_MS,
+    [QHUB_BUFFER_SIZE] = CURLOPT_BUFFERSIZE,
+    [QHUB_MAX_AGE] = CURLOPT_MAXAGE_CONN,
+    [QHUB_FRESH] = CURLOPT_FRESH_CONNECT,
+    [QHUB_FORBID_REUSE] = CURLOPT_FORBID_REUSE,
+    [QHUB_DNS_AGE] = CURLOPT_DNS_CACHE_TIMEOUT,
+    [QHUB_NO_PROGRESS] = CURLOPT_NOPROGRESS,
+  };
+  for (int i = 0; i < QHUB_SETTINGS; i++) {
+    if (easy->settings[i] == wanted[i]) continue;
+    CURLcode code = curl_easy_setopt(easy->curl, options[i], wanted[i]);
+    /* Refused while libcurl still has the buffer of the request before; that does as well. */
+    if (code != CURLE_OK && i != QHUB_BUFFER_SIZE) return code;
+    if (code == CURLE_OK) easy->settings[i] = wanted[i];
+  }
+  return CURLE_OK;
 }
 
+/* To wait and see whether a connection that is being made can be shared is right where it may turn
+** out as HTTP/2, which is known after its TLS handshake; without TLS libcurl would wait for the end
+** of the first transfer.
+** libcurl counts the age of an idle connection in whole seconds, rounded down; a start opens a new
+** one rather than meet a server that is closing it. Where libcurl cannot report that it repeats a
+** request, it must have no reason to. The progress callback costs time: it is for bodies that are
+** sent, and for a libcurl that does not report what it sends. */
 static CURLcode set_request(qhub_easy *easy, const qhub_session *session,
                             const qhub_transfer *transfer, bool shared) {
-  CURL *curl = easy->curl;
-  CURLcode code = set_url(easy, transfer);
+  const qhub_request *request = &transfer->prepared->request;
+  bool idle = session->engine->now - session->last_move > ONCE_CONNECTION_AGE;
+  bool lonely = !easy->counts_sends || idle || (shared && session->shared_version == 0);
+  const long wanted[QHUB_SETTINGS] = {
+    [QHUB_HTTP_VERSION] = shared ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1,
+    [QHUB_PIPEWAIT] = shared,
+    [QHUB_CONNECT_TIMEOUT] = milliseconds(request->connect_timeout),
+    [QHUB_BUFFER_SIZE] = buffer_size(request->stream),
+    [QHUB_MAX_AGE] = request->once ? ONCE_CONNECTION_AGE : IDLE_CONNECTION_AGE,
+    [QHUB_FRESH] = request->once && lonely,
+    [QHUB_FORBID_REUSE] = 0,
+    [QHUB_DNS_AGE] = session->unreachable ? 0 : DNS_AGE,
+    [QHUB_NO_PROGRESS] = transfer->upload.length == 0 && easy->counts_sends,
+  };
   struct curl_slist *lines = transfer->prepared->header_list;
-  if (code == CURLE_OK) code = curl_easy_setopt(curl, CURLOPT_HTTPHEADER, lines);
+  CURLcode code = set_url(easy, transfer);
+  (void)curl_easy_setopt(easy->curl, CURLOPT_HTTPHEADER, lines);
   if (code == CURLE_OK) code = set_method(easy, transfer);
-  if (code == CURLE_OK) code = set_version(easy, session, shared);
-  if (code == CURLE_OK) {
-    code = set_long(curl, CURLOPT_CONNECTTIMEOUT_MS, &easy->connect_timeout_ms,
-                    milliseconds(transfer->prepared->request.connect_timeout));
-  }
-  /* Refused while libcurl still has the buffer of the request before; the old size does as well. */
-  (void)set_long(curl, CURLOPT_BUFFERSIZE, &easy->buffer_size, buffer_size(transfer));
-  if (code == CURLE_OK) code = qhub_callbacks_watch_upload(easy, transfer->upload.length > 0);
-  if (code == CURLE_OK) code = set_connection(easy, session, transfer, shared);
+  if (code == CURLE_OK) code = set_long_settings(easy, wanted);
   return code;
 }
 
 qhub_easy *qhub_easy_take(qhub_session *session, qhub_transfer *transfer, qhub_multi *multi) {
   bool shared = multi == &session->multis[QHUB_MULTI_SHARED];
   qhub_easy *easy = session->idle;
-  CURLcode code = CURLE_OK;
+  CURLcode code = session->refusal;
   if (easy != NULL) {
     session->idle = easy->next;
     session->idle_count--;
-  } else {
-    code = make_easy(session, &easy);
+  } else if (code == CURLE_OK) {
+    easy = make_easy(session);
+    if (easy == NULL) code = CURLE_OUT_OF_MEMORY;
   }
   if (code == CURLE_OK) code = set_request(easy, session, transfer, shared);
   if (code != CURLE_OK) {
@@ -296,5 +284,6 @@ void qhub_easies_free(qhub_session *session) {
     session->idle = easy->next;
     free_easy(easy);
   }
-  session->idle_count = 0;
+  curl_easy_cleanup(session->model);
+  session->model = NULL;
 }

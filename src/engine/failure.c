@@ -156,7 +156,8 @@ static bool may_have_left(const qhub_transfer *transfer) {
   long sent_bytes = 0;
   if (easy == NULL || !transfer->sent) return false;
   (void)curl_easy_getinfo(easy->curl, CURLINFO_REQUEST_SIZE, &sent_bytes);
-  bool whole_at_once = transfer->upload.length == 0 && easy->pipewait != 0; /* HTTP/2, maybe */
+  bool whole_at_once =
+    transfer->upload.length == 0 && easy->settings[QHUB_PIPEWAIT] != 0; /* HTTP/2, maybe */
   return sent_bytes > 0 || whole_at_once;
 }
 

@@ -89,6 +89,20 @@ typedef enum {
   QHUB_SHAPE_POST
 } qhub_shape;
 
+/* Settings of a request that are numbers of libcurl's. */
+enum {
+  QHUB_HTTP_VERSION = 0,
+  QHUB_PIPEWAIT,
+  QHUB_CONNECT_TIMEOUT, /* milliseconds */
+  QHUB_BUFFER_SIZE,
+  QHUB_MAX_AGE,      /* seconds that a kept connection may have been idle */
+  QHUB_FRESH,        /* a connection of its own */
+  QHUB_FORBID_REUSE, /* its connection is not kept */
+  QHUB_DNS_AGE,      /* seconds that a resolved name is remembered */
+  QHUB_NO_PROGRESS,
+  QHUB_SETTINGS
+};
+
 /* An easy handle and what was set on it last: settings are made again only where they differ. */
 typedef struct qhub_easy {
   struct qhub_easy *next; /* in session->idle */
@@ -100,16 +114,8 @@ typedef struct qhub_easy {
   qhub_transfer *transfer; /* NULL while idle */
   qhub_shape shape;
   bool custom_method;
-  bool progress;
   bool counts_sends; /* libcurl reports each request before it goes out */
-  long http_version;
-  long pipewait;
-  long connect_timeout_ms;
-  long buffer_size;
-  long max_age; /* seconds that a kept connection may have been idle */
-  long fresh;   /* a connection of its own */
-  long dns_age; /* seconds that a resolved name is remembered */
-  bool closes;  /* its connection is not kept */
+  long settings[QHUB_SETTINGS];
   char error[CURL_ERROR_SIZE];
 } qhub_easy;
 
@@ -124,10 +130,9 @@ struct qhub_session {
   double last_move; /* when one of them last ended, or had something from the network */
   qhub_easy *idle;
   size_t idle_count;
-  bool direct;                                                /* no proxy for any host */
-  char *proxy, *ca_file, *ca_path, *client_cert, *client_key; /* owned */
-  bool verify;
-  int http_version;
+  CURL *model;        /* has the settings of the session; easy handles are copies of it */
+  CURLcode refusal;   /* why it does not have all of them */
+  bool may_share;     /* HTTP/2 is allowed */
   bool unreachable;   /* the last connection could not be made: its address may be old */
   int shared_version; /* of the last response where HTTP/2 was offered; 0: none yet */
   long max_connections;
@@ -235,14 +240,10 @@ int qhub_sockets_wait(qhub_sockets *sockets, double seconds, struct pollfd *read
 /* ---- callbacks.c ---- */
 
 /* Installs the callbacks that never change on a new easy handle. */
-CURLcode qhub_callbacks_install(qhub_easy *easy);
-
-/* The progress callback is wanted while there is a body to send only (`on`), since it costs time;
-** always where libcurl does not report what it sends. */
-CURLcode qhub_callbacks_watch_upload(qhub_easy *easy, bool on);
+void qhub_callbacks_install(qhub_easy *easy);
 
 /* The same for a new multi handle. */
-CURLMcode qhub_callbacks_install_multi(qhub_multi *multi);
+void qhub_callbacks_install_multi(qhub_multi *multi);
 
 /* ---- failure.c ---- */
 
@@ -267,8 +268,9 @@ void qhub_sigpipe_end(qhub_held_signal *held);
 
 /* ---- easy.c ---- */
 
-/* Copies `from` to `*to`; false when memory is short. */
-bool qhub_copy_text(char **to, const char *from);
+/* A handle with the settings of a session; NULL when memory is short. `*code` says whether libcurl
+** takes all of them. */
+CURL *qhub_easy_model(const qhub_session_config *config, CURLcode *code);
 
 /* An easy handle for the transfer, to be put into the multi: NULL when memory is short or libcurl
 ** refuses a setting; the transfer's failure then says which. */
@@ -277,7 +279,7 @@ qhub_easy *qhub_easy_take(qhub_session *session, qhub_transfer *transfer, qhub_m
 /* Gives it back (`clean`: it may be used again). It must not be in a multi handle. */
 void qhub_easy_give(qhub_session *session, qhub_easy *easy, bool clean);
 
-/* Frees those that are idle. */
+/* Frees those that are idle, and their model. */
 void qhub_easies_free(qhub_session *session);
 
 /* ---- transfer.c ---- */

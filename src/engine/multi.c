@@ -14,11 +14,7 @@ bool qhub_multi_open(qhub_multi *multi) {
   multi->timer = INFINITY;
   multi->curl = curl_multi_init();
   if (multi->curl == NULL) return false;
-  if (qhub_callbacks_install_multi(multi) != CURLM_OK) {
-    curl_multi_cleanup(multi->curl);
-    multi->curl = NULL;
-    return false;
-  }
+  qhub_callbacks_install_multi(multi);
   long kept = max_connections > FEWEST_KEPT ? max_connections : FEWEST_KEPT;
   bool shared = multi == &multi->session->multis[QHUB_MULTI_SHARED];
   long sharing = shared ? CURLPIPE_MULTIPLEX : CURLPIPE_NOTHING;

@@ -15,46 +15,20 @@ enum {
                                         decodes what it has read already */
 };
 
-static void free_settings(qhub_session *session) {
-  free(session->proxy);
-  free(session->ca_file);
-  free(session->ca_path);
-  free(session->client_cert);
-  free(session->client_key);
-  session->proxy = session->ca_file = session->ca_path = NULL;
-  session->client_cert = session->client_key = NULL;
-}
-
-/* Whether the environment names a proxy of any kind. libcurl would look for each request. */
-static bool environment_has_proxy(void) {
-  static const char *const names[] = {"http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy",
-                                      "ALL_PROXY"};
-  for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-    const char *value = getenv(names[i]);
-    if (value != NULL && value[0] != '\0') return true;
-  }
-  return false;
-}
-
 qhub_session *qhub_session_new(qhub_engine *engine, const qhub_session_config *config) {
   qhub_session *session = calloc(1, sizeof *session);
   if (session == NULL) return NULL;
   qhub_link_init(&session->link);
   qhub_link_init(&session->queue);
   qhub_link_init(&session->active);
-  session->verify = config->verify;
-  session->http_version = config->http_version;
-  session->direct = config->proxy != NULL ? config->proxy[0] == '\0' : !environment_has_proxy();
-  bool copied = qhub_copy_text(&session->proxy, config->proxy);
-  copied = qhub_copy_text(&session->ca_file, config->ca_file) && copied;
-  copied = qhub_copy_text(&session->ca_path, config->ca_path) && copied;
-  copied = qhub_copy_text(&session->client_cert, config->client_cert) && copied;
-  copied = qhub_copy_text(&session->client_key, config->client_key) && copied;
-  if (!copied) {
-    free_settings(session);
+  session->model = qhub_easy_model(config, &session->refusal);
+  if (session->model == NULL) {
     free(session);
     return NULL;
   }
+  /* A libcurl without HTTP/2 refuses it, which matters only if it was asked for. */
+  bool has_http2 = (curl_version_info(CURLVERSION_NOW)->features & CURL_VERSION_HTTP2) != 0;
+  session->may_share = config->http_version == 20 || (config->http_version == 0 && has_http2);
   session->engine = engine;
   session->max_connections = config->max_connections;
   for (int i = 0; i < QHUB_MULTIS; i++) {
@@ -80,7 +54,6 @@ void qhub_session_close(qhub_session *session) {
   for (int i = 0; i < QHUB_MULTIS; i++) qhub_multi_close(&session->multis[i]);
   qhub_link_remove(&session->link);
   session->engine = NULL;
-  free_settings(session);
 }
 
 void qhub_session_free(qhub_session *session) {

@@ -106,8 +106,7 @@ void qhub_transfer_settle(qhub_transfer *transfer, CURLcode code, qhub_failure_k
 ** requests never ran. While that is unknown they open a connection of their own. */
 static int choose_multi(const qhub_transfer *transfer) {
   const qhub_request *request = &transfer->prepared->request;
-  bool may_share = transfer->session->http_version != 11 && request->stream == 0 &&
-                   !transfer->refused &&
+  bool may_share = transfer->session->may_share && request->stream == 0 && !transfer->refused &&
                    !(request->once && transfer->session->shared_version >= 20) &&
                    curl_strnequal(transfer->url, "https:", strlen("https:"));
   return may_share ? QHUB_MULTI_SHARED : QHUB_MULTI_PLAIN;
