@@ -230,6 +230,21 @@ describe("follow_logs", function()
     assert.equal(7, entries[3].message.code)
   end)
 
+  it("hands out each entry once whose message is, or holds, NaN or an infinity", function()
+    local odd = '{"message":NaN},{"message":{"losses":[1,Infinity]}}'
+    local execution = playing {
+      { status_code = 200, body = "[" .. odd .. "]" },
+      { status_code = 200, body = "[" .. odd .. ',{"message":-Infinity}]' },
+    }
+    local messages = {}
+    for entry in assert(execution:follow_logs { interval = 0.004 }) do
+      messages[#messages + 1] = entry.message
+    end
+    assert.equal(3, #messages)
+    assert.equal(math.huge, messages[2].losses[2])
+    assert.equal(-math.huge, messages[3])
+  end)
+
   it("hands out the right entries when the program changes those it was given", function()
     local execution = playing { log_of "a", log_of("a", "b"), log_of("a", "b", "c") }
     local count = 0

@@ -29,9 +29,21 @@ local WHERE = "follow_logs"
 
 -- ── what is new ─────────────────────────────────────────────────────────────────────────────────
 
+-- `value` with names in place of NaN and infinities, which JSON text cannot hold.
+local function encodable(value)
+  if type(value) == "table" then
+    local copy = {}
+    for name, member in pairs(value) do
+      copy[name] = encodable(member)
+    end
+    return copy
+  end
+  return math.type(value) == "float" and value - value ~= 0 and tostring(value) or value
+end
+
 local function part_of_key(value)
   if value == nil or type(value) == "string" then return value or "" end
-  return core.json.encode(value)
+  return core.json.encode(encodable(value))
 end
 
 local function key_of(entry)
