@@ -1,5 +1,6 @@
 -- The result envelope: the files that its links name.
 
+local FakeTransport = require "spec.support.fake_transport"
 local qhub = require "qhub"
 
 describe("the files of a result", function()
@@ -9,5 +10,15 @@ describe("the files of a result", function()
     assert.equal("[]", qhub.json.encode(qhub.result_files {}))
     assert.equal("[]", qhub.json.encode(qhub.result_files "text"))
     assert.is_false((pcall(qhub.result_files)))
+  end)
+
+  it("are only names by which a file can be requested", function()
+    local links = { [""] = {}, ["."] = {}, [".."] = {}, ["..."] = {}, ["a/../b"] = {} }
+    local names = qhub.result_files { _links = links }
+    assert.same({ "...", "a/../b" }, names)
+    for _, name in ipairs(names) do
+      local client = FakeTransport({ { status_code = 404 } }):client()
+      assert.equal("api", select(2, client:get_result_file("1", name)).kind)
+    end
   end)
 end)

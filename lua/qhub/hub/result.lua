@@ -24,13 +24,15 @@ function result.of(envelope)
   return setmetatable(envelope, Envelope)
 end
 
+-- Relations of `_links` that are no files, and names by which none could be requested.
+local NO_FILE = { self = true, status = true, [""] = true, ["."] = true, [".."] = true }
+
 --- The names of the result files: the relations of `_links` except `self` and `status`, sorted.
 function result.file_names(envelope)
   local names = core.json.array {}
   local links = type(envelope) == "table" and rawget(envelope, "_links")
   for name in pairs(type(links) == "table" and links or {}) do
-    local is_file = type(name) == "string" and name ~= "self" and name ~= "status"
-    names[#names + 1] = is_file and name or nil
+    if type(name) == "string" and not NO_FILE[name] then names[#names + 1] = name end
   end
   table.sort(names)
   return names
