@@ -63,6 +63,26 @@ describe("qhub-lua", function()
     assert.matches("hello.txt\noutput.json\nplot.svg\nresult.bin\n$", out)
   end)
 
+  it("prints null for NaN and infinities in a result", function()
+    server:fault { match = { path = "/result" }, fault = { body = '{"x":[NaN,-Infinity,1]}' } }
+    local out, err, status = shell(BODY .. "qhub-lua --json run -")
+    assert.equal(0, status, err)
+    assert.equal('{"x":[null,null,1]}\n', out)
+  end)
+
+  it("prints what steers terminals as blanks, and nothing for what is missing", function()
+    local esc = "\\u001b[31m"
+    local list = '[{"id":"a"},{"id":"b","status":"' .. esc .. '","createdAt":"\\u009b1m"}]'
+    server:fault { match = { method = "GET", pattern = "/v1/$" }, fault = { body = list } }
+    local entries = '[{"message":{"' .. esc .. '":[NaN]}}]'
+    server:fault { match = { path = "/log" }, fault = { body = entries } }
+    local out, err, status = shell "qhub-lua list; qhub-lua logs x"
+    assert.equal(0, status, err)
+    assert.matches("^a +\nb +  %[31m +1m\n", out)
+    assert.matches('{"%C*":%[null%]}\n$', out)
+    assert.is_nil(out:find("[\27\x9b]"))
+  end)
+
   it("starts a run with tags and returns at once", function()
     local out, err, status = shell(BODY .. "qhub-lua --json run - --detach --tag a --tag b")
     assert.equal(0, status, err)
