@@ -109,7 +109,7 @@ function qhub.parse_timestamp(text) end
 ---@field seconds? number
 ---@field delay? number seconds until the next attempt
 ---@field error? string
----@field headers? table<string, string> of the request, at level "debug"
+---@field headers? table<string, string> of the response, at level "debug"
 
 ---Takes a request and returns a response, or `nil, message`, which counts as a broken connection
 ---that may have delivered the request. Retries, redirects, decoding and logging happen above it.

@@ -42,6 +42,11 @@ local function what(value)
     or "an object"
 end
 
+-- The same, with the value itself where it is a scalar.
+local function shown(value)
+  return (type(value) == "table" or value == null) and what(value) or show.value(value)
+end
+
 -- The array in `body`, which is to be `expected`.
 local function array(body, expected)
   local value, message, line, column = json(body)
@@ -76,8 +81,7 @@ local function status_of(value, id)
   local given = value.id
   local own = given == id and id or usable_id(given)
   if not own then
-    local shown = (type(given) == "table" or given == null) and what(given) or show.value(given)
-    return nil, "the id of the execution is " .. shown .. ", which cannot be an id"
+    return nil, "the id of the execution is " .. shown(given) .. ", which cannot be an id"
   elseif id and own ~= id then
     local form = "the response is about execution %s, not %s"
     return nil, form:format(show.value(own), show.value(id))
@@ -193,7 +197,7 @@ function decoders.logs(_, response)
     if type(item) == "string" then
       entries[index] = { message = item }
     elseif not is_object(item) then
-      return nil, ("item %d of the log is %s: %s"):format(index, what(item), show.value(item))
+      return nil, ("item %d of the log is %s, not an entry"):format(index, shown(item))
     else
       for _, name in ipairs(ENTRY_FIELDS) do
         if item[name] == null then item[name] = nil end
