@@ -10,12 +10,12 @@
 
 #include <lua.h>
 
-/* Upvalues of every function of core.json: metatables. */
+/* Upvalues of every function of core.json: three metatables and a userdata. */
 enum {
   QHUB_JSON_ARRAY_MARK = 1, /* of tables that are arrays */
   QHUB_JSON_OBJECT_MARK,    /* of tables that are objects */
-  QHUB_JSON_ENCODE_BOX,     /* of the memory that `encode` holds */
-  QHUB_JSON_DOCUMENT_BOX,   /* likewise */
+  QHUB_JSON_ENCODE_BOX,     /* the memory of `encode` */
+  QHUB_JSON_DOCUMENT_BOX,   /* of the memory that `document` holds */
   QHUB_JSON_UPVALUES = QHUB_JSON_DOCUMENT_BOX
 };
 
@@ -41,7 +41,7 @@ int qhub_json_document(lua_State *L);
 /* Pushes nil, message, line and column after an error of the scanner; returns 4.  [-0, +4] */
 int qhub_json_push_failure(lua_State *L, const qhub_json_scanner *scanner);
 
-/* Push a new metatable for the memory box of each.  [-0, +1] */
+/* Push what the last two upvalues are to be.  [-0, +1] */
 void qhub_json_push_encode_box(lua_State *L);
 void qhub_json_push_document_box(lua_State *L);
 

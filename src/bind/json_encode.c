@@ -8,7 +8,8 @@
 **
 ** Members are written in the order of their names (by bytes), so that the same table gives the same
 ** text in every run. The text, and the names while they are sorted, are in C memory that a box on
-** the stack owns, because Lua may raise at any point. Knows nothing of decoding.
+** the stack owns, because Lua may raise at any point; the box is used again. Knows nothing of
+** decoding.
 */
 #include "json.h"
 
@@ -32,11 +33,15 @@ static_assert(sizeof(lua_Integer) == sizeof(int64_t) && sizeof(lua_Number) == si
 
 /* What must be freed; a userdata. */
 typedef struct {
+  bool busy; /* a text is being written */
   qhub_buffer text;
   qhub_json_names names; /* of the objects that are being written */
 } encode_box;
 
-enum { KEPT = 24 }; /* members of an object, on the Lua stack while it is written */
+enum {
+  KEPT = 24,            /* members of an object, on the Lua stack while it is written */
+  MOST_KEPT = 16 * 1024 /* bytes of text, and names, that an idle box keeps room for */
+};
 
 typedef struct {
   lua_State *L;
@@ -315,19 +320,38 @@ static void write_table(encoder *e, int index, const qhub_json_step *outer) {
   }
 }
 
+/* [-0, +1] */
+static encode_box *new_box(lua_State *L) {
+  encode_box *box = lua_newuserdatauv(L, sizeof *box, 0);
+  *box = (encode_box){.names = {NULL, 0, 0}};
+  qhub_buffer_init(&box->text, PTRDIFF_MAX);
+  return box;
+}
+
+/* The box that is kept, or another one: an `__encoded` may encode.  [-0, +1] */
+static encode_box *take_box(lua_State *L) {
+  lua_pushvalue(L, lua_upvalueindex(QHUB_JSON_ENCODE_BOX));
+  encode_box *box = lua_touserdata(L, -1);
+  if (box->busy) {
+    (void)lua_getmetatable(L, -1);
+    box = new_box(L);
+    lua_insert(L, -2);
+    lua_setmetatable(L, -2);
+  }
+  lua_toclose(L, -1);
+  box->busy = true;
+  return box;
+}
+
 int qhub_json_encode(lua_State *L) {
   luaL_checkany(L, 1);
   lua_Integer indent = luaL_optinteger(L, 2, 0);
   luaL_argcheck(L, indent >= 0 && indent <= QHUB_JSON_MAX_INDENT, 2, "0 to 16 expected");
   lua_settop(L, 1);
-  encode_box *box = lua_newuserdatauv(L, sizeof *box, 0);
-  *box = (encode_box){.names = {NULL, 0, 0}};
-  qhub_buffer_init(&box->text, PTRDIFF_MAX);
-  lua_pushvalue(L, lua_upvalueindex(QHUB_JSON_ENCODE_BOX));
-  lua_setmetatable(L, -2);
-  lua_toclose(L, -1);
+  encode_box *box = take_box(L);
   encoder e = {.L = L, .box = box, .indent = (int)indent};
-  grow(&e, 0);
+  e.at = box->text.data;
+  e.end = e.at + box->text.capacity;
   e.array_mark = lua_topointer(L, lua_upvalueindex(QHUB_JSON_ARRAY_MARK));
   e.object_mark = lua_topointer(L, lua_upvalueindex(QHUB_JSON_OBJECT_MARK));
   write_value(&e, 1, NULL);
@@ -335,21 +359,33 @@ int qhub_json_encode(lua_State *L) {
   return 1;
 }
 
-/* __close, __gc: idempotent */
-static int close_box(lua_State *L) {
+/* __gc: idempotent */
+static int free_box(lua_State *L) {
   encode_box *box = lua_touserdata(L, 1);
   qhub_buffer_free(&box->text);
   qhub_json_names_free(&box->names);
   return 0;
 }
 
-/* Where Lua lacks the memory to call __close, the collector calls __gc later. */
+/* __close */
+static int close_box(lua_State *L) {
+  encode_box *box = lua_touserdata(L, 1);
+  box->busy = false;
+  box->text.length = box->names.count = 0;
+  size_t names = box->names.capacity * sizeof *box->names.items;
+  bool large = box->text.capacity > MOST_KEPT || names > MOST_KEPT;
+  return large ? free_box(L) : 0;
+}
+
+/* Where Lua lacks the memory to call __close, the box stays busy until __gc. */
 static const luaL_Reg box_metamethods[] = {
   {"__close", close_box},
-  {"__gc", close_box},
+  {"__gc", free_box},
   {NULL, NULL},
 };
 
 void qhub_json_push_encode_box(lua_State *L) {
+  (void)new_box(L);
   luaL_newlib(L, box_metamethods);
+  lua_setmetatable(L, -2);
 }

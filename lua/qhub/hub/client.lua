@@ -25,6 +25,10 @@ local NO_URL = "%s: please provide 'base_url', the URL of your service, like %s"
 
 local PARENT_HEADER, PARENT_VARIABLE = "x-parent-execution-token", "KQH_SERVICE_EXECUTION_TOKEN"
 
+local NONE = {}
+
+local starts -- options/start.lua, once something was started
+
 local Client = { __name = "qhub.HubServiceClient" }
 
 -- ── arguments ───────────────────────────────────────────────────────────────────────────────────
@@ -37,20 +41,6 @@ local function check_segment(value, name, where)
     usage_error(form, where, name, show.value(value))
   end
   return text.encode_segment(value) -- a file's name may have any bytes
-end
-
--- The body as text, and the secrets in it. `o`: the checked options.
-local function encoded_body(body, o, where)
-  if type(body) ~= "table" then
-    refuse(where, "the body", "a table that encodes to a JSON object", body)
-  end
-  local start_options = require "qhub.options.start"
-  body = start_options.body(body, o, where)
-  local encoded = require("qhub.json").encode(body)
-  if encoded:byte() ~= 123 then -- "{"
-    usage_error("%s: the body must encode to a JSON object, not to an array", where)
-  end
-  return encoded, start_options.secrets_in(body)
 end
 
 -- ── from arguments to a request ─────────────────────────────────────────────────────────────────
@@ -166,7 +156,8 @@ local function prepared(client, row, first, second, given)
   end
   if row.body then
     local secrets
-    body, secrets = encoded_body(first, o or {}, name)
+    starts = starts or require "qhub.options.start"
+    body, secrets = starts.encoded(first, o or NONE, name)
     if secrets then
       client.session:remember(secrets)
       request = request:with { secrets = secrets }

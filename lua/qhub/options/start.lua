@@ -4,12 +4,14 @@
 -- parameters of the service.
 
 local core = require "qhub.core"
+local json = require "qhub.json"
 local options = require "qhub.options"
 local text = require "qhub.error.text"
+local usage_error = require("qhub.error").usage
 
-local check, deny, json = options.check, options.deny, core.json
+local check, deny, is_array = options.check, options.deny, core.json.is_array
 
-local start = {}
+local start, NONE = {}, {}
 
 local function check_tags(value, name, where)
   check.table(value, name, where)
@@ -54,7 +56,7 @@ local MEMBERS = { tags = "$tags", secrets = "$secrets" }
 function start.body(body, o, where)
   if not (o.body or o.tags or o.secrets) then return body end
   local merged = options.extended(body, o.body or {})
-  if json.is_array(body) then
+  if is_array(body) then
     json.array(merged) -- and so refused when it is encoded
   end
   for name, member in pairs(MEMBERS) do
@@ -68,21 +70,42 @@ function start.body(body, o, where)
   return merged
 end
 
+-- `found` (a list, or nil) with `secret` added, if that is one.
+local function with_secret(found, secret)
+  if type(secret) ~= "string" then return found end
+  found = found or {}
+  found[#found + 1] = secret
+  return found
+end
+
 --- The secrets that a start with `body` sends, a list: the values of `$secrets` and the grants of
 --- data pools. Nil when there are none.
 function start.secrets_in(body)
-  local found = {}
-  local given = body["$secrets"]
-  for _, secret in pairs(type(given) == "table" and given or {}) do
-    found[#found + 1] = type(secret) == "string" and secret or nil
-  end
-  for _, value in next, body do
-    if type(value) == "table" and rawget(value, "ref") == "DATAPOOL" then
-      local grant = rawget(value, "grant")
-      found[#found + 1] = type(grant) == "string" and grant or nil
+  local found
+  for name, value in next, body do
+    local inner = type(value) == "table" and value or NONE
+    if name == MEMBERS.secrets then
+      for _, secret in next, inner do
+        found = with_secret(found, secret)
+      end
+    elseif rawget(inner, "ref") == "DATAPOOL" then
+      found = with_secret(found, rawget(inner, "grant"))
     end
   end
-  return found[1] and found or nil
+  return found
+end
+
+--- `start.body(body, o, where)` as text, and the secrets in it. Raises a usage error.
+function start.encoded(body, o, where)
+  if type(body) ~= "table" then
+    options.refuse(where, "the body", "a table that encodes to a JSON object", body)
+  end
+  body = start.body(body, o, where)
+  local encoded = json.encode(body)
+  if encoded:byte() ~= 123 then -- "{"
+    usage_error("%s: the body must encode to a JSON object, not to an array", where)
+  end
+  return encoded, start.secrets_in(body)
 end
 
 return start
