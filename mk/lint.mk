@@ -1,7 +1,7 @@
 # `make lint`: what can be said about the sources without running them. Each part can be called by
 # itself; all of them run even if one fails.
 
-LINTS := arrows mirror text symbols rockspec luacheck stylua types clang-format tidy cppcheck
+LINTS := arrows mirror text symbols circles rockspec luacheck stylua types clang-format tidy cppcheck
 C_FILES = $(wildcard src/*.c src/*/*.[ch] fuzz/*.[ch] bench/*.c spec/host/*.c)
 LINT_TARGETS := $(LINTS:%=lint-%)
 LUA_PATHS = $(wildcard lua spec examples scripts bench bin/qhub-lua)
@@ -28,6 +28,9 @@ lint-text: ## file heads, lengths, columns, tabs, reminders
 
 lint-symbols: build/qhub/core.so ## one exported symbol, no mutable statics
 	@scripts/lint/symbols.sh build/qhub/core.so build/obj/release
+
+lint-circles: build/qhub/core.so ## no files of src that call one another in a circle
+	@scripts/lint/circles.sh build/obj/release
 
 lint-rockspec: ## the rockspec lists exactly the files of the tree
 	@$(LUA) scripts/rockspec.lua --check

@@ -6,7 +6,6 @@
 #include <math.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
 /* Seconds for which an interrupt may go unnoticed. */
@@ -14,12 +13,6 @@ static const double LONGEST_WAIT = 0.25;
 
 /* Seconds between two checks of silence at least: many deadlines cost no more than a few. */
 static const double CHECK_GAP = 0.005;
-
-double qhub_monotonic(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
-}
 
 static void initialize_curl(void) {
   (void)curl_global_init(CURL_GLOBAL_DEFAULT);

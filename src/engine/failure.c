@@ -21,35 +21,29 @@ say(qhub_failure *failure, const char *format, ...) {
   }
 }
 
-/* "host:port" as the URL has it, cut if it is absurdly long. */
-typedef struct {
-  int length;
-  const char *text;
-} place;
+enum { HOST_SIZE = 129 };
 
-static place where(const qhub_transfer *transfer) {
-  enum { LONGEST = 128 };
+/* "host:port" as the URL has it, cut if it is absurdly long. */
+static void copy_host(char *host, const qhub_transfer *transfer) {
   const char *start = strstr(transfer->url, "://");
   start = start != NULL ? start + 3 : transfer->url;
   size_t length = strcspn(start, "/?#");
-  return (place){length < LONGEST ? (int)length : LONGEST, start};
-}
-
-/* libcurl's own words for it. */
-static const char *words(const qhub_transfer *transfer, CURLcode code) {
-  const qhub_easy *easy = transfer->easy;
-  return easy != NULL && easy->error[0] != '\0' ? easy->error : curl_easy_strerror(code);
+  if (length >= HOST_SIZE) length = HOST_SIZE - 1;
+  memcpy(host, start, length);
+  host[length] = '\0';
 }
 
 /* The system's word for a failed connect ("Connection refused"), else libcurl's. */
-static const char *connect_reason(const qhub_transfer *transfer, CURLcode code, char *space,
-                                  size_t size) {
+static const char *reason_of(const qhub_transfer *transfer, CURLcode code, char *space,
+                             size_t size) {
+  const qhub_easy *easy = transfer->easy;
   long number = 0;
-  if (transfer->easy != NULL) {
-    (void)curl_easy_getinfo(transfer->easy->curl, CURLINFO_OS_ERRNO, &number);
+  if (easy == NULL) return curl_easy_strerror(code);
+  if (code == CURLE_COULDNT_CONNECT) {
+    (void)curl_easy_getinfo(easy->curl, CURLINFO_OS_ERRNO, &number);
   }
-  if (number == 0 || strerror_r((int)number, space, size) != 0) return words(transfer, code);
-  return space;
+  if (number != 0 && strerror_r((int)number, space, size) == 0) return space;
+  return easy->error[0] != '\0' ? easy->error : curl_easy_strerror(code);
 }
 
 /* Whether something of the head came, but not all of it. libcurl hands over whole lines. */
@@ -60,20 +54,19 @@ static bool has_begun(const qhub_transfer *transfer) {
   return since > 0;
 }
 
-static void explain_timeout(qhub_transfer *transfer) {
+static void explain_timeout(qhub_transfer *transfer, const char *host) {
   const qhub_request *request = &transfer->prepared->request;
   qhub_failure *failure = &transfer->failure;
-  place at = where(transfer);
   if (transfer->state == QHUB_TRANSFER_QUEUED) {
-    say(failure, "no connection to %.*s became free within %g s (max_connections is %ld)",
-        at.length, at.text, request->timeout, transfer->session->max_connections);
+    say(failure, "no connection to %s became free within %g s (max_connections is %ld)", host,
+        request->timeout, transfer->session->max_connections);
   } else if (failure->phase == QHUB_PHASE_CONNECT) {
-    say(failure, "no connection to %.*s within %g s", at.length, at.text, request->connect_timeout);
+    say(failure, "no connection to %s within %g s", host, request->connect_timeout);
   } else if (has_begun(transfer)) {
-    say(failure, "the head of the response of %.*s came too slowly: no line of it for %g s",
-        at.length, at.text, request->timeout);
+    say(failure, "the head of the response of %s came too slowly: no line of it for %g s", host,
+        request->timeout);
   } else {
-    say(failure, "nothing from %.*s for %g s", at.length, at.text, request->timeout);
+    say(failure, "nothing from %s for %g s", host, request->timeout);
   }
 }
 
@@ -83,53 +76,44 @@ static bool was_stale(const qhub_transfer *transfer, CURLcode code) {
   return transfer->sent && transfer->reused && !transfer->answered && code != CURLE_HTTP2_STREAM;
 }
 
-static void explain_network(qhub_transfer *transfer, CURLcode code) {
-  qhub_failure *failure = &transfer->failure;
-  place at = where(transfer);
+/* What is known better than by libcurl's codes, and all other codes. */
+enum { STALE = -4, HEAD_CUT, NO_DESCRIPTOR, OTHER };
+
+/* What stands before and after the host; whether the reason follows. */
+static const struct {
+  int code;
+  const char *before;
+  const char *after;
+  bool has_reason;
+} sentences[] = {
+  {STALE, "the kept connection to ", " was closed before a response came", false},
+  {HEAD_CUT, "the head of the response of ", " is too large", false},
+  {NO_DESCRIPTOR, "cannot connect to ",
+   ": too many open files: raise ulimit -n or lower max_connections", false},
+  {CURLE_COULDNT_RESOLVE_HOST, "cannot find the host of ", "", false},
+  {CURLE_COULDNT_CONNECT, "cannot connect to ", "", true},
+  {CURLE_GOT_NOTHING, "", " closed the connection without a response", false},
+  {CURLE_PARTIAL_FILE, "the response of ", " broke off", true},
+  {CURLE_SEND_ERROR, "the connection to ", " broke", true},
+  {CURLE_RECV_ERROR, "the connection to ", " broke", true},
+  /* libcurl 7.88 sees nothing wrong with half a header block */
+  {CURLE_OK, "", " closed the connection within the head of its response", false},
+  {CURLE_WRITE_ERROR, "the response of ", " is not valid HTTP", false},
+  {OTHER, "", "", true},
+};
+
+static void explain_network(qhub_transfer *transfer, CURLcode code, const char *host) {
   char space[128];
-  if (was_stale(transfer, code)) {
-    say(failure, "the kept connection to %.*s was closed before a response came", at.length,
-        at.text);
-    return;
-  }
-  if (transfer->head_cut) {
-    say(failure, "the head of the response of %.*s is too large", at.length, at.text);
-    return;
-  }
-  if (transfer->no_descriptor) {
-    say(failure,
-        "cannot connect to %.*s: too many open files: raise ulimit -n or lower"
-        " max_connections",
-        at.length, at.text);
-    return;
-  }
-  switch (code) {
-    case CURLE_COULDNT_RESOLVE_HOST:
-      say(failure, "cannot find the host of %.*s", at.length, at.text);
-      break;
-    case CURLE_COULDNT_CONNECT:
-      say(failure, "cannot connect to %.*s: %s", at.length, at.text,
-          connect_reason(transfer, code, space, sizeof space));
-      break;
-    case CURLE_GOT_NOTHING:
-      say(failure, "%.*s closed the connection without a response", at.length, at.text);
-      break;
-    case CURLE_PARTIAL_FILE:
-      say(failure, "the response of %.*s broke off: %s", at.length, at.text, words(transfer, code));
-      break;
-    case CURLE_SEND_ERROR:
-    case CURLE_RECV_ERROR:
-      say(failure, "the connection to %.*s broke: %s", at.length, at.text, words(transfer, code));
-      break;
-    case CURLE_OK: /* libcurl 7.88 sees nothing wrong with half a header block */
-      say(failure, "%.*s closed the connection within the head of its response", at.length,
-          at.text);
-      break;
-    case CURLE_WRITE_ERROR:
-      say(failure, "the response of %.*s is not valid HTTP", at.length, at.text);
-      break;
-    default: say(failure, "%.*s: %s", at.length, at.text, words(transfer, code));
-  }
+  const char *reason = "";
+  int wanted = (int)code;
+  size_t i = 0;
+  if (transfer->no_descriptor) wanted = NO_DESCRIPTOR;
+  if (transfer->head_cut) wanted = HEAD_CUT;
+  if (transfer->failure.stale) wanted = STALE;
+  while (sentences[i].code != wanted && sentences[i].code != OTHER) i++;
+  if (sentences[i].has_reason) reason = reason_of(transfer, code, space, sizeof space);
+  say(&transfer->failure, "%s%s%s%s%s", sentences[i].before, host, sentences[i].after,
+      reason[0] != '\0' ? ": " : "", reason);
 }
 
 /* Why libcurl ended it; what a callback stopped it for goes first. */
@@ -163,7 +147,8 @@ static bool may_have_left(const qhub_transfer *transfer) {
 
 void qhub_failure_set(qhub_transfer *transfer, CURLcode code, qhub_failure_kind kind) {
   qhub_failure *failure = &transfer->failure;
-  place at = where(transfer);
+  char host[HOST_SIZE];
+  copy_host(host, transfer);
   failure->kind = kind != QHUB_FAIL_NONE ? kind : kind_of(transfer, code);
   failure->code = (int)code;
   failure->sent = may_have_left(transfer);
@@ -173,11 +158,9 @@ void qhub_failure_set(qhub_transfer *transfer, CURLcode code, qhub_failure_kind 
   }
   failure->stale = failure->kind == QHUB_FAIL_NETWORK && was_stale(transfer, code);
   switch (failure->kind) {
-    case QHUB_FAIL_TIMEOUT: explain_timeout(transfer); break;
-    case QHUB_FAIL_NETWORK: explain_network(transfer, code); break;
-    case QHUB_FAIL_TOO_LARGE:
-      say(failure, "the response of %.*s is too large", at.length, at.text);
-      break;
+    case QHUB_FAIL_TIMEOUT: explain_timeout(transfer, host); break;
+    case QHUB_FAIL_NETWORK: explain_network(transfer, code, host); break;
+    case QHUB_FAIL_TOO_LARGE: say(failure, "the response of %s is too large", host); break;
     case QHUB_FAIL_CANCELLED: say(failure, "cancelled"); break;
     default: say(failure, "not enough memory");
   }

@@ -24,6 +24,7 @@
 #include <curl/curl.h>
 #include <poll.h>
 #include <sys/types.h>
+#include <time.h>
 
 #include "../fs/signals.h"
 #include "engine.h"
@@ -197,7 +198,11 @@ static inline void qhub_check_at(qhub_engine *engine, double time) {
 }
 
 /* Seconds of a clock that is never set back. */
-double qhub_monotonic(void);
+static inline double qhub_monotonic(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}
 
 /* ---- fork.c ---- */
 
