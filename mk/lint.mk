@@ -1,7 +1,8 @@
 # `make lint`: what can be said about the sources without running them. Each part can be called by
 # itself; all of them run even if one fails.
 
-LINTS := arrows mirror text symbols circles rockspec luacheck stylua types clang-format tidy cppcheck
+LINTS := arrows mirror text symbols circles rockspec luacheck stylua types \
+  clang-format tidy cppcheck
 C_FILES = $(wildcard src/*.c src/*/*.[ch] fuzz/*.[ch] bench/*.c spec/host/*.c)
 LINT_TARGETS := $(LINTS:%=lint-%)
 LUA_PATHS = $(wildcard lua spec examples scripts bench bin/qhub-lua)
