@@ -288,7 +288,7 @@ describe("core.engine", function()
 
   it("refuses settings of the wrong type", function()
     for name, value in pairs {
-      proxy = 5,
+      proxy = {},
       ca_file = true,
       http_version = "3",
       max_connections = 0,

@@ -58,7 +58,7 @@ describe("core.engine", function()
 
     it("is refused when a field has the wrong type, and so is a start without a URL", function()
       assert.has_error(function()
-        session:prepare(request_of("/ok", { method = 1 }))
+        session:prepare(request_of("/ok", { method = {} }))
       end)
       assert.has_error(function()
         session:prepare(request_of("/ok", { header_lines = { 1 } }))

@@ -158,7 +158,7 @@ describe("core.engine", function()
 
     it("with a field of the wrong type raises", function()
       for name, value in pairs {
-        method = 1,
+        method = {},
         url = false,
         body = 12,
         header_lines = "x",

@@ -25,6 +25,10 @@ int qhub_bind_session(lua_State *L, qhub_engine *engine);
 ** `session` may be NULL or closed, here and below. */
 int qhub_bind_prepare(lua_State *L, const qhub_session *session);
 
+/* Pushes the fields of the table at argument 2, at 3 and after. `names` ends with NULL.
+** [-?, +number of names] */
+void qhub_bind_push_fields(lua_State *L, const char *const *names);
+
 /* The prepared request at an argument.  [-0, +0] */
 qhub_prepared *qhub_bind_check_prepared(lua_State *L, int argument);
 

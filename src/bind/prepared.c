@@ -41,57 +41,23 @@ qhub_prepared *qhub_bind_check_prepared(lua_State *L, int argument) {
   return box->prepared;
 }
 
-/* Pushes a field of the request at argument 2: a string, or NULL when it is nil or false.
-** [-0, +1] */
-static const char *string_field(lua_State *L, const char *name, size_t *length) {
-  int found = lua_getfield(L, 2, name);
-  *length = 0;
-  if (!lua_toboolean(L, -1)) return NULL;
-  if (found != LUA_TSTRING) {
-    luaL_error(L, "field '%s': string expected, got %s", name, luaL_typename(L, -1));
-  }
-  return lua_tolstring(L, -1, length);
+void qhub_bind_push_fields(lua_State *L, const char *const *names) {
+  luaL_checktype(L, 2, LUA_TTABLE);
+  lua_settop(L, 2);
+  for (; *names != NULL; names++) lua_getfield(L, 2, *names);
 }
 
-/* A string that must be there and have no NUL byte.  [-0, +1] */
-static const char *name_field(lua_State *L, const char *name) {
-  size_t length;
-  const char *text = string_field(L, name, &length);
-  if (text == NULL || length == 0 || strlen(text) != length) {
-    luaL_error(L, "field '%s': text expected", name);
-  }
-  return text;
+/* A number of bytes on the stack, or `otherwise` if it is nil or false. */
+static size_t check_bytes(lua_State *L, int index, size_t otherwise) {
+  if (!lua_toboolean(L, index)) return otherwise;
+  lua_Integer bytes = luaL_checkinteger(L, index);
+  luaL_argcheck(L, bytes >= 0, index, "number of bytes expected");
+  return (lua_Unsigned)bytes < SIZE_MAX ? (size_t)bytes : SIZE_MAX;
 }
 
-/* [-0, +0] */
-static double seconds_field(lua_State *L, const char *name) {
-  int is_number;
-  lua_getfield(L, 2, name);
-  lua_Number seconds = lua_tonumberx(L, -1, &is_number);
-  if (!is_number || !(seconds >= 0)) luaL_error(L, "field '%s': seconds expected", name);
-  lua_pop(L, 1);
+static double check_seconds(lua_State *L, int index) {
+  lua_Number seconds = luaL_checknumber(L, index);
   return seconds < FOREVER ? seconds : FOREVER;
-}
-
-/* A number of bytes, or `otherwise` when the field is nil or false.  [-0, +0] */
-static size_t bytes_field(lua_State *L, const char *name, size_t otherwise) {
-  lua_getfield(L, 2, name);
-  if (lua_toboolean(L, -1)) {
-    int is_integer;
-    lua_Integer bytes = lua_tointegerx(L, -1, &is_integer);
-    if (!is_integer || bytes < 0) luaL_error(L, "field '%s': number of bytes expected", name);
-    otherwise = (lua_Unsigned)bytes < SIZE_MAX ? (size_t)bytes : SIZE_MAX;
-  }
-  lua_pop(L, 1);
-  return otherwise;
-}
-
-/* [-0, +0] */
-static bool flag_field(lua_State *L, const char *name) {
-  lua_getfield(L, 2, name);
-  bool flag = lua_toboolean(L, -1);
-  lua_pop(L, 1);
-  return flag;
 }
 
 typedef struct {
@@ -99,14 +65,12 @@ typedef struct {
   size_t bytes;
 } header_size;
 
-/* Checks the array of header lines on top of the stack and adds up their lengths.  [-0, +0] */
-static header_size measure_headers(lua_State *L) {
-  header_size size = {0, 0};
-  if (!lua_istable(L, -1)) luaL_error(L, "field 'header_lines': table expected");
-  size.count = lua_rawlen(L, -1);
+/* Checks the array of header lines and adds up their lengths.  [-0, +0] */
+static header_size measure_headers(lua_State *L, int index) {
+  header_size size = {lua_rawlen(L, index), 0};
   for (size_t i = 1; i <= size.count; i++) {
     /* A number would be turned into a string of its own that nothing keeps. */
-    if (lua_rawgeti(L, -1, (lua_Integer)i) != LUA_TSTRING) {
+    if (lua_rawgeti(L, index, (lua_Integer)i) != LUA_TSTRING) {
       luaL_error(L, "field 'header_lines': strings expected");
     }
     size.bytes += lua_rawlen(L, -1);
@@ -127,19 +91,23 @@ static void add_headers(lua_State *L, int index, qhub_prepared *prepared, size_t
 }
 
 int qhub_bind_prepare(lua_State *L, const qhub_session *session) {
-  enum { METHOD = 3, HEADERS, PREPARED }; /* stack */
-  qhub_request request;
-  luaL_checktype(L, 2, LUA_TTABLE);
-  lua_settop(L, 2);
-  request.method = name_field(L, "method");
-  lua_getfield(L, 2, "header_lines");
-  request.timeout = seconds_field(L, "timeout");
-  request.connect_timeout = seconds_field(L, "connect_timeout");
-  request.max_bytes = bytes_field(L, "max_bytes", SIZE_MAX);
-  request.stream = bytes_field(L, "stream", 0);
-  request.once = flag_field(L, "once");
-  request.decode = flag_field(L, "decode");
-  header_size headers = measure_headers(L);
+  /* Stack. */
+  enum { METHOD = 3, HEADERS, TIMEOUT, CONNECT_TIMEOUT, MAX_BYTES, STREAM, ONCE, DECODE };
+  static const char *const names[] = {"method",    "header_lines", "timeout", "connect_timeout",
+                                      "max_bytes", "stream",       "once",    "decode",
+                                      NULL};
+  qhub_bind_push_fields(L, names);
+  luaL_checktype(L, HEADERS, LUA_TTABLE);
+  qhub_request request = {
+    .method = luaL_checkstring(L, METHOD),
+    .timeout = check_seconds(L, TIMEOUT),
+    .connect_timeout = check_seconds(L, CONNECT_TIMEOUT),
+    .max_bytes = check_bytes(L, MAX_BYTES, SIZE_MAX),
+    .stream = check_bytes(L, STREAM, 0),
+    .once = lua_toboolean(L, ONCE),
+    .decode = lua_toboolean(L, DECODE),
+  };
+  header_size headers = measure_headers(L, HEADERS);
   prepared_box *box = qhub_userdata_new(L, &type);
   box->prepared = qhub_prepared_new(&request, headers.count, headers.bytes);
   if (box->prepared == NULL) return luaL_error(L, "not enough memory");

@@ -2,8 +2,6 @@
 ** core.engine: the session userdata. See engine/engine.h for what a session is. Its user value
 ** keeps the engine alive.
 */
-#include <string.h>
-
 #include "engine_bind.h"
 #include "module.h"
 #include "userdata.h"
@@ -46,56 +44,27 @@ static qhub_session *check(lua_State *L) {
   return box->session;
 }
 
-/* Pushes a field of the table at argument 2 and returns it as a string, NULL when it is nil. The
-** string lives while it is on the stack.  [-0, +1] */
-static const char *string_field(lua_State *L, const char *name) {
-  int found = lua_getfield(L, 2, name);
-  if (found == LUA_TNIL) return NULL;
-  if (found != LUA_TSTRING) {
-    luaL_error(L, "field '%s': string expected, got %s", name, luaL_typename(L, -1));
-  }
-  return lua_tostring(L, -1);
-}
-
-/* [-0, +1] */
-static const char *proxy_field(lua_State *L) {
-  if (lua_getfield(L, 2, "proxy") == LUA_TBOOLEAN && !lua_toboolean(L, -1)) return "";
-  lua_pop(L, 1);
-  return string_field(L, "proxy");
-}
-
-/* [-0, +1] */
-static int http_version_field(lua_State *L) {
-  const char *version = string_field(L, "http_version");
-  if (version == NULL) return 0;
-  if (strcmp(version, "1.1") == 0) return 11;
-  if (strcmp(version, "2") == 0) return 20;
-  return luaL_error(L, "field 'http_version': \"1.1\" or \"2\" expected");
-}
-
-/* [-0, +1] */
-static long max_connections_field(lua_State *L) {
-  int is_integer = 1;
-  lua_Integer value = DEFAULT_CONNECTIONS;
-  if (lua_getfield(L, 2, "max_connections") != LUA_TNIL) value = lua_tointegerx(L, -1, &is_integer);
-  if (!is_integer || value < 1) {
-    luaL_error(L, "field 'max_connections': positive integer expected");
-  }
-  return value < MOST_CONNECTIONS ? (long)value : MOST_CONNECTIONS;
-}
-
 int qhub_bind_session(lua_State *L, qhub_engine *engine) {
-  qhub_session_config config;
-  luaL_checktype(L, 2, LUA_TTABLE);
-  lua_settop(L, 2);
-  config.proxy = proxy_field(L);
-  config.ca_file = string_field(L, "ca_file");
-  config.ca_path = string_field(L, "ca_path");
-  config.client_cert = string_field(L, "client_cert");
-  config.client_key = string_field(L, "client_key");
-  config.http_version = http_version_field(L);
-  config.max_connections = max_connections_field(L);
-  config.verify = lua_getfield(L, 2, "verify") == LUA_TNIL || lua_toboolean(L, -1);
+  /* Stack. */
+  enum { PROXY = 3, CA_FILE, CA_PATH, CERT, KEY, VERSION, CONNECTIONS, VERIFY };
+  static const char *const names[] = {"proxy",           "ca_file",    "ca_path",
+                                      "client_cert",     "client_key", "http_version",
+                                      "max_connections", "verify",     NULL};
+  static const char *const versions[] = {"any", "1.1", "2", NULL};
+  static const int version_numbers[] = {0, 11, 20};
+  qhub_bind_push_fields(L, names);
+  lua_Integer connections = luaL_optinteger(L, CONNECTIONS, DEFAULT_CONNECTIONS);
+  luaL_argcheck(L, connections > 0, CONNECTIONS, "positive integer expected");
+  qhub_session_config config = {
+    .proxy = lua_isboolean(L, PROXY) ? "" : luaL_optstring(L, PROXY, NULL),
+    .ca_file = luaL_optstring(L, CA_FILE, NULL),
+    .ca_path = luaL_optstring(L, CA_PATH, NULL),
+    .client_cert = luaL_optstring(L, CERT, NULL),
+    .client_key = luaL_optstring(L, KEY, NULL),
+    .http_version = version_numbers[luaL_checkoption(L, VERSION, "any", versions)],
+    .max_connections = connections < MOST_CONNECTIONS ? (long)connections : MOST_CONNECTIONS,
+    .verify = lua_isnil(L, VERIFY) || lua_toboolean(L, VERIFY),
+  };
   session_box *box = qhub_userdata_new(L, &type);
   lua_pushvalue(L, 1);
   lua_setiuservalue(L, -2, QHUB_SESSION_ENGINE);
