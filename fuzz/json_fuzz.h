@@ -40,25 +40,20 @@ static inline lua_State *fresh_state(void) {
   return L;
 }
 
-/* decode(text) or document(text): pushes the value and returns true, or the message and returns
-** false. */
-static inline bool convert(lua_State *L, const char *how, const char *text, size_t length) {
+/* decode(text): pushes the value and returns true, or the message and returns false. */
+static inline bool decode(lua_State *L, const char *text, size_t length) {
   int top = lua_gettop(L);
-  lua_getfield(L, JSON, how);
+  lua_getfield(L, JSON, "decode");
   lua_pushlstring(L, text, length);
-  if (lua_pcall(L, 1, LUA_MULTRET, 0) != LUA_OK) fail(how, lua_tostring(L, -1));
+  if (lua_pcall(L, 1, LUA_MULTRET, 0) != LUA_OK) fail("decode", lua_tostring(L, -1));
   if (lua_gettop(L) == top + 1) return true;
   if (lua_gettop(L) != top + 4 || !lua_isnil(L, top + 1) || lua_type(L, top + 2) != LUA_TSTRING ||
       lua_tointeger(L, top + 3) < 1 || lua_tointeger(L, top + 4) < 1) {
-    fail(how, "returned neither a value nor a failure");
+    fail("decode", "returned neither a value nor a failure");
   }
   lua_settop(L, top + 2);
   lua_replace(L, top + 1);
   return false;
-}
-
-static inline bool decode(lua_State *L, const char *text, size_t length) {
-  return convert(L, "decode", text, length);
 }
 
 /* encode(the value at `index`): pushes text or message; returns whether it was encoded. */

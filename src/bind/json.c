@@ -77,8 +77,6 @@ int qhub_open_json(lua_State *L) {
   lua_setfield(L, -2, "null");
   push_mark(L, "qhub.json.array");
   push_mark(L, "qhub.json.object");
-  qhub_json_push_encode_box(L);
-  qhub_json_push_document_box(L);
   luaL_setfuncs(L, functions, QHUB_JSON_UPVALUES);
   return 1;
 }

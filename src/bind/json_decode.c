@@ -1,56 +1,164 @@
 /*
 ** core.json.decode: a JSON text becomes Lua values in one pass, losing nothing; core.json.members
-** reads a few members of an object and builds nothing else.
+** reads a few members of an object and keeps nothing else.
 **
-** Takes the tokens of the scanner (json/scan.h) as they come. The first items of a container are
-** collected on the Lua stack, so that a small table is created with the size it needs; the items
-** of a larger one go into the table one by one. Holds no memory but what Lua holds for it, so
-** Lua may raise at any point.
+** Strict (RFC 8259), and stricter than the RFC asks in four points: nesting and the number of
+** values are limited, numbers beyond a double are refused, and so are lone surrogates.
+**
+** The first items of a container are collected on the Lua stack, so that a small table is created
+** with the size it needs; the items of a larger one go into the table one by one. Holds no memory
+** but what Lua holds for it, so Lua may raise at any point. Relies on the NUL that Lua puts after
+** every string: no token has one, so that nothing is read beyond it.
 */
 #include "json.h"
 
-#include "../json/scan.h"
 #include "../text/ascii.h"
+#include "../text/json_string.h"
+#include "../text/number.h"
 #include "../text/utf8.h"
 
 #include <lauxlib.h>
+#include <math.h>
 #include <stdbool.h>
 #include <string.h>
 
 enum {
-  COLLECTED = 32,  /* items on the stack before their table is created */
-  MOST_MEMBERS = 4 /* names that `members` takes */
+  /* So that a hostile text does not take gigabytes as tables: 64 MiB of ordinary JSON have fewer.
+  ** An array or object takes as much memory as several numbers, and counts as that many. */
+  MOST_VALUES = 16 * 1024 * 1024,
+  CONTAINER_WEIGHT = 4,
+  COLLECTED = 32 /* items on the stack before their table is created */
 };
 
+/* After an error `problem` is set, and the functions below return false. */
 typedef struct {
   lua_State *L;
-  qhub_json_scanner scanner;
+  const char *text;
+  const char *end;
+  const char *position; /* where to read on; after an error, where it is */
+  const char *problem;  /* NULL: no error; "expected ...": what is there is named after it */
+  bool accept_nan;      /* NaN, Infinity and -Infinity are numbers, too */
+  int depth;            /* open containers */
+  int values_left;      /* of MOST_VALUES */
 } decoder;
+
+static bool fail(decoder *d, const char *position, const char *problem) {
+  d->position = position;
+  d->problem = problem;
+  return false;
+}
+
+static const char *skip_blanks(const char *text) {
+  while (*text == ' ' || *text == '\n' || *text == '\r' || *text == '\t') text++;
+  return text;
+}
+
+/* Moves past `word` if it is there. */
+static bool skip_word(decoder *d, const char *word) {
+  size_t length = strlen(word);
+  if (strncmp(d->position, word, length) != 0) return false;
+  d->position += length;
+  return true;
+}
+
+/* ---- values ------------------------------------------------------------------------------ */
 
 /* The string has an escape. Not inlined: the buffer must not be part of the frame of a function
 ** that calls itself.  [-0, +1] */
-__attribute__((noinline)) static void push_unescaped(lua_State *L,
-                                                     const qhub_json_scanner *scanner) {
+__attribute__((noinline)) static void push_unescaped(lua_State *L, const char *start,
+                                                     const char *stop) {
   luaL_Buffer buffer;
-  char *room = luaL_buffinitsize(L, &buffer, (size_t)(scanner->stop - scanner->start));
-  luaL_pushresultsize(&buffer, qhub_json_unescape(scanner->start, scanner->stop, room));
+  char *room = luaL_buffinitsize(L, &buffer, (size_t)(stop - start));
+  luaL_pushresultsize(&buffer, qhub_json_unescape(start, stop, room));
 }
 
-/* [-0, +1] */
-static void push_string(lua_State *L, const qhub_json_scanner *scanner) {
-  if (scanner->escaped) {
-    push_unescaped(L, scanner);
+/* The position is at the opening quote.  [-0, +1] */
+static bool push_string(decoder *d) {
+  const char *start = d->position + 1;
+  qhub_json_string string = qhub_json_string_read(start, d->end);
+  if (string.problem != NULL) return fail(d, string.stop, string.problem);
+  if (string.escaped) {
+    push_unescaped(d->L, start, string.stop);
   } else {
-    lua_pushlstring(L, scanner->start, (size_t)(scanner->stop - scanner->start));
+    lua_pushlstring(d->L, start, (size_t)(string.stop - start));
   }
+  d->position = string.stop + 1;
+  return true;
 }
 
-static void push_number(lua_State *L, const qhub_number *number) {
-  if (number->kind == QHUB_NUMBER_INTEGER) {
-    lua_pushinteger(L, number->integer);
+/* The position is at a digit or a minus sign.  [-0, +1] */
+static bool push_number(decoder *d) {
+  qhub_number number;
+  const char *text = d->position;
+  const char *end = qhub_number_read(text, &number);
+  if (number.kind == QHUB_NUMBER_INTEGER) {
+    lua_pushinteger(d->L, number.integer);
+  } else if (number.kind == QHUB_NUMBER_REAL) {
+    lua_pushnumber(d->L, number.real);
+  } else if (d->accept_nan && skip_word(d, "-Infinity")) {
+    lua_pushnumber(d->L, -HUGE_VAL);
+    return true;
+  } else if (number.kind == QHUB_NUMBER_TOO_LARGE) {
+    return fail(d, text, "the number is too large for a double");
+  } else if (qhub_is_digit(*end)) {
+    return fail(d, end - 1, "a number must not have leading zeros");
+  } else if (end[-1] == '.') {
+    return fail(d, end, "expected a digit after the decimal point");
   } else {
-    lua_pushnumber(L, number->real);
+    return fail(d, end, end - text == 1 ? "expected a digit" : "expected a digit of the exponent");
   }
+  d->position = end;
+  return true;
+}
+
+/* A value that begins in no other way.  [-0, +1] */
+static bool push_word(decoder *d) {
+  const char *text = d->position;
+  if (skip_word(d, "true")) {
+    lua_pushboolean(d->L, 1);
+  } else if (skip_word(d, "false")) {
+    lua_pushboolean(d->L, 0);
+  } else if (skip_word(d, "null")) {
+    lua_pushlightuserdata(d->L, NULL);
+  } else if (d->accept_nan && skip_word(d, "NaN")) {
+    lua_pushnumber(d->L, NAN);
+  } else if (d->accept_nan && skip_word(d, "Infinity")) {
+    lua_pushnumber(d->L, HUGE_VAL);
+  } else if (text == d->end && d->depth == 0) {
+    return fail(d, text, "the text is empty or blank");
+  } else if (text == d->text && skip_word(d, "\xEF\xBB\xBF")) {
+    return fail(d, text, "JSON must not start with a byte order mark");
+  } else {
+    return fail(d, text, "expected a value");
+  }
+  return true;
+}
+
+static bool open_container(decoder *d) {
+  if (d->depth == QHUB_JSON_MAX_DEPTH) {
+    return fail(d, d->position, "arrays and objects are nested more than 1000 deep");
+  }
+  luaL_checkstack(d->L, 2 * COLLECTED + 8, "not enough memory for nested JSON");
+  d->depth++;
+  d->values_left -= CONTAINER_WEIGHT - 1;
+  d->position++;
+  return true;
+}
+
+/* Moves to the next item of a container, of which `count` were read, or past `close`, which ends
+** it. Returns whether there is an item; not after an error. */
+static bool next_item(decoder *d, char close, lua_Integer count) {
+  const char *text = skip_blanks(d->position);
+  if (*text == close) {
+    d->depth--;
+    d->position = text + 1;
+    return false;
+  }
+  if (count > 0 && *text != ',') {
+    return fail(d, text, close == ']' ? "expected ',' or ']'" : "expected ',' or '}'");
+  }
+  d->position = count > 0 ? skip_blanks(text + 1) : text;
+  return true;
 }
 
 /* Makes the items above `table` the array there.  [-count, +0] */
@@ -60,6 +168,30 @@ static void create_array(lua_State *L, int table, int count) {
   lua_setmetatable(L, -2);
   lua_replace(L, table);
   for (; count > 0; count--) lua_rawseti(L, table, count);
+}
+
+/* Pushes the value at the position or after blanks. After an error there is any number of values on
+** the stack.  [-0, +1] */
+static bool push_value(decoder *d); // NOLINT(misc-no-recursion)
+
+/* [-0, +1] */
+static bool push_array(decoder *d) {
+  lua_State *L = d->L;
+  lua_Integer count = 0;
+  if (!open_container(d)) return false;
+  lua_pushnil(L);
+  int table = lua_gettop(L);
+  while (next_item(d, ']', count)) {
+    if (!push_value(d)) return false;
+    count++;
+    if (count > COLLECTED) {
+      lua_rawseti(L, table, count);
+    } else if (count == COLLECTED) {
+      create_array(L, table, COLLECTED);
+    }
+  }
+  if (count < COLLECTED) create_array(L, table, (int)count);
+  return d->problem == NULL;
 }
 
 /* Makes the names and values above `table` the object there, in their order, for the last of
@@ -75,50 +207,24 @@ static void create_object(lua_State *L, int table, int count) {
   lua_settop(L, table);
 }
 
-/* Pushes the value that is `token`; false, with nothing pushed, for any other token.  [-0, +1] */
-static bool push_scalar(lua_State *L, const qhub_json_scanner *scanner, qhub_json_token token) {
-  switch (token) {
-    case QHUB_JSON_STRING: push_string(L, scanner); return true;
-    case QHUB_JSON_NUMBER: push_number(L, &scanner->number); return true;
-    case QHUB_JSON_TRUE: lua_pushboolean(L, 1); return true;
-    case QHUB_JSON_FALSE: lua_pushboolean(L, 0); return true;
-    case QHUB_JSON_NULL: lua_pushlightuserdata(L, NULL); return true;
-    default: return false;
-  }
+/* Pushes the name and the value of a member.  [-0, +2] */
+static bool push_member(decoder *d) {
+  if (*d->position != '"') return fail(d, d->position, "expected a member's name in double quotes");
+  if (!push_string(d)) return false;
+  d->position = skip_blanks(d->position);
+  if (!skip_word(d, ":")) return fail(d, d->position, "expected ':' after the member's name");
+  return push_value(d);
 }
 
-/* Pushes the value that begins with `token`. After an error returns false, with any number of
-** values on the stack.  [-0, +1] */
-static bool push_value(decoder *d, qhub_json_token token); // NOLINT(misc-no-recursion)
-
-static bool push_array(decoder *d) {
-  lua_State *L = d->L;
-  lua_Integer count = 0;
-  lua_pushnil(L);
-  int table = lua_gettop(L);
-  for (;;) {
-    qhub_json_token token = qhub_json_next(&d->scanner);
-    if (token == QHUB_JSON_CLOSE) break;
-    if (!push_value(d, token)) return false;
-    count++;
-    if (count > COLLECTED) {
-      lua_rawseti(L, table, count);
-    } else if (count == COLLECTED) {
-      create_array(L, table, COLLECTED);
-    }
-  }
-  if (count < COLLECTED) create_array(L, table, (int)count);
-  return true;
-}
-
+/* [-0, +1] */
 static bool push_object(decoder *d) {
   lua_State *L = d->L;
   int count = 0;
+  if (!open_container(d)) return false;
   lua_pushnil(L);
   int table = lua_gettop(L);
-  while (qhub_json_next(&d->scanner) == QHUB_JSON_NAME) {
-    push_string(L, &d->scanner);
-    if (!push_value(d, qhub_json_next(&d->scanner))) return false;
+  while (next_item(d, '}', count)) {
+    if (!push_member(d)) return false;
     count++;
     if (count > COLLECTED) {
       lua_rawset(L, table);
@@ -126,118 +232,107 @@ static bool push_object(decoder *d) {
       create_object(L, table, COLLECTED);
     }
   }
-  if (d->scanner.problem != NULL) return false;
   if (count < COLLECTED) create_object(L, table, count);
-  return true;
+  return d->problem == NULL;
 }
 
-static bool push_value(decoder *d, qhub_json_token token) {
-  if (token != QHUB_JSON_OPEN_ARRAY && token != QHUB_JSON_OPEN_OBJECT) {
-    return push_scalar(d->L, &d->scanner, token);
+static bool push_value(decoder *d) {
+  d->position = skip_blanks(d->position);
+  if (--d->values_left < 0) {
+    return fail(d, d->position,
+                "the text has more than 16777216 values (an array or object counts as 4)");
   }
-  luaL_checkstack(d->L, 2 * COLLECTED + 8, "not enough memory for nested JSON");
-  return token == QHUB_JSON_OPEN_ARRAY ? push_array(d) : push_object(d);
-}
-
-/* Describes the byte or character where the text goes wrong.  [-0, +1] */
-static void push_found(lua_State *L, const qhub_json_scanner *scanner) {
-  static const char hex[] = "0123456789ABCDEF";
-  const char *position = scanner->position;
-  size_t sequence = qhub_utf8_sequence(position, (size_t)(scanner->end - position));
-  if (position == scanner->end) {
-    lua_pushliteral(L, "the end of the text");
-  } else if (sequence == 0 || qhub_is_control(*position)) {
-    unsigned char byte = (unsigned char)*position;
-    lua_pushfstring(L, "byte 0x%c%c", hex[byte >> 4], hex[byte & 15]);
-  } else {
-    lua_pushliteral(L, "'");
-    lua_pushlstring(L, position, sequence);
-    lua_pushliteral(L, "'");
-    lua_concat(L, 3);
+  switch (*d->position) {
+    case '"': return push_string(d);
+    case '[': return push_array(d);
+    case '{': return push_object(d);
+    case '-': return push_number(d);
+    default: return qhub_is_digit(*d->position) ? push_number(d) : push_word(d);
   }
 }
 
-int qhub_json_push_failure(lua_State *L, const qhub_json_scanner *scanner) {
-  size_t line, column;
-  qhub_json_where(scanner, &line, &column);
-  lua_pushnil(L);
-  if (scanner->unexpected) {
-    push_found(L, scanner);
-    lua_pushfstring(L, "expected %s, found %s", scanner->problem, lua_tostring(L, -1));
-    lua_remove(L, -2);
-  } else {
-    lua_pushstring(L, scanner->problem);
-  }
-  lua_pushinteger(L, (lua_Integer)line);
-  lua_pushinteger(L, (lua_Integer)column);
-  return 4;
-}
+/* ---- functions of core.json -------------------------------------------------------------- */
 
-int qhub_json_decode(lua_State *L) {
-  decoder d;
+static decoder new_decoder(lua_State *L) {
   size_t length;
   luaL_checktype(L, 1, LUA_TSTRING);
   const char *text = lua_tolstring(L, 1, &length);
-  d.L = L;
-  qhub_json_begin(&d.scanner, text, length, lua_toboolean(L, 2));
-  if (push_value(&d, qhub_json_next(&d.scanner)) && qhub_json_next(&d.scanner) == QHUB_JSON_END) {
-    return 1;
+  return (decoder){
+    .L = L,
+    .text = text,
+    .end = text + length,
+    .position = text,
+    .accept_nan = lua_toboolean(L, 2),
+    .values_left = MOST_VALUES,
+  };
+}
+
+/* Nothing but blanks may follow the value. */
+static bool check_end(decoder *d) {
+  const char *text = skip_blanks(d->position);
+  return text == d->end || fail(d, text, "unexpected text after the value");
+}
+
+/* Pushes the problem, and what is there instead of what was expected.  [-0, +1] */
+static void push_problem(const decoder *d) {
+  char character[5] = "";
+  const char *position = d->position;
+  size_t length = qhub_utf8_sequence(position, (size_t)(d->end - position));
+  if (strncmp(d->problem, "expected", strlen("expected")) != 0) {
+    lua_pushstring(d->L, d->problem);
+  } else if (position == d->end) {
+    lua_pushfstring(d->L, "%s, found the end of the text", d->problem);
+  } else if (length == 0 || qhub_is_control(*position)) {
+    static const char hex[] = "0123456789ABCDEF";
+    unsigned char byte = (unsigned char)*position;
+    lua_pushfstring(d->L, "%s, found byte 0x%c%c", d->problem, hex[byte >> 4], hex[byte & 15]);
+  } else {
+    memcpy(character, position, length);
+    lua_pushfstring(d->L, "%s, found '%s'", d->problem, character);
   }
+}
+
+void qhub_json_push_place(lua_State *L, const char *text, const char *position) {
+  lua_Integer line = 1, column = 1;
+  for (; text < position; text++) {
+    if (*text == '\n') {
+      line++;
+      column = 1;
+    } else if (!qhub_utf8_is_continuation(*text)) {
+      column++;
+    }
+  }
+  lua_pushinteger(L, line);
+  lua_pushinteger(L, column);
+}
+
+int qhub_json_decode(lua_State *L) {
+  decoder d = new_decoder(L);
+  if (push_value(&d) && check_end(&d)) return 1;
   lua_settop(L, 1);
-  return qhub_json_push_failure(L, &d.scanner);
-}
-
-/* ---- members ------------------------------------------------------------------------------ */
-
-typedef struct {
-  const char *bytes;
-  size_t length;
-} name;
-
-/* The place among `names` of the name that the scanner is after; -1 when it is none of them. */
-static int find_name(const qhub_json_scanner *scanner, const name *names, int count) {
-  size_t length = (size_t)(scanner->stop - scanner->start);
-  for (int i = 0; i < count; i++) {
-    if (names[i].length == length && memcmp(names[i].bytes, scanner->start, length) == 0) return i;
-  }
-  return -1;
-}
-
-/* Puts the values of the members `names` at `values` and the indices after it. False when the text
-** is not valid, or not one that can be read in this way.  [-0, +0] */
-static bool read_members(lua_State *L, qhub_json_scanner *scanner, const name *names, int count,
-                         int values) {
-  if (qhub_json_next(scanner) != QHUB_JSON_OPEN_OBJECT) return false;
-  for (;;) {
-    qhub_json_token token = qhub_json_next(scanner);
-    if (token == QHUB_JSON_END) return true;
-    if (token == QHUB_JSON_ERROR) return false;
-    if (token != QHUB_JSON_NAME || scanner->depth > 1) continue;
-    if (scanner->escaped) return false; /* it may stand for one of `names` */
-    int place = find_name(scanner, names, count);
-    if (place < 0) continue;
-    if (!push_scalar(L, scanner, qhub_json_next(scanner))) return false;
-    lua_replace(L, values + place);
-  }
+  luaL_pushfail(L);
+  push_problem(&d);
+  qhub_json_push_place(L, d.text, d.position);
+  return 4;
 }
 
 int qhub_json_members(lua_State *L) {
-  enum { TEXT = 1, ACCEPT_NAN, FIRST };
-  name names[MOST_MEMBERS];
-  qhub_json_scanner scanner;
-  size_t length;
-  luaL_checktype(L, TEXT, LUA_TSTRING);
-  const char *text = lua_tolstring(L, TEXT, &length);
+  enum { FIRST_NAME = 3 };
+  decoder d = new_decoder(L);
   int result = lua_gettop(L) + 1;
-  int count = result - FIRST;
-  luaL_argcheck(L, count > 0 && count <= MOST_MEMBERS, FIRST, "one to four names expected");
-  for (int i = 0; i < count; i++) {
-    names[i].bytes = luaL_checklstring(L, FIRST + i, &names[i].length);
-  }
+  int count = result - FIRST_NAME;
   lua_pushboolean(L, 1);
   lua_settop(L, result + count);
-  qhub_json_begin(&scanner, text, length, lua_toboolean(L, ACCEPT_NAN));
-  if (read_members(L, &scanner, names, count, result + 1)) return 1 + count;
+  d.position = skip_blanks(d.position);
+  bool valid = *d.position == '{' && open_container(&d);
+  for (int before = 0; valid && next_item(&d, '}', before); before++) {
+    valid = push_member(&d);
+    for (int i = 0; valid && i < count; i++) {
+      if (lua_rawequal(L, -2, FIRST_NAME + i)) lua_copy(L, -1, result + 1 + i);
+    }
+    lua_settop(L, result + count);
+  }
+  if (valid && d.problem == NULL && check_end(&d)) return 1 + count;
   lua_pushboolean(L, 0);
   return 1;
 }

@@ -1,45 +1,15 @@
 /*
-** core.json.document: reads the small documents of the API (error bodies, responses of the token
-** endpoint, configuration files) by cJSON.
+** core.json.document: reads the small documents that come with tokens (responses of the token
+** endpoint, configuration files) by cJSON, and believes it. They hold words and round numbers: that
+** cJSON reads numbers as doubles, ends strings at a NUL and accepts a little more than JSON does
+** not matter there. What the gateway says is read by core.json.decode, which loses nothing.
 **
-** cJSON accepts more than JSON, reads numbers as doubles and ends strings at a NUL. So the scanner
-** (json/scan.h) goes first: what it refuses is refused, and a text that cJSON would not read to the
-** same values as core.json.decode is left to that. All others are plain: short, with small integers
-** and without NUL. For these cJSON's tree is the value.
-**
-** The only file that includes cJSON.h. The tree is held by a box, since Lua may raise.
+** The only file that includes cJSON.h.
 */
 #include "json.h"
 
-#include "../json/scan.h"
-
 #include <cjson/cJSON.h>
 #include <lauxlib.h>
-#include <stdbool.h>
-#include <string.h>
-
-enum {
-  LONGEST = 1024 * 1024, /* bytes; cJSON's tree takes up to 40 times as many */
-  DEEPEST = 100,
-  LARGEST = 1000000000 /* integers up to this one, and down to its negative */
-};
-
-/* Whether `text` is plain. After an error of the scanner it is. */
-static bool is_plain(qhub_json_scanner *scanner, const char *text, size_t length) {
-  if (length > LONGEST || strstr(text, "\\u0000") != NULL) return false;
-  for (;;) {
-    switch (qhub_json_next(scanner)) {
-      case QHUB_JSON_END:
-      case QHUB_JSON_ERROR: return true;
-      case QHUB_JSON_NUMBER:
-        if (scanner->number.kind != QHUB_NUMBER_INTEGER) return false;
-        if (scanner->number.integer > LARGEST || scanner->number.integer < -LARGEST) return false;
-        break;
-      default:
-        if (scanner->depth > DEEPEST) return false;
-    }
-  }
-}
 
 /* [-0, +1] */
 static void push_node(lua_State *L, const cJSON *node) { // NOLINT(misc-no-recursion)
@@ -49,65 +19,41 @@ static void push_node(lua_State *L, const cJSON *node) { // NOLINT(misc-no-recur
     case cJSON_NULL: lua_pushlightuserdata(L, NULL); break;
     case cJSON_True: lua_pushboolean(L, 1); break;
     case cJSON_False: lua_pushboolean(L, 0); break;
-    case cJSON_Number: lua_pushinteger(L, node->valueint); break;
+    case cJSON_Number: lua_pushnumber(L, node->valuedouble); break;
     case cJSON_String: lua_pushstring(L, node->valuestring); break;
-    case cJSON_Array:
-      lua_newtable(L);
-      lua_pushvalue(L, lua_upvalueindex(QHUB_JSON_ARRAY_MARK));
-      lua_setmetatable(L, -2);
-      for (const cJSON *item = node->child; item != NULL; item = item->next) {
-        push_node(L, item);
-        lua_rawseti(L, -2, ++count);
-      }
-      break;
     default:
       lua_newtable(L);
-      for (const cJSON *member = node->child; member != NULL; member = member->next) {
-        lua_pushstring(L, member->string);
-        push_node(L, member);
+      for (const cJSON *item = node->child; item != NULL; item = item->next) {
+        if (item->string != NULL) {
+          lua_pushstring(L, item->string);
+        } else {
+          lua_pushinteger(L, ++count);
+        }
+        push_node(L, item);
         lua_rawset(L, -3);
       }
   }
 }
 
-int qhub_json_document(lua_State *L) {
-  qhub_json_scanner scanner;
-  size_t length;
-  luaL_checktype(L, 1, LUA_TSTRING);
-  const char *text = lua_tolstring(L, 1, &length);
-  lua_settop(L, 2);
-  qhub_json_begin(&scanner, text, length, lua_toboolean(L, 2));
-  if (!is_plain(&scanner, text, length)) return qhub_json_decode(L);
-  if (scanner.problem != NULL) return qhub_json_push_failure(L, &scanner);
-
-  cJSON **box = lua_newuserdatauv(L, sizeof *box, 0);
-  *box = NULL;
-  lua_pushvalue(L, lua_upvalueindex(QHUB_JSON_DOCUMENT_BOX));
-  lua_setmetatable(L, -2);
-  lua_toclose(L, -1);
-  *box = cJSON_ParseWithLength(text, length);
-  /* the text is valid: nothing but memory can have been missing */
-  if (*box == NULL) return luaL_error(L, "not enough memory");
-  push_node(L, *box);
+/* The tree is a light userdata.  [-1, +1] */
+static int push_tree(lua_State *L) {
+  push_node(L, lua_touserdata(L, 1));
   return 1;
 }
 
-/* __close, __gc: idempotent */
-static int close_box(lua_State *L) {
-  cJSON **box = lua_touserdata(L, 1);
-  cJSON *tree = *box;
-  *box = NULL;
-  cJSON_Delete(tree); /* takes NULL, too */
-  return 0;
-}
-
-/* Where Lua lacks the memory to call __close, the collector calls __gc later. */
-static const luaL_Reg box_metamethods[] = {
-  {"__close", close_box},
-  {"__gc", close_box},
-  {NULL, NULL},
-};
-
-void qhub_json_push_document_box(lua_State *L) {
-  luaL_newlib(L, box_metamethods);
+int qhub_json_document(lua_State *L) {
+  size_t length;
+  const char *wrong;
+  const char *text = luaL_checklstring(L, 1, &length);
+  cJSON *tree = cJSON_ParseWithLengthOpts(text, length + 1, &wrong, 1); /* the NUL as well */
+  if (tree == NULL) {
+    luaL_pushfail(L);
+    qhub_json_push_place(L, text, wrong);
+    return 3;
+  }
+  lua_pushcfunction(L, push_tree);
+  lua_pushlightuserdata(L, tree);
+  int status = lua_pcall(L, 1, 1, 0);
+  cJSON_Delete(tree);
+  return status == LUA_OK ? 1 : lua_error(L);
 }

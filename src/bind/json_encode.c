@@ -7,17 +7,14 @@
 ** value that JSON cannot hold is refused with its path.
 **
 ** Members are written in the order of their names (by bytes), so that the same table gives the same
-** text in every run. The text, and the names while they are sorted, are in C memory that a box on
-** the stack owns, because Lua may raise at any point; the box is used again. Knows nothing of
-** decoding.
+** text in every run. The text, and the names while they are sorted, are in C memory. All that may
+** raise runs in a protected call, after which this memory is freed.
 */
 #include "json.h"
 
-#include "../json/names.h"
-#include "../json/word.h"
 #include "../text/buffer.h"
+#include "../text/json_string.h"
 #include "../text/number.h"
-#include "../text/printable.h"
 #include "../text/utf8.h"
 #include "json_refuse.h"
 
@@ -26,28 +23,23 @@
 #include <math.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 static_assert(sizeof(lua_Integer) == sizeof(int64_t) && sizeof(lua_Number) == sizeof(double),
               "Lua's numbers must be 64-bit integers and doubles");
 
-/* What must be freed; a userdata. */
-typedef struct {
-  bool busy; /* a text is being written */
-  qhub_buffer text;
-  qhub_json_names names; /* of the objects that are being written */
-} encode_box;
-
 enum {
-  KEPT = 24,            /* members of an object, on the Lua stack while it is written */
-  MOST_KEPT = 16 * 1024 /* bytes of text, and names, that an idle box keeps room for */
+  MOST_INDENT = 16,
+  KEPT = 24 /* members of an object, on the Lua stack while it is written */
 };
 
 typedef struct {
   lua_State *L;
-  encode_box *box;
-  char *at;               /* where the next byte goes, in the box's text */
+  char *at;               /* where the next byte goes, in `text` */
   char *end;              /* of the room there */
+  qhub_buffer text;       /* owned */
+  qhub_buffer names;      /* owned: a stack of member_name, of the objects that are being written */
   const void *array_mark; /* identities of the metatables that are marks */
   const void *object_mark;
   int indent; /* spaces for each level; 0: all in one line */
@@ -55,17 +47,13 @@ typedef struct {
 
 /* ---- output ------------------------------------------------------------------------------ */
 
-static void raise_memory(encoder *e) {
-  lua_pushliteral(e->L, "not enough memory");
-  lua_error(e->L);
-}
-
 /* Not inlined, so that `reserve` is. */
 __attribute__((noinline)) static void grow(encoder *e, size_t extra) {
-  qhub_buffer *text = &e->box->text;
-  if (e->at != NULL) text->length = (size_t)(e->at - text->data);
-  if (qhub_buffer_reserve(text, extra, &e->at) != QHUB_BUFFER_OK) raise_memory(e);
-  e->end = text->data + text->capacity;
+  if (e->at != NULL) e->text.length = (size_t)(e->at - e->text.data);
+  if (qhub_buffer_reserve(&e->text, extra, &e->at) != QHUB_BUFFER_OK) {
+    luaL_error(e->L, "not enough memory");
+  }
+  e->end = e->text.data + e->text.capacity;
 }
 
 /* Room for `extra` more bytes at `e->at`. */
@@ -149,7 +137,14 @@ static void write_number(encoder *e, int index, const qhub_json_step *step) {
     return;
   }
   double value = lua_tonumber(e->L, index);
-  if (!isfinite(value)) qhub_json_refuse_number(e->L, step, value);
+  if (!isfinite(value)) {
+    qhub_json_refuse(e->L, step,
+                     "%s cannot be written as JSON, which has finite numbers only; use "
+                     "qhub.json.null or a string",
+                     isnan(value) ? "NaN"
+                     : value > 0  ? "infinity"
+                                  : "-infinity");
+  }
   e->at += qhub_number_write(value, e->at);
 }
 
@@ -172,11 +167,10 @@ static void write_value(encoder *e, int index, const qhub_json_step *step) {
       const char *text = lua_tolstring(L, index, &length);
       size_t wrong = write_string(e, text, length);
       if (wrong > 0) {
-        lua_pushfstring(L,
-                        "the string is not valid UTF-8 (byte %I); encode binary data as text, "
-                        "for example as base64",
-                        (LUAI_UACINT)wrong);
-        qhub_json_raise_at(L, step);
+        qhub_json_refuse(L, step,
+                         "the string is not valid UTF-8 (byte %I); encode binary data as text, "
+                         "for example as base64",
+                         (LUAI_UACINT)wrong);
       }
       break;
     }
@@ -187,7 +181,7 @@ static void write_value(encoder *e, int index, const qhub_json_step *step) {
     }
     case LUA_TTABLE: write_table(e, index, step); break;
     case LUA_TLIGHTUSERDATA:
-      if (lua_touserdata(L, index) != NULL) qhub_json_refuse_type(e->L, step, index);
+      if (lua_touserdata(L, index) != NULL) qhub_json_refuse_type(L, step, index);
       write_bytes(e, "null", 4);
       break;
     case LUA_TUSERDATA:
@@ -195,7 +189,7 @@ static void write_value(encoder *e, int index, const qhub_json_step *step) {
       write_value(e, lua_gettop(L), step);
       lua_pop(L, 1);
       break;
-    default: qhub_json_refuse_type(e->L, step, index);
+    default: qhub_json_refuse_type(L, step, index);
   }
 }
 
@@ -232,64 +226,97 @@ static void write_array(encoder *e, int index, qhub_json_step *step, qhub_json_m
   write_char(e, ']');
 }
 
-/* Adds the names of a table, of which the first key and value are at `key` and on top, to the list,
-** and leaves the first members on the stack as pairs.  [-2, +2 to 2 * KEPT] */
-static void collect_names(encoder *e, int index, int key, const qhub_json_step *step,
-                          qhub_json_mark kind) {
+typedef struct {
+  const char *bytes; /* of a key, which the table holds */
+  size_t length;
+  uint64_t prefix; /* the first bytes as a number of the same order */
+  int value;       /* stack index; 0: not kept */
+} member_name;
+
+static int compare(const void *one, const void *other) {
+  const member_name *a = one, *b = other;
+  if (a->prefix != b->prefix) return a->prefix < b->prefix ? -1 : 1;
+  int order = memcmp(a->bytes, b->bytes, a->length < b->length ? a->length : b->length);
+  return order != 0 ? order : (a->length > b->length) - (a->length < b->length);
+}
+
+/* Most objects are small; for those an insertion sort is faster. */
+static void sort_names(member_name *names, size_t count) {
+  enum { SMALL = 24 };
+  if (count > SMALL) {
+    qsort(names, count, sizeof *names, compare);
+    return;
+  }
+  for (size_t i = 1; i < count; i++) {
+    member_name moved = names[i];
+    size_t to = i;
+    for (; to > 0 && compare(&names[to - 1], &moved) > 0; to--) names[to] = names[to - 1];
+    names[to] = moved;
+  }
+}
+
+/* Adds the sorted names of a table, of which the first key and value are at `key` and on top, to
+** the stack of names; returns how many. Leaves the first members on the Lua stack, as pairs, since
+** that is faster than to look them up again.  [-2, +0 to 2 * KEPT] */
+static size_t collect_names(encoder *e, int index, int key, const qhub_json_step *step,
+                            qhub_json_mark kind) {
   lua_State *L = e->L;
+  size_t before = e->names.length;
   int last = key + 2 * (KEPT - 1); /* where the last pair goes that is kept */
   do {
+    char *room;
     if (lua_type(L, key) != LUA_TSTRING) {
       lua_settop(L, key);
-      qhub_json_refuse_key(L, step->outer, kind);
+      qhub_json_refuse_key(L, step, kind);
     }
-    size_t length;
-    const char *bytes = lua_tolstring(L, key, &length);
-    bool keep = key < last;
-    if (!qhub_json_names_add(&e->box->names, bytes, length, keep ? key : 0)) raise_memory(e);
-    if (keep) {
+    if (qhub_buffer_reserve(&e->names, sizeof(member_name), &room) != QHUB_BUFFER_OK) {
+      luaL_error(L, "not enough memory");
+    }
+    member_name *name = (member_name *)(void *)room;
+    name->bytes = lua_tolstring(L, key, &name->length);
+    name->prefix = __builtin_bswap64(qhub_json_word(name->bytes, name->length));
+    name->value = key < last ? key + 1 : 0;
+    e->names.length += sizeof *name;
+    if (key < last) {
       lua_pushvalue(L, key);
       key += 2;
     } else {
       lua_settop(L, key);
     }
   } while (lua_next(L, index));
-}
-
-/* Pushes a name and its value; returns the index of the name.  [-0, +2] */
-static int push_member(lua_State *L, int index, const qhub_json_name *name) {
-  lua_pushlstring(L, name->bytes, name->length);
-  lua_pushvalue(L, -1);
-  lua_rawget(L, index);
-  return lua_gettop(L) - 1;
+  size_t count = (e->names.length - before) / sizeof(member_name);
+  sort_names((member_name *)(void *)(e->names.data + before), count);
+  return count;
 }
 
 /* The first key and value of the table are on the stack.  [-2, +0] */
 static void write_object(encoder *e, int index, qhub_json_step *step, qhub_json_mark kind) {
   lua_State *L = e->L;
-  qhub_json_names *names = &e->box->names;
   int key = lua_gettop(L) - 1;
-  size_t first = names->count;
-  collect_names(e, index, key, step, kind);
-  size_t last = names->count;
-  qhub_json_names_sort(names, first);
+  size_t first = e->names.length;
+  size_t count = collect_names(e, index, key, step, kind);
+  int top = lua_gettop(L);
   write_char(e, '{');
-  for (size_t i = first; i < last; i++) {
-    const qhub_json_name *name = &names->items[i]; /* moves while the value is written */
-    int slot = name->slot;
-    step->name = slot != 0 ? slot : push_member(L, index, name);
-    if (i > first) write_char(e, ',');
+  for (size_t i = 0; i < count; i++) {
+    member_name name; /* a copy: the stack moves when names are added to it */
+    memcpy(&name, e->names.data + first + i * sizeof name, sizeof name);
+    step->name = name.bytes;
+    step->name_length = name.length;
+    if (i > 0) write_char(e, ',');
     write_line(e, step->depth);
-    if (write_string(e, name->bytes, name->length) > 0) {
-      lua_pushliteral(L, "the name of the member is not valid UTF-8");
-      qhub_json_raise_at(L, step);
+    if (write_string(e, name.bytes, name.length) > 0) {
+      qhub_json_refuse(L, step, "the name of the member is not valid UTF-8");
     }
     write_char(e, ':');
     if (e->indent > 0) write_char(e, ' ');
-    write_value(e, step->name + 1, step);
-    if (slot == 0) lua_pop(L, 2);
+    if (name.value == 0) {
+      lua_pushlstring(L, name.bytes, name.length);
+      lua_rawget(L, index);
+    }
+    write_value(e, name.value != 0 ? name.value : top + 1, step);
+    lua_settop(L, top);
   }
-  names->count = first;
+  e->names.length = first;
   lua_settop(L, key - 1);
   write_line(e, step->depth - 1);
   write_char(e, '}');
@@ -298,14 +325,16 @@ static void write_object(encoder *e, int index, qhub_json_step *step, qhub_json_
 /* `outer` stands at this table; it is NULL for the outermost one.  [-0, +0] */
 static void write_table(encoder *e, int index, const qhub_json_step *outer) {
   lua_State *L = e->L;
-  int depth = outer != NULL ? outer->depth + 1 : 1;
-  qhub_json_step step = {outer, lua_topointer(L, index), 0, 0, depth};
+  qhub_json_step step = {
+    .outer = outer,
+    .table = lua_topointer(L, index),
+    .depth = outer != NULL ? outer->depth + 1 : 1,
+  };
   for (const qhub_json_step *same = outer; same != NULL; same = same->outer) {
-    if (same->table == step.table) qhub_json_refuse_cycle(e->L, outer, same);
+    if (same->table == step.table) qhub_json_refuse_cycle(L, outer, same);
   }
-  if (depth > QHUB_JSON_MAX_DEPTH) {
-    lua_pushfstring(L, "tables are nested more than %d deep", QHUB_JSON_MAX_DEPTH);
-    qhub_json_raise_at(L, outer);
+  if (step.depth > QHUB_JSON_MAX_DEPTH) {
+    qhub_json_refuse(L, outer, "tables are nested more than %d deep", QHUB_JSON_MAX_DEPTH);
   }
   luaL_checkstack(L, 2 * KEPT + 12, "not enough memory for nested JSON");
   qhub_json_mark kind = mark_of(e, index);
@@ -320,72 +349,32 @@ static void write_table(encoder *e, int index, const qhub_json_step *outer) {
   }
 }
 
-/* [-0, +1] */
-static encode_box *new_box(lua_State *L) {
-  encode_box *box = lua_newuserdatauv(L, sizeof *box, 0);
-  *box = (encode_box){.names = {NULL, 0, 0}};
-  qhub_buffer_init(&box->text, PTRDIFF_MAX);
-  return box;
-}
-
-/* The box that is kept, or another one: an `__encoded` may encode.  [-0, +1] */
-static encode_box *take_box(lua_State *L) {
-  lua_pushvalue(L, lua_upvalueindex(QHUB_JSON_ENCODE_BOX));
-  encode_box *box = lua_touserdata(L, -1);
-  if (box->busy) {
-    (void)lua_getmetatable(L, -1);
-    box = new_box(L);
-    lua_insert(L, -2);
-    lua_setmetatable(L, -2);
-  }
-  lua_toclose(L, -1);
-  box->busy = true;
-  return box;
+/* The value and the encoder, as a light userdata, are on the stack.  [-0, +1] */
+static int encode_protected(lua_State *L) {
+  encoder *e = lua_touserdata(L, 2);
+  grow(e, 0);
+  write_value(e, 1, NULL);
+  lua_pushlstring(L, e->text.data, (size_t)(e->at - e->text.data));
+  return 1;
 }
 
 int qhub_json_encode(lua_State *L) {
   luaL_checkany(L, 1);
   lua_Integer indent = luaL_optinteger(L, 2, 0);
-  luaL_argcheck(L, indent >= 0 && indent <= QHUB_JSON_MAX_INDENT, 2, "0 to 16 expected");
-  lua_settop(L, 1);
-  encode_box *box = take_box(L);
-  encoder e = {.L = L, .box = box, .indent = (int)indent};
-  e.at = box->text.data;
-  e.end = e.at + box->text.capacity;
-  e.array_mark = lua_topointer(L, lua_upvalueindex(QHUB_JSON_ARRAY_MARK));
-  e.object_mark = lua_topointer(L, lua_upvalueindex(QHUB_JSON_OBJECT_MARK));
-  write_value(&e, 1, NULL);
-  lua_pushlstring(L, box->text.data, (size_t)(e.at - box->text.data));
-  return 1;
-}
-
-/* __gc: idempotent */
-static int free_box(lua_State *L) {
-  encode_box *box = lua_touserdata(L, 1);
-  qhub_buffer_free(&box->text);
-  qhub_json_names_free(&box->names);
-  return 0;
-}
-
-/* __close */
-static int close_box(lua_State *L) {
-  encode_box *box = lua_touserdata(L, 1);
-  box->busy = false;
-  box->text.length = box->names.count = 0;
-  size_t names = box->names.capacity * sizeof *box->names.items;
-  bool large = box->text.capacity > MOST_KEPT || names > MOST_KEPT;
-  return large ? free_box(L) : 0;
-}
-
-/* Where Lua lacks the memory to call __close, the box stays busy until __gc. */
-static const luaL_Reg box_metamethods[] = {
-  {"__close", close_box},
-  {"__gc", free_box},
-  {NULL, NULL},
-};
-
-void qhub_json_push_encode_box(lua_State *L) {
-  (void)new_box(L);
-  luaL_newlib(L, box_metamethods);
-  lua_setmetatable(L, -2);
+  luaL_argcheck(L, indent >= 0 && indent <= MOST_INDENT, 2, "0 to 16 expected");
+  encoder e = {
+    .L = L,
+    .array_mark = lua_topointer(L, lua_upvalueindex(QHUB_JSON_ARRAY_MARK)),
+    .object_mark = lua_topointer(L, lua_upvalueindex(QHUB_JSON_OBJECT_MARK)),
+    .indent = (int)indent,
+  };
+  qhub_buffer_init(&e.text, PTRDIFF_MAX);
+  qhub_buffer_init(&e.names, PTRDIFF_MAX);
+  lua_pushcfunction(L, encode_protected);
+  lua_pushvalue(L, 1);
+  lua_pushlightuserdata(L, &e);
+  int status = lua_pcall(L, 2, 1, 0);
+  qhub_buffer_free(&e.text);
+  qhub_buffer_free(&e.names);
+  return status == LUA_OK ? 1 : lua_error(L);
 }

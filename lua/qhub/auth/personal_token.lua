@@ -56,7 +56,7 @@ local function read_config(path)
     local absent = NO_FILE[code] ~= nil
     return nil, absent and NO_FILE[code] or "cannot be read: " .. text.line(message), absent
   end
-  local config, _, line, column = core.json.document(content)
+  local config, line, column = core.json.document(content)
   if config == nil then
     return nil, ("is not valid JSON, line %d, column %d"):format(line, column)
   end

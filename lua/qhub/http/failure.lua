@@ -56,7 +56,7 @@ local UNTRUSTED, BAD_CA_FILE, BAD_CLIENT_FILE = 60, 77, 58
 --- JSON value or text of an error body; nil when it is empty.
 function failures.body(body)
   if not body or body == "" then return nil end
-  local value = core.json.document(body, true)
+  local value = core.json.decode(body, true)
   if value == nil then return body end
   return value
 end
