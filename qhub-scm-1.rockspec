@@ -80,7 +80,6 @@ build = {
     ["qhub.auth.client_credentials"] = "lua/qhub/auth/client_credentials.lua",
     ["qhub.auth"] = "lua/qhub/auth/init.lua",
     ["qhub.auth.personal_token"] = "lua/qhub/auth/personal_token.lua",
-    ["qhub.auth.single_flight"] = "lua/qhub/auth/single_flight.lua",
     ["qhub.auth.token"] = "lua/qhub/auth/token.lua",
     ["qhub.error"] = "lua/qhub/error/init.lua",
     ["qhub.error.text"] = "lua/qhub/error/text.lua",

@@ -9,7 +9,6 @@ local report = source.report()
 local ELSEWHERE = {
   ["init"] = "spec/promises/types_spec.lua", -- names only
   ["auth/init"] = "spec/promises/types_spec.lua", -- names only
-  ["auth/single_flight"] = "spec/auth/client_credentials_spec.lua", -- its only user
   ["error/init"] = "spec/promises/messages_spec.lua", -- each message as the whole makes it
   ["http/version"] = "spec/http/headers_spec.lua", -- one string
   ["tasks/program"] = "spec/auth/token_spec.lua", -- with transport/program_spec.lua

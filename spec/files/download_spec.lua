@@ -196,7 +196,7 @@ describe("a download", function()
         { "path must be", NAME, "" },
         { "path must be", NAME, 42 },
         { "path must be", NAME, "a\0b" },
-        { "unknown option 'overwite'; did you mean 'overwrite'", NAME, path, { overwite = true } },
+        { "unknown option 'overwite'; known are ", NAME, path, { overwite = true } },
         { "overwrite must be true or false", NAME, path, { overwrite = 1 } },
         { "progress must be a function", NAME, path, { progress = true } },
         { "timeout must be", NAME, path, { timeout = -1 } },

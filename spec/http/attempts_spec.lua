@@ -188,6 +188,17 @@ describe("redirects", function()
     end
   end)
 
+  it("are the statuses 301, 302, 303, 307 and 308, no others", function()
+    for _, status_code in ipairs { 300, 304, 305, 306, 399 } do
+      local other = { status_code = status_code, headers = { location = "/x" } }
+      local fake = FakeTransport { other, OK }
+      local value, err = fake:client():get_status "1"
+      assert.is_nil(value)
+      assert.equal(status_code, err.status_code)
+      assert.equal(1, #fake.requests)
+    end
+  end)
+
   it("end after 20 hops", function()
     local fake = FakeTransport { { status_code = 302, headers = { location = "/x" } } }
     local value, err = fake:client():get_status "1"

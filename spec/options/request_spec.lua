@@ -26,7 +26,7 @@ describe("the options of a request", function()
   it("checks its options", function()
     local client = FakeTransport({}):client()
     assert.matches(
-      "did you mean 'timeout'",
+      "'time_out'; known are .*timeout",
       usage_error(client.get_status, client, "1", { time_out = 1 })
     )
     usage_error(client.get_status, client, "1", { chunk_size = 1 })

@@ -67,8 +67,9 @@ describe("a usage error", function()
         build { environment = qhub.HubServiceClientEnvironment.DEFAULT }
       end,
       {
-        "environment still has placeholders",
+        "environment",
         "<context>",
+        "still has placeholders",
         "like https://gateway.hub.kipu-quantum.com/acme/vqe/v1",
       },
     },
@@ -98,49 +99,21 @@ describe("a usage error", function()
       function()
         client:get_status("1", { timout = 1 })
       end,
-      { "get_status", "'timout'", "did you mean 'timeout'?" },
-    },
-    {
-      "half the name of an option",
-      function()
-        build { retries = 3 }
-      end,
-      { "'retries'", "did you mean 'max_retries'?" },
-    },
-    {
-      "an option as the SDK for TypeScript writes it",
-      function()
-        build { timeoutInSeconds = 3 }
-      end,
-      { "'timeoutInSeconds'", "did you mean 'timeout'?" },
-    },
-    {
-      "an option as a header is written",
-      function()
-        build { ["Max-Retries"] = 3 }
-      end,
-      { "did you mean 'max_retries'?" },
-    },
-    {
-      "an option that resembles none",
-      function()
-        client:get_status("1", { colour = "red" })
-      end,
-      { "unknown option 'colour'", "known are headers, max_retries" },
+      { "get_status", "unknown option 'timout'", "known are headers, max_retries", "timeout" },
     },
     {
       "an option of a table within",
       function()
         build { http = { cafile = "x" } }
       end,
-      { "HubServiceClient.http", "did you mean 'ca_file'?" },
+      { "HubServiceClient.http", "'cafile'", "known are ca_file" },
     },
     {
       "an option of the start within a run",
       function()
         client:run({}, { start = { idempotant = true } })
       end,
-      { "run.start", "did you mean 'idempotent'?" },
+      { "run.start", "'idempotant'", "known are", "idempotent" },
     },
     {
       "a time that is none",
@@ -373,7 +346,7 @@ describe("an error", function()
   end)
 
   it("of a redirect that is not followed says why", function()
-    has_parts(answered { status_code = 302 }, { "302 Found", "not followed", "Location" })
+    has_parts(answered { status_code = 302 }, { "302: not followed", "Location" })
   end)
 
   it("of a start that may have happened points to the list of executions", function()

@@ -1,22 +1,20 @@
 -- `qhub.credentials.client_credentials`: a token function over the OAuth2 client credentials grant
 -- (RFC 6749, 4.4).
 --
--- It keeps the token and renews it before it expires; single_flight.lua fetches it once however
--- many callers wait.
+-- It keeps the token and renews it before it expires; it is fetched once however many tasks wait.
 -- The request goes the same way as every other call (attempts.lua), by a session of its own.
 -- What is secret (the secret, the Basic credentials, tokens) is never in a reason or message.
 
 local client_options = require "qhub.options.client"
 local core = require "qhub.core"
-local loop = require "qhub.tasks.loop"
-local usage_error = require("qhub.error").usage
-local options = require "qhub.options"
 local failures = require "qhub.http.failure"
-local new_request = require("qhub.http.request").new
-local sessions = require "qhub.http.session"
-local single_flight = require "qhub.auth.single_flight"
-local text = require "qhub.error.text"
+local loop = require "qhub.tasks.loop"
+local options = require "qhub.options"
 local redact = require "qhub.http.redact"
+local requests = require "qhub.http.request"
+local sessions = require "qhub.http.session"
+local text = require "qhub.error.text"
+local usage_error = require("qhub.error").usage
 local version = require "qhub.http.version"
 
 local check = options.check
@@ -25,9 +23,9 @@ local check = options.check
 
 local WHERE = "client_credentials"
 local DEFAULT_ENDPOINT = "https://gateway.hub.kipu-quantum.com/token"
-local DEFAULT_TIMEOUT, RETRIES, MAX_BYTES = 60, 2, 1 << 20
+local MAX_BYTES = 1 << 20
 
-local CLIENT_CREDENTIALS = {
+local CHECKERS = {
   access_key_id = function(value, name, where)
     check.secret(value, name, where)
     if value:find(":", 1, true) then
@@ -44,11 +42,8 @@ local CLIENT_CREDENTIALS = {
   transport = client_options.checkers.transport,
 }
 
-local function required(given)
-  if type(given) ~= "table" then
-    usage_error("%s: a table of options is needed, got a %s", WHERE, type(given))
-  end
-  local o = options.checked(given, CLIENT_CREDENTIALS, WHERE)
+local function checked(given)
+  local o = options.checked(given, CHECKERS, WHERE)
   for _, name in ipairs { "access_key_id", "secret_access_key" } do
     if o[name] == nil then usage_error("%s: please provide '%s'", WHERE, name) end
   end
@@ -56,59 +51,6 @@ local function required(given)
 end
 
 -- ── one request ──────────────────────────────────────────────────────────────────────────────────
-
-local function session_for(o, endpoint)
-  return sessions.new({
-    timeout = o.timeout or DEFAULT_TIMEOUT,
-    http = o.http,
-    transport = o.transport,
-    max_retries = RETRIES,
-    max_response_bytes = MAX_BYTES,
-  }, { base_url = endpoint })
-end
-
-local function request_of(session, authorization)
-  return new_request {
-    name = WHERE,
-    method = "POST",
-    fields = {
-      authorization = authorization,
-      accept = "application/json",
-      ["content-type"] = "application/x-www-form-urlencoded",
-      ["user-agent"] = "qhub-lua/" .. version,
-    },
-    authorize = false,
-    timeout = session.timeout,
-    connect_timeout = session:time_to_connect(session.timeout),
-    max_retries = RETRIES,
-    repeatable = true, -- a second token does no harm
-    max_bytes = MAX_BYTES,
-    compressed = true,
-    decode = function(_, response)
-      return response.body
-    end,
-  }
-end
-
--- `message` with what the endpoint said in its decoded body, if anything.
-local function with_explanation(message, body, secrets)
-  local said = failures.explanation(body)
-  return said and message .. ": " .. redact.remote(said, secrets) or message, said
-end
-
--- Why there is no token, without the endpoint. `err` is the error of the call.
-local function failure_text(err, secrets)
-  if err.kind ~= "api" then return redact.remote(err.message, secrets) end
-  local status_code = err.status_code
-  local message = WHERE .. ": the token endpoint returned " .. status_code
-  local explained, said = with_explanation(message, err.body, secrets)
-  if not said and status_code >= 300 and status_code < 400 then
-    return message .. ": a redirect that is not followed"
-  elseif status_code == 401 then
-    return explained .. "; check access_key_id and secret_access_key"
-  end
-  return explained
-end
 
 -- The lifetime in seconds of a token whose response has none; the longest time one is kept; how
 -- long before its end it is renewed (as the reference client does).
@@ -121,20 +63,46 @@ local function lifetime_of(expires_in)
   return math.max(0, math.min(seconds, LONGEST_LIFETIME))
 end
 
--- The token and its lifetime in a 2xx response; or nil and what is wrong with it.
-local function token_in(body, secrets)
+-- The token and its lifetime in a 2xx response, { token, lifetime }; or nil and what is wrong.
+local function grant_in(body, secrets)
   local fields = core.json.document(body)
   if type(fields) ~= "table" then
     return nil, "the response of the token endpoint is not a JSON object"
   end
-  local token = fields.access_token
+  local token, said = fields.access_token, failures.explanation(fields)
   if type(token) ~= "string" or token == "" then
-    local message = "the response of the token endpoint has no access_token"
-    return nil, (with_explanation(message, fields, secrets))
+    local why = said and ": " .. redact.remote(said, secrets) or ""
+    return nil, "the response of the token endpoint has no access_token" .. why
   elseif core.text.has_control(token) then
     return nil, "the access_token of the token endpoint has control characters"
   end
-  return token, lifetime_of(fields.expires_in)
+  return { token = token, lifetime = lifetime_of(fields.expires_in) }
+end
+
+local function request_of(session, basic, secrets)
+  return requests.new {
+    name = WHERE,
+    method = "POST",
+    fields = {
+      authorization = "Basic " .. basic,
+      accept = "application/json",
+      ["content-type"] = "application/x-www-form-urlencoded",
+      ["user-agent"] = "qhub-lua/" .. version,
+    },
+    authorize = false,
+    remedy = "check access_key_id and secret_access_key",
+    timeout = session.timeout,
+    connect_timeout = session:time_to_connect(session.timeout),
+    max_retries = session.max_retries,
+    repeatable = true, -- a second token does no harm
+    stream = false,
+    max_bytes = session.max_response_bytes,
+    compressed = true,
+    secrets = secrets,
+    decode = function(_, response)
+      return grant_in(response.body, secrets)
+    end,
+  }
 end
 
 -- ── the token function ───────────────────────────────────────────────────────────────────────────
@@ -142,79 +110,89 @@ end
 local CANCELLED = WHERE .. ": cancelled while waiting for a token"
 local PAUSE_AFTER_FAILURE = 10 -- seconds until a renewal that failed is tried again
 
+-- A source has: session, endpoint, request; `held`, the latest token: { token, renew_at,
+-- expires_at } on the monotonic clock, or nil; and `flight`, the fetch under way, or nil.
+local Source = {}
+Source.__index = Source
+
+-- Fetches a token and keeps it. Returns it; or nil, a reason, and whether the caller's wait was
+-- ended from outside, which says nothing about the endpoint. A renewal that fails leaves the old
+-- token in use as long as it lives.
+function Source:fetch()
+  local asked_at = loop.now() -- the lifetime began after this, so it ends no earlier
+  local grant, err =
+    self.session:perform(self.request, self.endpoint, "grant_type=client_credentials")
+  if grant then
+    local expires_at = asked_at + grant.lifetime
+    local renew_at = expires_at - RENEW_BEFORE
+    self.held = { token = grant.token, renew_at = renew_at, expires_at = expires_at }
+    return grant.token
+  elseif err.kind == "cancelled" then
+    return nil, CANCELLED, true
+  end
+  local held, now = self.held, loop.now()
+  if held and now < held.expires_at then
+    held.renew_at = math.min(now + PAUSE_AFTER_FAILURE, held.expires_at)
+    return held.token
+  end
+  local times = err.attempts > 1 and ", " .. err.attempts .. " attempts" or ""
+  return nil, ("%s (POST %s%s)"):format(err.message, err.url, times)
+end
+
+-- A fetch that others may wait for: source, task, waiters (a set), done, token, reason. However it
+-- ends, also by an error or by the end of its task, those who wait continue: with its result, or
+-- without one.
+local Flight = {
+  __close = function(flight)
+    flight.source.flight = nil
+    for task in pairs(flight.waiters) do
+      loop.wake(task)
+    end
+  end,
+}
+
+-- Fetches for the running `task`, if there is one, and for those that come in the meantime.
+function Source:fetch_for_all(task)
+  if not task or self.flight then return self:fetch() end
+  local flight <close> = setmetatable({ source = self, task = task, waiters = {} }, Flight)
+  self.flight = flight
+  local token, reason, was_cancelled = self:fetch()
+  flight.done, flight.token, flight.reason = not was_cancelled, token, reason
+  return token, reason
+end
+
+-- A token other than `rejected`; or nil and a reason. Whoever cannot yield cannot wait for a task
+-- and fetches by itself; so does a task that comes back from within its own fetch.
+function Source:obtain(rejected)
+  if self.held and self.held.token == rejected then self.held = nil end
+  while true do
+    local held, flight, task, now = self.held, self.flight, loop.current(), loop.now()
+    if held and now < held.renew_at then
+      return held.token
+    elseif not (task and flight) or flight.task == task then
+      return self:fetch_for_all(task)
+    elseif held and now < held.expires_at then
+      return held.token -- good for a while yet; its renewal is under way
+    end
+    flight.waiters[task] = true
+    local ok = loop.park(task)
+    flight.waiters[task] = nil
+    if not ok then return nil, CANCELLED end
+    if flight.done then return flight.token, flight.reason end
+  end
+end
+
 --- Makes a token function (see the API reference, sections 2 and 8). Nothing is sent yet.
 local function client_credentials(given)
-  local o = required(given)
+  local o = checked(given)
   local endpoint = o.token_endpoint or DEFAULT_ENDPOINT
-  local session = session_for(o, endpoint)
   local basic = text.base64(o.access_key_id .. ":" .. o.secret_access_key)
-  local secrets = { basic, o.secret_access_key }
-  local request = request_of(session, "Basic " .. basic)
-  local held -- the latest token: { token, renew_at, expires_at } on the monotonic clock
-
-  -- Fetches a token and keeps it. Returns it; or nil, a reason, and whether the caller's wait was
-  -- ended from outside, which says nothing about the endpoint.
-  local function fetched()
-    local asked_at = loop.now() -- the lifetime began after this, so it ends no earlier
-    local body, err = session:perform(request, endpoint, "grant_type=client_credentials")
-    local reason, count
-    if body then
-      local token, lifetime = token_in(body, secrets)
-      if token then
-        held = {
-          token = token,
-          renew_at = asked_at + lifetime - RENEW_BEFORE,
-          expires_at = asked_at + lifetime,
-        }
-        return token
-      end
-      reason = WHERE .. ": " .. lifetime
-    elseif err.kind == "cancelled" then
-      return nil, CANCELLED, true
-    else
-      reason, count = failure_text(err, secrets), err.attempts
-    end
-    local times = count and count > 1 and ", " .. count .. " attempts" or ""
-    return nil, reason .. " (POST " .. redact.remote(redact.url(endpoint), secrets) .. times .. ")"
-  end
-
-  -- The same; but a renewal that fails leaves the old token in use as long as it lives.
-  local function renewed()
-    local token, reason, was_cancelled = fetched()
-    if not token and not was_cancelled and held then
-      local now = loop.now()
-      if now < held.expires_at then
-        held.renew_at = math.min(now + PAUSE_AFTER_FAILURE, held.expires_at)
-        return held.token
-      end
-    end
-    return token, reason, was_cancelled
-  end
-
-  local flight = single_flight(renewed)
-
-  local function obtain(rejected)
-    if held and held.token == rejected then held = nil end
-    while true do
-      local now = loop.now()
-      if held and now < held.renew_at then
-        return held.token
-      elseif flight:is_free() then
-        return flight:run()
-      elseif held and now < held.expires_at then
-        return held.token -- good for a while yet; its renewal is under way
-      end
-      local ok, token, reason = flight:join()
-      if not ok then
-        return nil, CANCELLED
-      elseif token or reason then
-        return token, reason
-      end
-    end
-  end
-
+  o.max_response_bytes = MAX_BYTES
+  local session = sessions.new(o, { base_url = endpoint })
+  local request = request_of(session, basic, { basic, o.secret_access_key })
+  local source = setmetatable({ session = session, endpoint = endpoint, request = request }, Source)
   return function(rejected)
-    local token, reason = obtain(rejected)
+    local token, reason = source:obtain(rejected)
     if token then return token end
     return nil, reason
   end

@@ -25,7 +25,8 @@ local LEGACY_CONFIG_FILE = "/.config/planqk/config.json"
 -- What makes a path one where no file is; anything else is a file that is there and broken.
 local NO_FILE = { ENOENT = "does not exist", ENOTDIR = "does not exist", EISDIR = "is a directory" }
 
-local DEFAULT = { access_token = options.check.secret }
+local WHERE = "credentials.default"
+local CHECKERS = { access_token = options.check.secret }
 
 -- The value and the name of the first of these variables that is set and not empty.
 local function first_set(names)
@@ -72,53 +73,39 @@ local function read_config(path)
   return value
 end
 
--- The token of the environment, or nil and what was searched, by name.
-local function from_environment()
-  local token, name = first_set(TOKEN_VARIABLES)
-  if not token then
-    return nil, table.concat(TOKEN_VARIABLES, ", ") .. " (not set)"
-  elseif core.text.has_control(token) then
-    return nil, name .. " (has control characters)", true
-  end
-  return token
-end
-
--- The token of the first configuration file that is there, or nil and what was searched.
-local function from_files()
-  local looked_at = {}
-  if not first_set(CONFIG_VARIABLES) then
-    looked_at[1] = table.concat(CONFIG_VARIABLES, ", ") .. " (not set)"
-  end
+-- The token of the first configuration file that is there; or nil. `add` is told what was searched.
+local function from_files(add)
+  if not first_set(CONFIG_VARIABLES) then add(table.concat(CONFIG_VARIABLES, ", "), "not set") end
   local paths = config_paths()
   for _, path in ipairs(paths) do
     local token, reason, absent = read_config(path)
     if token then return token end
-    looked_at[#looked_at + 1] = ("%s (%s)"):format(text.line(path, 1000), reason)
-    if not absent then break end
+    add(text.line(path, 1000), reason)
+    if not absent then return nil end
   end
-  if #paths == 0 then looked_at[#looked_at + 1] = "HOME (not set)" end
-  return nil, table.concat(looked_at, ", ")
+  if #paths == 0 then add("HOME", "not set") end
 end
 
 --- The personal access token: the given one, else that of the environment, else that of the
 --- configuration file; or nil and an error of kind "token" that names everything searched. What
 --- is set or there but cannot be used is an error by itself: the program meant that one.
 local function personal_token(given)
-  local o = options.checked(given, DEFAULT, "credentials.default")
+  local o = options.checked(given, CHECKERS, WHERE)
   if o.access_token then return o.access_token end
-  local looked_at = { "the option access_token (not given)" }
-  local token, reason, broken = from_environment()
-  looked_at[2] = reason
-  if not token and not broken then
-    token, reason = from_files()
-    looked_at[3] = reason
+  local message = WHERE .. ": no access token; looked in the option access_token (not given)"
+  local function add(place, reason)
+    message = ("%s, %s (%s)"):format(message, place, reason)
+  end
+  local token, name = first_set(TOKEN_VARIABLES)
+  if not token then
+    add(table.concat(TOKEN_VARIABLES, ", "), "not set")
+    token = from_files(add)
+  elseif core.text.has_control(token) then
+    add(name, "has control characters")
+    token = nil
   end
   if token then return token end
-  return nil,
-    errors.new {
-      kind = "token",
-      message = "credentials.default: no access token; looked in " .. table.concat(looked_at, ", "),
-    }
+  return nil, errors.new { kind = "token", message = message }
 end
 
 return personal_token

@@ -3,7 +3,7 @@
 -- Remote text is hostile and program values may be large: what comes out of here is one line,
 -- bounded and free of control characters. It knows nothing of secrets; see http/redact.lua.
 
-local show = {}
+local text = {}
 
 local LONGEST = 200
 
@@ -16,61 +16,61 @@ local STEERING = {
   "\xE2\x81[\xA6-\xAF]",
 }
 
---- `text` with `mark` ("?") for each byte that is no part of UTF-8: a terminal that is not in UTF-8
+--- `said` with `mark` ("?") for each byte that is no part of UTF-8: a terminal that is not in UTF-8
 --- mode takes some of them for commands.
-function show.valid(text, mark)
+function text.valid(said, mark)
   local pieces, from = {}, 1
   while true do
-    local _, wrong = utf8.len(text, from)
+    local _, wrong = utf8.len(said, from)
     if not wrong then
-      pieces[#pieces + 1] = text:sub(from)
+      pieces[#pieces + 1] = said:sub(from)
       return table.concat(pieces)
     end
-    pieces[#pieces + 1] = text:sub(from, wrong - 1) .. (mark or "?")
+    pieces[#pieces + 1] = said:sub(from, wrong - 1) .. (mark or "?")
     from = wrong + 1
   end
 end
 
 -- Never in the middle of a UTF-8 sequence.
-local function cut(text, longest)
-  while longest > 0 and (text:byte(longest + 1) or 0) & 0xC0 == 0x80 do
+local function cut(said, longest)
+  while longest > 0 and (said:byte(longest + 1) or 0) & 0xC0 == 0x80 do
     longest = longest - 1
   end
-  return text:sub(1, longest)
+  return said:sub(1, longest)
 end
 
---- `text` as one line of at most `longest` (200) bytes that is UTF-8 and steers no terminal: what
+--- `said` as one line of at most `longest` (200) bytes that is UTF-8 and steers no terminal: what
 --- would is replaced by spaces or question marks.
-function show.line(text, longest)
+function text.line(said, longest)
   longest = longest or LONGEST
-  text = text:sub(1, longest * 2 + 4):gsub("[%c%s]+", " "):gsub("^ ", ""):gsub(" $", "")
-  if text:find "[\x80-\xFF]" then
-    text = show.valid(text)
+  said = said:sub(1, longest * 2 + 4):gsub("[%c%s]+", " "):gsub("^ ", ""):gsub(" $", "")
+  if said:find "[\x80-\xFF]" then
+    said = text.valid(said)
     for _, pattern in ipairs(STEERING) do
-      text = text:gsub(pattern, "?")
+      said = said:gsub(pattern, "?")
     end
   end
-  if #text > longest then text = cut(text, longest) .. "…" end
-  return text
+  if #said > longest then said = cut(said, longest) .. "…" end
+  return said
 end
 
 --- A program's value for a message: quoted strings, plain numbers, else the type's name.
-function show.value(value)
+function text.value(value)
   local kind = type(value)
   if kind == "string" then
-    return '"' .. show.line(value, 60) .. '"'
+    return '"' .. text.line(value, 60) .. '"'
   elseif kind == "number" or kind == "boolean" or kind == "nil" then
     return tostring(value)
   end
   local metatable = getmetatable(value)
   local name = type(metatable) == "table" and rawget(metatable, "__name")
-  return "a " .. (type(name) == "string" and show.line(name, 60) or kind)
+  return "a " .. (type(name) == "string" and text.line(name, 60) or kind)
 end
 
 local BASE64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 
 --- RFC 4648, 4.
-function show.base64(bytes)
+function text.base64(bytes)
   local pieces = {}
   for at = 1, #bytes, 3 do
     local a, b, c = bytes:byte(at, at + 2)
@@ -83,4 +83,4 @@ function show.base64(bytes)
   return table.concat(pieces)
 end
 
-return show
+return text

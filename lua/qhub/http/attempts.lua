@@ -12,49 +12,47 @@ local loop = require "qhub.tasks.loop"
 
 local system = core.system
 
--- What only some calls need is loaded when the first of them needs it.
-local function failures()
-  return require "qhub.http.failure"
-end
-
 -- The status of a redirect, whether it is followed or not.
 local REDIRECTS = { [301] = true, [302] = true, [303] = true, [307] = true, [308] = true }
+local MOST_HOPS = 20
 
 -- How often a request that the server certainly never acted on (HTTP/2) is sent in addition to
 -- max_retries.
 local MOST_UNPROCESSED = 10
 
 -- The state of a call:
---   session, request, url, body, id     what is asked; `id` is for the decoder
---   start, start_url, start_body, hops  where an attempt begins: the above, or, after a 303, what
---                                       that pointed to
---   sent, sent_url                      what was sent last, redirects included
---   token, rejected, next_token         of the last attempt; refused by a 401; for the next attempt
---   response                            of the last attempt; held, and so closed with the call
---   latest                              what `on_response` shows of the last response there was
---   count, extra                        attempts so far; those of them that max_retries leaves out
---   started, attempt_started            on the monotonic clock
-local Attempts = { count = 0, extra = 0, unprocessed = 0, hops = 0 }
+--   session, request, url         what is asked, for whom
+--   start                         the hop that an attempt begins with: the request's, or, after a
+--                                 303, what that pointed to. A hop is { request, url, body }
+--   sent                          the hop that was sent last, redirects included
+--   token                         of the last attempt; or of the next one, when it has to have this
+--   rejected                      the token that a 401 refused: once for each call
+--   response                      of the last attempt; held, and so closed with the call
+--   latest                        what `on_response` shows of the last response there was
+--   is_reported                   of a stream the first response alone is reported
+--   count, extra                  attempts so far; those of them that max_retries leaves out
+--   unprocessed                   see MOST_UNPROCESSED
+--   started, attempt_started, deadline     on the monotonic clock
+local Attempts = { count = 0, extra = 0, unprocessed = 0 }
 Attempts.__index = Attempts
 
--- As they begin. A fresh token is obtained once after a 401; of a stream the first response alone
--- is reported.
-Attempts.token, Attempts.rejected, Attempts.is_refreshed = false, false, false
+Attempts.token, Attempts.rejected = false, false
 Attempts.response, Attempts.latest, Attempts.is_reported = false, false, false
 
-local function new(session, request, url, body, id, started)
+-- How it is reported: report.lua, at the first use of one of its methods.
+setmetatable(Attempts, {
+  __index = function(_, name)
+    return require("qhub.http.report")[name]
+  end,
+})
+
+local function new(session, request, url, body, started)
   local total_timeout = request.total_timeout
   return setmetatable({
     session = session,
     request = request,
     url = url,
-    body = body,
-    id = id,
-    start = request,
-    start_url = url,
-    start_body = body,
-    sent = request,
-    sent_url = url,
+    start = { request = request, url = url, body = body },
     started = started,
     attempt_started = started,
     deadline = total_timeout and started + total_timeout,
@@ -68,8 +66,8 @@ function Attempts:hold(response)
     self.latest = {
       status_code = response.status_code,
       headers = response.headers,
-      method = self.sent.method,
-      url = self.sent_url,
+      method = self.sent.request.method,
+      url = self.sent.url,
     }
   end
 end
@@ -85,64 +83,32 @@ end
 
 Attempts.__close = Attempts.drop
 
--- How it is reported: report.lua, at the first use of one of its methods.
-setmetatable(Attempts, {
-  __index = function(_, name)
-    return require("qhub.http.report")[name]
-  end,
-})
-
 local function is_success(status_code)
   return status_code >= 200 and status_code < 300
 end
 
--- ── redirects ───────────────────────────────────────────────────────────────────────────────────
-
 -- Follows redirects from `response` until a response that is none. Returns that (which is held),
 -- the failure and, for a redirect that is not followed, the reason.
 function Attempts:follow(response, failure)
-  local hop
+  local session, hops = self.session, 0
   while response and not failure and REDIRECTS[response.status_code] do
-    if not self.session.follow_redirects then return response, nil, "follow_redirects is false" end
-    hop = hop
-      or {
-        method = self.start.method,
-        url = self.start_url,
-        headers = self.start:prepared(self.token or nil).headers,
-        body = self.start_body,
-        hops = self.hops,
-        stream = self.start.stream,
-      }
-    local following, why =
-      require("qhub.http.redirect").next(hop, response.status_code, response.headers.location)
+    if not session.follow_redirects then return response, nil, "follow_redirects is false" end
+    if hops == MOST_HOPS then return response, nil, "more than " .. MOST_HOPS .. " redirects" end
+    local hop, location, method = self.sent, response.headers.location, self.sent.request.method
+    local following, why = require("qhub.http.redirect").next(hop, response.status_code, location)
     if not following then return response, nil, why end
-    self:log(
-      "debug",
-      "redirect",
-      { method = hop.method, url = following.url, status = response.status_code }
-    )
-    response, failure = self:go_to(hop, following)
-    hop = following
+    self:log("debug", "redirect", { method = method, url = following.url })
+    if method ~= following.request.method then
+      -- The gateway took the request and says where its result is: from here on only that is asked
+      -- for, never the request again.
+      self.start = following
+    end
+    hops, self.sent = hops + 1, following
+    self:drop()
+    local request, url, body = following.request, following.url, following.body
+    response, failure = session:transfer(request, self.token or nil, url, body, self.deadline)
+    self:hold(response)
   end
-  return response, failure
-end
-
--- Sends what `following` makes of the request.
-function Attempts:go_to(hop, following)
-  local request = self.sent:redirected(following)
-  if hop.method ~= "GET" and following.method == "GET" then
-    -- The gateway took the request and says where its result is: from here on only that is asked
-    -- for, never the request again.
-    request = request:with { repeatable = true }
-    self.start, self.start_url, self.start_body = request, following.url, nil
-    self.hops = following.hops
-  end
-  self.sent, self.sent_url = request, following.url
-  self:drop()
-  local token = self.token or nil
-  local response, failure =
-    self.session:transfer(request, token, following.url, following.body, self.deadline)
-  self:hold(response)
   return response, failure
 end
 
@@ -152,22 +118,18 @@ end
 -- for. Returns true when the request is to be repeated with it; or false and an error, or false.
 function Attempts:refresh_token()
   local token, session = self.token, self.session
-  if not token or not self.sent.authorize or self.is_refreshed then return false end
-  self.is_refreshed = true
-  if session.token then
-    return false -- the program has no other
+  -- A string is all that the program has.
+  if not token or not self.sent.request.authorize or self.rejected or session.token then
+    return false
   end
-  local another, reason = session:obtain_token(token)
-  if not another and not reason then
-    return false, self:cancelled()
-  elseif not another then
-    local cause = failures().status(self:context(), self.response, self:error_text())
-    return false, failures().token(self:context(), reason, cause)
+  local another, reason = session:token_source(token)
+  if not another then
+    return false, reason and self:without_token(reason) or self:cancelled()
   elseif another == token then
     return false
   end
   self:drop()
-  self.next_token, self.rejected = another, token
+  self.token, self.rejected = another, token
   self.extra = self.extra + 1
   return true
 end
@@ -201,40 +163,38 @@ end
 --- its own. `named` is the wait in seconds that the gateway asks for, or nil.
 function Attempts:retry(result, named)
   local failure, session = result.failure, self.session
-  local left = self.deadline and self.deadline - loop.now()
   -- A gateway that asks for no patience at all does not pace us.
   local is_named = named ~= nil and named > 0
-  local delay
-  if failure and failure.unprocessed and self.unprocessed < MOST_UNPROCESSED then
+  local is_free = failure and failure.unprocessed and self.unprocessed < MOST_UNPROCESSED
+  local delay = 0
+  if is_free then
     self.unprocessed, self.extra = self.unprocessed + 1, self.extra + 1
-    delay = 0
   else
+    local left = self.deadline and self.deadline - loop.now()
     delay = require("qhub.http.retry").delay(
       self.count - self.extra,
       self.request.max_retries,
       result,
-      self.start.repeatable,
+      self.start.request.repeatable,
       named,
       left,
       system.random()
     )
-    if delay and left and not is_named and delay + session:retry_pacer():backlog() >= left then
-      delay = nil -- its turn would come too late
+    if not delay then return false end
+    if left and not is_named and delay + session:retry_pacer():backlog() >= left then
+      return false -- its turn would come too late
     end
   end
-  if not delay then return false end
   self:log("warn", result.offset and "resume" or "retry", {
-    status = result.status_code,
-    seconds = loop.now() - self.started,
     delay = delay,
     offset = result.offset,
     error = failure and failure.message,
   })
   self:drop() -- the connection is free for others during the wait
-  local is_free = failure and failure.unprocessed
   if session.is_closed or not (is_free or self:sleep(delay, is_named)) or session.is_closed then
     return false, self:cancelled()
   end
+  self.token = false
   return true
 end
 
@@ -242,26 +202,25 @@ end
 -- the error unless the response is what was wanted.
 function Attempts:judge(response, failure, why)
   local status_code = response and response.status_code
-  if failure and failure.not_attempted then return false, self:not_attempted(failure) end
-  if self.session.is_closed then
+  local request, session = self.start.request, self.session
+  if failure and failure.not_attempted then return false, self:failed(failure) end
+  if session.is_closed then
     local err = self:cancelled()
-    if response and self.start.once and is_success(status_code) then
+    if response and request.once and is_success(status_code) then
       -- The run that was started may cost money.
-      err.execution = self.start.decode(self.session.owner, response)
+      err.execution = request.decode(session.owner, response)
     end
     self:drop()
     return false, err
   end
   self:log("debug", "attempt", {
-    method = self.sent.method,
-    url = self.sent_url,
-    status = status_code,
+    method = self.sent.request.method,
+    url = self.sent.url,
     seconds = loop.now() - self.attempt_started,
     error = failure and failure.message,
-    headers = self.session.log and response and response.headers,
+    headers = session.log and response and response.headers,
   })
-  local request = self.request
-  if response and (is_success(status_code) or status_code == self.start.also_ok_status) then
+  if response and (is_success(status_code) or status_code == request.also_ok_status) then
     local truncated_is_ok = request.accept_truncated
     if not failure or truncated_is_ok and truncated_is_ok(response) then return false end
   elseif response then
@@ -276,20 +235,16 @@ function Attempts:judge(response, failure, why)
     named = require("qhub.http.retry").requested_wait(response.headers, system.realtime())
   end
   local again, err = self:retry({ status_code = status_code, failure = failure }, named)
-  if again or err then
-    return again, err
-  elseif failure then
-    return false, failures().failure(self:context(), failure, response)
-  end
-  return false, failures().status(self:context(), response, self:error_text(), named, why)
+  if again or err then return again, err end
+  return false, failure and self:failed(failure, response) or self:refused(named, why)
 end
 
 -- Goes on from what the first attempt brought until the call has a response, which is held then.
 -- Returns nil, or the error.
 function Attempts:settle(response, failure, token)
   while true do
-    self.token = token or false
-    self.sent, self.sent_url, self.next_token = self.start, self.start_url, nil
+    local start = self.start
+    self.token, self.sent = token or false, start
     self:hold(response)
     if not (failure and failure.not_attempted) then self.count = self.count + 1 end
     local why
@@ -299,14 +254,9 @@ function Attempts:settle(response, failure, token)
       if not err then self.session:succeeded() end
       return err
     end
-    self.attempt_started = loop.now()
-    response, failure, token = self.session:attempt(
-      self.start,
-      self.start_url,
-      self.start_body,
-      self.deadline,
-      self.next_token
-    )
+    self.attempt_started, start = loop.now(), self.start
+    response, failure, token =
+      self.session:attempt(start.request, start.url, start.body, self.deadline, self.token)
   end
 end
 
@@ -315,14 +265,13 @@ end
 local attempts = {}
 
 --- Goes on with a call that began at `started`, after its first attempt brought `response`,
---- `failure` and `token`. Returns the value, or nil and an error object.
+--- `failure` and `token`; `id` is for the decoder. Returns the value, or nil and an error object.
 function attempts.finish(session, request, url, body, id, started, response, failure, token)
-  local held <close> = new(session, request, url, body, id, started)
+  local held <close> = new(session, request, url, body, started)
   local err = held:settle(response, failure, token)
   local value, message, line, column
   if not err then
-    local decode = held.request.decode
-    value, message, line, column = decode(held.session.owner, held.response, held.id)
+    value, message, line, column = request.decode(session.owner, held.response, id)
     if value == nil then err = held:undecodable(message, line, column) end
   end
   held:report(err)
@@ -332,7 +281,7 @@ end
 
 --- The attempts at a stream, whose responses are handed to the caller. Nothing is sent yet.
 function attempts.stream(session, request, url)
-  return new(session, request, url, nil, nil, loop.now())
+  return new(session, request, url, nil, loop.now())
 end
 
 --- Opens the stream: with the header fields `range` (and status 416 as a response to them), or from
@@ -344,7 +293,8 @@ function Attempts:open(range)
     local fields = require("qhub.http.headers").merged(request.fields, range)
     request = request:with { fields = fields, also_ok_status = 416 }
   end
-  held.start, held.started = request, loop.now()
+  held.start = { request = request, url = held.url }
+  held.started = loop.now()
   held.attempt_started = held.started
   local err = held:settle(held.session:attempt(request, held.url, nil, held.deadline))
   held:report(err)
@@ -358,7 +308,7 @@ end
 --- A stream made progress before it broke: the break has retries of its own, and its own chance of
 --- a fresh token.
 function Attempts:count_anew()
-  self.extra, self.is_refreshed = self.count - 1, false
+  self.extra, self.rejected = self.count - 1, false
 end
 
 --- `total_timeout` does not hold any longer.

@@ -12,29 +12,17 @@ local text = require "qhub.error.text"
 
 local failures = {}
 
+-- HTTP/2 has no reasons of its own.
 local REASONS = {
-  [300] = "Multiple Choices",
-  [301] = "Moved Permanently",
-  [302] = "Found",
-  [303] = "See Other",
-  [304] = "Not Modified",
-  [307] = "Temporary Redirect",
-  [308] = "Permanent Redirect",
   [400] = "Bad Request",
   [401] = "Unauthorized",
   [403] = "Forbidden",
   [404] = "Not Found",
-  [405] = "Method Not Allowed",
   [408] = "Request Timeout",
   [409] = "Conflict",
-  [410] = "Gone",
-  [413] = "Content Too Large",
-  [415] = "Unsupported Media Type",
-  [416] = "Range Not Satisfiable",
   [422] = "Unprocessable Content",
   [429] = "Too Many Requests",
   [500] = "Internal Server Error",
-  [501] = "Not Implemented",
   [502] = "Bad Gateway",
   [503] = "Service Unavailable",
   [504] = "Gateway Timeout",
@@ -45,19 +33,13 @@ local TOKEN_REFUSED = "the token was not accepted (they do not live long); give 
   .. "`token` a fresh one, or a function that returns one, like qhub.credentials.client_credentials"
 local TOKEN_NOT_SENT = "the client's token was not sent: the request has an Authorization of its "
   .. "own, or was redirected to another origin"
-local REMEDIES = {
-  [404] = "is base_url that of the service, and the id that of one of its executions?",
-}
+local NOT_FOUND = "is base_url that of the service, and the id that of one of its executions?"
 
--- libcurl's codes for a certificate that is not trusted, and for files that cannot be read: with
--- authorities, and with the client's own certificate and key.
-local UNTRUSTED, BAD_CA_FILE, BAD_CLIENT_FILE = 60, 77, 58
-
---- JSON value or text of an error body; nil when it is empty.
-function failures.body(body)
-  if not body or body == "" then return nil end
-  local value = core.json.decode(body, true)
-  if value == nil then return body end
+-- JSON value or text of an error body; nil when it is empty.
+local function body_of(body_text)
+  if body_text == "" then return nil end
+  local value = core.json.decode(body_text, true)
+  if value == nil then return body_text end
   return value
 end
 
@@ -72,29 +54,21 @@ local MOST_SAID = 5 -- members of a list of faults that a message shows
 
 local MOST_READ = 20000 -- bytes of one member; more than a message reads of all of them
 
--- `said` without blanks around it and colons after it, and not much longer than a message reads.
+-- `said` without blanks around it and colons after it; nil when nothing is left.
 local function trimmed(said)
-  local first = said:find "%S"
-  if not first then return nil end
-  said = said:sub(first, first + MOST_READ - 1)
-  local last = #said
-  while last > 0 and said:find("^[%s:]", last) do
-    last = last - 1
-  end
-  return last > 0 and said:sub(1, last) or nil
+  said = said:sub(1, MOST_READ):match "^.*[^%s:]"
+  return said and (said:gsub("^%s+", ""))
 end
 
 -- One fault of a list as FastAPI gives it: { loc = { "body", "values" }, msg = "field required" }.
 local function fault_text(fault)
-  local said = type(fault) == "table" and fault.msg or fault
-  said = type(said) == "string" and trimmed(said)
+  if type(fault) ~= "table" then fault = { msg = fault } end
+  local said = type(fault.msg) == "string" and trimmed(fault.msg)
   if not said then return nil end
   local place = {}
-  local loc = type(fault) == "table" and type(fault.loc) == "table" and fault.loc or {}
-  for index, step in ipairs(loc) do
-    if
-      (type(step) == "string" or math.type(step)) and (index > 1 or not PARTS_OF_REQUEST[step])
-    then
+  for index, step in ipairs(type(fault.loc) == "table" and fault.loc or {}) do
+    local is_part = index == 1 and PARTS_OF_REQUEST[step]
+    if not is_part and (type(step) == "string" or math.type(step)) then
       place[#place + 1] = tostring(step)
     end
   end
@@ -103,13 +77,9 @@ end
 
 -- What one member says: a text, the message of a nested object, or a list of faults; or nil.
 local function said_by(value)
-  if type(value) == "string" then
-    return trimmed(value)
-  elseif type(value) ~= "table" then
-    return nil
-  elseif type(value.message) == "string" then
-    return said_by(value.message)
-  end
+  if type(value) == "table" and type(value.message) == "string" then value = value.message end
+  if type(value) == "string" then return trimmed(value) end
+  if type(value) ~= "table" then return nil end
   local faults = {}
   for index = 1, math.min(#value, MOST_SAID) do
     faults[#faults + 1] = fault_text(value[index])
@@ -117,22 +87,16 @@ local function said_by(value)
   return faults[1] and table.concat(faults, "; ") or nil
 end
 
--- The texts of `members` in `body`, without those that another one holds already.
+-- The texts of `members` in `body`, without `known` and what an earlier one holds already; or nil.
 local function joined(body, members, known)
-  local parts = {}
+  local all
   for _, name in ipairs(members) do
     local said = said_by(body[name])
-    local is_new = said and said ~= known
-    for index = #parts, 1, -1 do
-      if is_new and parts[index]:find(said, 1, true) then
-        is_new = false
-      elseif is_new and said:find(parts[index], 1, true) then
-        table.remove(parts, index)
-      end
+    if said and said ~= known and not (all and all:find(said, 1, true)) then
+      all = all and all .. ": " .. said or said
     end
-    if is_new then parts[#parts + 1] = said end
   end
-  return parts[1] and table.concat(parts, ": ") or nil
+  return all
 end
 
 --- What the gateway says in a decoded body, in the members that gateways and frameworks use for it;
@@ -146,20 +110,14 @@ end
 --- `error`, `message` or `reason` say; nil when the result says nothing. Remote, of any length.
 function failures.reason_of(result)
   if type(result) ~= "table" then return nil end
-  local members = {}
-  for _, name in ipairs { "title", "detail", "error", "message", "reason" } do
-    members[name] = rawget(result, name)
-  end
-  local document = joined(members, { "title", "detail" })
-  if document then return document end
-  for _, name in ipairs { "error", "message", "reason" } do
-    local said = said_by(members[name])
+  for _, members in ipairs { { "title", "detail" }, { "error" }, { "message" }, { "reason" } } do
+    local said = joined(result, members)
     if said then return said end
   end
 end
 
 -- The fields that every error of a call has, and those of its `response`, if there is one.
--- `context`: name, method, url, attempts, secret, is_token_sent.
+-- `context`: see report.lua.
 local function fields_of(context, kind, message, response)
   local fields = {
     kind = kind,
@@ -182,17 +140,18 @@ end
 --- was not followed; `retry_after` is in seconds.
 function failures.status(context, response, body_text, retry_after, why)
   local status_code = response.status_code
-  local body = failures.body(body_text)
-  local message = tostring(status_code)
-  if REASONS[status_code] then message = message .. " " .. REASONS[status_code] end
-  local said = failures.explanation(body, REASONS[status_code])
-  if said then
-    -- Without the token before it is cut, or a part of the token could be left.
-    message = message .. ": " .. redact.remote(said, context.secret)
-  end
+  local reason = REASONS[status_code]
+  local body = body_of(body_text)
+  local message = status_code .. (reason and " " .. reason or "")
+  local said = failures.explanation(body, reason)
+  if said then message = message .. ": " .. redact.remote(said, context.secret) end
   if why then message = message .. ": not followed, " .. why end
-  local remedy = not said and REMEDIES[status_code]
-  if status_code == 401 then remedy = context.is_token_sent and TOKEN_REFUSED or TOKEN_NOT_SENT end
+  local remedy
+  if status_code == 401 then
+    remedy = context.is_token_sent and TOKEN_REFUSED or context.remedy or TOKEN_NOT_SENT
+  elseif status_code == 404 and not said then
+    remedy = NOT_FOUND
+  end
   if remedy then message = message .. "; " .. remedy end
   if retry_after and retry_after >= 1 then
     message = ("%s; the gateway asks to wait %.0f s"):format(message, retry_after)
@@ -201,8 +160,7 @@ function failures.status(context, response, body_text, retry_after, why)
     end
   end
   local fields = fields_of(context, "api", message, response)
-  fields.body = body
-  fields.retry_after = retry_after
+  fields.body, fields.retry_after = body, retry_after
   return errors.new(fields)
 end
 
@@ -210,10 +168,9 @@ end
 function failures.decode(context, response, body_text, message, line, column)
   local kind = response.headers["content-type"]
   if kind and not kind:lower():find("json", 1, true) then
-    message = message
-      .. "; the response is "
-      .. redact.remote(kind, context.secret, 60)
-      .. " (is base_url that of the service, or did a proxy respond?)"
+    kind = redact.remote(kind, context.secret, 60)
+    local hint = "(is base_url or token_endpoint wrong, or did a proxy respond?)"
+    message = ("%s; the response is %s %s"):format(message, kind, hint)
   end
   local fields = fields_of(context, "decode", message, response)
   fields.body = body_text ~= "" and body_text or nil
@@ -221,15 +178,16 @@ function failures.decode(context, response, body_text, message, line, column)
   return errors.new(fields)
 end
 
--- What to do about failures with these codes of libcurl's.
-local FILE_REMEDIES = {
-  [BAD_CA_FILE] = "check http.ca_file and http.ca_path",
-  [BAD_CLIENT_FILE] = "check http.client_cert and http.client_key",
+-- libcurl's code for a certificate that is not trusted, and what to do about others of its codes.
+local UNTRUSTED = 60
+local REMEDIES = {
+  [77] = "check http.ca_file and http.ca_path",
+  [58] = "check http.client_cert and http.client_key",
 }
 
-local function remedy(context, failure)
-  local code, said = failure.code, failure.message
-  if code == UNTRUSTED then
+local function remedy_for(context, failure)
+  local said = failure.message
+  if failure.code == UNTRUSTED then
     -- Out of date, or for another name, in the TLS library's own words: no authority could help.
     if said:find "expired" or said:find "not yet valid" or said:find "name" then return nil end
     return "the server's certificate is not trusted; name its authority with http.ca_file"
@@ -237,38 +195,31 @@ local function remedy(context, failure)
     return "the request was sent and may have started a run; check the list of executions "
       .. "before starting again"
   end
-  return FILE_REMEDIES[code]
+  return REMEDIES[failure.code]
 end
 
---- A call without a response, or with one that broke off.
+--- A call without a response, or with one that broke off; or without a token.
 function failures.failure(context, failure, response)
-  local message = redact.remote(failure.message, context.secret, 400)
+  local kind, cause = failure.kind, failure.cause -- a cause: the 401 before a token failed
+  local message = redact.remote(failure.message, context.secret, 1000)
   local by_way_of = failure.sent == false
     and not failure.lasting
-    and failure.kind ~= "cancelled"
-    and context.proxy ~= false
+    and (kind == "network" or kind == "timeout")
     and proxy.name(context.proxy, context.url)
   if by_way_of then
     message = message .. " (by way of the proxy " .. text.line(by_way_of, 300) .. ")"
   end
-  local hint = remedy(context, failure)
-  if hint then message = message .. "; " .. hint end
-  local kind = failure.kind == "too_large" and "decode" or failure.kind
+  local remedy = remedy_for(context, failure)
+  if remedy then message = message .. "; " .. remedy end
+  if kind == "too_large" then kind = "decode" end
   local fields = fields_of(context, kind, message, response)
-  fields.phase, fields.cause = failure.phase, failure.cause
+  fields.phase, fields.cause = failure.phase, cause
+  if cause then fields.status_code = cause.status_code end
   if not response then
     fields.sent = failure.sent
   elseif kind == "decode" then
     fields.body = response.body or nil
   end
-  return errors.new(fields)
-end
-
---- A token function that gave no usable token. `reason` never holds one.
-function failures.token(context, reason, cause)
-  local fields = fields_of(context, "token", redact.remote(reason, context.secret, 1000))
-  fields.cause, fields.sent = cause, false
-  fields.status_code = cause and cause.status_code
   return errors.new(fields)
 end
 

@@ -5,7 +5,7 @@
 local core = require "qhub.core"
 local options = require "qhub.options"
 local redact = require "qhub.http.redact"
-local show = require "qhub.error.text"
+local text = require "qhub.error.text"
 
 local log = {}
 
@@ -21,15 +21,11 @@ local function to_stderr(level, message, fields)
   local parts = {}
   for _, name in ipairs { "method", "url", "status", "attempt", "seconds", "delay", "error" } do
     local value = fields[name]
-    if value ~= nil then
-      local text = math.type(value) == "float" and ("%.3f"):format(value) or tostring(value)
-      parts[#parts + 1] = name .. "=" .. text
-    end
+    if math.type(value) == "float" then value = ("%.3f"):format(value) end
+    if value ~= nil then parts[#parts + 1] = name .. "=" .. tostring(value) end
   end
-  core.system.write(
-    2,
-    ("qhub %-5s %s %s\n"):format(level, message, show.line(table.concat(parts, " "), 2000))
-  )
+  local line = text.line(table.concat(parts, " "), 2000)
+  core.system.write(2, ("qhub %-5s %s %s\n"):format(level, message, line))
 end
 
 --- A log for the checked or unchecked `logging` option `given`, or nil when it is silent.

@@ -5,14 +5,16 @@
 -- with a secret after folding case, decoding percent signs and leaving out what does not print, so
 -- that an echo of a token is found in any of these spellings. Must not know calls or the network.
 
-local show = require "qhub.error.text"
+local text = require "qhub.error.text"
 
 local redact = {}
 
 local BLANK = "REDACTED"
 local LEAST_SECRET = 4 -- bytes: blanking what is shorter would tear up every message
 local LEAST_CREDENTIAL = 8 -- bytes of a part of Authorization that is kept out of texts
-local LONGEST_READ = 16 * 1024 -- bytes of remote text that a message is made of
+local LONGEST_READ = 16 * 1024 -- bytes of remote text that are searched for a message
+local LONGEST_SECRET = 8 * 1024 -- bytes, in any spelling
+local MOST_ENCODED = 3 -- times that percent signs are decoded
 
 -- ── names ────────────────────────────────────────────────────────────────────────────────────────
 
@@ -40,39 +42,27 @@ end
 
 -- ── URLs ─────────────────────────────────────────────────────────────────────────────────────────
 
+local function byte_of(hex)
+  return string.char(tonumber(hex, 16))
+end
+
 local function visible_parameter(before, name, value)
-  local plain = name:gsub("%%(%x%x)", function(hex)
-    return string.char(tonumber(hex, 16))
-  end)
+  local plain = name:gsub("%%(%x%x)", byte_of)
   return before .. name .. "=" .. (redact.is_secret_name(plain) and BLANK or value)
 end
 
-local function without_secret_parameters(text)
-  if not text:find("=", 1, true) then return text end
-  return (text:gsub('([?&;#])([^?&;#=%s<>"]+)=([^&;#%s<>]*)', visible_parameter))
-end
-
---- `text` without what the URLs in it hold in secrets: user info is dropped, also one that breaks
+--- `said` without what the URLs in it hold in secrets: user info is dropped, also one that breaks
 --- the rules of URLs ("user:pa/ss@"), the values of secret parameters are blanked.
-function redact.urls(text)
-  if text:find("@", 1, true) then
-    text = text:gsub("(%a[%w+.-]*://)[^/?#@%s]*@", "%1"):gsub("(%a[%w+.-]*://)[^%s@:]*:%S*@", "%1")
+function redact.urls(said)
+  if said:find("@", 1, true) then
+    said = said:gsub("(%a[%w+.-]*://)[^/?#@%s]*@", "%1"):gsub("(%a[%w+.-]*://)[^%s@:]*:%S*@", "%1")
   end
-  return without_secret_parameters(text)
+  return (said:gsub('([?&;#])([^?&;#=%s<>"]+)=([^&;#%s<>]*)', visible_parameter))
 end
 
 --- A URL as a line; see above.
 function redact.url(url)
-  return show.line(redact.urls(url), 2000)
-end
-
---- What a program gave as a URL and is refused, as a quoted value: without anything before the last
---- "@", for where user info ends is a guess when a URL is malformed.
-function redact.given_url(value)
-  if type(value) ~= "string" then return show.value(value) end
-  local scheme, rest = value:match "^(%a[%w+.-]*://)(.*)$"
-  rest = (rest or value):gsub("^.*@", "")
-  return show.value(without_secret_parameters((scheme or "") .. rest))
+  return text.line(redact.urls(url), 2000)
 end
 
 -- ── known secrets ────────────────────────────────────────────────────────────────────────────────
@@ -92,65 +82,29 @@ local UNPRINTED = {
   "\xF3\xA0[\x80-\x87].",
 }
 
-local function blanks_for(bytes)
-  return (" "):rep(#bytes)
-end
-
--- `text` in lower case, with blanks for what does not print.
-local function blanked(text)
-  if text:find "[\x80-\xFF]" then
+-- `said` in lower case, without what does not print and without backslashes, which escape in JSON.
+local function folded(said)
+  if said:find "[\x80-\xFF]" then
     for _, pattern in ipairs(UNPRINTED) do
-      text = text:gsub(pattern, blanks_for)
+      said = said:gsub(pattern, "")
     end
   end
-  return text:lower()
+  return (said:gsub("[%c%s\\]+", ""):lower())
 end
 
--- The same without the blanks, and without backslashes, which escape in JSON.
-local function folded(text)
-  return (blanked(text):gsub("[%c%s\\]+", ""))
-end
-
--- Where each byte of `folded(text)` is in `text`, a list.
-local function places_of(text)
-  local places = {}
-  for first, after in blanked(text):gmatch "()[^%c%s\\]+()" do
-    for place = first, after - 1 do
-      places[#places + 1] = place
-    end
+-- The same with percent-encoded bytes decoded, also those that were encoded again.
+local function decoded(said)
+  for _ = 1, MOST_ENCODED do
+    said = said:gsub("%%(%x%x)", byte_of)
   end
-  return places
-end
-
--- `text` with its percent-encoded bytes decoded, also those encoded again; with it, where each byte
--- of it begins and ends in `text`.
-local function decoded(text)
-  local bytes, first, last = {}, {}, {}
-  local count, at = 0, 1
-  while at <= #text do
-    local byte, stop = text:sub(at, at), at
-    if byte == "%" then
-      local digits = at + 1
-      while text:find("^25%x%x", digits) do
-        digits = digits + 2
-      end
-      local hex = text:match("^%x%x", digits)
-      if hex then
-        byte, stop = string.char(tonumber(hex, 16)), digits + 1
-      end
-    end
-    count = count + 1
-    bytes[count], first[count], last[count] = byte, at, stop
-    at = stop + 1
-  end
-  return table.concat(bytes), first, last
+  return folded(said)
 end
 
 -- Adds what base64 makes of `secret` in the midst of other bytes: its offset in a group of three
 -- makes three spellings; letters that depend on the neighbours are left out.
 local function add_base64(result, secret)
   for lead = 0, 2 do
-    local code = show.base64(("\0"):rep(lead) .. secret):gsub("=", "")
+    local code = text.base64(("\0"):rep(lead) .. secret):gsub("=", "")
     local last = (lead + #secret) % 3 == 0 and #code or #code - 1
     result[#result + 1] = code:sub(lead == 0 and 1 or lead + 2, last):lower()
   end
@@ -161,7 +115,7 @@ local function spellings(secrets, size)
   local all, result = {}, {}
   for _, secret in ipairs(secrets) do
     all[#all + 1] = folded(secret)
-    if secret:find("%", 1, true) then all[#all + 1] = folded((decoded(secret))) end
+    if secret:find("%", 1, true) then all[#all + 1] = decoded(secret) end
     if #secret >= LEAST_CREDENTIAL and size >= #secret * 4 // 3 - LEAST_SECRET then
       add_base64(all, secret)
     end
@@ -169,69 +123,70 @@ local function spellings(secrets, size)
   for _, spelling in ipairs(all) do
     if #spelling >= LEAST_SECRET then result[#result + 1] = spelling end
   end
+  table.sort(result, function(a, b)
+    return #a > #b -- one that holds another is found first
+  end)
   return result
 end
 
--- Adds the places of `secrets` (spellings) in `text`, which was cut off when `is_cut`, to `ranges`.
--- `first` and `last` say where the bytes of `text` are in the original, when it is decoded.
-local function add_ranges(ranges, text, secrets, is_cut, first, last)
-  local plain, places = folded(text), nil
-  local function add(from, to)
-    places = places or places_of(text)
-    from, to = places[from], places[to]
-    ranges[#ranges + 1] = { first and first[from] or from, last and last[to] or to }
+-- The least of the numbers from `first` to `last` for which `holds`. It holds for all that follow.
+local function least(first, last, holds)
+  while first < last do
+    local middle = (first + last) // 2
+    if holds(middle) then
+      last = middle
+    else
+      first = middle + 1
+    end
   end
-  for _, secret in ipairs(secrets) do
-    local from, to = plain:find(secret, 1, true)
-    while from do
-      add(from, to)
-      from, to = plain:find(secret, to + 1, true)
+  return first
+end
+
+-- `said` with BLANK for every part of it that `fold` makes `spelling` of.
+local function blanked(said, fold, spelling)
+  local function shows(from, to)
+    return fold(said:sub(from, to)):find(spelling, 1, true)
+  end
+  local pieces, first, last = {}, 1, #spelling
+  while true do
+    if shows(first, last) then
+      local to = least(first, last, function(place)
+        return shows(first, place)
+      end)
+      local from = least(first, to, function(place)
+        return not shows(place + 1, to)
+      end)
+      pieces[#pieces + 1] = said:sub(first, from - 1) .. BLANK
+      first, last = to + 1, to + #spelling
+    elseif last < #said then
+      last = first + 2 * (last - first + 1)
+    else
+      return table.concat(pieces) .. said:sub(first)
     end
-    -- The beginning of a secret at the end of what was cut off.
-    local length = is_cut and math.min(#secret - 1, #plain) or 0
-    while length >= LEAST_SECRET and plain:sub(-length) ~= secret:sub(1, length) do
-      length = length - 1
-    end
-    if length >= LEAST_SECRET then add(#plain - length + 1, #plain) end
   end
 end
 
-local function without(text, secret, is_cut)
+--- `said` without `secret` (one, or a list; nil for none) in any spelling.
+function redact.without(said, secret)
   local secrets = type(secret) == "table" and secret or { secret }
-  if not secrets[1] or #text < LEAST_SECRET then return text end
-  local ranges, sought = {}, spellings(secrets, #text)
-  add_ranges(ranges, text, sought, is_cut)
-  if text:find("%", 1, true) then
-    local whole, first, last = decoded(text)
-    add_ranges(ranges, whole, sought, is_cut, first, last)
-  end
-  if not ranges[1] then return text end
-  table.sort(ranges, function(a, b)
-    return a[1] < b[1] or a[1] == b[1] and a[2] > b[2]
-  end)
-  local pieces, from = {}, 1
-  for _, range in ipairs(ranges) do
-    if range[1] >= from then
-      pieces[#pieces + 1] = text:sub(from, range[1] - 1)
-      pieces[#pieces + 1] = BLANK
+  if not secrets[1] then return said end
+  local sought = spellings(secrets, #said)
+  for _, fold in ipairs { folded, said:find("%", 1, true) and decoded or nil } do
+    local shown = fold(said)
+    for _, spelling in ipairs(sought) do
+      if shown:find(spelling, 1, true) then said = blanked(said, fold, spelling) end
     end
-    from = math.max(from, range[2] + 1)
   end
-  pieces[#pieces + 1] = text:sub(from)
-  return table.concat(pieces)
-end
-
---- `text` without `secret` (one, or a list; nil for none) in any spelling.
-function redact.without(text, secret)
-  return without(text, secret, false)
+  return said
 end
 
 --- Remote text as a part of a message, one line of at most `longest` (200) bytes: URLs and `secret`
 --- are taken out before anything is cut or joined.
-function redact.remote(text, secret, longest)
-  local is_cut = #text > LONGEST_READ
-  if is_cut then text = text:sub(1, LONGEST_READ) end
-  return show.line(redact.urls(without(text, secret, is_cut)), longest)
+function redact.remote(said, secret, longest)
+  local clean = redact.without(said:sub(1, LONGEST_READ), secret)
+  -- What is cut off may end in the beginning of a secret.
+  if #said > LONGEST_READ then clean = clean:sub(1, -LONGEST_SECRET - 1) .. BLANK end
+  return text.line(redact.urls(clean), longest)
 end
 
 --- Header fields as the log may show them. Some hold URLs: Location, Link, Refresh, ...

@@ -1,85 +1,73 @@
 -- Redirects by our own rules, above every transport: a pure function of a request and its response.
 --
--- At most 20 hops. To another origin (scheme, host, port) goes nothing but the headers listed
--- below, and never a body: neither credentials nor a run's input leave the gateway's origin because
--- a response says so. https never goes to http. 307 and 308 repeat method and body, 303 becomes
--- GET, 301 and 302 are followed for GET only. Source: RFC 9110 15.4.
+-- To another origin (scheme, host, port) goes nothing but the headers listed below, and never a
+-- body: neither credentials nor a run's input leave the gateway's origin because a response says
+-- so. https never goes to http. 307 and 308 repeat method and body, 303 becomes GET, 301 and 302
+-- are followed for GET only. Source: RFC 9110 15.4.
 
 local core = require "qhub.core"
+local headers = require "qhub.http.headers"
 
 local text = core.text
 
-local redirect = { MOST_HOPS = 20 }
+local redirect = {}
 
 local CARRIED = { "accept", "user-agent", "range", "if-range" }
 
-local FOLLOWED = {
-  [301] = "same method, GET only",
-  [302] = "same method, GET only",
-  [303] = "becomes GET",
-  [307] = "same method and body",
-  [308] = "same method and body",
-}
-
---- True for a response that points elsewhere (whether it is followed or not).
-function redirect.is_redirect(status_code)
-  return FOLLOWED[status_code] ~= nil
-end
-
--- Blanks and other than ASCII characters do not belong into a URL, but are met in `Location`.
-local function encoded(location)
-  return (
-    location:gsub("[ \x80-\xff]", function(byte)
-      return ("%%%02X"):format(byte:byte())
-    end)
-  )
-end
-
---- What follows `request` (method, url, headers, body, hops, stream) after a response of
---- `status_code` with `location`; or nil and the reason why it is not followed.
-function redirect.next(request, status_code, location)
-  if request.hops >= redirect.MOST_HOPS then
-    return nil, "more than " .. redirect.MOST_HOPS .. " redirects"
-  end
+-- The URL to which `location` leads from `url`; or nil and the reason why it is not followed.
+local function target(url, location)
   if not location or location == "" then return nil, "a redirect without Location" end
-  local url, reason = text.resolve_url(request.url, encoded(location))
-  local address = url and text.parse_url(url)
+  -- Blanks and other than ASCII characters do not belong into a URL, but are met in `Location`.
+  location = location:gsub("[ \x80-\xff]", function(byte)
+    return ("%%%02X"):format(byte:byte())
+  end)
+  local resolved, reason = text.resolve_url(url, location)
+  local address = resolved and text.parse_url(resolved)
   if not address then
     return nil, "its Location is not a URL" .. (reason and ": " .. reason or "")
-  end
-  if address.scheme ~= "http" and address.scheme ~= "https" then
+  elseif address.scheme ~= "http" and address.scheme ~= "https" then
     return nil, "its Location is neither http nor https"
-  end
-  if address.userinfo then return nil, "its Location carries user info" end
-  if request.url:lower():find("^https:") and address.scheme ~= "https" then
+  elseif address.userinfo then
+    return nil, "its Location carries user info"
+  elseif url:lower():find "^https:" and address.scheme ~= "https" then
     return nil, "it leads from https to http"
   end
-  local method, body = request.method, request.body
+  return (resolved:gsub("#.*$", ""))
+end
+
+--- What follows `hop` (request, url, body: see attempts.lua) after a response of `status_code` with
+--- `location`: another hop; or nil and the reason why it is not followed.
+function redirect.next(hop, status_code, location)
+  local url, reason = target(hop.url, location)
+  if not url then return nil, reason end
+  local request, body = hop.request, hop.body
+  local method, fields, authorize =
+    request.method, headers.merged(request.fields), request.authorize
   if status_code == 303 then
     method, body = "GET", nil
   elseif (status_code == 301 or status_code == 302) and method ~= "GET" then
     return nil, "a " .. status_code .. " is followed for GET only"
   end
-  local headers = {}
-  if text.origin(url) == text.origin(request.url) then
-    for name, value in pairs(request.headers) do
-      headers[name] = value
-    end
-    if not body then headers["content-type"] = nil end
-  else
+  if text.origin(url) ~= text.origin(hop.url) then
     if body then return nil, "it would send the body to another origin" end
+    authorize = false
+    fields = { ["accept-encoding"] = request.stream and "identity" or false }
     for _, name in ipairs(CARRIED) do
-      headers[name] = request.headers[name]
+      fields[name] = request.fields[name]
     end
-    headers["accept-encoding"] = request.stream and "identity" or false
+  elseif not body then
+    fields["content-type"] = nil
   end
   return {
-    method = method,
-    url = url:gsub("#.*$", ""),
-    headers = headers,
+    request = request:with {
+      method = method,
+      fields = fields,
+      authorize = authorize,
+      -- After a 303 the request was taken; what it points to is asked for as often as need be.
+      repeatable = request.repeatable or method == "GET",
+    },
+    url = url,
     body = body,
-    hops = request.hops + 1,
-    stream = request.stream,
   }
 end
 

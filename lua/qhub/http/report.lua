@@ -10,68 +10,69 @@ local redact = require "qhub.http.redact"
 
 local report = {}
 
---- What the gateway may say back to this call, a list: what it carried, and what the session knows.
-function report:secrets()
-  return redact.of(self.session, self.request, self)
+-- What the gateway may say back to this call, a list: what it carried, and what the session knows.
+local function secrets(call)
+  return redact.of(call.session, call.request, call)
 end
 
---- What error objects are made of (see failure.lua).
-function report:context()
+-- What error objects are made of (see failure.lua).
+local function context(call)
   return {
-    name = self.request.name,
-    method = self.request.method,
-    url = self.url,
-    attempts = self.count,
-    secret = self:secrets(),
-    proxy = self.session.proxy,
-    is_token_sent = self.token and self.sent.authorize,
-    unrepeatable = not self.request.repeatable,
+    name = call.request.name,
+    method = call.request.method,
+    url = call.url,
+    attempts = call.count,
+    secret = secrets(call),
+    proxy = call.session.proxy,
+    is_token_sent = call.token and call.sent.request.authorize,
+    remedy = call.request.remedy,
+    unrepeatable = not call.request.repeatable,
   }
 end
 
 --- Logs an event of this call, with `fields` added to the usual ones.
 function report:log(level, event, fields)
-  local session = self.session
-  if session.log then
-    fields.method = fields.method or self.request.method
-    fields.url = fields.url or self.url
-    fields.attempt = self.count
-    log.event(session.log, level, event, fields, self:secrets())
-  end
-end
-
---- The error of a call whose client was closed, or whose task was cancelled.
-function report:cancelled()
-  return self:not_attempted(self.session:closed_failure())
+  local session, response = self.session, self.response
+  if not session.log then return end
+  fields.method = fields.method or self.request.method
+  fields.url = fields.url or self.url
+  fields.status = fields.status or response and response.status_code or nil
+  fields.seconds = fields.seconds or loop.now() - self.started
+  fields.attempt = self.count
+  log.event(session.log, level, event, fields, secrets(self))
 end
 
 --- Logs how the call ended and calls `on_response`. Both are the program's and may raise. Of a
--- stream only the first response is reported, and what ends it early.
+--- stream only the first response is reported, and what ends it early.
 function report:report(err)
-  local session, response = self.session, self.response
-  local is_reported = self.is_reported
-  if err or not is_reported then
-    self:log(err and "error" or "info", err and "failed" or "done", {
-      status = response and response.status_code or nil,
-      seconds = loop.now() - self.started,
-      error = err and err.kind .. ": " .. err.message,
-    })
+  local latest, is_first = self.latest, not self.is_reported
+  if err or is_first then
+    local failed = err and err.kind .. ": " .. err.message
+    self:log(err and "error" or "info", err and "failed" or "done", { error = failed })
   end
-  if not self.request.authorize or self.rejected or self.token ~= session.last_token then
-    session.last_token = self.token
-    session:remember(redact.carried(self.request, self))
-  end
-  local latest = self.latest
-  if latest and not is_reported then
+  self.session:remember(redact.carried(self.request, self))
+  if latest and is_first then
     latest.attempts, latest.seconds = self.count, loop.now() - self.started
     self.request.on_response(latest)
   end
 end
 
---- The text of an error response: whole already, or read now from a stream, within the cap. One
+-- ── errors ──────────────────────────────────────────────────────────────────────────────────────
+
+--- The error of a `failure`, of `response` if that broke off.
+function report:failed(failure, response)
+  if failure.not_attempted then failure.sent = failure.kind ~= "token" and self.count > 0 end
+  return failures.failure(context(self), failure, response)
+end
+
+--- The error of a call whose client was closed, or whose task was cancelled.
+function report:cancelled()
+  return self:failed(self.session:closed_failure())
+end
+
+-- The text of an error response: whole already, or read now from a stream, within the cap. One
 -- that breaks off has said enough with its status.
-function report:error_text()
-  local response, cap = self.response, self.session.max_response_bytes
+local function error_text(response, cap)
   if response.body then return response.body end
   local pieces, size = {}, 0
   while size < cap do
@@ -83,25 +84,28 @@ function report:error_text()
   return table.concat(pieces)
 end
 
---- The error of a failure before anything was sent.
-function report:not_attempted(failure)
-  if failure.kind == "token" then return failures.token(self:context(), failure.message) end
-  failure.sent = self.count > 0
-  return failures.failure(self:context(), failure)
+--- The error of a status that is none of success; see failure.lua.
+function report:refused(retry_after, why)
+  local body = error_text(self.response, self.session.max_response_bytes)
+  return failures.status(context(self), self.response, body, retry_after, why)
+end
+
+--- The error of a 401 after which there is no other token, for `reason`.
+function report:without_token(reason)
+  return self:failed { kind = "token", message = reason, cause = self:refused(), sent = false }
 end
 
 --- The error of a response that does not mean anything.
 function report:undecodable(message, line, column)
   local response = self.response
-  return failures.decode(self:context(), response, response.body, message, line, column)
+  return failures.decode(context(self), response, response.body, message, line, column)
 end
 
 --- The error for a `failure` that ends a stream at `offset`, after logging it.
 function report:fail(failure, response, offset)
-  local err = failures.failure(self:context(), failure, response)
+  local err = self:failed(failure, response)
   self:log("error", "failed", {
     status = response and response.status_code,
-    seconds = loop.now() - self.started,
     offset = offset,
     error = err.kind .. ": " .. err.message,
   })

@@ -6,24 +6,20 @@
 --   send                 the transport (see transport/curl.lua)
 --   connections          of the engine, closed with the session; false with a transport function
 --   token                the client's string, or false
---   token_source         function(session, rejected) -> token, when there is no string (auth/token)
+--   token_source         function(session, rejected) -> a token, a fresh one when `rejected` was
+--                        refused; or nil and why there is none; or nil alone when the call was
+--                        cancelled in the meantime. Used when there is no string (auth/token)
 --   owner                what values made from responses belong to; opaque here
 --   base_url             without a slash at its end
---   headers              sent with every request: lower-case names; false removes
 --   log                  see log.lua, or false
 --   pacer                spaces the retries of all calls (see retry.lua); false before the first
 --   proxy                the option; nil: as the environment says; false: none
---   timeout              seconds without progress
---   connect_timeout      seconds, or false: see Session:time_to_connect
---   total_timeout        seconds for a whole call, or false
---   max_retries          extra attempts for transient failures
---   max_response_bytes   cap of a body in memory
---   follow_redirects     boolean
---   on_response          function or false
+--   connect_timeout      seconds, or nil: see Session:time_to_connect
 --   plain_list           function(options): the list of executions as plain tables, by the client
 --   is_closed            true from `close` on
---   secrets              what the last calls carried, newest first; a list or false
---   last_token           the token that was remembered last in it
+--   secrets              what the last calls carried, a list, newest first
+--
+-- and those of DEFAULTS.
 
 local loop = require "qhub.tasks.loop"
 local proxy = require "qhub.http.transport.proxy"
@@ -31,19 +27,27 @@ local proxy = require "qhub.http.transport.proxy"
 local Session = { __name = "qhub.Session" }
 Session.__index = Session
 
+-- What the options say, and what holds otherwise.
+local DEFAULTS = {
+  headers = {}, -- sent with every request: lower-case names; false removes
+  timeout = 60, -- seconds without progress
+  total_timeout = false, -- seconds for a whole call
+  max_retries = 2, -- extra attempts for transient failures
+  max_response_bytes = 64 << 20, -- of a body in memory
+  follow_redirects = true,
+  on_response = false, -- function
+}
+
 local MOST_REMEMBERED = 64
-local DEFAULT_TIMEOUT, DEFAULT_RETRIES, DEFAULT_MAX_BYTES = 60, 2, 64 << 20
 local LONGEST_CONNECT = 15 -- seconds, unless http.connect_timeout says otherwise
 
---- Remembers `secret` (a string, a list of them, or nil) among the latest of this session.
+--- Remembers `secret` (a string, or a list of them) among the latest of this session.
 function Session:remember(secret)
   local latest = self.secrets
-  if type(secret) ~= "string" then
-    for _, one in ipairs(secret or {}) do
+  if type(secret) == "table" then
+    for _, one in ipairs(secret) do
       self:remember(one)
     end
-  elseif not latest then
-    self.secrets = { secret }
   elseif latest[1] ~= secret then
     for index, known in ipairs(latest) do
       if known == secret then
@@ -54,12 +58,6 @@ function Session:remember(secret)
     table.insert(latest, 1, secret)
     latest[MOST_REMEMBERED + 1] = nil
   end
-end
-
---- A token, a fresh one when `rejected` was refused. Returns it; or nil and why there is none; or
---- nil alone when the call was cancelled in the meantime. The program's errors propagate.
-function Session:obtain_token(rejected)
-  return self.token_source(self, rejected)
 end
 
 --- The failure of a call whose session was closed, or whose task was cancelled.
@@ -93,7 +91,7 @@ function Session:attempt(request, url, body, deadline, token)
     token = self.token
     if not token then
       local reason
-      token, reason = self:obtain_token()
+      token, reason = self:token_source()
       if reason then
         return nil, { kind = "token", message = reason, not_attempted = true }
       elseif not token then
@@ -136,10 +134,7 @@ function Session:perform(request, url, body, id)
     and request.authorize
     and not (self.log or request.on_response or self.is_closed)
   then
-    if token ~= self.last_token then
-      self.last_token = token
-      self:remember(token)
-    end
+    if token ~= self.secrets[1] then self:remember(token) end
     local value = request.decode(self.owner, response, id)
     if value ~= nil then
       response:close()
@@ -177,38 +172,23 @@ local function transport_of(o, url)
   return proxy.guarded(transport.over(connections), http, url), connections
 end
 
---- A session with the checked options `o` of a client (see options/client.lua) and `fields`:
---- token_source, log, base_url, owner.
+--- A session with the checked options `o` of a client (see options/client.lua) and `fields` (taken
+--- over, not copied): token_source, log, base_url, owner; each may be missing.
 function session.new(o, fields)
-  local send, connections = transport_of(o, fields.base_url)
-  local timeout = o.timeout or DEFAULT_TIMEOUT
+  local self, http = fields, o.http or {}
+  for name, default in pairs(DEFAULTS) do
+    self[name] = o[name]
+    if self[name] == nil then self[name] = default end
+  end
+  self.send, self.connections = transport_of(o, self.base_url)
+  self.token = type(o.token) == "string" and o.token
+  self.connect_timeout = http.connect_timeout
+  self.proxy = self.connections and http.proxy
   -- No proxy is known of a transport of the program's own.
-  local given_proxy = connections and o.http and o.http.proxy
-  if not connections then given_proxy = false end
-  local self = setmetatable({
-    send = send,
-    connections = connections,
-    token = type(o.token) == "string" and o.token,
-    token_source = fields.token_source or false,
-    owner = fields.owner or false,
-    base_url = fields.base_url or false,
-    headers = o.headers or {},
-    log = fields.log or false,
-    pacer = false,
-    proxy = given_proxy,
-    timeout = timeout,
-    connect_timeout = o.http and o.http.connect_timeout or false,
-    total_timeout = o.total_timeout or false,
-    max_retries = o.max_retries or DEFAULT_RETRIES,
-    max_response_bytes = o.max_response_bytes or DEFAULT_MAX_BYTES,
-    follow_redirects = o.follow_redirects ~= false,
-    on_response = o.on_response or false,
-    is_closed = false,
-    secrets = false,
-    last_token = false,
-  }, Session)
-  self:remember(proxy.secrets(given_proxy or nil))
-  return self
+  if not self.connections then self.proxy = false end
+  self.log, self.pacer, self.is_closed = fields.log or false, false, false
+  self.secrets = proxy.secrets(self.proxy or nil)
+  return setmetatable(self, Session)
 end
 
 return session

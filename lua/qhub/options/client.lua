@@ -3,15 +3,10 @@
 local options = require "qhub.options"
 local request_options = require "qhub.options.request"
 local proxy = require "qhub.http.transport.proxy"
-local show = require "qhub.error.text"
+local text = require "qhub.error.text"
 local core = require "qhub.core"
 
--- Loaded for messages only.
-local function redact()
-  return require "qhub.http.redact"
-end
-
-local check, checked, deny, text = options.check, options.checked, options.deny, core.text
+local check, checked, deny = options.check, options.checked, options.deny
 
 local WHERE = "HubServiceClient"
 local CONCRETE_URL = "https://gateway.hub.kipu-quantum.com/acme/vqe/v1"
@@ -31,25 +26,24 @@ end
 local function check_url(value, name, where, endpoint)
   local example = endpoint or CONCRETE_URL
   if type(value) ~= "string" or value == "" then
-    deny(where, name, "must be a URL like %s, got %s", example, show.value(value))
+    deny(where, name, "must be a URL like %s, got %s", example, text.value(value))
   elseif value:find("@", 1, true) then
     local remedy = endpoint and "" or "; give a token instead (an @ in a path is written %40)"
     deny(where, name, "must not hold a user name or password%s", remedy)
-  elseif value:find "[<>{}]" or value:lower():find("%%3[ce]") then
-    local shown = show.line(redact().urls(value), 120)
-    local remedy = "still has placeholders (%s); give the concrete URL, like %s"
-    deny(where, name, remedy, shown, example)
   end
-  local address, reason = text.parse_url(value)
-  local function wrong(fault, ...)
-    deny(where, name, "%s " .. fault, redact().given_url(value), ...)
-  end
-  if not address then
-    wrong("is not a URL: %s; it should look like %s", reason, example)
+  local address, reason = core.text.parse_url(value)
+  local fault
+  if value:find "[<>{}]" or value:lower():find("%%3[ce]") then
+    fault = "still has placeholders; give the concrete URL, like " .. example
+  elseif not address then
+    fault = ("is not a URL: %s; it should look like %s"):format(reason, example)
   elseif address.scheme ~= "http" and address.scheme ~= "https" then
-    wrong "must begin with https:// or http://"
+    fault = "must begin with https:// or http://"
   elseif address.fragment or address.query and not endpoint then
-    wrong "must not have a query or a fragment; give queries per request"
+    fault = "must not have a query or a fragment; give queries per request"
+  end
+  if fault then
+    deny(where, name, "%s %s", text.value(require("qhub.http.redact").urls(value)), fault)
   end
   return endpoint and value or (value:gsub("/+$", ""))
 end
@@ -84,8 +78,7 @@ local HTTP = {
 }
 
 local function check_http(value, name, where)
-  check.table(value, name, where)
-  return checked(value, HTTP, where .. ".http")
+  return checked(value, HTTP, where .. "." .. name)
 end
 
 return {

@@ -108,44 +108,6 @@ function check.one_of(...)
   end)
 end
 
---- Edit distance, for suggestions: names are short, so the plain algorithm serves.
-local function distance(a, b)
-  local previous = {}
-  for j = 0, #b do
-    previous[j] = j
-  end
-  for i = 1, #a do
-    local current = { [0] = i }
-    for j = 1, #b do
-      local cost = a:byte(i) == b:byte(j) and 0 or 1
-      current[j] = math.min(previous[j] + 1, current[j - 1] + 1, previous[j - 1] + cost)
-    end
-    previous = current
-  end
-  return previous[#b]
-end
-
---- The name in `known` (a table by name) that is nearest to `name`, or nil when none is near.
-local function nearest(name, known)
-  -- As other languages and the reference SDKs write it: max-retries, maxRetries, timeoutInSeconds.
-  name = name:sub(1, 60):gsub("-", "_"):gsub("(%l)(%u)", "%1_%2"):lower()
-  local best, best_distance = nil, math.max(2, #name // 3) + 1
-  for candidate in pairs(known) do
-    local d = distance(name, candidate)
-    local shorter, longer = name, candidate
-    if #shorter > #longer then
-      shorter, longer = longer, shorter
-    end
-    if #shorter >= 4 and ("_" .. longer .. "_"):find("_" .. shorter .. "_", 1, true) then
-      d = math.min(d, 2)
-    end
-    if d < best_distance or (d == best_distance and best and candidate < best) then
-      best, best_distance = candidate, d
-    end
-  end
-  return best
-end
-
 -- Names of the vendor's clients for Python, as people bring them along, and what to use here.
 local ELSEWHERE = {
   service_endpoint = "'base_url'",
@@ -170,21 +132,16 @@ local function unknown(name, checkers, where)
   if type(name) ~= "string" then
     usage_error("%s: options are given by name, got the key %s", where, text.value(name))
   end
-  local ours, near = ELSEWHERE[name], nearest(name, checkers)
-  local hint
-  if ours then
-    hint = "; use " .. ours
-  elseif near then
-    hint = "; did you mean '" .. near .. "'?"
-  else
+  local remedy = ELSEWHERE[name] and "use " .. ELSEWHERE[name]
+  if not remedy then
     local names = {}
     for known in pairs(checkers) do
       names[#names + 1] = known
     end
     table.sort(names)
-    hint = "; known are " .. table.concat(names, ", ")
+    remedy = "known are " .. table.concat(names, ", ")
   end
-  usage_error("%s: unknown option '%s'%s", where, text.line(name, 60), hint)
+  usage_error("%s: unknown option '%s'; %s", where, text.line(name, 60), remedy)
 end
 
 --- Checks `given` (a table, or nil for none) against `checkers` (option name -> checker) and

@@ -3,20 +3,20 @@
 local core = require "qhub.core"
 local headers = require "qhub.http.headers"
 local options = require "qhub.options"
-local show = require "qhub.error.text"
+local text = require "qhub.error.text"
 
-local check, text = options.check, core.text
+local check, encoded = options.check, core.text.encode_segment
 
 local function query_value(value, name, where)
   if type(value) == "string" then
-    return text.encode_segment(value)
+    return encoded(value)
   elseif type(value) == "boolean" then
     return tostring(value)
   elseif math.type(value) and value - value == 0 then
-    return text.encode_segment(core.json.encode(value)) -- every digit of a float
+    return encoded(core.json.encode(value)) -- every digit of a float
   end
   local expected = "a string, a finite number, a boolean or a list of these"
-  options.refuse(where, "query." .. show.line(name, 60), expected, value)
+  options.refuse(where, "query." .. text.line(name, 60), expected, value)
 end
 
 -- The query as text, names sorted so that the same query is the same URL.
@@ -25,7 +25,7 @@ local function check_query(value, _, where)
   local names = {}
   for name in pairs(value) do
     if type(name) ~= "string" or name == "" then
-      options.deny(where, "a query's", "names are strings, got %s", show.value(name))
+      options.deny(where, "a query's", "names are strings, got %s", text.value(name))
     end
     names[#names + 1] = name
   end
@@ -34,7 +34,7 @@ local function check_query(value, _, where)
   for _, name in ipairs(names) do
     local values = value[name]
     for _, item in ipairs(type(values) == "table" and values or { values }) do
-      parts[#parts + 1] = text.encode_segment(name) .. "=" .. query_value(item, name, where)
+      parts[#parts + 1] = encoded(name) .. "=" .. query_value(item, name, where)
     end
   end
   return table.concat(parts, "&")

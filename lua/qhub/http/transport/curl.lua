@@ -85,14 +85,13 @@ function Response:read(n)
 end
 
 -- The engine's form of `request` with `token`, kept with the request.
-local function prepared(connections, request, token)
-  local kept = request.engine
-  local current = kept.current
-  if not current or kept.token ~= token then
-    kept.current = nil -- until both belong together
-    current = connections:prepare {
+local function form_of(connections, request, token)
+  local prepared = request:prepared(token)
+  local form = prepared.form
+  if not form then
+    form = connections:prepare {
       method = request.method,
-      header_lines = request:prepared(token).lines,
+      header_lines = headers.lines(prepared.headers),
       timeout = request.timeout,
       connect_timeout = request.connect_timeout,
       max_bytes = request.max_bytes,
@@ -100,9 +99,9 @@ local function prepared(connections, request, token)
       once = request.once,
       decode = request.compressed,
     }
-    kept.token, kept.current = token, current
+    prepared.form = form
   end
-  return current
+  return form
 end
 
 -- Waits for the status. Returns it, with the body unless that is a stream, and the failure that
@@ -142,7 +141,7 @@ local function over(connections)
   return function(request, token, url, body, deadline)
     local last = #idle
     local transfer, kind, message =
-      connections:start(prepared(connections, request, token), url, body, idle[last])
+      connections:start(form_of(connections, request, token), url, body, idle[last])
     idle[last] = nil
     if not transfer then
       if kind == "memory" then error("not enough memory", 0) end

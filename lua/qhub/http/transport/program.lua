@@ -4,7 +4,7 @@
 local headers = require "qhub.http.headers"
 local loop = require "qhub.tasks.loop"
 local program = require "qhub.tasks.program"
-local show = require "qhub.error.text"
+local text = require "qhub.error.text"
 
 local Response = {}
 Response.__index = Response
@@ -24,7 +24,7 @@ local function timed_out(sent)
 end
 
 local function unusable(what, value)
-  error("qhub: the transport function must return " .. what .. ", got " .. show.value(value), 0)
+  error("qhub: the transport function must return " .. what .. ", got " .. text.value(value), 0)
 end
 
 -- Whether the time of the whole call is over: the program's functions may take long.
@@ -126,8 +126,8 @@ local function over(call)
       -- A response to a start counts all the same: it names a run that may cost money.
       return nil, timed_out(true)
     elseif gave == nil then
-      local text = message == nil and "the transport function failed" or tostring(message)
-      return nil, { kind = "network", message = text, sent = true }
+      message = message == nil and "the transport function failed" or tostring(message)
+      return nil, { kind = "network", message = message, sent = true }
     end
     local response = response_of(gave, deadline)
     if request.stream then return response end
