@@ -66,9 +66,10 @@ describe("qhub.progress", function()
     local file <close> = assert(io.open(name, "w"))
     assert(file:write [[
       local qhub, loop = require "qhub", require "qhub.tasks.loop"
-      local progress = require "qhub.progress"
+      local progress, system = require "qhub.progress", require("qhub.core").system
       local clock = loop.now()
       function loop.now() return clock end
+      system.monotonic = loop.now
       local function pass(seconds) clock = clock + seconds end
       local function start(kind, name) return progress.start(qhub.progress, kind, name) end
     ]])

@@ -199,7 +199,7 @@ end
 --- Starts a run, waits for its end and returns its result; see run.lua.
 function methods:run(body, given)
   check_open(self, "run")
-  return require("qhub.polling.run").run(self, body, given, operations.start_execution.options)
+  return require("qhub.polling.run").run(self, body, given)
 end
 
 --- Waits until all executions of `list` are terminal and returns that list; see wait_all.lua.

@@ -45,7 +45,8 @@ end
 function methods:wait(given)
   local client = target(self, "wait")
   local schedules = require "qhub.polling.schedule"
-  return require("qhub.polling.wait").until_terminal(client, self, schedules.checked(given, "wait"))
+  local o = schedules.checked(given, "wait")
+  return require("qhub.polling.wait").until_terminal(client, self, o, schedules.new(client, o))
 end
 
 --- The result; that of an execution known to have SUCCEEDED is waited for through a 404, within
@@ -53,33 +54,17 @@ end
 function methods:result(given)
   local client, id = target(self, "result")
   if self.status ~= "SUCCEEDED" then return client:get_result(id, given) end
-  local loop = require "qhub.tasks.loop"
-  local started, request = loop.now(), given
-  local function sleep(delay)
-    local total_timeout = given and given.total_timeout or client.session.total_timeout
-    local deadline, due = total_timeout and started + total_timeout, loop.now() + delay
-    if deadline and due >= deadline then
-      return nil, "timeout"
-    elseif not loop.sleep_until(due, client.session) or client.session.is_closed then
-      return nil, "cancelled"
-    end
-    local left = deadline and math.max(1e-3, deadline - loop.now())
-    request = left and options.extended(given or {}, { total_timeout = left }) or given
-    return true
-  end
-  local result, err, reason = require("qhub.polling.wait").through_404(function()
-    return client:get_result(id, request)
-  end, sleep)
-  if reason == "cancelled" then
-    err = require("qhub.error").new {
-      kind = "cancelled",
-      message = "result: cancelled while waiting for it",
-      execution = self,
-      cause = err,
-    }
-  end
-  if result == nil then return nil, err end
-  return result
+  options.checked(given, operations.get_result.options, "result")
+  local schedule = require("qhub.polling.schedule").new(client, {
+    where = "result",
+    request = given,
+    timeout = given and given.total_timeout or client.session.total_timeout or nil,
+    is_strict = true,
+  })
+  local result, err, reason = require("qhub.polling.wait").result(client, self, schedule)
+  if result ~= nil then return result end
+  if reason == "cancelled" then err = schedule:ended(reason, self, nil, err) end
+  return nil, err
 end
 
 --- The names of the result files.

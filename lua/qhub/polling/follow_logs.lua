@@ -92,13 +92,8 @@ end
 local function poll(self)
   local client, execution, schedule = self.client, self.execution, self.schedule
   if not execution:is_terminal() then
-    local latest, err = client:get_status(execution.id, schedule:request())
-    if latest then
-      wait.adopt(execution, latest)
-      self.is_new = false
-    elseif not (self.is_new and schedule:is_too_early(err)) then
-      return err
-    end
+    local _, err = wait.look(client, execution, schedule)
+    if err then return err end
   end
   local is_last = execution:is_terminal()
   local entries, err = client:get_logs(execution.id, schedule:request())
@@ -117,9 +112,8 @@ end
 
 -- The error of a poll, or of a wait that ended for `reason`, with the execution.
 local function failed(self, err, reason)
-  local execution = self.execution
-  err = err or self.schedule:ended(reason, execution, schedules.describe(execution))
-  err.execution = execution
+  err = err or self.schedule:ended(reason, self.execution)
+  err.execution = self.execution
   return err
 end
 
@@ -167,7 +161,6 @@ function follow.logs(client, execution, given)
     queue = {}, -- entries first .. last are still to be handed out
     first = 1,
     last = 0,
-    is_new = execution.status ~= nil, -- named by the gateway, and not seen since
     is_finished = false,
     empty = 0, -- polls at the end that found no entries, though there had been some
     is_closed = false,

@@ -9,14 +9,13 @@ local executions = require "qhub.execution"
 local errors = require "qhub.error"
 local options = require "qhub.options"
 local redact = require "qhub.http.redact"
+local request_options = require "qhub.options.request"
 local schedules = require "qhub.polling.schedule"
 local starts = require "qhub.options.start"
 local wait = require "qhub.polling.wait"
-local show = require "qhub.error.text"
+local text = require "qhub.error.text"
 
 local run = {}
-
-local copy = schedules.copy
 
 local UNSUCCESSFUL = { FAILED = true, CANCELLED = true }
 -- Most seconds for each of result and log of a run that did not succeed.
@@ -24,14 +23,9 @@ local AFTERMATH = 30
 -- How many log entries the message of an error shows.
 local SHOWN = 3
 
--- The checkers of run's options, given those of a start's.
-local function checkers_with(start_options)
-  local function check_start(value, name, where)
-    options.checked(value, start_options, where .. "." .. name)
-    return value -- as given: the start checks and encodes it itself
-  end
-  return options.extended(schedules.checkers, { start = check_start })
-end
+local start_checkers = options.extended(request_options.checkers, starts.checkers)
+local checkers =
+  options.extended(schedules.checkers, { start = schedules.options_of(start_checkers) })
 
 -- The last errors of the log; the last entry of any severity when it holds none.
 local function last_words(logs, secrets)
@@ -55,9 +49,9 @@ local function unsuccessful(client, execution, schedule, secrets, result)
   local session = client.session
   local function fetched(fetch)
     if session.is_closed then return nil end
-    local request = copy(schedule:request())
-    request.total_timeout = math.min(request.total_timeout or AFTERMATH, AFTERMATH)
-    return (fetch(client, execution.id, request))
+    local request = schedule:request()
+    local seconds = math.min(request.total_timeout or AFTERMATH, AFTERMATH)
+    return (fetch(client, execution.id, options.extended(request, { total_timeout = seconds })))
   end
   if result == nil then result = fetched(client.get_result) end
   local logs = fetched(client.get_logs)
@@ -68,7 +62,7 @@ local function unsuccessful(client, execution, schedule, secrets, result)
   local said = reason and redact.remote(reason, secrets) or last_words(logs or {}, secrets)
   local status = execution.status
   local ending = status == "CANCELLED" and "was cancelled" or "ended as " .. status
-  local message = ("run: %s %s"):format(show.value(execution.id), ending)
+  local message = ("run: %s %s"):format(text.value(execution.id), ending)
   if said ~= "" then message = message .. ": " .. said end
   return errors.new {
     kind = "execution",
@@ -85,16 +79,12 @@ local function result_of(client, execution, schedule)
   if client.session.is_closed then -- by the program, when it was told of the last status
     reason = "cancelled"
   else
-    result, err, reason = wait.through_404(function()
-      return client:get_result(execution.id, schedule:request())
-    end, function(delay)
-      return schedule:sleep(delay)
-    end)
+    result, err, reason = wait.result(client, execution, schedule)
   end
   if result ~= nil then return result end
   if not reason and schedule:is_over() and schedules.is_transient(err) then reason = "timeout" end
   if reason then
-    local state = show.value(execution.id) .. " has SUCCEEDED, but its result is not available"
+    local state = text.value(execution.id) .. " has SUCCEEDED, but its result is not available"
     err = schedule:ended(reason, execution, state, err)
   end
   err.execution = execution
@@ -102,11 +92,10 @@ local function result_of(client, execution, schedule)
 end
 
 --- Starts a run with `body`, waits for its end and returns its result; or nil and an error.
---- `start_options`: checkers of the options of a start.
-function run.run(client, body, given, start_options)
-  local o = schedules.checked(given, "run", checkers_with(start_options))
+function run.run(client, body, given)
+  local o = schedules.checked(given, "run", checkers)
   local schedule = schedules.new(client, o)
-  local start = copy(o.start)
+  local start = options.extended(o.start or {}, {})
   if o.timeout then
     local total_timeout = start.total_timeout or client.session.total_timeout or o.timeout
     start.total_timeout = math.min(total_timeout, o.timeout)
@@ -114,7 +103,8 @@ function run.run(client, body, given, start_options)
   local execution, err = client:start_execution(body, start)
   if not execution then return nil, err end
   local ok, result
-  ok, err = wait.until_terminal(client, execution, o, schedule, true)
+  schedule.is_known = true
+  ok, err = wait.until_terminal(client, execution, o, schedule)
   if not ok then return nil, err end
   if not UNSUCCESSFUL[execution.status] then
     result, err = result_of(client, execution, schedule)

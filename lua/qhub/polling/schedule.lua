@@ -16,7 +16,7 @@ local options = require "qhub.options"
 local progress = require "qhub.progress"
 local request_options = require "qhub.options.request"
 local retry = require "qhub.http.retry"
-local show = require "qhub.error.text"
+local text = require "qhub.error.text"
 
 local schedules = {}
 
@@ -34,35 +34,24 @@ local GRACE = 3
 -- ── options ─────────────────────────────────────────────────────────────────────────────────────
 
 local function check_interval(value, name, where)
-  if value == 0 or options.is_callable(value) then
-    return value
-  elseif type(value) == "number" then
-    return check.seconds(value, name, where)
-  end
-  local form = "%s: interval must be seconds or a function of the poll's number, got %s"
-  usage_error(form, where, show.value(value))
+  if value == 0 or options.is_callable(value) then return value end
+  if type(value) == "number" then return check.seconds(value, name, where) end
+  options.refuse(where, name, "seconds or a function of the poll's number", value)
 end
 
---- A shallow copy of the table `given`, or of nothing.
-function schedules.copy(given)
-  local result = {}
-  for name, value in pairs(given or {}) do
-    result[name] = value
+--- A checker of an option that is a table of options itself, of requests that are made later.
+function schedules.options_of(checkers)
+  return function(value, name, where)
+    options.checked(value, checkers, where .. "." .. name)
+    return value -- as given: each request checks and encodes it itself
   end
-  return result
-end
-
-local function check_request(value, name, where)
-  check.table(value, name, where)
-  options.checked(value, request_options.checkers, where .. "." .. name)
-  return value -- as given: each request checks and encodes it itself
 end
 
 --- Checkers of the options of following (see options/init.lua), and of waiting.
 schedules.following = {
   interval = check_interval,
   timeout = check.seconds,
-  request = check_request,
+  request = schedules.options_of(request_options.checkers),
 }
 schedules.checkers =
   options.extended(schedules.following, { on_status = check.callable, progress = progress.check })
@@ -85,7 +74,7 @@ function schedules.delay(interval, poll, random, where)
     local seconds = interval(poll)
     if type(seconds) ~= "number" or not (seconds >= 0 and seconds < math.huge) then
       local form = "%s: interval(%d) must return a number of seconds, got %s"
-      usage_error(form, where, poll, show.value(seconds))
+      usage_error(form, where, poll, text.value(seconds))
     end
     return seconds
   end
@@ -112,17 +101,20 @@ Schedule.__index = Schedule
 --- `timeout` runs from now.
 function schedules.new(client, o)
   if client.session.is_closed then usage_error("%s: the client is closed", o.where) end
-  local request = schedules.copy(o.request)
+  local request = options.extended(o.request or {}, {})
+  local now = loop.now()
   return setmetatable({
     session = client.session,
     where = o.where,
     interval = o.interval,
     timeout = o.timeout,
-    deadline = o.timeout and loop.now() + o.timeout,
+    deadline = o.timeout and now + o.timeout,
     options = request,
     total_timeout = request.total_timeout or client.session.total_timeout,
     poll = 0, -- number of the last one
-    started = nil, -- when the first poll was made
+    started = now, -- the call, then the first poll
+    is_strict = o.is_strict, -- no sleep begins that would reach the deadline
+    is_known = false, -- a response has named what is waited for, if without a status
     failures = 0, -- transient ones in a row
     last_error = nil, -- of the last poll, if it failed
   }, Schedule)
@@ -150,6 +142,7 @@ function Schedule:sleep(delay, is_asked)
   local now, deadline, session = loop.now(), self.deadline, self.session
   local due, is_last = now + delay, false
   if deadline and due >= deadline then
+    if self.is_strict then return nil, "timeout" end
     due = deadline - math.min(1, self.timeout / 10)
     is_last = is_asked or due <= now
     if is_last then due = deadline end
@@ -196,13 +189,15 @@ function Schedule:poll_until(is_reached, poll)
   return true
 end
 
---- True when `err` is a 404 as it may come for a run that was just started.
-function Schedule:is_too_early(err)
-  return schedules.is_missing(err) and loop.now() < self.started + GRACE
+--- True when `err` is a 404 as it may come for a run that was just started: the gateway has named
+--- `execution` before.
+function Schedule:is_too_early(err, execution)
+  local is_named = self.is_known or execution.status ~= nil
+  return is_named and schedules.is_missing(err) and loop.now() < self.started + GRACE
 end
 
---- The error of a call that ended early for `reason`. `state` says what was not reached in time;
---- `cause` (by default the last error) may say why.
+--- The error of a call that ended early for `reason`. `state` says what was not reached in time (by
+--- default an end of `execution`); `cause` (by default the last error) may say why.
 function Schedule:ended(reason, execution, state, cause)
   cause = cause or self.last_error
   local fields = { kind = "cancelled", execution = execution, cause = cause }
@@ -211,12 +206,13 @@ function Schedule:ended(reason, execution, state, cause)
     return errors.new(fields)
   end
   fields.kind, fields.phase = "timeout", "wait"
+  state = state or schedules.describe(execution)
   fields.message = ("%s: %s after %g s"):format(self.where, state, self.timeout)
   if not execution:is_terminal() then
     fields.message = fields.message .. "; nothing was cancelled"
   end
   if cause then
-    fields.message = fields.message .. " (the last poll failed: " .. show.line(cause.message) .. ")"
+    fields.message = fields.message .. " (the last poll failed: " .. text.line(cause.message) .. ")"
   end
   return errors.new(fields)
 end
@@ -224,9 +220,9 @@ end
 --- "its id" is still PENDING, for messages.
 function schedules.describe(execution)
   local status = execution.status
-  local id = show.value(execution.id)
+  local id = text.value(execution.id)
   if type(status) ~= "string" then return id .. " has shown no status" end
-  return id .. " is still " .. show.line(status, 40)
+  return id .. " is still " .. text.line(status, 40)
 end
 
 return schedules

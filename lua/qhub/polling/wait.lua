@@ -6,7 +6,7 @@ local errors = require "qhub.error"
 local executions = require "qhub.execution"
 local progress = require "qhub.progress"
 local schedules = require "qhub.polling.schedule"
-local show = require "qhub.error.text"
+local text = require "qhub.error.text"
 
 local wait = {}
 
@@ -16,19 +16,21 @@ local RESULT_DELAYS = { 1, 2, 4, 8 }
 -- So many responses in a row without a status end a wait.
 local MOST_WITHOUT_STATUS = 10
 
---- Makes `execution` show what `latest` shows, unless that is from before the execution's end, as a
---- cache may give it.
-function wait.adopt(execution, latest)
+--- Requests the status of `execution`, which then shows the response, unless that is from before
+--- its end, as a cache may give it. Returns the response; nil when there is none yet; or nil and an
+--- error.
+function wait.look(client, execution, schedule)
+  local latest, err = client:get_status(execution.id, schedule:request())
+  if not latest then return nil, not schedule:is_too_early(err, execution) and err or nil end
   if not execution:is_terminal() or latest:is_terminal() then
     executions.adopt(execution, latest) -- its text is decoded when it is needed
   end
+  return latest
 end
 
 --- Polls until `execution` is terminal; returns it, or nil and an error that carries it. `o` are
---- checked options. `schedule` is one that runs already, or nil; `is_known`: the gateway has named
---- the execution, which is also concluded from its having a status.
-function wait.until_terminal(client, execution, o, schedule, is_known)
-  schedule = schedule or schedules.new(client, o)
+--- checked options, `schedule` is made of them.
+function wait.until_terminal(client, execution, o, schedule)
   local reporter <close> = progress.start(o.progress, "wait", execution.id)
   local notified
   -- Notifies the program of the first status and of each change.
@@ -41,21 +43,16 @@ function wait.until_terminal(client, execution, o, schedule, is_known)
     end
     reporter:update(execution)
   end
-  local is_new = is_known or execution.status ~= nil -- may be unknown to some machines
   local without_status = 0
   local function poll()
-    local latest, err = client:get_status(execution.id, schedule:request())
+    local latest, err = wait.look(client, execution, schedule)
     if latest then
-      is_new = false
-      wait.adopt(execution, latest)
       without_status = latest.status == nil and without_status + 1 or 0
       if without_status >= MOST_WITHOUT_STATUS then
         local form = "%s: the last %d responses about %s had no status"
-        local message = form:format(o.where, without_status, show.value(execution.id))
+        local message = form:format(o.where, without_status, text.value(execution.id))
         return errors.new { kind = "decode", message = message }
       end
-    elseif is_new and schedule:is_too_early(err) then
-      err = nil
     end
     notify()
     return err
@@ -65,7 +62,7 @@ function wait.until_terminal(client, execution, o, schedule, is_known)
     return execution:is_terminal()
   end, poll)
   if not ok then
-    err = err or schedule:ended(reason, execution, schedules.describe(execution))
+    err = err or schedule:ended(reason, execution)
     err.execution = execution
     return nil, err
   end
@@ -73,16 +70,15 @@ function wait.until_terminal(client, execution, o, schedule, is_known)
   return execution
 end
 
---- Calls `fetch()` until it fails with another error than 404 or succeeds, with `sleep(delay)` in
---- between, as often as the reference client. Returns what `fetch` did, or nil, the error and why
---- `sleep` ended it.
-function wait.through_404(fetch, sleep)
-  local result, err = fetch()
+--- The result of an execution that has SUCCEEDED; after a 404 it is asked for again, as the
+--- reference client does. Returns it; or nil, an error and, when `schedule` ended the wait, why.
+function wait.result(client, execution, schedule)
+  local result, err = client:get_result(execution.id, schedule:request())
   for _, delay in ipairs(RESULT_DELAYS) do
     if result ~= nil or not schedules.is_missing(err) then break end
-    local ok, reason = sleep(delay)
+    local ok, reason = schedule:sleep(delay)
     if not ok then return nil, err, reason end
-    result, err = fetch()
+    result, err = client:get_result(execution.id, schedule:request())
   end
   return result, err
 end

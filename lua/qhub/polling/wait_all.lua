@@ -17,7 +17,7 @@ local null = require("qhub.core").json.null
 local parallel = require "qhub.tasks.parallel"
 local progress = require "qhub.progress"
 local schedules = require "qhub.polling.schedule"
-local show = require "qhub.error.text"
+local text = require "qhub.error.text"
 local usage_error = require("qhub.error").usage
 local wait = require "qhub.polling.wait"
 
@@ -46,7 +46,7 @@ local function entries_of(client, executions)
   for index = 1, #executions do
     local execution = executions[index]
     if not execution_class.is(execution) then
-      usage_error("%s: item %d is %s, not an execution", WHERE, index, show.value(execution))
+      usage_error("%s: item %d is %s, not an execution", WHERE, index, text.value(execution))
     elseif execution_class.owner(execution) ~= client then
       usage_error("%s: item %d is an execution of another client", WHERE, index)
     elseif not is_taken[execution] then
@@ -62,7 +62,6 @@ local function entries_of(client, executions)
         id = id,
         twin = by_id[id],
         status = status, -- that was seen last
-        is_new = status ~= nil, -- named by the gateway, and not seen since
         poll = 0, -- the number of the last one whose list named it, 0 for none
         misses = 0, -- lists since
         notified = nil, -- status
@@ -95,8 +94,7 @@ local function merge(by_id, list, poll)
         local start = item.startedAt and "startedAt" or "started_at"
         if item[start] and item[start] ~= null then raw[start] = item[start] end
       end
-      entry.status, entry.is_new = raw.status, false
-      entry.poll, entry.misses = poll, 0
+      entry.status, entry.poll, entry.misses = raw.status, poll, 0
       entry = entry.twin
     end
   end
@@ -163,23 +161,23 @@ end
 -- that ended it.
 local function poll_singly(state, entries)
   local client, schedule = state.client, state.schedule
-  local most, failures, failure = math.min(FAILURES_IN_A_ROW, #entries), 0, nil
+  local most, failures, failure, is_over = math.min(FAILURES_IN_A_ROW, #entries), 0, nil, false
   local ok = parallel.each(entries, function(entry)
-    return client:get_status(entry.id, schedule:request())
-  end, function(entry, latest, err)
+    local execution = entry.execution
+    is_over = is_over or schedule:is_over() or client.session.is_closed
+    if is_over then return true end
+    local latest, err = wait.look(client, execution, schedule)
+    if is_over then return true end -- the end of another one has ended this request
     if latest then
-      wait.adopt(entry.execution, latest)
-      entry.status, entry.is_new, failures = entry.execution.status, false, 0
+      entry.status, failures = execution.status, 0
       notify(state, { entry })
-    elseif not (entry.is_new and schedule:is_too_early(err)) then
+    elseif err then
       failures = failures + 1
       if failures >= most or is_throttled(err) or not schedules.is_transient(err) then
-        err.execution, failure = entry.execution, err
+        err.execution, failure, is_over = execution, err, true
       end
     end
-    return failure ~= nil
-  end, function()
-    return schedule:is_over() or client.session.is_closed
+    return is_over
   end)
   return failure or not ok and schedule:ended "cancelled" or nil
 end
@@ -207,8 +205,8 @@ local function failed(state, err, reason)
   if not first then return nil end
   if not err then
     local form = "%d of %d executions are not finished, the first of them, %s,"
-    local text = form:format(#pending, #state.entries, schedules.describe(first))
-    err = state.schedule:ended(reason, first, text)
+    local what = form:format(#pending, #state.entries, schedules.describe(first))
+    err = state.schedule:ended(reason, first, what)
   end
   err.pending = pending
   err.execution = err.execution or first
@@ -221,7 +219,7 @@ end
 function wait_all.wait_all(client, executions, given)
   local o = schedules.checked(given, WHERE)
   if type(executions) ~= "table" then
-    usage_error("%s: a list of executions is needed, got %s", WHERE, show.value(executions))
+    usage_error("%s: a list of executions is needed, got %s", WHERE, text.value(executions))
   end
   local schedule = schedules.new(client, o)
   local entries, by_id = entries_of(client, executions)

@@ -9,7 +9,6 @@
 local core = require "qhub.core"
 local executions = require "qhub.execution"
 local line = require "qhub.progress.line"
-local loop = require "qhub.tasks.loop"
 local usage_error = require("qhub.error").usage
 local options = require "qhub.options"
 local show = require "qhub.error.text"
@@ -87,7 +86,7 @@ function Drawn:update(...)
   if self.ended then return end
   set[self.kind](self, ...)
   self.begun, shown = true, self
-  local now = loop.now()
+  local now = core.system.monotonic()
   local is_due = not IS_FREQUENT[self.kind] or now - shown_at >= REDRAW_SECONDS
   if is_due and not self.terminal.is_plain then
     shown_at = now
@@ -102,7 +101,7 @@ function Drawn:finish(ok)
   if not self.begun then
     return
   elseif ok then
-    draw(self, loop.now(), "\n")
+    draw(self, core.system.monotonic(), "\n")
   elseif self ~= shown then
     return
   elseif not self.terminal.is_plain then
@@ -132,14 +131,8 @@ end
 
 local Display = { __name = "qhub.progress" }
 
---- What `qhub.progress` is. Its `reporter(kind, name)` begins to report for callers below this
---- module; see `start`.
+--- What `qhub.progress` is.
 progress.display = setmetatable({}, Display)
-Display.__index = {
-  reporter = function(kind, name)
-    return progress.start(progress.display, kind, name)
-  end,
-}
 
 --- Begins to report. `option` is the program's checked option (nil for none), `kind` is "file",
 --- "wait", "batch" or "map", `name` that of the file. Returns a reporter, to be held in a
@@ -159,7 +152,7 @@ function progress.start(option, kind, name)
     kind = kind,
     name = type(name) == "string" and name or "",
     terminal = screen,
-    started = loop.now(),
+    started = core.system.monotonic(),
     begun = false,
     ended = false,
   }, Drawn)

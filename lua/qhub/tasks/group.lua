@@ -12,28 +12,19 @@ local all = setmetatable({}, { __mode = "k" }) -- that are not collected
 local NOTHING = table.pack() -- what most tasks return
 local finish
 
---- A group is the list of its tasks that have not ended, `live` in number, in no order. `failed`:
---- tasks that failed and were not joined, numbered from `first_failed` to `failures`.
+--- A group: the set of its `tasks` that have not ended, `live` in number. `failed`: tasks that
+--- failed and were not joined, numbered from `first_failed` to `failures`.
 function groups.new()
-  local group = { live = 0, failed = {}, first_failed = 1, failures = 0, finish = finish }
+  local group = {
+    tasks = {},
+    live = 0,
+    failed = {},
+    first_failed = 1,
+    failures = 0,
+    finish = finish,
+  }
   all[group] = true
   return group
-end
-
-local function add(group, task)
-  local index = group.live + 1
-  group[index] = task -- what may lack memory comes before what counts it
-  task.index = index
-  group.live = index
-end
-
-local function remove(group, task)
-  local index, last = task.index, group.live
-  if index then
-    local moved = group[last]
-    group[index], moved.index = moved, index
-    group[last], group.live, task.index = nil, last - 1, false
-  end
 end
 
 --- The error of a wait in a task that was cancelled.
@@ -54,6 +45,13 @@ function groups.keep_error(group, task)
   task.kept_in, task.kept_at = group, count
 end
 
+--- What a call gave, given what `pcall` returned: its first value, or nil and its error, if any.
+function groups.first_of(ok, value, err)
+  if not ok then return nil, value == nil and "nil" or value end -- there must be something
+  if value == nil then return nil, err end
+  return value, nil
+end
+
 --- The task's end was observed by a join or gather: its error is not lost.
 function groups.mark_observed(task)
   task.observed = true
@@ -67,7 +65,7 @@ end
 local function take_end(task, ok, ...)
   local group, joiners = task.group, task.joiners
   task.thread, task.state = false, ok and "done" or "failed"
-  remove(group, task)
+  group.tasks[task], group.live = nil, group.live - 1
   if ok then
     task.value = select("#", ...) == 0 and NOTHING or table.pack(...)
   else
@@ -76,10 +74,8 @@ local function take_end(task, ok, ...)
       groups.keep_error(group, task)
     end
   end
-  if joiners then
-    for _, joiner in ipairs(joiners) do
-      loop.wake(joiner)
-    end
+  for joiner in next, joiners or {} do
+    loop.wake(joiner)
   end
   if group.waiter and (group.live == 0 or task.is_root and not ok) then loop.wake(group.waiter) end
 end
@@ -101,18 +97,18 @@ end
 -- everything under way ends. First of all none of them continues. Those below which the caller runs
 -- stay as they are.
 local function abandon(group, err)
-  for index = 1, group.live do
-    local task = group[index]
-    if not is_running(task) then loop.forget(task, "failed") end
-  end
-  local running = {}
-  while group.live > 0 do -- those that are spawned in the meantime are closed, too
-    local task = group[group.live]
-    if is_running(task) then
-      remove(group, task)
-      running[#running + 1] = task
-    else
-      loop.forget(task, "failed")
+  local list, running
+  repeat -- those that are spawned in the meantime are closed, too
+    list, running = {}, 0
+    for task in next, group.tasks do
+      if is_running(task) then
+        running = running + 1
+      else
+        loop.forget(task, "failed")
+        list[#list + 1] = task
+      end
+    end
+    for _, task in ipairs(list) do
       groups.mark_observed(task)
       local ok, failure = true, nil
       if task.thread then
@@ -120,10 +116,8 @@ local function abandon(group, err)
       end
       finish(task, false, ok and err or failure)
     end
-  end
-  for _, task in ipairs(running) do
-    add(group, task)
-  end
+  until not list[1]
+  group.live = running -- an error may have left any number
 end
 
 local LEFT = errors.new { kind = "cancelled", message = "tasks.run: left before this task ended" }
@@ -138,32 +132,16 @@ groups.Guard.__gc = groups.Guard.__close -- Lua may lack the memory to close it
 
 local ENDED = errors.new { kind = "cancelled", message = loop.ALL_ENDED }
 
--- The tasks of `group` that have not ended, each once: an error may have left any of the list.
-local function mend(group)
-  local live = {}
-  for key, task in pairs(group) do
-    if type(key) == "number" then
-      group[key] = nil
-      if not task.state then live[task] = true end
-    end
-  end
-  group.live = 0
-  for task in pairs(live) do
-    add(group, task)
-  end
-end
-
 local function end_all()
   loop.reset()
   for group in next, all do
-    mend(group)
     abandon(group, ENDED)
   end
 end
 
 local function spawn(class, group, start)
   local task = loop.new_task(class, group, start)
-  add(group, task)
+  group.tasks[task], group.live = true, group.live + 1
   return task
 end
 

@@ -17,7 +17,7 @@ local groups = require "qhub.tasks.group"
 local loop = require "qhub.tasks.loop"
 local usage_error = require("qhub.error").usage
 local options = require "qhub.options"
-local show = require "qhub.error.text"
+local text = require "qhub.error.text"
 
 local tasks = {}
 
@@ -26,7 +26,6 @@ local methods = {}
 Task.__index = methods
 
 local cancelled_error, mark_observed = groups.cancelled_error, groups.mark_observed
-local round = groups.round
 local outside = groups.new() -- the tasks that were spawned outside `run`
 
 -- The tasks that a running join or gather waits for. To-be-closed, since it may end without
@@ -50,15 +49,28 @@ function Observed.__close(list)
   end
 end
 
-local function stuck(where)
-  usage_error("%s: every task waits for another one; none can continue", where)
+-- Waits until something has happened: the task `current` until it is woken, the main program for
+-- one round. Returns nil when the task was cancelled.
+local function turn(current, where, timeout)
+  if current then return loop.park(current) end
+  if timeout == nil and loop.is_stuck() then
+    usage_error("%s: every task waits for another one; none can continue", where)
+  end
+  groups.round(timeout)
+  return true
 end
 
 -- ── functions ───────────────────────────────────────────────────────────────────────────────────
 
+local function check_seconds(value, where)
+  if type(value) ~= "number" or value < 0 or value ~= value then
+    usage_error("%s: a number of seconds from 0 is needed, got %s", where, text.value(value))
+  end
+end
+
 local function check_function(fn, where)
   if not options.is_callable(fn) then
-    usage_error("%s: a function is needed, got %s", where, show.value(fn))
+    usage_error("%s: a function is needed, got %s", where, text.value(fn))
   end
   if type(fn) ~= "function" then
     return function(...)
@@ -71,8 +83,8 @@ end
 -- Where the functions of the tasks in `outside` that never began stand, and how many there are.
 local function never_begun()
   local count, where = 0, {}
-  for index = 1, outside.live do
-    local start = outside[index].start
+  for task in next, outside.tasks do
+    local start = task.start
     if start then
       count = count + 1
       local info = debug.getinfo(type(start) == "table" and start[1] or start, "S")
@@ -117,37 +129,18 @@ function tasks.run(fn, ...)
   local root = groups.spawn(Task, group, start)
   root.is_root, root.observed = true, true
   local current = loop.current()
+  group.waiter = current
   while group.live > 0 and root.state ~= "failed" do
-    if current then
-      group.waiter = current
-      local ok = loop.park(current)
-      group.waiter = nil
-      if not ok then
-        local lost = groups.lost_error(group)
-        error(lost and lost[1] or cancelled_error "tasks.run", 0)
-      end
-    elseif loop.is_stuck() then
-      stuck "tasks.run"
-    else
-      round()
+    if not turn(current, "tasks.run") then
+      local lost = groups.lost_error(group)
+      error(lost and lost[1] or cancelled_error "tasks.run", 0)
     end
   end
-  local is_failed = root.state == "failed"
-  if is_failed and not groups.is_cancellation(root) then error(root.value, 0) end
-  local lost = groups.lost_error(group)
+  local own = root.state == "failed" and { root.value }
+  local err = own and not groups.is_cancellation(root) and own or groups.lost_error(group) or own
   group.is_over = true
-  if lost then
-    error(lost[1], 0)
-  elseif is_failed then
-    error(root.value, 0)
-  end
+  if err then error(err[1], 0) end
   return table.unpack(root.value, 1, root.value.n)
-end
-
-local function remove(list, value)
-  for index, one in ipairs(list) do
-    if one == value then return table.remove(list, index) end
-  end
 end
 
 -- Waits until `task`, which is observed, has ended.
@@ -157,21 +150,17 @@ local function wait_for(task, where)
   while not task.state do
     if current then
       task.joiners = task.joiners or {}
-      table.insert(task.joiners, current)
-      local ok = loop.park(current)
-      remove(task.joiners, current)
-      if not ok then error(cancelled_error(where), 0) end
-    elseif loop.is_stuck() then
-      stuck(where)
-    else
-      round()
+      task.joiners[current] = true
     end
+    local ok = turn(current, where)
+    if current then task.joiners[current] = nil end
+    if not ok then error(cancelled_error(where), 0) end
   end
 end
 
 local function check_task(value, where)
   if getmetatable(value) ~= Task then
-    usage_error("%s: a task is needed, got %s", where, show.value(value))
+    usage_error("%s: a task is needed, got %s", where, text.value(value))
   end
   return value
 end
@@ -209,7 +198,7 @@ end
 --- those that returned nil and an error, or raised), or nil when there is none.
 function tasks.gather(list)
   if type(list) ~= "table" then
-    usage_error("tasks.gather: a list of tasks is needed, got %s", show.value(list))
+    usage_error("tasks.gather: a list of tasks is needed, got %s", text.value(list))
   end
   for _, task in ipairs(list) do
     check_task(task, "tasks.gather")
@@ -218,13 +207,10 @@ function tasks.gather(list)
   local results, failures = {}, nil
   for index, task in ipairs(held) do
     wait_for(task, "tasks.gather")
-    local err
-    if task.state == "failed" then
-      err = task.value == nil and "nil" or task.value -- `error(nil)`: there must be something
-    else
-      results[index] = task.value[1]
-      err = task.value[1] == nil and task.value[2] or nil
-    end
+    local is_done = task.state == "done"
+    local values = is_done and task.value or { task.value }
+    local value, err = groups.first_of(is_done, values[1], values[2])
+    results[index] = value
     if err ~= nil then
       failures = failures or {}
       failures[index] = err
@@ -244,9 +230,7 @@ end
 
 --- Sleeps for `seconds` while the other tasks continue; raises an error of kind "cancelled".
 function tasks.sleep(seconds)
-  if type(seconds) ~= "number" or seconds < 0 or seconds ~= seconds then
-    usage_error("tasks.sleep: a number of seconds from 0 is needed, got %s", show.value(seconds))
-  end
+  check_seconds(seconds, "tasks.sleep")
   if not loop.sleep_until(loop.now() + seconds) then error(cancelled_error "tasks.sleep", 0) end
 end
 
@@ -257,16 +241,11 @@ end
 --- Returns the number of live tasks; raises the error of one that failed when nobody waits for it.
 function tasks.step(timeout, as_method)
   if timeout == tasks then timeout = as_method end
-  if timeout ~= nil and (type(timeout) ~= "number" or timeout < 0 or timeout ~= timeout) then
-    usage_error("tasks.step: a number of seconds from 0 is needed, got %s", show.value(timeout))
-  end
+  if timeout ~= nil then check_seconds(timeout, "tasks.step") end
   if loop.running() then usage_error "tasks.step: a task cannot step the tasks; its waits do" end
-  if outside.live > 0 then
-    if timeout == nil and loop.is_stuck() then stuck "tasks.step" end
-    round(timeout)
-  else
-    round(0) -- work left by finished calls, such as a connection that is being closed
-  end
+  -- Without tasks there may be work left by calls, such as a connection that is being closed.
+  if outside.live == 0 then timeout = 0 end
+  turn(nil, "tasks.step", timeout)
   local lost = groups.lost_error(outside)
   if lost then error(lost[1], 0) end
   return outside.live

@@ -94,8 +94,8 @@ end
 --- A task of `group`, with the metatable `class`, that starts in the next round. `start` is its
 --- function, or that and its arguments as `table.pack` has them.
 function loop.new_task(class, group, start)
-  -- Eight fields: a table of the next size holds sixteen. Rarer ones (owner, timer_index, joiners,
-  -- observed, ...) come when they are needed.
+  -- At most eight fields: a table of the next size holds sixteen. Rarer ones (owner, timer_index,
+  -- joiners, observed, ...) come when they are needed.
   local task = setmetatable({
     start = start, -- false when it has started
     thread = false, -- its coroutine, while it runs
@@ -103,7 +103,6 @@ function loop.new_task(class, group, start)
     reason = false, -- why the last wait ended
     -- Those of group.lua:
     group = group,
-    index = false, -- in its group, until it has ended
     state = false, -- "done" or "failed"
     value = false, -- packed results, or the error
   }, class)
