@@ -46,7 +46,6 @@ build = {
         "src/bind/module.c",
         "src/bind/object.c",
         "src/bind/partfile.c",
-        "src/bind/prepared.c",
         "src/bind/session.c",
         "src/bind/system.c",
         "src/bind/text.c",

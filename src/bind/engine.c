@@ -6,55 +6,45 @@
 #include "module.h"
 #include "userdata.h"
 
-typedef struct {
-  qhub_engine *engine;
-} engine_box;
-
 /* Also false in a child of fork(). */
-static bool is_open(const void *object) {
-  const engine_box *box = object;
-  return box->engine != NULL && !qhub_engine_is_closed(box->engine);
+static bool is_open(void *engine) {
+  return !qhub_engine_is_closed(engine);
 }
 
-static void release(void *object) {
-  const engine_box *box = object;
-  if (box->engine != NULL) qhub_engine_close(box->engine);
+static void release(void *engine) {
+  qhub_engine_close(engine);
 }
 
-static void collect(void *object) {
-  engine_box *box = object;
-  if (box->engine != NULL) qhub_engine_free(box->engine);
-  box->engine = NULL;
+static void collect(void *engine) {
+  qhub_engine_free(engine);
 }
 
 static const qhub_userdata_type type = {
   .name = "qhub.Engine",
   .label = "engine",
-  .size = sizeof(engine_box),
   .values = QHUB_ENGINE_VALUES,
   .is_open = is_open,
   .close = release,
-  .collect = collect,
+  .free = collect,
 };
 
 /* The engine at argument 1, open. */
 static qhub_engine *check_open(lua_State *L) {
-  const engine_box *box = qhub_userdata_check_open(L, &type);
-  return box->engine;
+  return qhub_userdata_check_open(L, &type);
 }
 
 /* core.engine() -> engine   [-0, +1] */
 static int new_engine(lua_State *L) {
   const char *message = NULL;
-  engine_box *box = qhub_userdata_new(L, &type);
+  void **place = qhub_userdata_new(L, &type);
   lua_newtable(L);
   lua_createtable(L, 0, 1);
   lua_pushliteral(L, "v");
   lua_setfield(L, -2, "__mode");
   lua_setmetatable(L, -2);
   lua_setiuservalue(L, -2, QHUB_ENGINE_TRANSFERS);
-  box->engine = qhub_engine_new(&message);
-  if (box->engine == NULL) return luaL_error(L, "cannot make an HTTP engine: %s", message);
+  *place = qhub_engine_new(&message);
+  if (*place == NULL) return luaL_error(L, "cannot make an HTTP engine: %s", message);
   return 1;
 }
 
@@ -156,13 +146,6 @@ static int pollfd(lua_State *L) {
   return 1;
 }
 
-/* engine:events() -> what to wait for on the descriptor   [-1, +1] */
-static int events(lua_State *L) {
-  (void)check_open(L);
-  lua_pushliteral(L, "r");
-  return 1;
-}
-
 /* engine:timeout() -> seconds | nil   [-1, +1] */
 static int timeout(lua_State *L) {
   double seconds = qhub_engine_timeout(check_open(L));
@@ -182,14 +165,15 @@ static int active(lua_State *L) {
 
 /* engine:queued() -> how many of them wait for their turn   [-1, +1] */
 static int queued(lua_State *L) {
-  const engine_box *box = qhub_userdata_check(L, &type);
-  lua_pushinteger(L, box->engine != NULL ? (lua_Integer)qhub_engine_queued(box->engine) : 0);
+  const qhub_engine *engine = qhub_userdata_check(L, &type);
+  lua_pushinteger(L, engine != NULL ? (lua_Integer)qhub_engine_queued(engine) : 0);
   return 1;
 }
 
 /* engine:is_closed() -> boolean; true also in a child of fork()   [-1, +1] */
 static int is_closed(lua_State *L) {
-  lua_pushboolean(L, !is_open(qhub_userdata_check(L, &type)));
+  qhub_engine *engine = qhub_userdata_check(L, &type);
+  lua_pushboolean(L, engine == NULL || qhub_engine_is_closed(engine));
   return 1;
 }
 
@@ -204,7 +188,6 @@ static const luaL_Reg methods[] = {
   {"ready", ready},
   {"session", session},
   {"pollfd", pollfd},
-  {"events", events},
   {"timeout", timeout},
   {"active", active},
   {"queued", queued},

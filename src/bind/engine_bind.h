@@ -1,10 +1,9 @@
 /*
-** What the bindings of engine, session, prepared request and transfer offer each other:
-** engine.c -> session.c -> transfer.c -> prepared.c. Each type is known in its own file only.
+** What the bindings of engine, session and transfer offer each other: engine.c -> session.c ->
+** transfer.c. Each type is known in its own file only.
 **
-** A userdata holds nothing but a pointer, NULL until the object is acquired. The engine has one
-** user value: a table with weak values from the address of a transfer to its userdata, through
-** which a ready transfer finds the userdata without keeping it alive.
+** The engine has one user value: a table with weak values from the address of a transfer to its
+** userdata, through which a ready transfer finds the userdata without keeping it alive.
 */
 #ifndef QHUB_ENGINE_BIND_H
 #define QHUB_ENGINE_BIND_H
@@ -20,21 +19,10 @@ enum { QHUB_SESSION_ENGINE = 1, QHUB_SESSION_VALUES = 1 };
 /* engine:session(config) -> session, of the open engine at argument 1   [-2, +1] */
 int qhub_bind_session(lua_State *L, qhub_engine *engine);
 
-/* session:prepare { method =, header_lines =, timeout =, connect_timeout =, max_bytes =, stream =,
-** once =, decode = } -> prepared   [-2, +1]
-** `session` may be NULL or closed, here and below. */
-int qhub_bind_prepare(lua_State *L, const qhub_session *session);
-
-/* Pushes the fields of the table at argument 2, at 3 and after. `names` ends with NULL.
-** [-?, +number of names] */
-void qhub_bind_push_fields(lua_State *L, const char *const *names);
-
-/* The prepared request at an argument.  [-0, +0] */
-qhub_prepared *qhub_bind_check_prepared(lua_State *L, int argument);
-
-/* session:start(prepared, url, body, closed) -> transfer, or nil, kind, message   [-5, +1 or 3]
+/* session:start(prepared, url, body, closed) -> transfer, or nil, kind, message, with the prepared
+** request at argument 2. `session` may be NULL or closed.   [-5, +1 or 3]
 ** `closed`, if not nil, is a closed transfer of the session, which is used again. */
-int qhub_bind_start(lua_State *L, qhub_session *session);
+int qhub_bind_start(lua_State *L, qhub_session *session, const qhub_prepared *prepared);
 
 /* The transfer at an argument. One that was closed is still there.  [-0, +0] */
 qhub_transfer *qhub_bind_check_transfer(lua_State *L, int argument);

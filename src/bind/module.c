@@ -38,7 +38,6 @@ int luaopen_qhub_core(lua_State *L) {
   luaL_checkversion(L);
   pin_shared_object();
   qhub_register_session(L);
-  qhub_register_prepared(L);
   qhub_register_transfer(L);
   lua_newtable(L);
   for (const luaL_Reg *entry = tables; entry->name != NULL; entry++) {

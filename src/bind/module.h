@@ -16,7 +16,6 @@ int qhub_open_partfile(lua_State *L); /* core.partfile */
 
 /* Make the metatables of what an engine makes; nothing is left on the stack.  [-0, +0] */
 void qhub_register_session(lua_State *L);
-void qhub_register_prepared(lua_State *L);
 void qhub_register_transfer(lua_State *L);
 
 #endif

@@ -18,7 +18,7 @@
 
 typedef qhub_file_result (*opener)(qhub_partfile *part, const char *target);
 
-static bool is_open(const void *object) {
+static bool is_open(void *object) {
   const qhub_partfile *part = object;
   return part->target != NULL;
 }

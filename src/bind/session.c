@@ -1,47 +1,50 @@
 /*
-** core.engine: the session userdata. See engine/engine.h for what a session is. Its user value
-** keeps the engine alive.
+** core.engine: the session userdata, and prepared requests. See engine/engine.h for what they are.
+**
+** The user value of a session keeps the engine alive. A prepared request is plain memory of Lua's,
+** kept by the transfers that were started from it.
 */
+#include <stdint.h>
+
 #include "engine_bind.h"
 #include "module.h"
 #include "userdata.h"
 
 enum { DEFAULT_CONNECTIONS = 64, MOST_CONNECTIONS = 100000 };
 
-typedef struct {
-  qhub_session *session;
-} session_box;
+/* The name of prepared requests, and of their metatable, which has nothing but this name. */
+static const char *const PREPARED = "qhub.Prepared";
 
-static bool is_open(const void *object) {
-  const session_box *box = object;
-  return box->session != NULL && !qhub_session_is_closed(box->session);
+/* The longest that anything is waited for: beyond it timers need no precision. */
+static const double FOREVER = 1e9;
+
+static bool is_open(void *session) {
+  return !qhub_session_is_closed(session);
 }
 
-static void release(void *object) {
-  const session_box *box = object;
-  if (box->session != NULL) qhub_session_close(box->session);
+static void release(void *session) {
+  qhub_session_close(session);
 }
 
-static void collect(void *object) {
-  session_box *box = object;
-  if (box->session != NULL) qhub_session_free(box->session);
-  box->session = NULL;
+static void collect(void *session) {
+  qhub_session_free(session);
 }
 
 static const qhub_userdata_type type = {
   .name = "qhub.Session",
   .label = "session",
-  .size = sizeof(session_box),
   .values = QHUB_SESSION_VALUES,
   .is_open = is_open,
   .close = release,
-  .collect = collect,
+  .free = collect,
 };
 
-/* The session at argument 1, open or not. */
-static qhub_session *check(lua_State *L) {
-  const session_box *box = qhub_userdata_check(L, &type);
-  return box->session;
+/* Pushes the fields of the table at argument 2, at 3 and after. `names` ends with NULL.
+** [-?, +number of names] */
+static void push_fields(lua_State *L, const char *const *names) {
+  luaL_checktype(L, 2, LUA_TTABLE);
+  lua_settop(L, 2);
+  for (; *names != NULL; names++) lua_getfield(L, 2, *names);
 }
 
 int qhub_bind_session(lua_State *L, qhub_engine *engine) {
@@ -52,7 +55,7 @@ int qhub_bind_session(lua_State *L, qhub_engine *engine) {
                                       "max_connections", "verify",     NULL};
   static const char *const versions[] = {"any", "1.1", "2", NULL};
   static const int version_numbers[] = {0, 11, 20};
-  qhub_bind_push_fields(L, names);
+  push_fields(L, names);
   lua_Integer connections = luaL_optinteger(L, CONNECTIONS, DEFAULT_CONNECTIONS);
   luaL_argcheck(L, connections > 0, CONNECTIONS, "positive integer expected");
   qhub_session_config config = {
@@ -65,24 +68,93 @@ int qhub_bind_session(lua_State *L, qhub_engine *engine) {
     .max_connections = connections < MOST_CONNECTIONS ? (long)connections : MOST_CONNECTIONS,
     .verify = lua_isnil(L, VERIFY) || lua_toboolean(L, VERIFY),
   };
-  session_box *box = qhub_userdata_new(L, &type);
+  void **place = qhub_userdata_new(L, &type);
   lua_pushvalue(L, 1);
   lua_setiuservalue(L, -2, QHUB_SESSION_ENGINE);
   /* Last, since reading fields and making the userdata may have run Lua (__index, __gc). */
   if (qhub_engine_is_closed(engine)) return luaL_error(L, "the engine is closed");
-  box->session = qhub_session_new(engine, &config);
-  if (box->session == NULL) return luaL_error(L, "not enough memory");
+  *place = qhub_session_new(engine, &config);
+  if (*place == NULL) return luaL_error(L, "not enough memory");
   return 1;
 }
 
-/* session:prepare(request) -> prepared   [-2, +1] */
+/* A number of bytes on the stack, or `otherwise` if it is nil or false. */
+static size_t check_bytes(lua_State *L, int index, size_t otherwise) {
+  if (!lua_toboolean(L, index)) return otherwise;
+  lua_Integer bytes = luaL_checkinteger(L, index);
+  luaL_argcheck(L, bytes >= 0, index, "number of bytes expected");
+  return (lua_Unsigned)bytes < SIZE_MAX ? (size_t)bytes : SIZE_MAX;
+}
+
+static double check_seconds(lua_State *L, int index) {
+  lua_Number seconds = luaL_checknumber(L, index);
+  return seconds < FOREVER ? seconds : FOREVER;
+}
+
+typedef struct {
+  size_t count;
+  size_t bytes;
+} header_size;
+
+/* Checks the array of header lines and adds up their lengths.  [-0, +0] */
+static header_size measure_headers(lua_State *L, int index) {
+  header_size size = {lua_rawlen(L, index), 0};
+  for (size_t i = 1; i <= size.count; i++) {
+    /* A number would be turned into a string of its own that nothing keeps. */
+    if (lua_rawgeti(L, index, (lua_Integer)i) != LUA_TSTRING) {
+      luaL_error(L, "field 'header_lines': strings expected");
+    }
+    size.bytes += lua_rawlen(L, -1);
+    lua_pop(L, 1);
+  }
+  return size;
+}
+
+/* Copies the lines that `measure_headers` saw; nothing here can fail.  [-0, +0] */
+static void add_headers(lua_State *L, int index, qhub_prepared *prepared, size_t count) {
+  for (size_t i = 1; i <= count; i++) {
+    size_t length;
+    lua_rawgeti(L, index, (lua_Integer)i);
+    const char *line = lua_tolstring(L, -1, &length);
+    qhub_prepared_add_header(prepared, line, length);
+    lua_pop(L, 1);
+  }
+}
+
+/* session:prepare { method =, header_lines =, timeout =, connect_timeout =, max_bytes =, stream =,
+** once =, decode = } -> prepared   [-2, +1] */
 static int prepare(lua_State *L) {
-  return qhub_bind_prepare(L, check(L));
+  /* Stack. */
+  enum { METHOD = 3, HEADERS, TIMEOUT, CONNECT_TIMEOUT, MAX_BYTES, STREAM, ONCE, DECODE };
+  static const char *const names[] = {"method",    "header_lines", "timeout", "connect_timeout",
+                                      "max_bytes", "stream",       "once",    "decode",
+                                      NULL};
+  (void)qhub_userdata_check(L, &type);
+  push_fields(L, names);
+  luaL_checktype(L, HEADERS, LUA_TTABLE);
+  qhub_request request = {
+    .method = luaL_checkstring(L, METHOD),
+    .timeout = check_seconds(L, TIMEOUT),
+    .connect_timeout = check_seconds(L, CONNECT_TIMEOUT),
+    .max_bytes = check_bytes(L, MAX_BYTES, SIZE_MAX),
+    .stream = check_bytes(L, STREAM, 0),
+    .once = lua_toboolean(L, ONCE),
+    .decode = lua_toboolean(L, DECODE),
+  };
+  header_size headers = measure_headers(L, HEADERS);
+  size_t size = qhub_prepared_size(&request, headers.count, headers.bytes);
+  qhub_prepared *prepared = lua_newuserdatauv(L, size, 0);
+  qhub_prepared_init(prepared, &request, headers.count);
+  add_headers(L, HEADERS, prepared, headers.count);
+  qhub_prepared_complete(prepared);
+  luaL_setmetatable(L, PREPARED);
+  return 1;
 }
 
 /* session:start(prepared, url, body, closed) -> transfer, or nil, kind, message   [-5, +1 or 3] */
 static int start(lua_State *L) {
-  return qhub_bind_start(L, check(L));
+  qhub_session *session = qhub_userdata_check(L, &type);
+  return qhub_bind_start(L, session, luaL_checkudata(L, 2, PREPARED));
 }
 
 static const luaL_Reg methods[] = {
@@ -94,5 +166,7 @@ static const luaL_Reg methods[] = {
 
 /* [-0, +0] */
 void qhub_register_session(lua_State *L) {
+  (void)luaL_newmetatable(L, PREPARED);
+  lua_pop(L, 1);
   qhub_userdata_register(L, &type, methods, NULL);
 }

@@ -1,6 +1,6 @@
 /*
 ** core.engine: the transfer userdata. See engine/engine.h for what a transfer is. Its user values
-** keep the session alive, and URL and body, which are read where Lua has them.
+** keep the session alive, and prepared request, URL and body, which are read where Lua has them.
 */
 #include <string.h>
 
@@ -8,56 +8,43 @@
 #include "module.h"
 #include "userdata.h"
 
-enum { SESSION = 1, URL, BODY, VALUES = BODY }; /* user values */
+enum { SESSION = 1, PREPARED, URL, BODY, VALUES = BODY }; /* user values */
 
-typedef struct {
-  qhub_transfer *transfer;
-} transfer_box;
-
-/* A closed one is valid. */
-static bool is_there(const void *object) {
-  const transfer_box *box = object;
-  return box->transfer != NULL;
-}
-
-static void release(void *object) {
-  const transfer_box *box = object;
-  if (box->transfer != NULL) qhub_transfer_close(box->transfer);
+static void release(void *transfer) {
+  qhub_transfer_close(transfer);
 }
 
 /* The entry in the engine's table is gone: weak values are cleared before finalizers run. */
-static void collect(void *object) {
-  transfer_box *box = object;
-  if (box->transfer != NULL) qhub_transfer_free(box->transfer);
-  box->transfer = NULL;
+static void collect(void *transfer) {
+  qhub_transfer_free(transfer);
 }
 
 static const qhub_userdata_type type = {
   .name = "qhub.Transfer",
   .label = "transfer",
-  .size = sizeof(transfer_box),
   .values = VALUES,
-  .is_open = is_there,
   .close = release,
-  .collect = collect,
+  .free = collect,
 };
 
 qhub_transfer *qhub_bind_check_transfer(lua_State *L, int argument) {
-  const transfer_box *box = luaL_checkudata(L, argument, type.name);
-  luaL_argcheck(L, is_there(box), argument, "the transfer is closed");
-  return box->transfer;
+  qhub_transfer *const *place = luaL_checkudata(L, argument, type.name);
+  luaL_argcheck(L, *place != NULL, argument, "the transfer is closed");
+  return *place;
 }
 
-/* "timeout" and the like. */
-static const char *kind_name(qhub_failure_kind kind) {
-  switch (kind) {
-    case QHUB_FAIL_TIMEOUT: return "timeout";
-    case QHUB_FAIL_TOO_LARGE: return "too_large";
-    case QHUB_FAIL_CANCELLED: return "cancelled";
-    case QHUB_FAIL_MEMORY: return "memory";
-    default: return "network";
-  }
-}
+static const char *const kind_names[] = {
+  [QHUB_FAIL_TIMEOUT] = "timeout",     [QHUB_FAIL_NETWORK] = "network",
+  [QHUB_FAIL_TOO_LARGE] = "too_large", [QHUB_FAIL_CANCELLED] = "cancelled",
+  [QHUB_FAIL_MEMORY] = "memory",
+};
+
+static const char *const state_names[] = {
+  [QHUB_TRANSFER_DONE] = "done",
+  [QHUB_TRANSFER_QUEUED] = "queued",
+  [QHUB_TRANSFER_ACTIVE] = "active",
+  [QHUB_TRANSFER_OPEN] = "open",
+};
 
 /* Lets ready() find the userdata at `index`.  [-0, +0] */
 static void announce(lua_State *L, int index, const qhub_transfer *transfer) {
@@ -86,25 +73,23 @@ static qhub_transfer *take_transfer(lua_State *L, int argument) {
     lua_pushvalue(L, argument);
     return transfer;
   }
-  transfer_box *box = qhub_userdata_new(L, &type);
-  box->transfer = qhub_transfer_new();
-  if (box->transfer == NULL) return NULL;
-  announce(L, lua_gettop(L), box->transfer);
-  return box->transfer;
+  qhub_transfer **place = qhub_userdata_new(L, &type);
+  *place = qhub_transfer_new();
+  if (*place != NULL) announce(L, lua_gettop(L), *place);
+  return *place;
 }
 
 /* [-0, +3] */
 static int push_refusal(lua_State *L, qhub_failure_kind kind, const char *message) {
   lua_pushnil(L);
-  lua_pushstring(L, kind_name(kind));
+  lua_pushstring(L, kind_names[kind]);
   lua_pushstring(L, message);
   return 3;
 }
 
-int qhub_bind_start(lua_State *L, qhub_session *session) {
+int qhub_bind_start(lua_State *L, qhub_session *session, const qhub_prepared *prepared) {
   enum { AT_PREPARED = 2, AT_URL, AT_BODY, AT_OLD, AT_TRANSFER }; /* stack */
   lua_settop(L, AT_OLD);
-  qhub_prepared *prepared = qhub_bind_check_prepared(L, AT_PREPARED);
   const char *url = check_text(L, AT_URL);
   size_t length = 0;
   const char *body = NULL;
@@ -117,6 +102,8 @@ int qhub_bind_start(lua_State *L, qhub_session *session) {
   if (session == NULL) return push_refusal(L, QHUB_FAIL_CANCELLED, "the session is closed");
   lua_pushvalue(L, 1);
   lua_setiuservalue(L, AT_TRANSFER, SESSION);
+  lua_pushvalue(L, AT_PREPARED);
+  lua_setiuservalue(L, AT_TRANSFER, PREPARED);
   lua_pushvalue(L, AT_URL);
   lua_setiuservalue(L, AT_TRANSFER, URL);
   lua_pushvalue(L, AT_BODY);
@@ -130,22 +117,12 @@ int qhub_bind_start(lua_State *L, qhub_session *session) {
 
 /* The transfer at argument 1. */
 static qhub_transfer *check(lua_State *L) {
-  const transfer_box *box = qhub_userdata_check_open(L, &type);
-  return box->transfer;
-}
-
-static const char *state_name(const qhub_transfer *transfer) {
-  switch (qhub_transfer_get_state(transfer)) {
-    case QHUB_TRANSFER_QUEUED: return "queued";
-    case QHUB_TRANSFER_ACTIVE: return "active";
-    case QHUB_TRANSFER_OPEN: return "open";
-    default: return "done";
-  }
+  return qhub_userdata_check_open(L, &type);
 }
 
 /* transfer:state() -> "queued" | "active" | "open" | "done"   [-1, +1] */
 static int state(lua_State *L) {
-  lua_pushstring(L, state_name(check(L)));
+  lua_pushstring(L, state_names[qhub_transfer_get_state(check(L))]);
   return 1;
 }
 
@@ -193,7 +170,7 @@ static int read_bytes(lua_State *L) {
 
 /* Pushes kind, message and details.  [-0, +3] */
 static void push_failure(lua_State *L, const qhub_failure *found) {
-  lua_pushstring(L, kind_name(found->kind));
+  lua_pushstring(L, kind_names[found->kind]);
   lua_pushstring(L, found->message);
   lua_createtable(L, 0, 4);
   lua_pushstring(L, found->phase == QHUB_PHASE_CONNECT ? "connect" : "read");
@@ -247,7 +224,7 @@ static int result(lua_State *L) {
 
 /* transfer:close(); also __close   [-1, +0] */
 static int close_transfer(lua_State *L) {
-  release(qhub_userdata_check(L, &type));
+  (void)qhub_userdata_close(L);
   lua_pushnil(L); /* they may go */
   lua_setiuservalue(L, 1, URL);
   lua_pushnil(L);
@@ -257,8 +234,8 @@ static int close_transfer(lua_State *L) {
 
 /* __tostring   [-1, +1] */
 static int describe(lua_State *L) {
-  const transfer_box *box = qhub_userdata_check(L, &type);
-  lua_pushfstring(L, "%s (%s)", type.name, is_there(box) ? state_name(box->transfer) : "closed");
+  const char *state = state_names[qhub_transfer_get_state(check(L))];
+  lua_pushfstring(L, "%s (%s)", type.name, state);
   return 1;
 }
 

@@ -6,13 +6,14 @@
 enum { METATABLE = 1, TYPE = 2 }; /* upvalues */
 
 void *qhub_userdata_new(lua_State *L, const qhub_userdata_type *type) {
-  void *object = lua_newuserdatauv(L, type->size, type->values);
-  memset(object, 0, type->size);
+  size_t size = type->size > 0 ? type->size : sizeof(void *);
+  void *memory = lua_newuserdatauv(L, size, type->values);
+  memset(memory, 0, size);
   luaL_setmetatable(L, type->name);
-  return object;
+  return memory;
 }
 
-void *qhub_userdata_check(lua_State *L, const qhub_userdata_type *type) {
+static void *check_memory(lua_State *L, const qhub_userdata_type *type) {
   if (lua_type(L, 1) == LUA_TUSERDATA && lua_getmetatable(L, 1)) {
     bool same = lua_rawequal(L, -1, lua_upvalueindex(METATABLE));
     lua_pop(L, 1);
@@ -21,9 +22,18 @@ void *qhub_userdata_check(lua_State *L, const qhub_userdata_type *type) {
   return luaL_checkudata(L, 1, type->name);
 }
 
+void *qhub_userdata_check(lua_State *L, const qhub_userdata_type *type) {
+  void *memory = check_memory(L, type);
+  return type->size > 0 ? memory : *(void **)memory;
+}
+
+static bool is_open(const qhub_userdata_type *type, void *object) {
+  return object != NULL && (type->is_open == NULL || type->is_open(object));
+}
+
 void *qhub_userdata_check_open(lua_State *L, const qhub_userdata_type *type) {
   void *object = qhub_userdata_check(L, type);
-  if (!type->is_open(object)) luaL_error(L, "attempt to use a closed %s", type->label);
+  if (!is_open(type, object)) luaL_error(L, "attempt to use a closed %s", type->label);
   return object;
 }
 
@@ -35,21 +45,24 @@ static const qhub_userdata_type *get_type(lua_State *L) {
 /* __gc  [+0] */
 static int collect(lua_State *L) {
   const qhub_userdata_type *type = get_type(L);
-  void *object = qhub_userdata_check(L, type);
-  (type->collect != NULL ? type->collect : type->close)(object);
+  if (type->size > 0) return qhub_userdata_close(L);
+  void **place = check_memory(L, type);
+  if (*place != NULL) type->free(*place);
+  *place = NULL;
   return 0;
 }
 
 int qhub_userdata_close(lua_State *L) {
   const qhub_userdata_type *type = get_type(L);
-  type->close(qhub_userdata_check(L, type));
+  void *object = qhub_userdata_check(L, type);
+  if (object != NULL) type->close(object);
   return 0;
 }
 
 /* __tostring  [+1] */
 static int describe(lua_State *L) {
   const qhub_userdata_type *type = get_type(L);
-  const char *state = type->is_open(qhub_userdata_check(L, type)) ? "" : " (closed)";
+  const char *state = is_open(type, qhub_userdata_check(L, type)) ? "" : " (closed)";
   lua_pushfstring(L, "%s%s", type->name, state);
   return 1;
 }

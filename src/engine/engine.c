@@ -26,14 +26,6 @@ static void initialize_curl_once(void) {
   (void)pthread_once(&once, initialize_curl);
 }
 
-/* What to ask for where any encoding will do. */
-static const char *known_encodings(int features) {
-  bool gzip = (features & CURL_VERSION_LIBZ) != 0;
-  bool brotli = (features & CURL_VERSION_BROTLI) != 0;
-  if (gzip) return brotli ? " gzip, br" : " gzip";
-  return brotli ? " br" : " identity";
-}
-
 qhub_engine *qhub_engine_new(const char **message) {
   initialize_curl_once();
   const curl_version_info_data *version = curl_version_info(CURLVERSION_NOW);
@@ -48,7 +40,6 @@ qhub_engine *qhub_engine_new(const char **message) {
   qhub_link_init(&engine->ready);
   /* Since 7.88 libcurl sends TLS records itself, with MSG_NOSIGNAL; before, OpenSSL wrote them. */
   engine->guard_sigpipe = version->version_num < 0x075800;
-  engine->encodings = known_encodings(version->features);
   engine->now = qhub_monotonic();
   if (!qhub_sockets_open(&engine->sockets)) {
     *message = "the system gives no descriptor to wait with";

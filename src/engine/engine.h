@@ -138,32 +138,31 @@ bool qhub_session_is_closed(const qhub_session *session);
 
 /* ---- prepared request ---- */
 
-/* A prepared request with room for `header_count` header lines of `header_bytes` bytes in all; NULL
-** when memory is short. The caller holds the first reference. */
-qhub_prepared *qhub_prepared_new(const qhub_request *request, size_t header_count,
-                                 size_t header_bytes);
+/* How many bytes a prepared request has with `header_count` header lines of `header_bytes` bytes in
+** all. */
+size_t qhub_prepared_size(const qhub_request *request, size_t header_count, size_t header_bytes);
+
+/* Makes one of so much memory, which stays with the caller. */
+void qhub_prepared_init(qhub_prepared *prepared, const qhub_request *request, size_t header_count);
 
 /* Adds a "Name: value" line, checked by the caller, who keeps within what it announced. "Name:"
 ** alone stands for a header that is not to be sent, though it were by default. */
 void qhub_prepared_add_header(qhub_prepared *prepared, const char *line, size_t length);
 
-/* Adds the lines that keep libcurl from adding its own. Once, before the first transfer. `session`
-** may be NULL or closed: nothing will start in it. */
-void qhub_prepared_complete(qhub_prepared *prepared, const qhub_session *session);
-
-/* Lets go of one reference. */
-void qhub_prepared_release(qhub_prepared *prepared);
+/* Adds the lines that keep libcurl from adding its own. Once, before the first transfer. */
+void qhub_prepared_complete(qhub_prepared *prepared);
 
 /* ---- transfer ---- */
 
 /* A closed transfer; NULL when memory is short. The caller frees it. */
 qhub_transfer *qhub_transfer_new(void);
 
-/* Starts or queues a closed transfer, with a reference to `prepared`. `url` (http or https,
-** absolute) and `body` (NULL: none) are borrowed until it is closed. False when it cannot even
-** start: it is then done and its failure says why; it will not be ready. */
-bool qhub_transfer_start(qhub_transfer *transfer, qhub_session *session, qhub_prepared *prepared,
-                         const char *url, const char *body, size_t body_length);
+/* Starts or queues a closed transfer. `url` (http or https, absolute) and `body` (NULL: none) are
+** borrowed until it is closed, `prepared` until it is started again or freed. False when it cannot
+** even start: it is then done and its failure says why; it will not be ready. */
+bool qhub_transfer_start(qhub_transfer *transfer, qhub_session *session,
+                         const qhub_prepared *prepared, const char *url, const char *body,
+                         size_t body_length);
 
 /* Aborts it if it is under way; it may then be started again. Idempotent, never blocks. */
 void qhub_transfer_close(qhub_transfer *transfer);

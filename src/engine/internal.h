@@ -72,8 +72,7 @@ struct qhub_engine {
   pid_t maker; /* the process that may use it */
   bool closed;
   bool guard_sigpipe;
-  const char *encodings; /* value of Accept-Encoding where responses may come encoded */
-  double now;            /* read before and after each wait */
+  double now; /* read before and after each wait */
   qhub_sockets sockets;
   double check_at; /* when a transfer may have been silent for too long; INFINITY: never */
   qhub_link sessions;
@@ -141,7 +140,6 @@ struct qhub_session {
 
 /* Immutable once it is complete; method and lines are in the same block. */
 struct qhub_prepared {
-  size_t references;
   qhub_request request;
   struct curl_slist *header_list;
   size_t header_count;
@@ -163,8 +161,8 @@ struct qhub_transfer {
   qhub_link link;        /* in the session's queue, or among its active ones */
   qhub_link ready_link;  /* in the engine's list of those that are ready */
   qhub_transfer_state state;
-  qhub_prepared *prepared; /* a reference; NULL before the first start */
-  const char *url;         /* borrowed */
+  const qhub_prepared *prepared; /* borrowed; NULL before the first start */
+  const char *url;               /* borrowed */
   qhub_upload upload;
 
   /* recorded by the callbacks */

@@ -4,33 +4,36 @@
 */
 #include "internal.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 /* Room for the lines that `qhub_prepared_complete` may add. */
 enum { MOST_ADDED = 4, LONGEST_ADDED = sizeof "Accept-Encoding: identity" };
 
+/* What to ask for where any encoding will do. */
+static const char *known_encodings(void) {
+  int features = curl_version_info(CURLVERSION_NOW)->features;
+  bool gzip = (features & CURL_VERSION_LIBZ) != 0;
+  bool brotli = (features & CURL_VERSION_BROTLI) != 0;
+  if (gzip) return brotli ? " gzip, br" : " gzip";
+  return brotli ? " br" : " identity";
+}
+
 /* Struct, list nodes, method and lines are one block. */
-qhub_prepared *qhub_prepared_new(const qhub_request *request, size_t header_count,
-                                 size_t header_bytes) {
+size_t qhub_prepared_size(const qhub_request *request, size_t header_count, size_t header_bytes) {
   size_t nodes = header_count + MOST_ADDED;
+  size_t text = header_bytes + header_count + MOST_ADDED * (size_t)LONGEST_ADDED;
+  return sizeof(qhub_prepared) + nodes * sizeof(struct curl_slist) + strlen(request->method) + 1 +
+         text;
+}
+
+void qhub_prepared_init(qhub_prepared *prepared, const qhub_request *request, size_t header_count) {
   size_t method_size = strlen(request->method) + 1;
-  size_t text_size = header_bytes + header_count + MOST_ADDED * (size_t)LONGEST_ADDED;
-  size_t list_size = nodes * sizeof(struct curl_slist);
-  qhub_prepared *prepared = malloc(sizeof *prepared + list_size + method_size + text_size);
-  if (prepared == NULL) return NULL;
-  prepared->references = 1;
   prepared->request = *request;
   prepared->header_list = (struct curl_slist *)(prepared + 1);
   prepared->header_count = 0;
-  char *text = (char *)(prepared->header_list + nodes);
+  char *text = (char *)(prepared->header_list + header_count + MOST_ADDED);
   prepared->request.method = memcpy(text, request->method, method_size);
   prepared->header_text = text + method_size;
-  return prepared;
-}
-
-void qhub_prepared_release(qhub_prepared *prepared) {
-  if (--prepared->references == 0) free(prepared);
 }
 
 /* Appends a node whose text is what was written at `header_text`, `length` bytes without its NUL.
@@ -73,13 +76,13 @@ static void add_default(qhub_prepared *prepared, const char *name, const char *v
 /* libcurl adds some lines by itself, and "Expect", which would only cost a round trip: a name
 ** without a value makes it leave the line out. Accept-Encoding is written here since libcurl's own
 ** is slow to write (it formats byte by byte, twice); gzip and br are what servers know. */
-void qhub_prepared_complete(qhub_prepared *prepared, const qhub_session *session) {
-  bool decode = prepared->request.decode && session != NULL && session->engine != NULL;
+void qhub_prepared_complete(qhub_prepared *prepared) {
+  bool decode = prepared->request.decode;
   add_default(prepared, "Accept:", "");
   /* Also for a PUT without a body: libcurl would say that its nothing is a form. */
   if (strcmp(prepared->request.method, "GET") != 0) {
     add_default(prepared, "Content-Type:", "");
     add_default(prepared, "Expect:", "");
   }
-  add_default(prepared, "Accept-Encoding:", decode ? session->engine->encodings : " identity");
+  add_default(prepared, "Accept-Encoding:", decode ? known_encodings() : " identity");
 }

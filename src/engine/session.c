@@ -114,12 +114,11 @@ void qhub_transfer_free(qhub_transfer *transfer) {
   qhub_transfer_close(transfer);
   qhub_headers_free(&transfer->headers);
   qhub_buffer_free(&transfer->body);
-  if (transfer->prepared != NULL) qhub_prepared_release(transfer->prepared);
   free(transfer);
 }
 
 /* Makes a closed transfer a new one, with the buffers that it has. */
-static void renew(qhub_transfer *transfer, qhub_prepared *prepared, const char *url,
+static void renew(qhub_transfer *transfer, const qhub_prepared *prepared, const char *url,
                   const char *body, size_t body_length) {
   const qhub_request *request = &prepared->request;
   qhub_headers headers;
@@ -127,8 +126,6 @@ static void renew(qhub_transfer *transfer, qhub_prepared *prepared, const char *
   qhub_headers_init(&headers, QHUB_HEADER_LIMIT);
   headers.text.data = transfer->headers.text.data;
   headers.text.capacity = transfer->headers.text.capacity;
-  prepared->references++;
-  if (transfer->prepared != NULL) qhub_prepared_release(transfer->prepared);
   *transfer = (qhub_transfer){
     .prepared = prepared,
     .url = url,
@@ -146,8 +143,9 @@ static void renew(qhub_transfer *transfer, qhub_prepared *prepared, const char *
   qhub_link_init(&transfer->ready_link);
 }
 
-bool qhub_transfer_start(qhub_transfer *transfer, qhub_session *session, qhub_prepared *prepared,
-                         const char *url, const char *body, size_t body_length) {
+bool qhub_transfer_start(qhub_transfer *transfer, qhub_session *session,
+                         const qhub_prepared *prepared, const char *url, const char *body,
+                         size_t body_length) {
   renew(transfer, prepared, url, body, body_length);
   if (qhub_session_is_closed(session)) {
     qhub_failure_set(transfer, CURLE_OK, QHUB_FAIL_CANCELLED);

@@ -258,7 +258,7 @@ end
 
 --- What to watch it for.
 function tasks.events()
-  return loop.engine():events()
+  return "r"
 end
 
 --- Seconds until `step` is due even if the descriptor stays quiet, or nil.
