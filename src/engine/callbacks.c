@@ -1,12 +1,11 @@
 /*
-** What libcurl calls. Nothing here frees, finishes or starts a transfer, or knows Lua: the
+** What libcurl calls for a transfer. Nothing here frees, finishes or starts a transfer, or knows Lua: the
 ** callbacks record what happened and act later, or pause. See internal.h.
 */
 #include "internal.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <math.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -114,7 +113,6 @@ static size_t take_body(char *bytes, size_t size, size_t count, void *user) {
 static void begin_reading(qhub_transfer *transfer) {
   transfer->sent = true;
   transfer->session->unreachable = false;
-  transfer->reused = !transfer->opened;
   touch(transfer);
   qhub_check_at(transfer->session->engine,
                 transfer->last_activity + transfer->prepared->request.timeout);
@@ -138,15 +136,8 @@ static int about_to_send(void *user, char *address, char *own_address, int port,
 }
 #endif
 
-/* For a libcurl that does not report before it sends: notices soon after. */
-static void notice_sending(const qhub_easy *easy) {
-  curl_off_t since = 0;
-  (void)curl_easy_getinfo(easy->curl, CURLINFO_PRETRANSFER_TIME_T, &since);
-  if (since <= 0) return;
-  begin_reading(easy->transfer);
-}
-
-/* Bytes of the body that left are a sign of life. */
+/* Bytes of the body that left are a sign of life. A libcurl that does not report before it sends is
+** found out here, soon after. */
 static int note_progress(void *user, curl_off_t download_total, curl_off_t downloaded,
                          curl_off_t upload_total, curl_off_t uploaded) {
   const qhub_easy *easy = user;
@@ -155,7 +146,11 @@ static int note_progress(void *user, curl_off_t download_total, curl_off_t downl
   (void)downloaded;
   (void)upload_total;
   if (transfer == NULL) return 0;
-  if (!transfer->sent && !easy->counts_sends) notice_sending(easy);
+  if (!transfer->sent && !easy->counts_sends) {
+    curl_off_t since = 0;
+    (void)curl_easy_getinfo(easy->curl, CURLINFO_PRETRANSFER_TIME_T, &since);
+    if (since > 0) begin_reading(transfer);
+  }
   if (uploaded != transfer->upload.sent) {
     transfer->upload.sent = uploaded;
     transfer->upload.unsent = 0;
@@ -214,43 +209,6 @@ static int close_socket(void *user, curl_socket_t fd) {
   return close(fd);
 }
 
-/* Remembers where a body waits to be sent. */
-static void note_blocked_upload(CURL *curl, curl_socket_t fd) {
-  qhub_easy *easy = NULL;
-  (void)curl_easy_getinfo(curl, CURLINFO_PRIVATE, (char **)&easy);
-  if (easy != NULL && easy->transfer != NULL && easy->transfer->sent) {
-    easy->transfer->upload.fd = fd;
-  }
-}
-
-/* Which events libcurl wants of a descriptor. */
-static int watch_socket(CURL *curl, curl_socket_t fd, int what, void *user, void *socket_user) {
-  qhub_multi *multi = user;
-  int events = 0;
-  (void)socket_user;
-  if (what == CURL_POLL_IN || what == CURL_POLL_INOUT) events |= POLLIN;
-  if (what == CURL_POLL_OUT || what == CURL_POLL_INOUT) {
-    events |= POLLOUT;
-    note_blocked_upload(curl, fd);
-  }
-  qhub_sockets_want(&multi->session->engine->sockets, multi, fd, events);
-  return 0;
-}
-
-/* When libcurl wants to be called. */
-static int set_timer(CURLM *curl, long timeout_ms, void *user) {
-  qhub_multi *multi = user;
-  (void)curl;
-  if (timeout_ms < 0) {
-    multi->timer = INFINITY;
-  } else if (timeout_ms == 0) {
-    multi->timer = multi->session->engine->now;
-  } else {
-    multi->timer = qhub_monotonic() + (double)timeout_ms * 1e-3;
-  }
-  return 0;
-}
-
 void qhub_callbacks_install(qhub_easy *easy) {
   CURL *curl = easy->curl;
   (void)curl_easy_setopt(curl, CURLOPT_PRIVATE, (void *)easy);
@@ -270,11 +228,4 @@ void qhub_callbacks_install(qhub_easy *easy) {
   easy->counts_sends = curl_easy_setopt(curl, CURLOPT_PREREQFUNCTION, about_to_send) == CURLE_OK &&
                        curl_easy_setopt(curl, CURLOPT_PREREQDATA, (void *)easy) == CURLE_OK;
 #endif
-}
-
-void qhub_callbacks_install_multi(qhub_multi *multi) {
-  (void)curl_multi_setopt(multi->curl, CURLMOPT_SOCKETFUNCTION, watch_socket);
-  (void)curl_multi_setopt(multi->curl, CURLMOPT_SOCKETDATA, (void *)multi);
-  (void)curl_multi_setopt(multi->curl, CURLMOPT_TIMERFUNCTION, set_timer);
-  (void)curl_multi_setopt(multi->curl, CURLMOPT_TIMERDATA, (void *)multi);
 }

@@ -242,7 +242,7 @@ static CURLcode set_request(qhub_easy *easy, const qhub_session *session,
 qhub_easy *qhub_easy_take(qhub_session *session, qhub_transfer *transfer, qhub_multi *multi) {
   bool shared = multi == &session->multis[QHUB_MULTI_SHARED];
   qhub_easy *easy = session->idle;
-  CURLcode code = session->refusal;
+  CURLcode code = qhub_multi_open(multi) ? session->refusal : CURLE_OUT_OF_MEMORY;
   if (easy != NULL) {
     session->idle = easy->next;
     session->idle_count--;
@@ -251,25 +251,30 @@ qhub_easy *qhub_easy_take(qhub_session *session, qhub_transfer *transfer, qhub_m
     if (easy == NULL) code = CURLE_OUT_OF_MEMORY;
   }
   if (code == CURLE_OK) code = set_request(easy, session, transfer, shared);
-  if (code != CURLE_OK) {
-    qhub_failure_set(transfer, code, QHUB_FAIL_NONE);
-    if (easy != NULL) free_easy(easy);
-    return NULL;
+  if (code == CURLE_OK) {
+    easy->error[0] = '\0';
+    easy->multi = multi;
+    easy->transfer = transfer;
+    CURLMcode added = curl_multi_add_handle(multi->curl, easy->curl);
+    if (added != CURLM_OK) code = CURLE_OUT_OF_MEMORY;
   }
-  easy->error[0] = '\0';
-  easy->multi = multi;
-  easy->transfer = transfer;
-  return easy;
+  if (code == CURLE_OK) return easy;
+  qhub_failure_set(transfer, code, QHUB_FAIL_NONE);
+  if (easy != NULL) free_easy(easy);
+  return NULL;
 }
 
-void qhub_easy_give(qhub_session *session, qhub_easy *easy, bool clean) {
-  bool had_body = easy->shape == QHUB_SHAPE_POST;
+void qhub_easy_give(qhub_easy *easy, bool clean) {
+  qhub_session *session = easy->session;
+  qhub_held_signal held = qhub_hold_sigpipe(session->engine);
+  (void)curl_multi_remove_handle(easy->multi->curl, easy->curl);
+  qhub_signal_release(&held);
   easy->transfer = NULL;
   if (!clean || session->idle_count >= MOST_IDLE) {
     free_easy(easy);
     return;
   }
-  if (had_body) {
+  if (easy->shape == QHUB_SHAPE_POST) {
     (void)curl_easy_setopt(easy->curl, CURLOPT_POSTFIELDS, NULL);
     easy->shape = QHUB_SHAPE_UNKNOWN;
   }

@@ -180,12 +180,11 @@ size_t qhub_engine_step(qhub_engine *engine, double timeout, qhub_interrupted in
   bool forever = timeout < 0;
   if (forever && engine->active_count == 0) return count_ready(engine);
   double until = forever ? INFINITY : engine->now + timeout;
-  qhub_held_signal held;
-  qhub_sigpipe_begin(engine, &held);
+  qhub_held_signal held = qhub_hold_sigpipe(engine);
   do {
     if (!turn(engine, until)) break;
   } while (qhub_link_is_single(&engine->ready) && engine->now < until && !interrupted(user));
-  qhub_sigpipe_end(&held);
+  qhub_signal_release(&held);
   return count_ready(engine);
 }
 

@@ -73,7 +73,7 @@ static void explain_timeout(qhub_transfer *transfer, const char *host) {
 /* Whether a kept connection died before the response. A single stream of HTTP/2 that the other side
 ** gave up is something else. */
 static bool was_stale(const qhub_transfer *transfer, CURLcode code) {
-  return transfer->sent && transfer->reused && !transfer->answered && code != CURLE_HTTP2_STREAM;
+  return transfer->sent && !transfer->opened && !transfer->answered && code != CURLE_HTTP2_STREAM;
 }
 
 /* What is known better than by libcurl's codes, and all other codes. */

@@ -6,8 +6,8 @@
 **   session.c     settings; the queue: starts, ends and collects transfers
 **   transfer.c    one request inside libcurl
 **   easy.c        easy handles: settings of a request
-**   multi.c       multi handles: connections
-**   callbacks.c   what libcurl calls
+**   multi.c       multi handles: connections, what libcurl calls for them
+**   callbacks.c   what libcurl calls for a transfer
 **   failure.c     failure kinds and messages
 **   prepared.c    what many requests have in common
 **   fork.c        what a child of fork() lets go of
@@ -170,7 +170,6 @@ struct qhub_transfer {
   bool sent;                     /* the request went onto a connection */
   bool refused;                  /* libcurl wanted to send it again */
   bool opened;                   /* a connection was opened for it */
-  bool reused;                   /* it was sent over a kept connection */
   bool paused;                   /* its reader has enough for now */
   bool answered;                 /* a line or a byte of the response came */
   bool head_cut;                 /* the head of the response is larger than the limit */
@@ -245,9 +244,6 @@ int qhub_sockets_wait(qhub_sockets *sockets, double seconds, struct pollfd *read
 /* Installs the callbacks that never change on a new easy handle. */
 void qhub_callbacks_install(qhub_easy *easy);
 
-/* The same for a new multi handle. */
-void qhub_callbacks_install_multi(qhub_multi *multi);
-
 /* ---- failure.c ---- */
 
 /* Fills in `transfer->failure`; its handle is still there if libcurl failed. */
@@ -265,9 +261,8 @@ void qhub_multi_close(qhub_multi *multi);
 void qhub_multi_act(qhub_multi *multi, curl_socket_t fd, int events);
 
 /* Round every call into libcurl that may write: keeps a SIGPIPE from the host program where libcurl
-** does not. */
-void qhub_sigpipe_begin(const qhub_engine *engine, qhub_held_signal *held);
-void qhub_sigpipe_end(qhub_held_signal *held);
+** does not. Ends with `qhub_signal_release`. */
+qhub_held_signal qhub_hold_sigpipe(const qhub_engine *engine);
 
 /* ---- easy.c ---- */
 
@@ -275,12 +270,12 @@ void qhub_sigpipe_end(qhub_held_signal *held);
 ** takes all of them. */
 CURL *qhub_easy_model(const qhub_session_config *config, CURLcode *code);
 
-/* An easy handle for the transfer, to be put into the multi: NULL when memory is short or libcurl
-** refuses a setting; the transfer's failure then says which. */
+/* Puts an easy handle for the transfer into the multi: NULL when memory is short or libcurl refuses
+** a setting; the transfer's failure then says which. */
 qhub_easy *qhub_easy_take(qhub_session *session, qhub_transfer *transfer, qhub_multi *multi);
 
-/* Gives it back (`clean`: it may be used again). It must not be in a multi handle. */
-void qhub_easy_give(qhub_session *session, qhub_easy *easy, bool clean);
+/* Takes it out and keeps it (`clean`: it may be used again). */
+void qhub_easy_give(qhub_easy *easy, bool clean);
 
 /* Frees those that are idle, and their model. */
 void qhub_easies_free(qhub_session *session);

@@ -175,10 +175,9 @@ static void resume(qhub_transfer *transfer) {
   engine->now = qhub_monotonic();
   transfer->paused = false;
   transfer->last_activity = engine->now;
-  qhub_held_signal held;
-  qhub_sigpipe_begin(engine, &held);
+  qhub_held_signal held = qhub_hold_sigpipe(engine);
   CURLcode code = curl_easy_pause(transfer->easy->curl, CURLPAUSE_CONT);
-  qhub_sigpipe_end(&held);
+  qhub_signal_release(&held);
   /* BAD_FUNCTION_ARGUMENT: it has no connection any more; a step will report how it ended. */
   if (code != CURLE_OK && code != CURLE_BAD_FUNCTION_ARGUMENT) {
     qhub_session *session = transfer->session;

@@ -22,18 +22,13 @@ static void leave_list(qhub_transfer *transfer) {
 
 /* Takes it out of libcurl. `clean`: its easy handle may be used again. */
 static void remove_easy(qhub_transfer *transfer, bool clean) {
-  qhub_engine *engine = transfer->session->engine;
-  qhub_held_signal held;
-  qhub_sigpipe_begin(engine, &held);
-  (void)curl_multi_remove_handle(transfer->easy->multi->curl, transfer->easy->curl);
-  qhub_sigpipe_end(&held);
-  qhub_easy_give(transfer->session, transfer->easy, clean);
+  qhub_session *session = transfer->session;
+  qhub_easy_give(transfer->easy, clean);
   transfer->easy = NULL;
-  transfer->session->active_count--;
-  transfer->session->last_move = engine->now;
+  session->active_count--;
+  session->last_move = session->engine->now;
 }
 
-/* Takes it out of everything that belongs to an engine, except the list of ready ones. */
 void qhub_transfer_detach(qhub_transfer *transfer, bool clean) {
   qhub_session *session = transfer->session;
   qhub_engine *engine = session->engine;
@@ -56,7 +51,7 @@ static bool was_refused(const qhub_transfer *transfer) {
 ** `failure` is set. */
 static bool start_over(qhub_transfer *transfer) {
   remove_easy(transfer, false);
-  transfer->sent = transfer->opened = transfer->reused = false;
+  transfer->sent = transfer->opened = false;
   transfer->upload.sent = transfer->upload.unsent = 0;
   transfer->upload.fd = -1;
   return qhub_transfer_activate(transfer);
@@ -116,18 +111,8 @@ bool qhub_transfer_activate(qhub_transfer *transfer) {
   qhub_session *session = transfer->session;
   qhub_engine *engine = session->engine;
   qhub_multi *multi = &session->multis[choose_multi(transfer)];
-  if (!qhub_multi_open(multi)) {
-    qhub_failure_set(transfer, CURLE_OUT_OF_MEMORY, QHUB_FAIL_NONE);
-    return false;
-  }
-  qhub_easy *easy = qhub_easy_take(session, transfer, multi);
-  if (easy == NULL) return false;
-  if (curl_multi_add_handle(multi->curl, easy->curl) != CURLM_OK) {
-    qhub_easy_give(session, easy, false);
-    qhub_failure_set(transfer, CURLE_OUT_OF_MEMORY, QHUB_FAIL_NONE);
-    return false;
-  }
-  transfer->easy = easy;
+  transfer->easy = qhub_easy_take(session, transfer, multi);
+  if (transfer->easy == NULL) return false;
   leave_list(transfer);
   qhub_link_append(&session->active, &transfer->link);
   session->active_count++;
