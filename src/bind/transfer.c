@@ -68,7 +68,7 @@ static const char *check_text(lua_State *L, int argument) {
 static qhub_transfer *take_transfer(lua_State *L, int argument) {
   if (!lua_isnil(L, argument)) {
     qhub_transfer *transfer = qhub_bind_check_transfer(L, argument);
-    bool done = qhub_transfer_get_state(transfer) == QHUB_TRANSFER_DONE;
+    bool done = qhub_transfer_look(transfer).state == QHUB_TRANSFER_DONE;
     luaL_argcheck(L, done, argument, "the transfer is under way");
     lua_pushvalue(L, argument);
     return transfer;
@@ -109,7 +109,7 @@ int qhub_bind_start(lua_State *L, qhub_session *session, const qhub_prepared *pr
   lua_pushvalue(L, AT_BODY);
   lua_setiuservalue(L, AT_TRANSFER, BODY);
   if (qhub_transfer_start(transfer, session, prepared, url, body, length)) return 1;
-  const qhub_failure *failure = qhub_transfer_failure(transfer);
+  const qhub_failure *failure = qhub_transfer_look(transfer).failure;
   return push_refusal(L, failure->kind, failure->message);
 }
 
@@ -122,7 +122,7 @@ static qhub_transfer *check(lua_State *L) {
 
 /* transfer:state() -> "queued" | "active" | "open" | "done"   [-1, +1] */
 static int state(lua_State *L) {
-  lua_pushstring(L, state_names[qhub_transfer_get_state(check(L))]);
+  lua_pushstring(L, state_names[qhub_transfer_look(check(L)).state]);
   return 1;
 }
 
@@ -133,7 +133,7 @@ static const char *separator(const char *name) {
 
 /* transfer:headers() -> table   [-1, +1] */
 static int headers(lua_State *L) {
-  const qhub_headers *fields = qhub_transfer_headers(check(L));
+  const qhub_headers *fields = qhub_transfer_look(check(L)).headers;
   const char *name, *value;
   size_t cursor = 0;
   lua_newtable(L);
@@ -156,14 +156,13 @@ static int read_bytes(lua_State *L) {
   qhub_transfer *transfer = check(L);
   lua_Integer most = luaL_checkinteger(L, 2);
   luaL_argcheck(L, most > 0, 2, "positive number of bytes expected");
-  size_t length;
-  const char *bytes = qhub_transfer_held(transfer, &length);
+  qhub_transfer_view view = qhub_transfer_look(transfer);
+  size_t length = (lua_Unsigned)most < view.length ? (size_t)most : view.length;
   if (length == 0) {
     lua_pushnil(L);
     return 1;
   }
-  if ((lua_Unsigned)most < length) length = (size_t)most;
-  lua_pushlstring(L, bytes, length);
+  lua_pushlstring(L, view.held, length);
   qhub_transfer_take(transfer, length);
   return 1;
 }
@@ -173,7 +172,7 @@ static void push_failure(lua_State *L, const qhub_failure *found) {
   lua_pushstring(L, kind_names[found->kind]);
   lua_pushstring(L, found->message);
   lua_createtable(L, 0, 4);
-  lua_pushstring(L, found->phase == QHUB_PHASE_CONNECT ? "connect" : "read");
+  lua_pushstring(L, found->phase);
   lua_setfield(L, -2, "phase");
   lua_pushboolean(L, found->sent);
   lua_setfield(L, -2, "sent");
@@ -185,7 +184,7 @@ static void push_failure(lua_State *L, const qhub_failure *found) {
 
 /* transfer:failure() -> nil | kind, message, details   [-1, +1 or 3] */
 static int failure(lua_State *L) {
-  const qhub_failure *found = qhub_transfer_failure(check(L));
+  const qhub_failure *found = qhub_transfer_look(check(L)).failure;
   if (found == NULL) {
     lua_pushnil(L);
     return 1;
@@ -199,26 +198,21 @@ static int failure(lua_State *L) {
 ** Nothing while it is neither done nor, for a stream, open. `status_code` is false when no
 ** response came; `body` is nil then and for streams. */
 static int result(lua_State *L) {
-  const qhub_transfer *transfer = check(L);
-  qhub_transfer_state now = qhub_transfer_get_state(transfer);
-  bool open = now == QHUB_TRANSFER_OPEN && qhub_transfer_is_stream(transfer);
-  if (!open && now != QHUB_TRANSFER_DONE) return 0;
-  const qhub_headers *fields = qhub_transfer_headers(transfer);
-  if (fields->complete) {
-    lua_pushinteger(L, fields->status);
+  qhub_transfer_view view = qhub_transfer_look(check(L));
+  bool open = view.state == QHUB_TRANSFER_OPEN && view.is_stream;
+  if (!open && view.state != QHUB_TRANSFER_DONE) return 0;
+  if (view.headers->complete) {
+    lua_pushinteger(L, view.headers->status);
   } else {
     lua_pushboolean(L, false);
   }
-  if (fields->complete && !qhub_transfer_is_stream(transfer)) {
-    size_t length;
-    const char *bytes = qhub_transfer_held(transfer, &length);
-    lua_pushlstring(L, bytes, length);
+  if (view.headers->complete && !view.is_stream) {
+    lua_pushlstring(L, view.held, view.length);
   } else {
     lua_pushnil(L);
   }
-  const qhub_failure *found = qhub_transfer_failure(transfer);
-  if (found == NULL) return 2;
-  push_failure(L, found);
+  if (view.failure == NULL) return 2;
+  push_failure(L, view.failure);
   return 5;
 }
 
@@ -234,7 +228,7 @@ static int close_transfer(lua_State *L) {
 
 /* __tostring   [-1, +1] */
 static int describe(lua_State *L) {
-  const char *state = state_names[qhub_transfer_get_state(check(L))];
+  const char *state = state_names[qhub_transfer_look(check(L)).state];
   lua_pushfstring(L, "%s (%s)", type.name, state);
   return 1;
 }

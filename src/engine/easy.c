@@ -21,6 +21,11 @@ enum {
   DNS_AGE = 60                 /* seconds; names move */
 };
 
+typedef struct {
+  CURLoption option;
+  long value;
+} setting;
+
 static void free_easy(qhub_easy *easy) {
   curl_easy_cleanup(easy->curl);
   curl_url_cleanup(easy->url);
@@ -31,10 +36,7 @@ static void free_easy(qhub_easy *easy) {
 /* What is the same for all requests. Anything here that libcurl refuses is a failure: most of it is
 ** for safety. */
 static CURLcode set_common(CURL *curl) {
-  static const struct {
-    CURLoption option;
-    long value;
-  } settings[] = {
+  static const setting settings[] = {
     {CURLOPT_NOSIGNAL, 1},
     {CURLOPT_FOLLOWLOCATION, 0},
     {CURLOPT_HTTP09_ALLOWED, 0},
@@ -186,24 +188,13 @@ static CURLcode set_url(qhub_easy *easy, const qhub_transfer *transfer) {
 }
 
 /* Makes the settings that differ from those of the request before. */
-static CURLcode set_long_settings(qhub_easy *easy, const long *wanted) {
-  static const CURLoption options[QHUB_SETTINGS] = {
-    [QHUB_HTTP_VERSION] = CURLOPT_HTTP_VERSION,
-    [QHUB_PIPEWAIT] = CURLOPT_PIPEWAIT,
-    [QHUB_CONNECT_TIMEOUT] = CURLOPT_CONNECTTIMEOUT_MS,
-    [QHUB_BUFFER_SIZE] = CURLOPT_BUFFERSIZE,
-    [QHUB_MAX_AGE] = CURLOPT_MAXAGE_CONN,
-    [QHUB_FRESH] = CURLOPT_FRESH_CONNECT,
-    [QHUB_FORBID_REUSE] = CURLOPT_FORBID_REUSE,
-    [QHUB_DNS_AGE] = CURLOPT_DNS_CACHE_TIMEOUT,
-    [QHUB_NO_PROGRESS] = CURLOPT_NOPROGRESS,
-  };
+static CURLcode set_numbers(qhub_easy *easy, const setting *wanted) {
   for (int i = 0; i < QHUB_SETTINGS; i++) {
-    if (easy->settings[i] == wanted[i]) continue;
-    CURLcode code = curl_easy_setopt(easy->curl, options[i], wanted[i]);
+    if (easy->settings[i] == wanted[i].value) continue;
+    CURLcode code = curl_easy_setopt(easy->curl, wanted[i].option, wanted[i].value);
     /* Refused while libcurl still has the buffer of the request before; that does as well. */
-    if (code != CURLE_OK && i != QHUB_BUFFER_SIZE) return code;
-    if (code == CURLE_OK) easy->settings[i] = wanted[i];
+    if (code != CURLE_OK && wanted[i].option != CURLOPT_BUFFERSIZE) return code;
+    if (code == CURLE_OK) easy->settings[i] = wanted[i].value;
   }
   return CURLE_OK;
 }
@@ -220,22 +211,22 @@ static CURLcode set_request(qhub_easy *easy, const qhub_session *session,
   const qhub_request *request = &transfer->prepared->request;
   bool idle = session->engine->now - session->last_move > ONCE_CONNECTION_AGE;
   bool lonely = !easy->counts_sends || idle || (shared && session->shared_version == 0);
-  const long wanted[QHUB_SETTINGS] = {
-    [QHUB_HTTP_VERSION] = shared ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1,
-    [QHUB_PIPEWAIT] = shared,
-    [QHUB_CONNECT_TIMEOUT] = milliseconds(request->connect_timeout),
-    [QHUB_BUFFER_SIZE] = buffer_size(request->stream),
-    [QHUB_MAX_AGE] = request->once ? ONCE_CONNECTION_AGE : IDLE_CONNECTION_AGE,
-    [QHUB_FRESH] = request->once && lonely,
-    [QHUB_FORBID_REUSE] = 0,
-    [QHUB_DNS_AGE] = session->unreachable ? 0 : DNS_AGE,
-    [QHUB_NO_PROGRESS] = transfer->upload.length == 0 && easy->counts_sends,
+  const setting wanted[QHUB_SETTINGS] = {
+    [QHUB_FORBID_REUSE] = {CURLOPT_FORBID_REUSE, 0},
+    {CURLOPT_HTTP_VERSION, shared ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1},
+    {CURLOPT_PIPEWAIT, shared},
+    {CURLOPT_CONNECTTIMEOUT_MS, milliseconds(request->connect_timeout)},
+    {CURLOPT_BUFFERSIZE, buffer_size(request->stream)},
+    {CURLOPT_MAXAGE_CONN, request->once ? ONCE_CONNECTION_AGE : IDLE_CONNECTION_AGE},
+    {CURLOPT_FRESH_CONNECT, request->once && lonely},
+    {CURLOPT_DNS_CACHE_TIMEOUT, session->unreachable ? 0 : DNS_AGE},
+    {CURLOPT_NOPROGRESS, transfer->upload.length == 0 && easy->counts_sends},
   };
   struct curl_slist *lines = transfer->prepared->header_list;
   CURLcode code = set_url(easy, transfer);
   (void)curl_easy_setopt(easy->curl, CURLOPT_HTTPHEADER, lines);
   if (code == CURLE_OK) code = set_method(easy, transfer);
-  if (code == CURLE_OK) code = set_long_settings(easy, wanted);
+  if (code == CURLE_OK) code = set_numbers(easy, wanted);
   return code;
 }
 

@@ -34,16 +34,14 @@ typedef enum {
   QHUB_FAIL_MEMORY
 } qhub_failure_kind;
 
-typedef enum { QHUB_PHASE_CONNECT = 0, QHUB_PHASE_READ } qhub_phase;
-
 enum { QHUB_MESSAGE_SIZE = 400 };
 
 typedef struct {
   qhub_failure_kind kind;
-  qhub_phase phase; /* "connect" until the request went onto a connection, then "read" */
-  bool sent;        /* false: certainly no byte of the request was sent */
-  bool stale;       /* a kept connection died before the first byte of the response */
-  int code;         /* libcurl's, 0 when it was not libcurl that failed */
+  const char *phase; /* "connect" until the request went onto a connection, then "read" */
+  bool sent;         /* false: certainly no byte of the request was sent */
+  bool stale;        /* a kept connection died before the first byte of the response */
+  int code;          /* libcurl's, 0 when it was not libcurl that failed */
   char message[QHUB_MESSAGE_SIZE]; /* one line without secrets */
 } qhub_failure;
 
@@ -170,21 +168,20 @@ void qhub_transfer_close(qhub_transfer *transfer);
 /* Closes and frees. */
 void qhub_transfer_free(qhub_transfer *transfer);
 
-qhub_transfer_state qhub_transfer_get_state(const qhub_transfer *transfer);
+/* What there is of a transfer that was started. */
+typedef struct {
+  qhub_transfer_state state;
+  bool is_stream;              /* its body is taken piece by piece */
+  const qhub_headers *headers; /* the block so far (of the final response: once open or done) */
+  const char *held;            /* all of the body; of a stream the bytes not taken yet */
+  size_t length;               /* of what is held */
+  const qhub_failure *failure; /* of one that is done, or NULL */
+} qhub_transfer_view;
 
-/* Whether its body is taken piece by piece. */
-bool qhub_transfer_is_stream(const qhub_transfer *transfer);
-
-/* The header block so far (of the final response: once open or done). */
-const qhub_headers *qhub_transfer_headers(const qhub_transfer *transfer);
-
-/* What is held of the body: all of it, or for a stream the bytes not taken yet. */
-const char *qhub_transfer_held(const qhub_transfer *transfer, size_t *length);
+/* It lives until the next change. */
+qhub_transfer_view qhub_transfer_look(const qhub_transfer *transfer);
 
 /* Streams: removes the first `length` bytes held and continues receiving if it was paused. */
 void qhub_transfer_take(qhub_transfer *transfer, size_t length);
-
-/* The failure of a transfer that is done, or NULL. */
-const qhub_failure *qhub_transfer_failure(const qhub_transfer *transfer);
 
 #endif

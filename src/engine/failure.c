@@ -60,7 +60,7 @@ static void explain_timeout(qhub_transfer *transfer, const char *host) {
   if (transfer->state == QHUB_TRANSFER_QUEUED) {
     say(failure, "no connection to %s became free within %g s (max_connections is %ld)", host,
         request->timeout, transfer->session->max_connections);
-  } else if (failure->phase == QHUB_PHASE_CONNECT) {
+  } else if (!transfer->sent) {
     say(failure, "no connection to %s within %g s", host, request->connect_timeout);
   } else if (has_begun(transfer)) {
     say(failure, "the head of the response of %s came too slowly: no line of it for %g s", host,
@@ -140,8 +140,8 @@ static bool may_have_left(const qhub_transfer *transfer) {
   long sent_bytes = 0;
   if (easy == NULL || !transfer->sent) return false;
   (void)curl_easy_getinfo(easy->curl, CURLINFO_REQUEST_SIZE, &sent_bytes);
-  bool whole_at_once =
-    transfer->upload.length == 0 && easy->settings[QHUB_PIPEWAIT] != 0; /* HTTP/2, maybe */
+  bool whole_at_once = transfer->upload.length == 0 &&
+                       easy->multi == &easy->session->multis[QHUB_MULTI_SHARED]; /* HTTP/2, maybe */
   return sent_bytes > 0 || whole_at_once;
 }
 
@@ -152,7 +152,7 @@ void qhub_failure_set(qhub_transfer *transfer, CURLcode code, qhub_failure_kind 
   failure->kind = kind != QHUB_FAIL_NONE ? kind : kind_of(transfer, code);
   failure->code = (int)code;
   failure->sent = may_have_left(transfer);
-  failure->phase = transfer->sent ? QHUB_PHASE_READ : QHUB_PHASE_CONNECT;
+  failure->phase = transfer->sent ? "read" : "connect";
   if (transfer->easy != NULL && !transfer->sent) {
     transfer->easy->session->unreachable = true; /* its address may be old */
   }

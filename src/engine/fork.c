@@ -10,37 +10,25 @@
 #include <stdio.h>
 #include <unistd.h>
 
-static void say(qhub_failure *failure) {
+void qhub_failure_left(qhub_failure *failure) {
   (void)snprintf(failure->message, sizeof failure->message,
                  "it belongs to the process that called fork(); make a new client in the child");
 }
 
-static void leave_transfer(qhub_transfer *transfer) {
-  qhub_link_remove(&transfer->link);
-  transfer->easy = NULL;
-  transfer->session = NULL;
-  transfer->state = QHUB_TRANSFER_DONE;
-  transfer->failure = (qhub_failure){.kind = QHUB_FAIL_CANCELLED, .sent = true};
-  say(&transfer->failure);
-}
-
 static void leave_transfers(qhub_link *list) {
-  while (!qhub_link_is_single(list)) leave_transfer(QHUB_OWNER(list->next, qhub_transfer, link));
-}
-
-static void leave_session(qhub_session *session) {
-  leave_transfers(&session->queue);
-  leave_transfers(&session->active);
-  session->idle = NULL;
-  session->idle_count = 0;
-  for (int i = 0; i < QHUB_MULTIS; i++) session->multis[i].curl = NULL;
-  qhub_link_remove(&session->link);
-  session->engine = NULL;
-  session->is_left = true;
-}
-
-void qhub_session_explain(const qhub_session *session, qhub_failure *failure) {
-  if (session->is_left) say(failure);
+  while (!qhub_link_is_single(list)) {
+    qhub_transfer *transfer = QHUB_OWNER(list->next, qhub_transfer, link);
+    qhub_link_remove(&transfer->link);
+    transfer->easy = NULL;
+    transfer->session = NULL;
+    transfer->state = QHUB_TRANSFER_DONE;
+    transfer->failure = (qhub_failure){
+      .kind = QHUB_FAIL_CANCELLED,
+      .phase = "connect",
+      .sent = true,
+    };
+    qhub_failure_left(&transfer->failure);
+  }
 }
 
 void qhub_engine_release(qhub_engine *engine) {
@@ -51,9 +39,14 @@ void qhub_engine_release(qhub_engine *engine) {
 }
 
 bool qhub_engine_left(qhub_engine *engine) {
-  if (engine == NULL || engine->closed || engine->maker == getpid()) return false;
+  if (engine->closed || engine->maker == getpid()) return false;
   while (!qhub_link_is_single(&engine->sessions)) {
-    leave_session(QHUB_OWNER(engine->sessions.next, qhub_session, link));
+    qhub_session *session = QHUB_OWNER(engine->sessions.next, qhub_session, link);
+    leave_transfers(&session->queue);
+    leave_transfers(&session->active);
+    qhub_link_remove(&session->link);
+    session->engine = NULL;
+    session->is_left = true;
   }
   qhub_engine_release(engine);
   return true;

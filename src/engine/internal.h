@@ -32,8 +32,6 @@
 
 enum { QHUB_BATCH = 64 /* descriptors that are reported at once */ };
 
-enum { QHUB_HEADER_LIMIT = 256 * 1024 /* bytes of header fields in one response */ };
-
 enum { QHUB_MULTI_PLAIN = 0, QHUB_MULTI_SHARED, QHUB_MULTIS };
 
 /* One multi handle. A session has two, since libcurl 7.88 may put a request that could share
@@ -89,19 +87,8 @@ typedef enum {
   QHUB_SHAPE_POST
 } qhub_shape;
 
-/* Settings of a request that are numbers of libcurl's. */
-enum {
-  QHUB_HTTP_VERSION = 0,
-  QHUB_PIPEWAIT,
-  QHUB_CONNECT_TIMEOUT, /* milliseconds */
-  QHUB_BUFFER_SIZE,
-  QHUB_MAX_AGE,      /* seconds that a kept connection may have been idle */
-  QHUB_FRESH,        /* a connection of its own */
-  QHUB_FORBID_REUSE, /* its connection is not kept */
-  QHUB_DNS_AGE,      /* seconds that a resolved name is remembered */
-  QHUB_NO_PROGRESS,
-  QHUB_SETTINGS
-};
+/* Settings of a request that are numbers: see easy.c. */
+enum { QHUB_FORBID_REUSE = 0, QHUB_SETTINGS = 9 };
 
 /* An easy handle and what was set on it last: settings are made again only where they differ. */
 typedef struct qhub_easy {
@@ -210,8 +197,8 @@ bool qhub_engine_left(qhub_engine *engine);
 /* Frees what an engine without sessions holds, and closes it. */
 void qhub_engine_release(qhub_engine *engine);
 
-/* Says in the failure of what is refused by a closed session when fork() is the reason. */
-void qhub_session_explain(const qhub_session *session, qhub_failure *failure);
+/* Says why what was left is of no use. */
+void qhub_failure_left(qhub_failure *failure);
 
 /* ---- sockets.c ---- */
 

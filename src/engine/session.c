@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 enum {
+  HEADER_LIMIT = 256 * 1024,        /* bytes of header fields in one response */
   MOST_KEPT = 16 * 1024,            /* bytes of body that a closed transfer keeps room for */
   OVERRUN_LIMIT = 128 * 1024 * 1024 /* bytes that a paused stream may still be handed: libcurl
                                         decodes what it has read already */
@@ -123,7 +124,7 @@ static void renew(qhub_transfer *transfer, const qhub_prepared *prepared, const 
   const qhub_request *request = &prepared->request;
   qhub_headers headers;
   qhub_transfer_close(transfer);
-  qhub_headers_init(&headers, QHUB_HEADER_LIMIT);
+  qhub_headers_init(&headers, HEADER_LIMIT);
   headers.text.data = transfer->headers.text.data;
   headers.text.capacity = transfer->headers.text.capacity;
   *transfer = (qhub_transfer){
@@ -149,7 +150,7 @@ bool qhub_transfer_start(qhub_transfer *transfer, qhub_session *session,
   renew(transfer, prepared, url, body, body_length);
   if (qhub_session_is_closed(session)) {
     qhub_failure_set(transfer, CURLE_OK, QHUB_FAIL_CANCELLED);
-    qhub_session_explain(session, &transfer->failure);
+    if (session->is_left) qhub_failure_left(&transfer->failure);
     return false;
   }
   qhub_engine *engine = session->engine;

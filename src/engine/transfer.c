@@ -177,23 +177,14 @@ bool qhub_transfer_check_silence(qhub_transfer *transfer) {
   return true;
 }
 
-qhub_transfer_state qhub_transfer_get_state(const qhub_transfer *transfer) {
-  return transfer->state;
-}
-
-bool qhub_transfer_is_stream(const qhub_transfer *transfer) {
-  return transfer->prepared->request.stream > 0;
-}
-
-const qhub_headers *qhub_transfer_headers(const qhub_transfer *transfer) {
-  return &transfer->headers;
-}
-
-const char *qhub_transfer_held(const qhub_transfer *transfer, size_t *length) {
-  *length = transfer->body.length - transfer->body_start;
-  return *length > 0 ? transfer->body.data + transfer->body_start : "";
-}
-
-const qhub_failure *qhub_transfer_failure(const qhub_transfer *transfer) {
-  return transfer->failure.kind != QHUB_FAIL_NONE ? &transfer->failure : NULL;
+qhub_transfer_view qhub_transfer_look(const qhub_transfer *transfer) {
+  size_t length = transfer->body.length - transfer->body_start;
+  return (qhub_transfer_view){
+    .state = transfer->state,
+    .is_stream = transfer->prepared->request.stream > 0,
+    .headers = &transfer->headers,
+    .held = length > 0 ? transfer->body.data + transfer->body_start : "",
+    .length = length,
+    .failure = transfer->failure.kind != QHUB_FAIL_NONE ? &transfer->failure : NULL,
+  };
 }
