@@ -435,7 +435,7 @@ function File:close() end
 ---@field logs? qhub.LogEntry[] of kind `execution`, as far as they are available
 ---@field pending? qhub.Execution[] of `wait_all`: those that are not finished
 ---@field where? string `file.lua:12`, the line of the program that made the call
----@field cause? any what led to it: another error, or what a token function gave as a reason
+---@field cause? qhub.Error what led to it: the last failed poll of a wait, or the 401 after which a token function gave no other token
 ---@field line? integer of kind `decode`: where the JSON broke
 ---@field column? integer of kind `decode`
 ---@field path? string of kind `file`
