@@ -1,10 +1,26 @@
 -- The header fields of a request: whose value is sent, and under which name.
 
 local FakeTransport = require "spec.support.fake_transport"
+local headers = require "qhub.http.headers"
 local sent = require "spec.support.sent"
 local qhub = require "qhub"
 
 describe("the headers of a request", function()
+  it("have the names and values that RFC 9110 allows, and no others", function()
+    local function check(name, value)
+      return pcall(headers.checked, { [name] = value }, "headers", "spec")
+    end
+    assert.is_true(check("!#$%&'*+-.^_`|~09azAZ", "a b\tc\u{e4}\255"))
+    assert.is_true(check("X-Request-Id", ""))
+    assert.is_false(check("", "x"))
+    for character in (' \n\0\127\u{e4}\255()<>@,;:\\"/[]?={}'):gmatch "." do
+      assert.is_false(check("a" .. character, "x"), character)
+    end
+    for _, value in ipairs { "a\r\nb", "a\n", "\0", "\127", "\27" } do
+      assert.is_false(check("a", value))
+    end
+  end)
+
   it("carries token, Accept, User-Agent and, with a body, Content-Type", function()
     local request = sent(function(c)
       c:start_execution { input = {} }

@@ -1,8 +1,8 @@
 /*
-** `core.text`: URLs, dates and header texts as pure functions.
+** `core.text`: URLs, dates and what messages show, as pure functions.
 **
 ** Reads strings and returns strings, numbers and tables; keeps nothing. The rules are in
-** src/; which URL or header a client may use is decided in Lua.
+** src/; which URL a client may use is decided in Lua.
 */
 #include "module.h"
 
@@ -27,8 +27,6 @@ static int encode_segment(lua_State *L) {
   size_t length;
   const char *text = luaL_checklstring(L, 1, &length);
   luaL_argcheck(L, length <= (size_t)-1 / 3, 1, "too long");
-  lua_settop(L, 1);
-  if (qhub_url_is_plain_segment(text, length)) return 1;
   luaL_Buffer out;
   char *room = luaL_buffinitsize(L, &out, 3 * length);
   luaL_pushresultsize(&out, qhub_url_encode_segment(text, length, room));
@@ -86,19 +84,6 @@ static int resolve_url(lua_State *L) {
   return 1;
 }
 
-/* origin(url) -> "scheme://host:port" in lower case, or nil where one of them is missing.  [+1] */
-static int get_origin(lua_State *L) {
-  size_t length;
-  const char *text = luaL_checklstring(L, 1, &length);
-  qhub_url url;
-  if (qhub_url_parse(text, length, &url) != NULL || url.port == 0) {
-    luaL_pushfail(L);
-    return 1;
-  }
-  lua_pushfstring(L, "%s://%s:%d", url.scheme, url.host, (int)url.port);
-  return 1;
-}
-
 /* parse_http_date(text) -> seconds since the epoch, or nil. A date starts with a weekday (RFC 9110
 ** section 5.6.7); else libcurl would read one in a bare number.  [+1] */
 static int parse_http_date(lua_State *L) {
@@ -118,47 +103,13 @@ static int parse_http_date(lua_State *L) {
   return 1;
 }
 
-/* RFC 9110 section 5.6.2 */
-static bool is_token_char(char c) {
-  if (qhub_is_alpha(c) || qhub_is_digit(c)) return true;
-  return c != '\0' && strchr("!#$%&'*+-.^_`|~", c) != NULL;
-}
-
-static bool is_value_char(char c) {
-  return c == '\t' || !qhub_is_control(c);
-}
-
-static bool is_plain(char c) {
-  return !qhub_is_control(c);
-}
-
-/* Pushes whether argument 1 is text of which every byte passes the test.  [+1] */
-static int push_all_are(lua_State *L, bool (*test)(char)) {
+/* has_control(text) -> whether a byte below 0x20, or DEL, is in it  [+1] */
+static int has_control(lua_State *L) {
   size_t length;
   const char *text = luaL_checklstring(L, 1, &length);
   size_t at = 0;
-  while (at < length && test(text[at])) at++;
-  lua_pushboolean(L, at == length);
-  return 1;
-}
-
-/* is_token(text) -> whether it can name a header  [+1] */
-static int is_token(lua_State *L) {
-  push_all_are(L, is_token_char);
-  if (lua_rawlen(L, 1) == 0) lua_pushboolean(L, 0);
-  return 1;
-}
-
-/* is_field_value(text) -> whether it can stand in a header: no control characters but tabs. Lets
-** blanks at the ends, the empty text and bytes outside ASCII pass.  [+1] */
-static int is_field_value(lua_State *L) {
-  return push_all_are(L, is_value_char);
-}
-
-/* has_control(text) -> whether a byte below 0x20, or DEL, is in it  [+1] */
-static int has_control(lua_State *L) {
-  push_all_are(L, is_plain);
-  lua_pushboolean(L, !lua_toboolean(L, -1));
+  while (at < length && !qhub_is_control(text[at])) at++;
+  lua_pushboolean(L, at < length);
   return 1;
 }
 
@@ -173,11 +124,13 @@ static int get_printable(lua_State *L) {
 }
 
 static const luaL_Reg functions[] = {
-  {"encode_segment", encode_segment},   {"parse_url", parse_url},
-  {"resolve_url", resolve_url},         {"origin", get_origin},
-  {"parse_http_date", parse_http_date}, {"is_token", is_token},
-  {"is_field_value", is_field_value},   {"has_control", has_control},
-  {"printable", get_printable},         {NULL, NULL},
+  {"encode_segment", encode_segment},
+  {"parse_url", parse_url},
+  {"resolve_url", resolve_url},
+  {"parse_http_date", parse_http_date},
+  {"has_control", has_control},
+  {"printable", get_printable},
+  {NULL, NULL},
 };
 
 int qhub_open_text(lua_State *L) {

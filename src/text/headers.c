@@ -58,42 +58,21 @@ static qhub_headers_result begin_block(qhub_headers *headers, const char *line, 
   return QHUB_HEADERS_MORE;
 }
 
-static qhub_headers_result room_for(qhub_headers *headers, size_t bytes, char **room) {
-  qhub_buffer_result result = qhub_buffer_reserve(&headers->text, bytes, room);
-  if (result != QHUB_BUFFER_OK) headers->count = 0; /* the text is gone */
-  switch (result) {
-    case QHUB_BUFFER_OK: return QHUB_HEADERS_MORE;
-    case QHUB_BUFFER_FULL: return QHUB_HEADERS_TOO_LARGE;
-    default: return QHUB_HEADERS_NO_MEMORY;
+/* Appends "name SEPARATOR value NUL". */
+static qhub_headers_result append(qhub_headers *headers, const char *name, size_t name_length,
+                                  char separator, const char *value, size_t value_length) {
+  char *room;
+  size_t length = name_length + value_length + 2;
+  qhub_buffer_result result = qhub_buffer_reserve(&headers->text, length, &room);
+  if (result != QHUB_BUFFER_OK) {
+    headers->count = 0; /* the text is gone */
+    return result == QHUB_BUFFER_FULL ? QHUB_HEADERS_TOO_LARGE : QHUB_HEADERS_NO_MEMORY;
   }
-}
-
-/* A line that begins with white space continues the value before it (obs-fold, RFC 9112, 5.2): it
-** is joined with one space. */
-static qhub_headers_result extend_last(qhub_headers *headers, const char *text, size_t length) {
-  char *room;
-  if (headers->text.length == 0 || length == 0) return QHUB_HEADERS_MORE;
-  qhub_headers_result result = room_for(headers, length + 1, &room);
-  if (result != QHUB_HEADERS_MORE) return result;
-  room[-1] = ' '; /* in place of the NUL that ended the value */
-  memcpy(room, text, length);
-  room[length] = '\0';
-  headers->text.length += length + 1;
-  return QHUB_HEADERS_MORE;
-}
-
-static qhub_headers_result add_field(qhub_headers *headers, const char *name, size_t name_length,
-                                     const char *value, size_t value_length) {
-  char *room;
-  if (headers->count == MOST_FIELDS) return QHUB_HEADERS_TOO_LARGE;
-  qhub_headers_result result = room_for(headers, name_length + value_length + 2, &room);
-  if (result != QHUB_HEADERS_MORE) return result;
   memcpy(room, name, name_length);
-  room[name_length] = '\0';
-  if (value_length > 0) memcpy(room + name_length + 1, value, value_length);
-  room[name_length + 1 + value_length] = '\0';
-  headers->text.length += name_length + value_length + 2;
-  headers->count++;
+  room[name_length] = separator;
+  memcpy(room + name_length + 1, value, value_length);
+  room[length - 1] = '\0';
+  headers->text.length += length;
   return QHUB_HEADERS_MORE;
 }
 
@@ -170,9 +149,13 @@ qhub_headers_result qhub_headers_add(qhub_headers *headers, const char *line, si
   }
   const char *value = line;
   size_t value_length = length;
+  /* A line that begins with white space continues the value before it (obs-fold, RFC 9112, 5.2): it
+  ** is joined with one space, in place of the NUL that ended the value. */
   if (is_blank(line[0])) {
     trim(&value, &value_length);
-    return extend_last(headers, value, value_length);
+    if (headers->count == 0 || value_length == 0) return QHUB_HEADERS_MORE;
+    headers->text.length--;
+    return append(headers, line, 0, ' ', value, value_length);
   }
   const char *colon = memchr(line, ':', length);
   if (colon == NULL) return QHUB_HEADERS_MALFORMED; /* libcurl before 7.83 continues */
@@ -183,7 +166,9 @@ qhub_headers_result qhub_headers_add(qhub_headers *headers, const char *line, si
   trim(&name, &name_length);
   trim(&value, &value_length);
   if (!set_framing(headers, name, name_length, value, value_length)) return QHUB_HEADERS_MALFORMED;
-  return add_field(headers, name, name_length, value, value_length);
+  if (headers->count == MOST_FIELDS) return QHUB_HEADERS_TOO_LARGE;
+  headers->count++;
+  return append(headers, name, name_length, '\0', value, value_length);
 }
 
 bool qhub_headers_next(const qhub_headers *headers, size_t *cursor, const char **name,

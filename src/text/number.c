@@ -284,16 +284,6 @@ static literal_parts take_apart(const char *literal) {
   return parts;
 }
 
-/* Whether the mantissa holds all digits: 19 of them always fit 64 bits, and zeros in front do not
-** count. */
-static bool mantissa_is_exact(const literal_parts *parts) {
-  if (parts->count <= 19) return true;
-  ptrdiff_t zeros = 0;
-  const char *digit = parts->digits;
-  for (; *digit == '0' || *digit == '.'; digit++) zeros += *digit == '0';
-  return parts->count - zeros <= 19;
-}
-
 /* mantissa * 10^exponent, rounded to the nearest double, by one multiplication with the 128-bit
 ** power: the idea of Daniel Lemire, "Number parsing at a gigabyte per second" (2021). The power may
 ** be too large by less than 3 units in its last place, the product therefore by less than 3 units
@@ -355,7 +345,8 @@ const char *qhub_number_read(const char *literal, qhub_number *number) {
     return parts.end;
   }
   double magnitude;
-  if (!mantissa_is_exact(&parts) || !multiply_out(parts.mantissa, parts.exponent, &magnitude)) {
+  bool is_exact = parts.count <= 19; /* so many digits always fit the mantissa's 64 bits */
+  if (!is_exact || !multiply_out(parts.mantissa, parts.exponent, &magnitude)) {
     magnitude = convert(parts.digits);
   }
   number->kind = isinf(magnitude) ? QHUB_NUMBER_TOO_LARGE : QHUB_NUMBER_REAL;

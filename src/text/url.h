@@ -9,7 +9,6 @@
 #ifndef QHUB_URL_H
 #define QHUB_URL_H
 
-#include <stdbool.h>
 #include <stddef.h>
 
 enum {
@@ -45,9 +44,6 @@ size_t qhub_url_resolve_bound(size_t base_length, size_t reference_length);
 ** for it is never sent. Returns NULL or a static reason. The result can be parsed. */
 const char *qhub_url_resolve(const char *base, size_t base_length, const char *reference,
                              size_t reference_length, char *out, size_t *out_length);
-
-/* Whether a text is its own percent-encoding, as most ids are. */
-bool qhub_url_is_plain_segment(const char *text, size_t length);
 
 /* Percent-encodes all but RFC 3986's unreserved characters; `out` has room for 3 * length bytes.
 ** Returns the length written. */

@@ -4,42 +4,28 @@
 /* RFC 3629, section 4: only the second byte has a range that depends on the first. */
 size_t qhub_utf8_sequence(const char *text, size_t length) {
   if (length == 0) return 0;
-  const unsigned char *bytes = (const unsigned char *)text;
-  unsigned char first = bytes[0];
+  unsigned char first = (unsigned char)text[0];
   if (first < 0x80) return 1;
   if (first < 0xC2 || first > 0xF4) return 0;
-  if (first < 0xE0) return length >= 2 && qhub_utf8_is_continuation(text[1]) ? 2 : 0;
-  if (first < 0xF0) {
-    unsigned char lowest = first == 0xE0 ? 0xA0 : 0x80;
-    unsigned char highest = first == 0xED ? 0x9F : 0xBF;
-    if (length < 3 || bytes[1] < lowest || bytes[1] > highest) return 0;
-    return qhub_utf8_is_continuation(text[2]) ? 3 : 0;
+  size_t count = first < 0xE0 ? 2 : first < 0xF0 ? 3 : 4;
+  if (length < count) return 0;
+  unsigned char second = (unsigned char)text[1];
+  unsigned char lowest = first == 0xE0 ? 0xA0 : first == 0xF0 ? 0x90 : 0x80;
+  unsigned char highest = first == 0xED ? 0x9F : first == 0xF4 ? 0x8F : 0xBF;
+  if (second < lowest || second > highest) return 0;
+  for (size_t i = 2; i < count; i++) {
+    if (!qhub_utf8_is_continuation(text[i])) return 0;
   }
-  unsigned char lowest = first == 0xF0 ? 0x90 : 0x80;
-  unsigned char highest = first == 0xF4 ? 0x8F : 0xBF;
-  if (length < 4 || bytes[1] < lowest || bytes[1] > highest) return 0;
-  return qhub_utf8_is_continuation(text[2]) && qhub_utf8_is_continuation(text[3]) ? 4 : 0;
+  return count;
 }
 
 size_t qhub_utf8_write(unsigned long code_point, char *out) {
-  if (code_point < 0x80) {
-    out[0] = (char)code_point;
-    return 1;
+  static const unsigned char marks[] = {0, 0xC0, 0xE0, 0xF0}; /* of first bytes */
+  size_t more = code_point < 0x80 ? 0 : code_point < 0x800 ? 1 : code_point < 0x10000 ? 2 : 3;
+  for (size_t i = more; i > 0; i--) {
+    out[i] = (char)(0x80u | (code_point & 0x3Fu));
+    code_point >>= 6;
   }
-  if (code_point < 0x800) {
-    out[0] = (char)(0xC0u | (code_point >> 6));
-    out[1] = (char)(0x80u | (code_point & 0x3Fu));
-    return 2;
-  }
-  if (code_point < 0x10000) {
-    out[0] = (char)(0xE0u | (code_point >> 12));
-    out[1] = (char)(0x80u | ((code_point >> 6) & 0x3Fu));
-    out[2] = (char)(0x80u | (code_point & 0x3Fu));
-    return 3;
-  }
-  out[0] = (char)(0xF0u | (code_point >> 18));
-  out[1] = (char)(0x80u | ((code_point >> 12) & 0x3Fu));
-  out[2] = (char)(0x80u | ((code_point >> 6) & 0x3Fu));
-  out[3] = (char)(0x80u | (code_point & 0x3Fu));
-  return 4;
+  out[0] = (char)(marks[more] | code_point);
+  return more + 1;
 }

@@ -105,7 +105,7 @@ function Draft:recall()
   local size, version = self.part:size(), {}
   local note = size > 0 and core.system.read_file(self.note, LONGEST_NOTE, false) or ""
   for name, value in note:gmatch "([%l_]+): ([^\n]*)\n" do
-    if not text.is_field_value(value) then return nil end
+    if text.has_control(value) then return nil end
     version[name] = value
   end
   local whole = math.tointeger(tonumber(version.size))

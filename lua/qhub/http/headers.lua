@@ -35,6 +35,10 @@ end
 -- What the framing of a request depends on is not the program's to set.
 local OWNED = { ["content-length"] = true, ["transfer-encoding"] = true }
 
+-- RFC 9110 5.6.2 and 5.5. Not %w and %c: these depend on the host program's locale.
+local NAME = "^[A-Za-z0-9!#$%%&'*+%-.^_`|~]+$"
+local NO_VALUE = "[\0-\8\10-\31\127]"
+
 --- A checker (see options/init.lua) that returns lower-case names to strings, or to false for a
 --- header to be removed. Values may be credentials: messages name the header, never what it holds.
 function headers.checked(given, option, where)
@@ -46,7 +50,7 @@ function headers.checked(given, option, where)
     local function refuse(fault, ...)
       options.deny(where, "the header " .. name, fault, ...)
     end
-    if type(name) ~= "string" or not core.text.is_token(name) then
+    if type(name) ~= "string" or not name:find(NAME) then
       options.deny(where, text.value(name), "is not a header name, which is like X-Request-Id")
     end
     local lower = name:lower()
@@ -55,7 +59,7 @@ function headers.checked(given, option, where)
     if type(value) == "number" then value = tostring(value) end
     if value and type(value) ~= "string" then
       refuse("must be a string, a number, or false to remove it, got %s", type(value))
-    elseif value and not core.text.is_field_value(value) then
+    elseif value and value:find(NO_VALUE) then
       refuse "has control characters in its value (a line break at its end?)"
     end
     result[lower] = value

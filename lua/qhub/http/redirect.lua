@@ -17,10 +17,6 @@ local CARRIED = { "accept", "user-agent", "range", "if-range" }
 -- The URL to which `location` leads from `url`; or nil and the reason why it is not followed.
 local function target(url, location)
   if not location or location == "" then return nil, "a redirect without Location" end
-  -- Blanks and other than ASCII characters do not belong into a URL, but are met in `Location`.
-  location = location:gsub("[ \x80-\xff]", function(byte)
-    return ("%%%02X"):format(byte:byte())
-  end)
   local resolved, reason = text.resolve_url(url, location)
   local address = resolved and text.parse_url(resolved)
   if not address then
@@ -32,7 +28,12 @@ local function target(url, location)
   elseif url:lower():find "^https:" and address.scheme ~= "https" then
     return nil, "it leads from https to http"
   end
-  return (resolved:gsub("#.*$", ""))
+  return resolved
+end
+
+local function origin(url)
+  local address = text.parse_url(url)
+  return ("%s://%s:%d"):format(address.scheme, address.host, address.port)
 end
 
 --- What follows `hop` (request, url, body: see attempts.lua) after a response of `status_code` with
@@ -48,7 +49,7 @@ function redirect.next(hop, status_code, location)
   elseif (status_code == 301 or status_code == 302) and method ~= "GET" then
     return nil, "a " .. status_code .. " is followed for GET only"
   end
-  if text.origin(url) ~= text.origin(hop.url) then
+  if origin(url) ~= origin(hop.url) then
     if body then return nil, "it would send the body to another origin" end
     authorize = false
     fields = { ["accept-encoding"] = request.stream and "identity" or false }

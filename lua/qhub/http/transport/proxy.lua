@@ -34,6 +34,8 @@ function proxy.fault(value)
   if not address then return "it " .. reason end
   if #address.path > 1 or address.query or address.fragment then
     return "it has more after its host and port; percent-encode / ? # in a password"
+  elseif address.userinfo and address.userinfo:find("%00", 1, true) then
+    return "it has an encoded zero byte in it"
   elseif not SCHEMES[address.scheme] then
     return "it has a scheme that is not http, https, socks4, socks4a, socks5, socks5h"
   end
