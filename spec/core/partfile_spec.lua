@@ -114,14 +114,6 @@ describe("a new part", function()
     end
   end)
 
-  it("is private while it grows", function()
-    for _, open in ipairs({ partfile.create, partfile.resume }) do
-      local part = assert(open(directory .. "a"))
-      assert.equal("600\n", shell(("stat -c %%a '%s'"):format(part:path())))
-      part:close()
-    end
-  end)
-
   it("works for names of any length and alphabet that the file system allows", function()
     for _, name in ipairs({
       ("x"):rep(255),

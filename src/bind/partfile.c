@@ -16,7 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-typedef qhub_file_result (*opener)(qhub_partfile *part, const char *target);
+typedef int (*opener)(qhub_partfile *part, const char *target);
 
 static bool is_open(void *object) {
   const qhub_partfile *part = object;
@@ -40,8 +40,8 @@ static qhub_partfile *check_open(lua_State *L) {
 }
 
 /* true, or nil, message, errno name  [+1 or +3] */
-static int push_result(lua_State *L, const char *path, qhub_file_result result) {
-  if (result.number != 0) return qhub_push_file_failure(L, path, result.number, result.reason);
+static int push_result(lua_State *L, const char *path, int error, const char *reason) {
+  if (error != 0) return qhub_push_file_failure(L, path, error, reason);
   lua_pushboolean(L, 1);
   return 1;
 }
@@ -50,8 +50,9 @@ static int push_result(lua_State *L, const char *path, qhub_file_result result) 
 static int open_part(lua_State *L, opener open) {
   const char *target = qhub_check_path(L, 1);
   if (target == NULL) return 3;
-  qhub_file_result result = open(qhub_userdata_new(L, &type), target);
-  return result.number == 0 ? 1 : push_result(L, target, result);
+  qhub_partfile *part = qhub_userdata_new(L, &type);
+  int error = open(part, target);
+  return error == 0 ? 1 : push_result(L, target, error, part->reason);
 }
 
 /* create(target) -> new part, or nil, message, errno name  [+1 or +3] */
@@ -89,11 +90,11 @@ static int write_atomic(lua_State *L) {
   if (path == NULL) return 3;
   const char *text = luaL_checklstring(L, 2, &length);
   qhub_partfile part;
-  qhub_file_result result = qhub_partfile_create(&part, path);
-  if (result.number == 0) result = qhub_partfile_append(&part, text, length);
-  if (result.number == 0) result = qhub_partfile_commit(&part, true);
+  int error = qhub_partfile_create(&part, path);
+  if (error == 0) error = qhub_partfile_append(&part, text, length);
+  if (error == 0) error = qhub_partfile_commit(&part, true);
   qhub_partfile_close(&part);
-  return push_result(L, path, result);
+  return push_result(L, path, error, part.reason);
 }
 
 /* remove(path) -> true (also when there was none), or nil, message, errno name  [+1 or +3] */
@@ -101,7 +102,7 @@ static int remove_file(lua_State *L) {
   const char *path = qhub_check_path(L, 1);
   if (path == NULL) return 3;
   int error = unlink(path) != 0 && errno != ENOENT ? errno : 0;
-  return push_result(L, path, (qhub_file_result){error, NULL});
+  return push_result(L, path, error, NULL);
 }
 
 /* part:path() -> where the bytes are now  [+1] */
@@ -123,7 +124,7 @@ static int append(lua_State *L) {
   size_t length;
   qhub_partfile *part = check_open(L);
   const char *bytes = luaL_checklstring(L, 2, &length);
-  return push_result(L, part->path, qhub_partfile_append(part, bytes, length));
+  return push_result(L, part->path, qhub_partfile_append(part, bytes, length), NULL);
 }
 
 /* part:truncate(size) -> true, or nil, message, errno name  [+1 or +3] */
@@ -131,7 +132,7 @@ static int truncate_part(lua_State *L) {
   qhub_partfile *part = check_open(L);
   lua_Integer size = luaL_checkinteger(L, 2);
   luaL_argcheck(L, size >= 0 && size <= (lua_Integer)part->size, 2, "not within the part");
-  return push_result(L, part->path, qhub_partfile_truncate(part, (int64_t)size));
+  return push_result(L, part->path, qhub_partfile_truncate(part, (int64_t)size), NULL);
 }
 
 /* part:commit(overwrite) -> true, and the part is closed and is the target; or nil, message, errno
@@ -140,8 +141,8 @@ static int truncate_part(lua_State *L) {
 static int commit(lua_State *L) {
   qhub_partfile *part = check_open(L);
   bool overwrite = lua_isnoneornil(L, 2) || lua_toboolean(L, 2);
-  qhub_file_result result = qhub_partfile_commit(part, overwrite);
-  return push_result(L, result.number != 0 ? part->target : NULL, result);
+  int error = qhub_partfile_commit(part, overwrite);
+  return push_result(L, part->target, error, part->reason);
 }
 
 /* part:keep() -> part; from now on only `discard` removes the file  [+1] */

@@ -83,10 +83,10 @@ static int get_columns(lua_State *L) {
 ** library. A reader that is gone is EPIPE, never a signal; a descriptor that does not block is
 ** waited for, a second at most.  [+1 or +3] */
 static int write_text(lua_State *L) {
-  size_t length;
+  size_t length, written;
   int fd = check_descriptor(L, 1);
   const char *text = luaL_checklstring(L, 2, &length);
-  int error = qhub_file_write(fd, text, length);
+  int error = qhub_file_write(fd, text, length, -1, &written);
   if (error != 0) {
     const char *name = lua_pushfstring(L, "descriptor %d", fd);
     return qhub_push_file_failure(L, name, error, NULL);

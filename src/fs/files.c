@@ -53,46 +53,25 @@ int qhub_file_read(const char *path, bool follow, char *bytes, size_t room, size
   return error;
 }
 
-/* One write, tried again after a signal. Returns 0 or an errno; `*count` bytes were taken. */
-static int write_some(int fd, const char *bytes, size_t length, size_t *count) {
-  for (;;) {
-    ssize_t written = write(fd, bytes, length < LARGEST_WRITE ? length : LARGEST_WRITE);
-    *count = written > 0 ? (size_t)written : 0;
-    if (written >= 0) return 0;
-    if (errno == EAGAIN || errno == EWOULDBLOCK) {
-      struct pollfd wait = {.fd = fd, .events = POLLOUT};
-      if (poll(&wait, 1, PATIENCE_MS) == 0) return EAGAIN;
-    } else if (errno != EINTR) {
-      return errno;
-    }
-  }
-}
-
-int qhub_file_write(int fd, const char *bytes, size_t length) {
-  qhub_held_signal held;
-  int error = 0;
-  qhub_signal_hold(&held, SIGPIPE);
-  while (error == 0 && length > 0) {
-    size_t count;
-    error = write_some(fd, bytes, length, &count);
-    bytes += count;
-    length -= count;
-  }
-  qhub_signal_release(&held);
-  return error;
-}
-
-int qhub_file_write_at(int fd, const char *bytes, size_t length, int64_t offset, size_t *written) {
+int qhub_file_write(int fd, const char *bytes, size_t length, int64_t offset, size_t *written) {
   qhub_held_signal held;
   int error = 0;
   size_t done = 0;
-  qhub_signal_hold(&held, SIGXFSZ);
+  qhub_signal_hold(&held, offset < 0 ? SIGPIPE : SIGXFSZ);
   while (error == 0 && done < length) {
+    struct pollfd wait = {.fd = fd, .events = POLLOUT};
     size_t wanted = length - done < LARGEST_WRITE ? length - done : LARGEST_WRITE;
-    ssize_t count = pwrite(fd, bytes + done, wanted, (off_t)(offset + (int64_t)done));
-    if (count > 0) done += (size_t)count;
-    if (count == 0) error = ENOSPC;
-    if (count < 0 && errno != EINTR) error = errno;
+    ssize_t count = offset < 0 ? write(fd, bytes + done, wanted)
+                               : pwrite(fd, bytes + done, wanted, (off_t)offset + (off_t)done);
+    if (count > 0) {
+      done += (size_t)count;
+    } else if (count == 0) {
+      error = ENOSPC;
+    } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+      if (poll(&wait, 1, PATIENCE_MS) == 0) error = EAGAIN;
+    } else if (errno != EINTR) {
+      error = errno;
+    }
   }
   qhub_signal_release(&held);
   *written = done;

@@ -20,11 +20,9 @@ int qhub_file_measure(const char *path, size_t limit, size_t *room);
 ** and anything but a regular file EINVAL. A signal ends the wait for a pipe with EINTR. */
 int qhub_file_read(const char *path, bool follow, char *bytes, size_t room, size_t *length);
 
-/* Writes all bytes to `fd`; waits for a descriptor that does not block. EPIPE comes without
-** SIGPIPE. Some bytes may have been written when it fails. */
-int qhub_file_write(int fd, const char *bytes, size_t length);
-
-/* Writes all bytes at `offset`; `*written` says how many, also after a failure. */
-int qhub_file_write_at(int fd, const char *bytes, size_t length, int64_t offset, size_t *written);
+/* Writes all bytes at `offset` of a file; or, when that is negative, to a descriptor as it stands:
+** waits for one that does not block, and a reader that is gone is EPIPE without SIGPIPE. `*written`
+** says how many were written, also after a failure. */
+int qhub_file_write(int fd, const char *bytes, size_t length, int64_t offset, size_t *written);
 
 #endif

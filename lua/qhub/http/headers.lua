@@ -4,7 +4,6 @@
 -- headers are a plain table of lower-case names until the transport writes them out; false stands
 -- for one that must not be sent.
 
-local core = require "qhub.core"
 local options = require "qhub.options"
 local text = require "qhub.error.text"
 
