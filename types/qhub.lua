@@ -245,7 +245,7 @@ function HubServiceClient:close() end
 ---@field idempotent? boolean true: the service copes with a second copy, so repeat it like any other request
 
 ---@class qhub.FileOptions : qhub.RequestOptions
----@field chunk_size? integer largest chunk in bytes; default 262144
+---@field chunk_size? integer largest chunk in bytes; default 65536
 
 ---@class qhub.SaveOptions
 ---@field overwrite? boolean false: an existing target is an error of kind `file`; default true

@@ -48,7 +48,7 @@ describe("core.engine", function()
           engine:step(1)
           if engine:ready() then
             states[#states + 1] = transfer:state()
-            bytes[#bytes + 1] = transfer:read(100)
+            bytes[#bytes + 1] = transfer:read(100) or nil
           end
         until states[#states] == "done"
         assert.equal("123", table.concat(bytes))

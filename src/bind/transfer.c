@@ -151,7 +151,8 @@ static int headers(lua_State *L) {
   return 1;
 }
 
-/* transfer:read(n) -> string of at most n bytes | nil   [-2, +1] */
+/* transfer:read(n) -> string of at most n bytes | nil for now | false: no more will come
+** [-2, +1] */
 static int read_bytes(lua_State *L) {
   qhub_transfer *transfer = check(L);
   lua_Integer most = luaL_checkinteger(L, 2);
@@ -159,7 +160,11 @@ static int read_bytes(lua_State *L) {
   qhub_transfer_view view = qhub_transfer_look(transfer);
   size_t length = (lua_Unsigned)most < view.length ? (size_t)most : view.length;
   if (length == 0) {
-    lua_pushnil(L);
+    if (view.state == QHUB_TRANSFER_DONE) {
+      lua_pushboolean(L, false);
+    } else {
+      lua_pushnil(L);
+    }
     return 1;
   }
   lua_pushlstring(L, view.held, length);

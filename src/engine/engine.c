@@ -175,7 +175,6 @@ static bool turn(qhub_engine *engine, double until) {
 
 size_t qhub_engine_step(qhub_engine *engine, double timeout, qhub_interrupted interrupted,
                         void *user) {
-  if (qhub_engine_is_closed(engine)) return 0;
   engine->now = qhub_monotonic();
   bool forever = timeout < 0;
   if (forever && engine->active_count == 0) return count_ready(engine);

@@ -97,7 +97,7 @@ typedef bool (*qhub_interrupted)(void *user);
 /* Moves things for at most `timeout` seconds (negative: until something happens), but returns
 ** early when a transfer is ready, at a signal, and when `interrupted(user)` says so, which is
 ** called four times a second: a signal that comes just before a wait does not end it. Returns how
-** many transfers are ready. */
+** many transfers are ready. The engine must be open. */
 size_t qhub_engine_step(qhub_engine *engine, double timeout, qhub_interrupted interrupted,
                         void *user);
 

@@ -150,9 +150,9 @@ end
 -- before the first byte.
 local function bytes_of(self, response, n)
   local chunk, failure = response:read(n)
-  if chunk then
+  if chunk and response.deadline then
     self.call:lift_deadline()
-    response.deadline = nil
+    response.deadline = false
   end
   return chunk, failure
 end

@@ -8,7 +8,7 @@
 -- a response, or nil and a failure, or both when the body broke off. What it holds when it is left
 -- early is closed.
 --   response: status_code, headers, body (whole) or read(n) -> chunk | nil at the end | nil and a
---             failure; deadline (of reading; may be set to nil); close().
+--             failure; deadline (of reading; may be set to false); close().
 --   failure:  kind ("network", "timeout", "cancelled", "too_large"), message, phase, sent (false:
 --             certainly not), unprocessed (true: the server certainly never acted on the
 --             request), stale (a kept connection was closed), code (libcurl's, if it is one).
@@ -75,7 +75,7 @@ function Response:read(n)
   while true do
     local chunk = transfer:read(n)
     if chunk then return chunk end
-    if transfer:state() == "done" then
+    if chunk == false then
       local kind, message, details = transfer:failure()
       return nil, kind and failure_of(kind, message, details)
     end
@@ -131,7 +131,7 @@ local function opened(transfer, deadline)
   local status_code, _, failure = result_of(transfer, deadline)
   if not status_code then return nil, failure end
   opening.is_open = true
-  local response = { transfer = transfer, status_code = status_code, deadline = deadline }
+  local response = { transfer = transfer, status_code = status_code, deadline = deadline or false }
   return setmetatable(response, Response)
 end
 
