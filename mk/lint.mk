@@ -31,7 +31,7 @@ lint-symbols: build/qhub/core.so ## one exported symbol, no mutable statics
 	@scripts/lint/symbols.sh build/qhub/core.so build/obj/release
 
 lint-circles: build/qhub/core.so ## no files of src that call one another in a circle
-	@scripts/lint/circles.sh build/obj/release
+	@scripts/lint/circles.sh $(release_OBJECTS)
 
 lint-rockspec: ## the rockspec lists exactly the files of the tree
 	@$(LUA) scripts/rockspec.lua --check

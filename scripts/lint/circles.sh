@@ -2,13 +2,11 @@
 # No file of src calls one that, perhaps through others, calls it back: what uses what can be read
 # from the symbols of the object files.
 #
-#   scripts/lint/circles.sh FOLDER_OF_OBJECTS
+#   scripts/lint/circles.sh OBJECT_FILE…
 set -eu
-cd "$(dirname "$0")/../.."
-objects=$1
 
 # Lines "USER DEFINER"; tsort puts them in order, or names the files that have none.
-if ! found=$(find "$objects" -name '*.o' -exec nm -A -g {} + | awk '
+if ! found=$(nm -A -g "$@" | awk '
   # path:value type name, or path: U name
   { split($0, at, ":"); name = $NF; type = $(NF - 1) }
   type == "U" { user[++count] = at[1]; used[count] = name; next }
@@ -18,6 +16,6 @@ if ! found=$(find "$objects" -name '*.o' -exec nm -A -g {} + | awk '
       if (used[i] in definer) print user[i], definer[used[i]]
   }' | tsort 2>&1 >/dev/null); then
   echo "circles: these files call one another in a circle:" >&2
-  echo "$found" | sed -n "s|^tsort: $objects/\(.*\)\.o$|  src/\1.c|p" >&2
+  echo "$found" | sed -n 's|^tsort: \(.*\.o\)$|  \1|p' >&2
   exit 1
 fi

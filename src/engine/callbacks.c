@@ -1,5 +1,5 @@
 /*
-** What libcurl calls for a transfer. Nothing here frees, finishes or starts a transfer, or knows Lua: the
+** What libcurl calls for a transfer. Nothing here frees, finishes or starts one, or knows Lua: the
 ** callbacks record what happened and act later, or pause. See internal.h.
 */
 #include "internal.h"

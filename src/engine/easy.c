@@ -1,5 +1,5 @@
 /*
-** Easy handles: every setting of a request is made here. See internal.h.
+** Easy handles: every setting of a session and of a request is made here. See internal.h.
 **
 ** An easy handle is used again for the next request of its session, without curl_easy_reset: most
 ** settings are the session's. It is used again only after a request that went well, so that no

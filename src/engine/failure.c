@@ -79,27 +79,27 @@ static bool was_stale(const qhub_transfer *transfer, CURLcode code) {
 /* What is known better than by libcurl's codes, and all other codes. */
 enum { STALE = -4, HEAD_CUT, NO_DESCRIPTOR, OTHER };
 
-/* What stands before and after the host; whether the reason follows. */
+/* What stands before and after the host, and whether the reason follows. */
 static const struct {
   int code;
+  bool has_reason;
   const char *before;
   const char *after;
-  bool has_reason;
 } sentences[] = {
-  {STALE, "the kept connection to ", " was closed before a response came", false},
-  {HEAD_CUT, "the head of the response of ", " is too large", false},
-  {NO_DESCRIPTOR, "cannot connect to ",
-   ": too many open files: raise ulimit -n or lower max_connections", false},
-  {CURLE_COULDNT_RESOLVE_HOST, "cannot find the host of ", "", false},
-  {CURLE_COULDNT_CONNECT, "cannot connect to ", "", true},
-  {CURLE_GOT_NOTHING, "", " closed the connection without a response", false},
-  {CURLE_PARTIAL_FILE, "the response of ", " broke off", true},
-  {CURLE_SEND_ERROR, "the connection to ", " broke", true},
-  {CURLE_RECV_ERROR, "the connection to ", " broke", true},
+  {STALE, false, "the kept connection to ", " was closed before a response came"},
+  {HEAD_CUT, false, "the head of the response of ", " is too large"},
+  {NO_DESCRIPTOR, false, "cannot connect to ",
+   ": too many open files: raise ulimit -n or lower max_connections"},
+  {CURLE_COULDNT_RESOLVE_HOST, false, "cannot find the host of ", ""},
+  {CURLE_COULDNT_CONNECT, true, "cannot connect to ", ""},
+  {CURLE_GOT_NOTHING, false, "", " closed the connection without a response"},
+  {CURLE_PARTIAL_FILE, true, "the response of ", " broke off"},
+  {CURLE_SEND_ERROR, true, "the connection to ", " broke"},
+  {CURLE_RECV_ERROR, true, "the connection to ", " broke"},
   /* libcurl 7.88 sees nothing wrong with half a header block */
-  {CURLE_OK, "", " closed the connection within the head of its response", false},
-  {CURLE_WRITE_ERROR, "the response of ", " is not valid HTTP", false},
-  {OTHER, "", "", true},
+  {CURLE_OK, false, "", " closed the connection within the head of its response"},
+  {CURLE_WRITE_ERROR, false, "the response of ", " is not valid HTTP"},
+  {OTHER, true, "", ""},
 };
 
 static void explain_network(qhub_transfer *transfer, CURLcode code, const char *host) {

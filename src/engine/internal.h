@@ -3,9 +3,9 @@
 ** includes curl.h.
 **
 **   engine.c      life and step
-**   session.c     settings; the queue: starts, ends and collects transfers
+**   session.c     the queue: starts, ends and collects transfers
 **   transfer.c    one request inside libcurl
-**   easy.c        easy handles: settings of a request
+**   easy.c        easy handles: settings of a session and of a request
 **   multi.c       multi handles: connections, what libcurl calls for them
 **   callbacks.c   what libcurl calls for a transfer
 **   failure.c     failure kinds and messages

@@ -1,7 +1,7 @@
 /*
-** Sessions: settings, and the queue. See internal.h. libcurl could queue by itself
-** (CURLMOPT_MAX_HOST_CONNECTIONS), but would let the connect timeout of a queued transfer run; here
-** a queue moves as long as its session gets something done.
+** Sessions and their queue: where transfers start and end. See internal.h. libcurl could queue by
+** itself (CURLMOPT_MAX_HOST_CONNECTIONS), but would let the connect timeout of a queued transfer
+** run; here a queue moves as long as its session gets something done.
 */
 #include "internal.h"
 

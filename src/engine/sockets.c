@@ -146,7 +146,8 @@ static void update(qhub_sockets *sockets, int fd) {
   const qhub_socket *socket = &sockets->table[fd];
   if (socket->wanted == sockets->polled[fd].events) return;
   int failure = watch(sockets, fd, socket->wanted);
-  sockets->polled[fd].events = failure == 0 ? socket->wanted : 0;
+  sockets->polled[fd].events = socket->wanted;
+  if (failure != 0) sockets->polled[fd].events = 0;
   if (failure != 0 && failure != EBADF) socket->multi->broken = true;
 }
 
