@@ -237,7 +237,6 @@ describe("a download", function()
         ["/etc/passwd"] = "^etc_passwd~%x+$",
         [".bashrc"] = "^_bashrc~%x+$",
         ["a\\b"] = "^a_b~%x+$",
-        ["CON"] = "^_CON~%x+$",
       } do
         run(name, 1000)
         local saved = execution:download(name, folder)

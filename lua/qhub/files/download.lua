@@ -13,9 +13,9 @@ local errors = require "qhub.error"
 local filename = require "qhub.files.filename"
 local options = require "qhub.options"
 local progress = require "qhub.progress"
-local show = require "qhub.error.text"
+local text = require "qhub.error.text"
 
-local partfile, text = core.partfile, core.text
+local partfile = core.partfile
 local check = options.check
 
 local download = {}
@@ -42,7 +42,7 @@ local function failed(source, path, message, errno, part)
   if name and message:sub(1, #name) == name then message = path .. message:sub(#name + 1) end
   return errors.new {
     kind = "file",
-    message = source.where .. ": " .. show.line(message, 1000),
+    message = source.where .. ": " .. text.line(message, 1000),
     path = path,
     errno = errno,
   }
@@ -105,7 +105,7 @@ function Draft:recall()
   local size, version = self.part:size(), {}
   local note = size > 0 and core.system.read_file(self.note, LONGEST_NOTE, false) or ""
   for name, value in note:gmatch "([%l_]+): ([^\n]*)\n" do
-    if text.has_control(value) then return nil end
+    if core.text.has_control(value) then return nil end
     version[name] = value
   end
   local whole = math.tointeger(tonumber(version.size))

@@ -8,7 +8,7 @@ local core = require "qhub.core"
 local options = require "qhub.options"
 local usage_error = require("qhub.error").usage
 local streams = require "qhub.files.stream"
-local show = require "qhub.error.text"
+local text = require "qhub.error.text"
 
 local object = core.object
 
@@ -25,7 +25,7 @@ local methods = {}
 
 local function check_open(state, method)
   if state.reader.closed then
-    usage_error("file:%s: the file %s is closed", method, show.value(state.name))
+    usage_error("file:%s: the file %s is closed", method, text.value(state.name))
   end
 end
 
@@ -68,7 +68,7 @@ function methods:save(path, given)
   local checked = download.checked(path, given, "file:save")
   if source.received > 0 or source.busy then
     local form = "file:save: the file %s was read already, in part or all of it"
-    usage_error(form, show.value(state.name))
+    usage_error(form, text.value(state.name))
   end
   local saved, err = download.save({
     name = state.name,
@@ -103,7 +103,7 @@ function File.__index(self, name)
 end
 
 function File.__newindex(_, name)
-  usage_error("a qhub.File is read-only; %s cannot be set", show.value(name))
+  usage_error("a qhub.File is read-only; %s cannot be set", text.value(name))
 end
 
 --- As an iterator: the next chunk or nil; raises the error object of a read that failed.
@@ -115,10 +115,10 @@ end
 
 function File.__tostring(self)
   local state = object.state(self, File)
-  local name, source = show.value(state.name), state.reader
-  local text = ("%s %s, %d"):format(File.__name, name, source.received)
-  if source.size then text = text .. " of " .. source.size end
-  return text .. " bytes" .. (source.closed and " (closed)" or "")
+  local name, source = text.value(state.name), state.reader
+  local shown = ("%s %s, %d"):format(File.__name, name, source.received)
+  if source.size then shown = shown .. " of " .. source.size end
+  return shown .. " bytes" .. (source.closed and " (closed)" or "")
 end
 
 File.__gc = methods.close

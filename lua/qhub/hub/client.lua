@@ -2,7 +2,7 @@
 -- (attempts.lua) and returns what the response means. Building a client does no I/O.
 --
 -- A client has `session` (see session.lua), which other modules may read; `requests`, the request
--- of each operation that was used; and `latest`, the same with the options of its latest call.
+-- of each operation that was used; and `latest`, the options of its latest call and their request.
 
 local client_options = require "qhub.options.client"
 local core = require "qhub.core"
@@ -12,11 +12,11 @@ local usage_error = require("qhub.error").usage
 local operations = require "qhub.hub.operations"
 local options = require "qhub.options"
 local requests = require "qhub.http.request"
-local show = require "qhub.error.text"
 local sessions = require "qhub.http.session"
+local text = require "qhub.error.text"
 local version = require "qhub.http.version"
 
-local checked, refuse, text = options.checked, options.refuse, core.text
+local checked, refuse = options.checked, options.refuse
 local WHERE, USER_AGENT = client_options.WHERE, "qhub-lua/" .. version
 
 local NO_TOKEN = "%s: please provide 'token' when building the client: a string, or a function "
@@ -38,9 +38,9 @@ local function check_segment(value, name, where)
     refuse(where, name, "a string that is not empty", value)
   elseif value == "." or value == ".." then
     local form = "%s: %s must not be %s, which would name another address"
-    usage_error(form, where, name, show.value(value))
+    usage_error(form, where, name, text.value(value))
   end
-  return text.encode_segment(value) -- a file's name may have any bytes
+  return core.text.encode_segment(value) -- a file's name may have any bytes
 end
 
 -- ── from arguments to a request ─────────────────────────────────────────────────────────────────
@@ -109,20 +109,16 @@ end
 -- The request of an operation with the checked options `o` of one call. The latest is kept, since
 -- the next call most often has the same.
 local function request_with(client, row, o)
-  local session, kept = client.session, client.latest[row] or {}
-  local request = kept.request
+  local session, latest = client.session, client.latest[row] or {}
+  local request = latest.request
   for _, name in ipairs(CHANGING) do
-    if kept[name] ~= o[name] then request = nil end
+    if latest[name] ~= o[name] then request = nil end
   end
   if o.headers then
     request = changed(new_request(session, row, o.headers), session, o)
   elseif not request then
     request = changed(request_of(client, row), session, o)
-    kept = { request = request }
-    for _, name in ipairs(CHANGING) do
-      kept[name] = o[name]
-    end
-    client.latest[row] = kept
+    o.request, client.latest[row] = request, o
   end
   return o.on_response and request:with { on_response = o.on_response } or request
 end
@@ -243,7 +239,7 @@ end
 --- Builds a client from the options of the API reference, section 2. Raises a usage error.
 local function new(given)
   if type(given) ~= "table" then
-    usage_error("%s: a table of options is needed, got %s", WHERE, show.value(given))
+    usage_error("%s: a table of options is needed, got %s", WHERE, text.value(given))
   end
   local o = checked(given, client_options.checkers, WHERE)
   if o.token == nil then

@@ -7,7 +7,7 @@
 
 local core = require "qhub.core"
 local executions = require "qhub.execution"
-local show = require "qhub.error.text"
+local text = require "qhub.error.text"
 
 local decode, is_array, null = core.json.decode, core.json.is_array, core.json.null
 local new_execution, members = executions.new, core.json.members
@@ -44,7 +44,7 @@ end
 
 -- The same, with the value itself where it is a scalar.
 local function shown(value)
-  return (type(value) == "table" or value == null) and what(value) or show.value(value)
+  return (type(value) == "table" or value == null) and what(value) or text.value(value)
 end
 
 -- The array in `body`, which is to be `expected`.
@@ -84,7 +84,7 @@ local function status_of(value, id)
     return nil, "the id of the execution is " .. shown(given) .. ", which cannot be an id"
   elseif id and own ~= id then
     local form = "the response is about execution %s, not %s"
-    return nil, form:format(show.value(own), show.value(id))
+    return nil, form:format(text.value(own), text.value(id))
   end
   value.id = own
   return value

@@ -6,14 +6,14 @@ local executions = require "qhub.execution"
 local usage_error = require("qhub.error").usage
 local operations = require "qhub.hub.operations"
 local options = require "qhub.options"
-local show = require "qhub.error.text"
+local text = require "qhub.error.text"
 
 local methods = executions.methods
 
 local function check_execution(value, method)
   if not executions.is(value) then
     local form = "execution:%s: call it with a colon, on an execution, not on %s"
-    usage_error(form, method, show.value(value))
+    usage_error(form, method, text.value(value))
   end
 end
 
@@ -63,7 +63,7 @@ function methods:result(given)
   })
   local result, err, reason = require("qhub.polling.wait").result(client, self, schedule)
   if result ~= nil then return result end
-  if reason == "cancelled" then err = schedule:ended(reason, self, nil, err) end
+  if reason == "cancelled" then err = schedule:failed(nil, reason, self, nil, err) end
   return nil, err
 end
 

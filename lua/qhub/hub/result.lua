@@ -3,7 +3,7 @@
 
 local core = require "qhub.core"
 local executions = require "qhub.execution"
-local show = require "qhub.error.text"
+local text = require "qhub.error.text"
 local usage_error = require("qhub.error").usage
 
 local result = {}
@@ -41,7 +41,7 @@ end
 --- The same for a result that a program has in hand. Raises a usage error.
 function result.files(envelope)
   if envelope == nil or executions.is(envelope) then
-    usage_error("result_files: a result is needed, got %s", show.value(envelope))
+    usage_error("result_files: a result is needed, got %s", text.value(envelope))
   end
   return result.file_names(envelope)
 end

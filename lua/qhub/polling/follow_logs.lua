@@ -110,13 +110,6 @@ local function poll(self)
   self.is_finished = is_last
 end
 
--- The error of a poll, or of a wait that ended for `reason`, with the execution.
-local function failed(self, err, reason)
-  err = err or self.schedule:ended(reason, self.execution)
-  err.execution = self.execution
-  return err
-end
-
 -- Polls until there is something in the queue or the log has ended. Raises the error object.
 local function fill(self)
   local ok, err, reason = self.schedule:poll_until(function()
@@ -125,7 +118,7 @@ local function fill(self)
     return poll(self)
   end)
   if not ok then
-    self.err = failed(self, err, reason)
+    self.err = self.schedule:failed(err, reason, self.execution)
     error(self.err, 0)
   end
 end
@@ -172,7 +165,7 @@ function follow.logs(client, execution, given)
     if schedules.is_transient(err) and self.schedule:is_over() then
       self.schedule.last_error, err = err, nil
     end
-    return nil, failed(self, err, "timeout")
+    return nil, self.schedule:failed(err, "timeout", execution)
   end
   return function()
     return next_entry(self)

@@ -83,12 +83,8 @@ local function result_of(client, execution, schedule)
   end
   if result ~= nil then return result end
   if not reason and schedule:is_over() and schedules.is_transient(err) then reason = "timeout" end
-  if reason then
-    local state = text.value(execution.id) .. " has SUCCEEDED, but its result is not available"
-    err = schedule:ended(reason, execution, state, err)
-  end
-  err.execution = execution
-  return nil, err
+  local state = text.value(execution.id) .. " has SUCCEEDED, but its result is not available"
+  return nil, schedule:failed(not reason and err or nil, reason, execution, state, err)
 end
 
 --- Starts a run with `body`, waits for its end and returns its result; or nil and an error.

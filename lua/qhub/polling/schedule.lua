@@ -196,9 +196,14 @@ function Schedule:is_too_early(err, execution)
   return is_named and schedules.is_missing(err) and loop.now() < self.started + GRACE
 end
 
---- The error of a call that ended early for `reason`. `state` says what was not reached in time (by
---- default an end of `execution`); `cause` (by default the last error) may say why.
-function Schedule:ended(reason, execution, state, cause)
+--- The error of a call about `execution` (if one): `err`, or the one of having ended early for
+--- `reason`. Then `state` says what was not reached in time (by default an end of the execution),
+--- `cause` (by default the last error) may say why.
+function Schedule:failed(err, reason, execution, state, cause)
+  if err then
+    err.execution = execution
+    return err
+  end
   cause = cause or self.last_error
   local fields = { kind = "cancelled", execution = execution, cause = cause }
   if reason == "cancelled" then
@@ -219,8 +224,7 @@ end
 
 --- "its id" is still PENDING, for messages.
 function schedules.describe(execution)
-  local status = execution.status
-  local id = text.value(execution.id)
+  local id, status = text.value(execution.id), execution.status
   if type(status) ~= "string" then return id .. " has shown no status" end
   return id .. " is still " .. text.line(status, 40)
 end

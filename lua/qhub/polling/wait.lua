@@ -61,11 +61,7 @@ function wait.until_terminal(client, execution, o, schedule)
   local ok, err, reason = schedule:poll_until(function()
     return execution:is_terminal()
   end, poll)
-  if not ok then
-    err = err or schedule:ended(reason, execution)
-    err.execution = execution
-    return nil, err
-  end
+  if not ok then return nil, schedule:failed(err, reason, execution) end
   reporter:finish(true)
   return execution
 end

@@ -179,7 +179,7 @@ local function poll_singly(state, entries)
     end
     return is_over
   end)
-  return failure or not ok and schedule:ended "cancelled" or nil
+  return failure or not ok and schedule:failed(nil, "cancelled") or nil
 end
 
 local function poll_once(state, pending)
@@ -203,13 +203,10 @@ local function failed(state, err, reason)
   end
   local first = pending[1]
   if not first then return nil end
-  if not err then
-    local form = "%d of %d executions are not finished, the first of them, %s,"
-    local what = form:format(#pending, #state.entries, schedules.describe(first))
-    err = state.schedule:ended(reason, first, what)
-  end
+  local form = "%d of %d executions are not finished, the first of them, %s,"
+  local what = form:format(#pending, #state.entries, schedules.describe(first))
+  err = state.schedule:failed(err, reason, err and err.execution or first, what)
   err.pending = pending
-  err.execution = err.execution or first
   return err
 end
 

@@ -11,7 +11,7 @@ local executions = require "qhub.execution"
 local line = require "qhub.progress.line"
 local usage_error = require("qhub.error").usage
 local options = require "qhub.options"
-local show = require "qhub.error.text"
+local text = require "qhub.error.text"
 
 local progress = {}
 
@@ -57,8 +57,8 @@ local function draw(reporter, now, ending)
   local columns = math.max(core.system.columns(STDERR) or DEFAULT_COLUMNS, LEAST_COLUMNS)
   local screen = reporter.terminal
   -- Not into the last column, where some terminals begin a new line.
-  local text = line[reporter.kind](reporter, columns - 1, screen.is_utf8)
-  core.system.write(STDERR, (screen.is_plain and "" or ERASE_LINE) .. text .. ending)
+  local drawn = line[reporter.kind](reporter, columns - 1, screen.is_utf8)
+  core.system.write(STDERR, (screen.is_plain and "" or ERASE_LINE) .. drawn .. ending)
 end
 
 -- What the arguments of `update` are, by kind.
@@ -165,7 +165,7 @@ local called = {} -- kind -> the reporter of direct calls
 function Display.__call(_, first, size)
   local kind = math.type(first) and "file" or executions.is(first) and "wait"
   if not kind then
-    usage_error("progress: bytes received or an execution is needed, got %s", show.value(first))
+    usage_error("progress: bytes received or an execution is needed, got %s", text.value(first))
   end
   local reporter = called[kind]
   if reporter and kind == "file" and first < (reporter.received or 0) then

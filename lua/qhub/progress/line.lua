@@ -3,7 +3,7 @@
 -- A line never takes more columns than asked for: what is of least worth is left out, then names
 -- are cut. They come from the network: nothing of them can move the cursor or control the terminal.
 
-local show = require "qhub.error.text"
+local text = require "qhub.error.text"
 
 local line = {}
 
@@ -35,11 +35,11 @@ end
 
 local ELLIPSIS = utf8.codepoint "…"
 
--- Columns of `text`. From U+1100 on, where wide characters begin, two are reckoned with: too many
+-- Columns of a text. From U+1100 on, where wide characters begin, two are reckoned with: too many
 -- for some, which only makes a line shorter.
-local function columns_of(text)
+local function columns_of(shown)
   local count = 0
-  for _, code in utf8.codes(text) do
+  for _, code in utf8.codes(shown) do
     count = count + (code >= 0x1100 and code ~= ELLIPSIS and 2 or 1)
   end
   return count
@@ -48,7 +48,7 @@ end
 --- `name` as it may be shown in at most `width` columns, and the columns that it takes. What is cut
 --- off is its beginning, since file names differ at their ends.
 function line.name(name, width, utf8_terminal)
-  name = show.line(name, 4 * 255)
+  name = text.line(name, 4 * 255)
   if not utf8_terminal then name = name:gsub("…$", "..."):gsub("[\x80-\xFF]", "?") end
   local columns = columns_of(name)
   if columns <= width then return name, columns end
