@@ -1,6 +1,6 @@
 -- Groups of tasks: who raises an error that was not joined, and which tasks are closed together.
 --
--- A task ends here: results and errors are kept, joiners woken. An error that leaves a round of the
+-- A task ends here: results and errors are kept, observers woken. An error that leaves a round of the
 -- loop (an interrupt, no memory) ends the tasks of all groups. Knows no public function.
 
 local errors = require "qhub.error"
@@ -10,6 +10,7 @@ local groups = {}
 
 local all = setmetatable({}, { __mode = "k" }) -- that are not collected
 local NOTHING = table.pack() -- what most tasks return
+local NOBODY = {} -- who waits for most of them
 local finish
 
 --- A group: the set of its `tasks` that have not ended, `live` in number. `failed`: tasks that
@@ -63,7 +64,7 @@ end
 
 -- Wakes who waits for `task` and keeps its results, or its error for `join`.
 local function take_end(task, ok, ...)
-  local group, joiners = task.group, task.joiners
+  local group = task.group
   task.thread, task.state = false, ok and "done" or "failed"
   group.tasks[task], group.live = nil, group.live - 1
   if ok then
@@ -74,8 +75,8 @@ local function take_end(task, ok, ...)
       groups.keep_error(group, task)
     end
   end
-  for joiner in next, joiners or {} do
-    loop.wake(joiner)
+  for observer in next, task.observers or NOBODY do
+    if observer.waiter then loop.wake(observer.waiter) end
   end
   if group.waiter and (group.live == 0 or task.is_root and not ok) then loop.wake(group.waiter) end
 end
@@ -104,7 +105,7 @@ local function abandon(group, err)
       if is_running(task) then
         running = running + 1
       else
-        loop.forget(task, "failed")
+        loop.forget(task)
         list[#list + 1] = task
       end
     end
@@ -122,13 +123,13 @@ end
 
 local LEFT = errors.new { kind = "cancelled", message = "tasks.run: left before this task ended" }
 
---- Metatable of what abandons its `group` when a `run` is left.
-groups.Guard = {
-  __close = function(guard)
-    abandon(guard.group, LEFT)
+--- Metatable of a group that is abandoned when its `run` is left.
+groups.Abandoned = {
+  __close = function(group)
+    abandon(group, LEFT)
   end,
 }
-groups.Guard.__gc = groups.Guard.__close -- Lua may lack the memory to close it
+groups.Abandoned.__gc = groups.Abandoned.__close -- Lua may lack the memory to close it
 
 local ENDED = errors.new { kind = "cancelled", message = loop.ALL_ENDED }
 
@@ -181,7 +182,7 @@ function groups.lost_error(group)
   end
   for index = group.first_failed, group.failures do
     local task = failed[index]
-    if task and (task.observers or 0) == 0 then
+    if task and not next(task.observers or NOBODY) then
       groups.mark_observed(task)
       return { task.value }
     end

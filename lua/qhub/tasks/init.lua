@@ -28,20 +28,22 @@ Task.__index = methods
 local cancelled_error, mark_observed = groups.cancelled_error, groups.mark_observed
 local outside = groups.new() -- the tasks that were spawned outside `run`
 
--- The tasks that a running join or gather waits for. To-be-closed, since it may end without
--- having returned their results.
+-- The tasks that a running join or gather waits for, in its task `waiter`. To-be-closed, since it
+-- may end without having returned their results.
 local Observed = {}
 
 local function observe(list)
+  list.waiter = loop.current()
   for _, task in ipairs(list) do
-    task.observers = (task.observers or 0) + 1
+    task.observers = task.observers or {}
+    task.observers[list] = true
   end
   return setmetatable(list, Observed)
 end
 
 function Observed.__close(list)
   for _, task in ipairs(list) do
-    task.observers = task.observers - 1
+    task.observers[list] = nil
     if task.state == "failed" and not task.observed and task.group.is_over then
       mark_observed(task)
       groups.keep_error(outside, task) -- its own run cannot raise it any more
@@ -80,30 +82,23 @@ local function check_function(fn, where)
   return fn
 end
 
--- Where the functions of the tasks in `outside` that never began stand, and how many there are.
-local function never_begun()
-  local count, where = 0, {}
-  for task in next, outside.tasks do
-    local start = task.start
-    if start then
-      count = count + 1
-      local info = debug.getinfo(type(start) == "table" and start[1] or start, "S")
-      if info.what ~= "C" and #where < 3 then
-        where[#where + 1] = ("%s:%d"):format(info.short_src, info.linedefined)
-      end
-    end
-  end
-  return count, table.concat(where, ", ")
-end
-
--- Collected when the program ends; made with the first task outside `run`.
+-- Collected when the program ends; made with the first task outside `run`. Names where the
+-- functions of those stand that never began.
 local notice
 local Notice = {
   __gc = function()
-    local count, where = never_begun()
+    local count, places = 0, {}
+    for task in next, outside.tasks do
+      local start = task.start
+      local info = start and debug.getinfo(type(start) == "table" and start[1] or start, "S")
+      count = count + (start and 1 or 0)
+      if info and info.what ~= "C" and #places < 3 then
+        places[#places + 1] = ("%s:%d"):format(info.short_src, info.linedefined)
+      end
+    end
     if count > 0 then
       local form = "qhub: %d %s spawned and never ran%s; use tasks.run, tasks.step or task:join\n"
-      local names = where ~= "" and " (" .. where .. ")" or ""
+      local names = places[1] and " (" .. table.concat(places, ", ") .. ")" or ""
       core.system.write(2, form:format(count, count == 1 and "task was" or "tasks were", names))
     end
   end,
@@ -124,8 +119,8 @@ end
 
 --- Runs `fn(...)` as a task and all that it spawns; returns what `fn` returned when all have ended.
 function tasks.run(fn, ...)
-  local start, group = packed(fn, "tasks.run", ...), groups.new()
-  local _ <close> = setmetatable({ group = group }, groups.Guard)
+  local start = packed(fn, "tasks.run", ...)
+  local group <close> = setmetatable(groups.new(), groups.Abandoned)
   local root = groups.spawn(Task, group, start)
   root.is_root, root.observed = true, true
   local current = loop.current()
@@ -143,18 +138,12 @@ function tasks.run(fn, ...)
   return table.unpack(root.value, 1, root.value.n)
 end
 
--- Waits until `task`, which is observed, has ended.
+-- Waits until `task`, which is observed by the caller, has ended.
 local function wait_for(task, where)
   local current = loop.current()
   if loop.running() == task then usage_error("%s: a task cannot wait for itself", where) end
   while not task.state do
-    if current then
-      task.joiners = task.joiners or {}
-      task.joiners[current] = true
-    end
-    local ok = turn(current, where)
-    if current then task.joiners[current] = nil end
-    if not ok then error(cancelled_error(where), 0) end
+    if not turn(current, where) then error(cancelled_error(where), 0) end
   end
 end
 

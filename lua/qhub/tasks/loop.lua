@@ -95,7 +95,7 @@ end
 --- function, or that and its arguments as `table.pack` has them.
 function loop.new_task(class, group, start)
   -- At most eight fields: a table of the next size holds sixteen. Rarer ones (owner, timer_index,
-  -- joiners, observed, ...) come when they are needed.
+  -- observers, observed, ...) come when they are needed.
   local task = setmetatable({
     start = start, -- false when it has started
     thread = false, -- its coroutine, while it runs
@@ -242,10 +242,10 @@ function loop.cancellations()
   return task and task.cancellations or 0
 end
 
---- Forgets a task that is closed from outside, or has ended: `state` keeps it from running.
-function loop.forget(task, state)
+--- Forgets a task that is closed from outside: its state keeps it from running.
+function loop.forget(task)
   unpark(task)
-  task.start, task.state = false, state
+  task.start, task.state = false, "failed"
 end
 
 --- Calls `change(...)`, which changes what tasks stand in: see `loop.is_torn`.
