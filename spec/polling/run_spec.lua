@@ -265,7 +265,7 @@ describe("run", function()
     assert.equal('run: "e1" ended as FAILED: no qubits', err.message)
   end)
 
-  it("shows the last errors of the log, on one line", function()
+  it("shows the last error of the log, on one line", function()
     local err = failed_with(
       "{}",
       [=[[
@@ -273,7 +273,7 @@ describe("run", function()
         {"message":"two\nand \u001b[31m","severity":"ERROR"},
         {"message":"only information","severity":"INFO"}]]=]
     )
-    assert.equal('run: "e1" ended as FAILED: one; two and [31m', err.message)
+    assert.equal('run: "e1" ended as FAILED: two and [31m', err.message)
     assert.equal(3, #err.logs)
     err = failed_with("{}", '[{"message":"one","severity":"INFO"},{"message":"two"}]')
     assert.equal('run: "e1" ended as FAILED: two', err.message)

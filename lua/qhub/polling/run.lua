@@ -20,27 +20,22 @@ local run = {}
 local UNSUCCESSFUL = { FAILED = true, CANCELLED = true }
 -- Most seconds for each of result and log of a run that did not succeed.
 local AFTERMATH = 30
--- How many log entries the message of an error shows.
-local SHOWN = 3
 
 local start_checkers = options.extended(request_options.checkers, starts.checkers)
 local checkers =
   options.extended(schedules.checkers, { start = schedules.options_of(start_checkers) })
 
--- The last errors of the log; the last entry of any severity when it holds none.
+-- The last error of the log; the last entry of any severity when it holds none.
 local function last_words(logs, secrets)
-  local words, last = {}, nil
+  local last
   for index = #logs, 1, -1 do
     local message = logs[index].message
     if type(message) == "string" then
+      if logs[index].severity == "ERROR" then return redact.remote(message, secrets) end
       last = last or message
-      if #words < SHOWN and logs[index].severity == "ERROR" then
-        table.insert(words, 1, redact.remote(message, secrets))
-      end
     end
   end
-  if not words[1] and last then words[1] = redact.remote(last, secrets) end
-  return table.concat(words, "; ")
+  return redact.remote(last or "", secrets)
 end
 
 -- The error of a run that ended FAILED or CANCELLED. `secrets` (taken over) are those of its start,

@@ -25,22 +25,10 @@ local function environment(name)
   return value ~= "" and value or nil
 end
 
--- What stderr can do: nil when it is not a terminal, else is_plain (a line must not be rewritten)
--- and is_utf8 (by the locale of the environment, POSIX 8.2).
-local function terminal()
-  if not core.system.isatty(STDERR) then return nil end
-  local kind = environment "TERM"
-  local locale = environment "LC_ALL" or environment "LC_CTYPE" or environment "LANG" or ""
-  return {
-    is_plain = not kind or kind == "dumb",
-    is_utf8 = locale:lower():find "utf%-?8" ~= nil,
-  }
-end
-
 -- ── reporters that draw ─────────────────────────────────────────────────────────────────────────
 
--- A reporter that draws is the state of its line (see line.lua), and: kind, terminal, started,
--- ended and begun (there is something to show).
+-- A reporter that draws is the state of its line (see line.lua), and: kind, started, ended, begun
+-- (there is something to show), is_plain (a line must not be rewritten), is_utf8.
 local Drawn = { __name = "qhub.progress.reporter" }
 Drawn.__index = Drawn
 
@@ -55,10 +43,9 @@ local function draw(reporter, now, ending)
     reporter.rate = got > 0 and got / reporter.elapsed or nil
   end
   local columns = math.max(core.system.columns(STDERR) or DEFAULT_COLUMNS, LEAST_COLUMNS)
-  local screen = reporter.terminal
   -- Not into the last column, where some terminals begin a new line.
-  local drawn = line[reporter.kind](reporter, columns - 1, screen.is_utf8)
-  core.system.write(STDERR, (screen.is_plain and "" or ERASE_LINE) .. drawn .. ending)
+  local drawn = line[reporter.kind](reporter, columns - 1, reporter.is_utf8)
+  core.system.write(STDERR, (reporter.is_plain and "" or ERASE_LINE) .. drawn .. ending)
 end
 
 -- What the arguments of `update` are, by kind.
@@ -88,7 +75,7 @@ function Drawn:update(...)
   self.begun, shown = true, self
   local now = core.system.monotonic()
   local is_due = not IS_FREQUENT[self.kind] or now - shown_at >= REDRAW_SECONDS
-  if is_due and not self.terminal.is_plain then
+  if is_due and not self.is_plain then
     shown_at = now
     draw(self, now, "")
   end
@@ -96,15 +83,12 @@ end
 
 --- Ends the reporter: with `ok` its last state stays as a line, else nothing does. Idempotent.
 function Drawn:finish(ok)
-  if self.ended then return end
+  local was_begun = self.begun and not self.ended
   self.ended = true
-  if not self.begun then
-    return
-  elseif ok then
+  if not was_begun or not ok and self ~= shown then return end
+  if ok then
     draw(self, core.system.monotonic(), "\n")
-  elseif self ~= shown then
-    return
-  elseif not self.terminal.is_plain then
+  elseif not self.is_plain then
     core.system.write(STDERR, ERASE_LINE)
   end
   shown, shown_at = nil, -math.huge
@@ -118,14 +102,14 @@ end
 
 local function nothing() end
 
-local SILENT = setmetatable({ update = nothing, finish = nothing }, { __close = nothing })
-
 local Called = { __name = "qhub.progress.reporter", finish = nothing, __close = nothing }
 Called.__index = Called
 
 function Called:update(...)
   self.fn(...)
 end
+
+local SILENT = setmetatable({ fn = nothing }, Called)
 
 -- ── the public value ────────────────────────────────────────────────────────────────────────────
 
@@ -141,20 +125,18 @@ progress.display = setmetatable({}, Display)
 ---     function propagate from here.
 ---   `finish(ok)`: the end, with ok as whether it was reached; closing does it with false.
 function progress.start(option, kind, name)
-  if option == nil then
-    return SILENT
-  elseif option ~= progress.display then
-    return setmetatable({ fn = option }, Called)
-  end
-  local screen = terminal()
-  if not screen then return SILENT end
+  local is_drawn = option == progress.display
+  if option == nil or is_drawn and not core.system.isatty(STDERR) then return SILENT end
+  if not is_drawn then return setmetatable({ fn = option }, Called) end
+  local locale = environment "LC_ALL" or environment "LC_CTYPE" or environment "LANG" or ""
   return setmetatable({
     kind = kind,
     name = type(name) == "string" and name or "",
-    terminal = screen,
     started = core.system.monotonic(),
     begun = false,
     ended = false,
+    is_plain = (environment "TERM" or "dumb") == "dumb",
+    is_utf8 = locale:lower():find "utf%-?8" ~= nil, -- POSIX 8.2
   }, Drawn)
 end
 
@@ -167,12 +149,7 @@ function Display.__call(_, first, size)
   if not kind then
     usage_error("progress: bytes received or an execution is needed, got %s", text.value(first))
   end
-  local reporter = called[kind]
-  if reporter and kind == "file" and first < (reporter.received or 0) then
-    reporter:finish(false) -- another transfer; the last one ended without the last word
-    reporter = nil
-  end
-  reporter = reporter or progress.start(progress.display, kind, "")
+  local reporter = called[kind] or progress.start(progress.display, kind, "")
   reporter:update(first, size)
   local is_complete = kind == "wait" and first:is_terminal() or kind == "file" and first == size
   if is_complete then reporter:finish(true) end

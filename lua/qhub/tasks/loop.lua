@@ -34,7 +34,6 @@ local CANCELLED, WAS_CANCELLED = "cancelled", "was cancelled" -- `reason` before
 local engine -- made at the first wait: `require` acquires nothing
 local waiting = {} -- transfer -> the task parked for it
 local due = timers.new() -- parked tasks with a deadline
-local owned = setmetatable({}, { __mode = "k" }) -- owner -> set of the tasks parked in its calls
 local resumed -- the task that was resumed last of those that have not yielded again
 local new, queue = { first = 1, last = 0 }, { first = 1, last = 0 }
 local newest = 0 -- the last of the new tasks that may start in this round
@@ -116,9 +115,7 @@ end
 local function unpark(task)
   waiting[task.parked], task.parked = nil, false
   if task.timer_index then due:remove(task) end
-  if task.owner then
-    owned[task.owner][task], task.owner = nil, nil
-  end
+  if task.owner then task.owner = nil end
 end
 
 --- Lets a parked task continue; its wait returns true, or nil and `reason`. No effect on others.
@@ -144,10 +141,7 @@ local function park(task, transfer, deadline, owner)
   task.parked, task.reason = transfer or true, false
   if transfer then waiting[transfer] = task end
   if deadline then due:add(task, deadline) end
-  if owner then
-    owned[owner] = owned[owner] or {}
-    owned[owner][task], task.owner = true, owner
-  end
+  if owner then task.owner = owner end
   done = done + 1
   yield(PARKED)
   local reason = task.reason
@@ -211,15 +205,14 @@ function loop.sleep_until(deadline, owner)
   return nil, CANCELLED
 end
 
---- Ends the waits of the tasks in `owner`'s calls with "cancelled".
+--- Ends the sleeps of the tasks in `owner`'s calls with "cancelled".
 function loop.wake_sleepers(owner)
-  local tasks = owned[owner]
-  if tasks then
-    owned[owner] = nil
-    for task in pairs(tasks) do
-      task.owner = nil
-      wake(task, "closed")
-    end
+  local sleepers = {}
+  for _, task in ipairs(due) do
+    if task.owner == owner then sleepers[#sleepers + 1] = task end
+  end
+  for _, task in ipairs(sleepers) do
+    wake(task, "closed")
   end
 end
 
