@@ -110,24 +110,18 @@ local function poll(self)
   self.is_finished = is_last
 end
 
--- Polls until there is something in the queue or the log has ended. Raises the error object.
-local function fill(self)
-  local ok, err, reason = self.schedule:poll_until(function()
-    return self.first <= self.last or self.is_finished
-  end, function()
-    return poll(self)
-  end)
-  if not ok then
-    self.err = self.schedule:failed(err, reason, self.execution)
-    error(self.err, 0)
-  end
-end
-
+-- The next entry, or nil at the end. Raises the error object, and again at every later call.
 local function next_entry(self)
-  if self.first > self.last and not self.is_closed then
-    if self.err then error(self.err, 0) end
-    fill(self)
+  if self.first > self.last and not self.err then
+    local ok, err, reason = self.schedule:poll_until(function()
+      return self.first <= self.last or self.is_finished or self.is_closed
+    end, function()
+      return poll(self)
+    end)
+    self.err = not ok and self.schedule:failed(err, reason, self.execution)
   end
+  if self.is_closed then return nil end
+  if self.err then error(self.err, 0) end
   local entry = self.queue[self.first]
   if entry ~= nil then
     self.queue[self.first] = nil
@@ -138,7 +132,6 @@ end
 
 function Follower:__close()
   self.is_closed = true
-  self.queue = {}
 end
 
 --- The four values of a generic `for` over the log entries of `execution`; or nil and an error when
@@ -157,7 +150,7 @@ function follow.logs(client, execution, given)
     is_finished = false,
     empty = 0, -- polls at the end that found no entries, though there had been some
     is_closed = false,
-    err = nil,
+    err = false,
   }, Follower)
   self.schedule:next_poll() -- the first poll is due at once
   local err = poll(self)

@@ -123,13 +123,14 @@ end
 
 local LEFT = errors.new { kind = "cancelled", message = "tasks.run: left before this task ended" }
 
---- Metatable of a group that is abandoned when its `run` is left.
-groups.Abandoned = {
-  __close = function(group)
-    abandon(group, LEFT)
+--- Metatable of what abandons its `group` when a `run` is left. The group itself is reachable from
+--- its tasks, and so would not be collected.
+groups.Guard = {
+  __close = function(guard)
+    abandon(guard.group, LEFT)
   end,
 }
-groups.Abandoned.__gc = groups.Abandoned.__close -- Lua may lack the memory to close it
+groups.Guard.__gc = groups.Guard.__close -- Lua may lack the memory to close it
 
 local ENDED = errors.new { kind = "cancelled", message = loop.ALL_ENDED }
 

@@ -119,8 +119,8 @@ end
 
 --- Runs `fn(...)` as a task and all that it spawns; returns what `fn` returned when all have ended.
 function tasks.run(fn, ...)
-  local start = packed(fn, "tasks.run", ...)
-  local group <close> = setmetatable(groups.new(), groups.Abandoned)
+  local start, group = packed(fn, "tasks.run", ...), groups.new()
+  local _ <close> = setmetatable({ group = group }, groups.Guard)
   local root = groups.spawn(Task, group, start)
   root.is_root, root.observed = true, true
   local current = loop.current()
