@@ -48,7 +48,8 @@ function filename.safe(name)
   if stem == "" then stem = NAMELESS end
   local mark = "~" .. hash_of(name)
   local room = LONGEST - #extension - #mark
-  if #stem > room then stem = stem:sub(1, utf8.offset(stem, 0, room + 1) - 1) end -- not in a character
+  -- Not in the midst of a character.
+  if #stem > room then stem = stem:sub(1, utf8.offset(stem, 0, room + 1) - 1) end
   return stem .. mark .. extension
 end
 

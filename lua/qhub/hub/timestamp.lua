@@ -8,11 +8,18 @@ local FORM = "^(%d%d%d%d)%-(%d%d)%-(%d%d)[Tt ](%d%d):(%d%d):(%d%d)(.*)$"
 local MALFORMED = "is not of the form 2026-02-27 10:04:50 or 2026-02-27T10:04:50Z"
 local MOST_DIGITS = 9 -- of a fraction; more are read and not counted
 
--- The first second of a day, in UTC; nil when the calendar does not have that day.
-local function midnight(year, month, day)
-  local date = year .. month .. day
-  local seconds = core.text.parse_http_date(("Sun, %s 00:00:00 GMT"):format(date)) -- any weekday
-  return seconds and os.date("!%Y%m%d", seconds) == date and seconds or nil
+-- Days from 1970-01-01 in the Gregorian calendar. Years are counted from March, which puts the leap
+-- day at the end and makes the lengths of months a linear formula, also for a month 13.
+local function days_from_civil(year, month, day)
+  if month <= 2 then
+    year, month = year - 1, month + 12
+  end
+  local leap_days = year // 4 - year // 100 + year // 400
+  return 365 * year + leap_days + (153 * (month - 3) + 2) // 5 + day - 719469
+end
+
+local function days_of_month(year, month)
+  return days_from_civil(year, month + 1, 1) - days_from_civil(year, month, 1)
 end
 
 -- Seconds east of UTC of "Z", "+hh", "+hhmm", "+hh:mm" or nothing; or nil.
@@ -29,19 +36,22 @@ end
 local function seconds_of(text)
   local year, month, day, hour, minute, second, rest = text:match(FORM)
   if not year then return nil, MALFORMED end
-  local first = midnight(year, month, day)
+  year, month, day = tonumber(year), tonumber(month), tonumber(day)
   hour, minute, second = tonumber(hour), tonumber(minute), tonumber(second)
   local fraction, zone = rest:match "^[.,](%d+)(.*)$"
   if not fraction and rest:find "^[.,]" then return nil, MALFORMED end
   local offset = offset_of(zone or rest)
   if not offset then
     return nil, "has a zone that is neither Z nor of the form +01:00"
-  elseif not first then
-    return nil, "has a day that the calendar does not have"
+  elseif month < 1 or month > 12 then
+    return nil, "has a month that is not from 01 to 12"
+  elseif day < 1 or day > days_of_month(year, month) then
+    return nil, "has a day that its month does not have"
   elseif hour > 23 or minute > 59 or second > 60 then
     return nil, "has no such time of day"
   end
-  local seconds = first + hour * 3600 + minute * 60 + second - offset
+  local days = days_from_civil(year, month, day)
+  local seconds = days * 86400 + hour * 3600 + minute * 60 + second - offset
   if not fraction then return seconds end
   fraction = fraction:sub(1, MOST_DIGITS)
   if seconds < 0 then return seconds + tonumber("0." .. fraction) end

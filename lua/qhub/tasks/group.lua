@@ -1,7 +1,8 @@
 -- Groups of tasks: who raises an error that was not joined, and which tasks are closed together.
 --
--- A task ends here: results and errors are kept, observers woken. An error that leaves a round of the
--- loop (an interrupt, no memory) ends the tasks of all groups. Knows no public function.
+-- A task ends here: results and errors are kept, who waits for it is woken. An error that leaves a
+-- round of the loop (an interrupt, no memory) ends the tasks of all groups. Knows no public
+-- function.
 
 local errors = require "qhub.error"
 local loop = require "qhub.tasks.loop"
