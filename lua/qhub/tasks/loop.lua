@@ -373,8 +373,8 @@ end
 
 --- Makes all that tasks stand in anew, when all are to end: an error may have left any of it.
 function loop.reset()
+  newest, places, resumed = 0, 0, nil -- first what takes no memory: nothing is nested any more
   new, queue = { first = 1, last = 0 }, { first = 1, last = 0 }
-  newest, places, resumed = 0, 0, nil
   due, waiting, done = timers.new(), {}, begun
 end
 
