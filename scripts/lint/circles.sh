@@ -16,6 +16,6 @@ if ! found=$(nm -A -g "$@" | awk '
       if (used[i] in definer) print user[i], definer[used[i]]
   }' | tsort 2>&1 >/dev/null); then
   echo "circles: these files call one another in a circle:" >&2
-  echo "$found" | sed -n 's|^tsort: \(.*\.o\)$|  \1|p' >&2
+  echo "$found" | awk '/: input contains a loop/ && loops++ { exit } /\.o$/ { print "  " $2 }' >&2
   exit 1
 fi
