@@ -72,17 +72,29 @@ __attribute__((noinline)) static void push_unescaped(lua_State *L, const char *s
   luaL_pushresultsize(&buffer, qhub_json_unescape(start, stop, room));
 }
 
+/* Moves past a string. The position is at the opening quote. */
+static bool read_string(decoder *d, qhub_json_string *string) {
+  *string = qhub_json_string_read(d->position + 1, d->end);
+  if (string->problem != NULL) return fail(d, string->stop, string->problem);
+  d->position = string->stop + 1;
+  return true;
+}
+
+/* Pushes a string that was read, of which `start` is the first byte.  [-0, +1] */
+static void push_text(lua_State *L, const char *start, const qhub_json_string *string) {
+  if (string->escaped) {
+    push_unescaped(L, start, string->stop);
+  } else {
+    lua_pushlstring(L, start, (size_t)(string->stop - start));
+  }
+}
+
 /* The position is at the opening quote.  [-0, +1] */
 static bool push_string(decoder *d) {
   const char *start = d->position + 1;
-  qhub_json_string string = qhub_json_string_read(start, d->end);
-  if (string.problem != NULL) return fail(d, string.stop, string.problem);
-  if (string.escaped) {
-    push_unescaped(d->L, start, string.stop);
-  } else {
-    lua_pushlstring(d->L, start, (size_t)(string.stop - start));
-  }
-  d->position = string.stop + 1;
+  qhub_json_string string;
+  if (!read_string(d, &string)) return false;
+  push_text(d->L, start, &string);
   return true;
 }
 
@@ -207,12 +219,21 @@ static void create_object(lua_State *L, int table, int count) {
   lua_settop(L, table);
 }
 
-/* Pushes the name and the value of a member.  [-0, +2] */
-static bool push_member(decoder *d) {
+/* Moves past the name of a member and the colon. */
+static bool read_name(decoder *d, qhub_json_string *name) {
   if (*d->position != '"') return fail(d, d->position, "expected a member's name in double quotes");
-  if (!push_string(d)) return false;
+  if (!read_string(d, name)) return false;
   d->position = skip_blanks(d->position);
   if (!skip_word(d, ":")) return fail(d, d->position, "expected ':' after the member's name");
+  return true;
+}
+
+/* [-0, +2] */
+static bool push_member(decoder *d) {
+  const char *start = d->position + 1;
+  qhub_json_string name;
+  if (!read_name(d, &name)) return false;
+  push_text(d->L, start, &name);
   return push_value(d);
 }
 
@@ -316,6 +337,29 @@ int qhub_json_decode(lua_State *L) {
   return 4;
 }
 
+/* Moves past a value that nobody wants: a string is not made.  [-0, +0 or 1] */
+static bool skip_value(decoder *d) {
+  qhub_json_string string;
+  d->position = skip_blanks(d->position);
+  return *d->position == '"' ? read_string(d, &string) : push_value(d);
+}
+
+/* The last of the `count` strings from index `first` on that is the name which was read; 0: none.
+** [-0, +0 or 1] */
+static int find_name(lua_State *L, int first, int count, const char *start,
+                     const qhub_json_string *name) {
+  size_t length = (size_t)(name->stop - start), known_length;
+  if (name->escaped) {
+    push_text(L, start, name);
+    start = lua_tolstring(L, -1, &length);
+  }
+  for (int i = first + count - 1; i >= first; i--) {
+    const char *known = lua_tolstring(L, i, &known_length);
+    if (length == known_length && memcmp(start, known, length) == 0) return i;
+  }
+  return 0;
+}
+
 int qhub_json_members(lua_State *L) {
   enum { FIRST_NAME = 3 };
   decoder d = new_decoder(L);
@@ -326,10 +370,12 @@ int qhub_json_members(lua_State *L) {
   d.position = skip_blanks(d.position);
   bool valid = *d.position == '{' && open_container(&d);
   for (int before = 0; valid && next_item(&d, '}', before); before++) {
-    valid = push_member(&d);
-    for (int i = 0; valid && i < count; i++) {
-      if (lua_rawequal(L, -2, FIRST_NAME + i)) lua_copy(L, -1, result + 1 + i);
-    }
+    const char *start = d.position + 1;
+    qhub_json_string name;
+    valid = read_name(&d, &name);
+    int index = valid ? find_name(L, FIRST_NAME, count, start, &name) : 0;
+    valid = valid && (index > 0 ? push_value(&d) : skip_value(&d));
+    if (valid && index > 0) lua_copy(L, -1, result + 1 + index - FIRST_NAME);
     lua_settop(L, result + count);
   }
   if (valid && d.problem == NULL && check_end(&d)) return 1 + count;
