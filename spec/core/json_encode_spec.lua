@@ -1,5 +1,7 @@
 -- core.json.encode: what it refuses, and how it names the place.
-local json = require("qhub.core").json
+local core = require "qhub.core"
+
+local json = core.json
 
 -- The error message of encode(value), which must be a plain string.
 local function refusal(value)
@@ -230,6 +232,27 @@ describe("json.encode", function()
       expected[i] = ('"name%04d":{"x":2,"y":{"c":1,"d":%d}}'):format(i, i)
     end
     assert.equal("{" .. table.concat(expected, ",") .. "}", json.encode(members))
+  end)
+
+  it("keeps the names of a large object though Lua code empties it meanwhile", function()
+    local members = {}
+    local function empty()
+      for name in pairs(members) do
+        members[name] = nil
+      end
+      collectgarbage()
+      local junk = {}
+      for i = 1, 1000 do
+        junk[i] = ("junk%04d"):format(i) .. ("x"):rep(50)
+      end
+      return #junk
+    end
+    members.first = core.object.new({ __encoded = empty }, {})
+    for i = 1, 100 do
+      members[("name%04d"):format(i) .. ("y"):rep(50)] = i
+    end
+    local message = refusal(members)
+    assert.matches("^name%d%d%d%dy+: nil cannot be written", message)
   end)
 
   it("writes indented lines", function()

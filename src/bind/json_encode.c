@@ -230,7 +230,7 @@ typedef struct {
   const char *bytes; /* of a key, which the table holds */
   size_t length;
   uint64_t prefix; /* the first bytes as a number of the same order */
-  int value;       /* stack index; 0: not kept */
+  int value;       /* stack index of the value; if negative, index of the key in a table of keys */
 } member_name;
 
 static int compare(const void *one, const void *other) {
@@ -257,12 +257,14 @@ static void sort_names(member_name *names, size_t count) {
 
 /* Adds the sorted names of a table, of which the first key and value are at `key` and on top, to
 ** the stack of names; returns how many. Leaves the first members on the Lua stack, as pairs, since
-** that is faster than to look them up again.  [-2, +0 to 2 * KEPT] */
+** that is faster than to look them up again, and a table of the other keys on top: a finalizer that
+** empties the table meanwhile must not take their bytes away.  [-2, +0 to 2 * KEPT] */
 static size_t collect_names(encoder *e, int index, int key, const qhub_json_step *step,
                             qhub_json_mark kind) {
   lua_State *L = e->L;
   size_t before = e->names.length;
-  int last = key + 2 * (KEPT - 1); /* where the last pair goes that is kept */
+  int last = key + 2 * (KEPT - 1); /* above the pairs that are kept: where the table of keys goes */
+  int others = 0;
   do {
     char *room;
     if (lua_type(L, key) != LUA_TSTRING) {
@@ -275,14 +277,21 @@ static size_t collect_names(encoder *e, int index, int key, const qhub_json_step
     member_name *name = (member_name *)(void *)room;
     name->bytes = lua_tolstring(L, key, &name->length);
     name->prefix = __builtin_bswap64(qhub_json_word(name->bytes, name->length));
-    name->value = key < last ? key + 1 : 0;
     e->names.length += sizeof *name;
     if (key < last) {
+      name->value = key + 1;
       lua_pushvalue(L, key);
       key += 2;
-    } else {
-      lua_settop(L, key);
+      continue;
     }
+    if (key == last) {
+      lua_newtable(L);
+      lua_insert(L, key++);
+    }
+    name->value = -++others;
+    lua_pushvalue(L, key);
+    lua_rawseti(L, last, others);
+    lua_settop(L, key);
   } while (lua_next(L, index));
   size_t count = (e->names.length - before) / sizeof(member_name);
   sort_names((member_name *)(void *)(e->names.data + before), count);
@@ -309,11 +318,11 @@ static void write_object(encoder *e, int index, qhub_json_step *step, qhub_json_
     }
     write_char(e, ':');
     if (e->indent > 0) write_char(e, ' ');
-    if (name.value == 0) {
-      lua_pushlstring(L, name.bytes, name.length);
+    if (name.value < 0) {
+      lua_rawgeti(L, top, -name.value);
       lua_rawget(L, index);
     }
-    write_value(e, name.value != 0 ? name.value : top + 1, step);
+    write_value(e, name.value > 0 ? name.value : top + 1, step);
     lua_settop(L, top);
   }
   e->names.length = first;
