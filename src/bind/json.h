@@ -17,8 +17,8 @@ enum {
 
 enum { QHUB_JSON_MAX_DEPTH = 1000 }; /* arrays and objects within each other */
 
-/* encode(value, indent) -> text. A positive `indent` is the number of spaces for each level of a
-** text in lines. Raises "PATH: reason" for what JSON cannot hold.  [-0, +1] */
+/* encode(value, indent) -> text. A positive `indent` (16 at most) is the number of spaces for each
+** level of a text in lines. Raises "PATH: reason" for what JSON cannot hold.  [-0, +1] */
 int qhub_json_encode(lua_State *L);
 
 /* decode(text, accept_nan) -> value; or nil, message, line, column.  [-0, +1 or +4] */

@@ -29,10 +29,7 @@
 static_assert(sizeof(lua_Integer) == sizeof(int64_t) && sizeof(lua_Number) == sizeof(double),
               "Lua's numbers must be 64-bit integers and doubles");
 
-enum {
-  MOST_INDENT = 16,
-  KEPT = 24 /* members of an object, on the Lua stack while it is written */
-};
+enum { KEPT = 24 }; /* members of an object, on the Lua stack while it is written */
 
 typedef struct {
   lua_State *L;
@@ -369,13 +366,11 @@ static int encode_protected(lua_State *L) {
 
 int qhub_json_encode(lua_State *L) {
   luaL_checkany(L, 1);
-  lua_Integer indent = luaL_optinteger(L, 2, 0);
-  luaL_argcheck(L, indent >= 0 && indent <= MOST_INDENT, 2, "0 to 16 expected");
   encoder e = {
     .L = L,
     .array_mark = lua_topointer(L, lua_upvalueindex(QHUB_JSON_ARRAY_MARK)),
     .object_mark = lua_topointer(L, lua_upvalueindex(QHUB_JSON_OBJECT_MARK)),
-    .indent = (int)indent,
+    .indent = (int)luaL_optinteger(L, 2, 0),
   };
   qhub_buffer_init(&e.text, PTRDIFF_MAX);
   qhub_buffer_init(&e.names, PTRDIFF_MAX);

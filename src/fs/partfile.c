@@ -25,9 +25,6 @@ enum {
   MARKS_SIZE = sizeof "..0123456789abcdef.0123456789abcdef.qhub-part",
 };
 
-/* Of a part that is not to be resumed. */
-static const char FIRST_MARK[] = ".0000000000000000";
-
 /* Every function that returns an int returns 0 or an errno. */
 
 static int fail(qhub_partfile *part, int number, const char *reason) {
@@ -160,9 +157,11 @@ static int open_once(qhub_partfile *part, bool fresh, bool *again) {
 }
 
 /* Opens and locks the file that has the part's name, or makes it. */
-static int open_locked(qhub_partfile *part, bool fresh) {
-  int error = 0;
+static int open_marked(qhub_partfile *part, const char *mark, bool fresh) {
   bool again = true;
+  part->reason = NULL;
+  free(part->path);
+  int error = make_part_path(part->target, mark, &part->path);
   for (int attempts = ATTEMPTS; again && error == 0; attempts--) {
     close_descriptor(part);
     error = attempts > 0 ? open_once(part, fresh, &again) : EBUSY;
@@ -171,38 +170,25 @@ static int open_locked(qhub_partfile *part, bool fresh) {
   return error;
 }
 
-/* Makes a part with a random mark in its name. */
-static int create_unlocked(qhub_partfile *part) {
-  struct stat status;
-  uint64_t bits;
-  char mark[sizeof FIRST_MARK];
-  part->reason = NULL;
-  free(part->path);
-  part->path = NULL;
-  if (getentropy(&bits, sizeof bits) != 0) return EIO;
-  (void)snprintf(mark, sizeof mark, ".%016llx", (unsigned long long)bits);
-  int error = make_part_path(part->target, mark, &part->path);
-  if (error != 0) return error;
-  const int flags = O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW;
-  part->fd = open(part->path, flags, part->mode);
-  return part->fd < 0 ? errno : identify(part, &status);
-}
-
-/* The first name is always the same: a process that was killed leaves its part under it, and the
-** next download of that target removes it. A random name is for a second download meanwhile, and
-** where the first name has something that cannot be locked or removed. */
 int qhub_partfile_create(qhub_partfile *part, const char *target) {
+  uint64_t bits = 0;
+  char mark[sizeof ".0123456789abcdef"];
   int error = prepare(part, target);
-  if (error == 0) error = make_part_path(target, FIRST_MARK, &part->path);
-  if (error == 0 && open_locked(part, true) != 0) error = create_unlocked(part);
+  if (error != 0) return error;
+  /* The first name is always the same: a process that was killed leaves its part under it, and the
+  ** next download of that target removes it. A random name is for a second download meanwhile, and
+  ** where the first name has something that cannot be locked or removed. */
+  do {
+    (void)snprintf(mark, sizeof mark, ".%016llx", (unsigned long long)bits);
+    error = open_marked(part, mark, true);
+  } while (error != 0 && bits == 0 && getentropy(&bits, sizeof bits) == 0);
   if (error != 0) qhub_partfile_close(part);
   return error;
 }
 
 int qhub_partfile_resume(qhub_partfile *part, const char *target) {
   int error = prepare(part, target);
-  if (error == 0) error = make_part_path(target, "", &part->path);
-  if (error == 0) error = open_locked(part, false);
+  if (error == 0) error = open_marked(part, "", false);
   if (error != 0) qhub_partfile_close(part);
   return error;
 }
@@ -225,9 +211,6 @@ int qhub_partfile_truncate(qhub_partfile *part, int64_t size) {
 /* Whether the errno is one of the ways in which systems say that they cannot do this at all. EPERM
 ** is how some sandboxes say ENOSYS, and some file systems "no links". */
 static bool is_unsupported(int error) {
-#if ENOTSUP != EOPNOTSUPP
-  if (error == EOPNOTSUPP) return true;
-#endif
   return error == EINVAL || error == ENOSYS || error == ENOTSUP || error == EPERM;
 }
 

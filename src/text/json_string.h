@@ -29,19 +29,14 @@ size_t qhub_json_unescape(const char *start, const char *stop, char *out);
 ** lowest; zeros stand for bytes that the text does not have. */
 static inline uint64_t qhub_json_word(const char *text, size_t length) {
   uint64_t word = 0;
-#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-  if (length >= 8) {
-    memcpy(&word, text, 8);
-    return word;
+  if (length >= sizeof word) {
+    memcpy(&word, text, sizeof word);
+  } else {
+    memcpy(&word, text, length);
   }
-  if (length >= 4) {
-    uint32_t low, high; /* they may overlap */
-    memcpy(&low, text, 4);
-    memcpy(&high, text + length - 4, 4);
-    return low | (uint64_t)high << (8 * (length - 4));
-  }
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+  word = __builtin_bswap64(word);
 #endif
-  for (size_t i = 0; i < length && i < 8; i++) word |= (uint64_t)(unsigned char)text[i] << (8 * i);
   return word;
 }
 

@@ -134,24 +134,12 @@ static decimal shortest(uint64_t fraction, int biased_exponent) {
   return (decimal){below + round_up, k};
 }
 
-static const char digit_pairs[] =
-  "00010203040506070809101112131415161718192021222324252627282930313233343536373839"
-  "40414243444546474849505152535455565758596061626364656667686970717273747576777879"
-  "8081828384858687888990919293949596979899";
-
 /* Writes the digits of `value` so that they end before `end`; returns where they begin. */
 static char *write_digits_before(uint64_t value, char *end) {
-  while (value >= 100) {
-    end -= 2;
-    memcpy(end, digit_pairs + 2 * (value % 100), 2);
-    value /= 100;
-  }
-  if (value >= 10) {
-    end -= 2;
-    memcpy(end, digit_pairs + 2 * value, 2);
-  } else {
-    *--end = (char)('0' + value);
-  }
+  do {
+    *--end = (char)('0' + value % 10);
+    value /= 10;
+  } while (value > 0);
   return end;
 }
 

@@ -15,31 +15,28 @@ local redirect = {}
 local CARRIED = { "accept", "user-agent", "range", "if-range" }
 
 -- The URL to which `location` leads from `url`; or nil and the reason why it is not followed.
+-- The third result is whether that is of the same origin.
 local function target(url, location)
   if not location or location == "" then return nil, "a redirect without Location" end
   local resolved, reason = text.resolve_url(url, location)
-  local address = resolved and text.parse_url(resolved)
-  if not address then
+  local from, address = text.parse_url(url), resolved and text.parse_url(resolved)
+  if not from or not address then
     return nil, "its Location is not a URL" .. (reason and ": " .. reason or "")
   elseif address.scheme ~= "http" and address.scheme ~= "https" then
     return nil, "its Location is neither http nor https"
   elseif address.userinfo then
     return nil, "its Location carries user info"
-  elseif url:lower():find "^https:" and address.scheme ~= "https" then
+  elseif from.scheme == "https" and address.scheme ~= "https" then
     return nil, "it leads from https to http"
   end
-  return resolved
-end
-
-local function origin(url)
-  local address = text.parse_url(url)
-  return ("%s://%s:%d"):format(address.scheme, address.host, address.port)
+  local same_host = from.host == address.host and from.port == address.port
+  return resolved, nil, same_host and from.scheme == address.scheme
 end
 
 --- What follows `hop` (request, url, body: see attempts.lua) after a response of `status_code` with
 --- `location`: another hop; or nil and the reason why it is not followed.
 function redirect.next(hop, status_code, location)
-  local url, reason = target(hop.url, location)
+  local url, reason, is_same_origin = target(hop.url, location)
   if not url then return nil, reason end
   local request, body = hop.request, hop.body
   local method, fields, authorize =
@@ -49,7 +46,7 @@ function redirect.next(hop, status_code, location)
   elseif (status_code == 301 or status_code == 302) and method ~= "GET" then
     return nil, "a " .. status_code .. " is followed for GET only"
   end
-  if origin(url) ~= origin(hop.url) then
+  if not is_same_origin then
     if body then return nil, "it would send the body to another origin" end
     authorize = false
     fields = { ["accept-encoding"] = request.stream and "identity" or false }
