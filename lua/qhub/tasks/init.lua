@@ -74,12 +74,6 @@ local function check_function(fn, where)
   if not options.is_callable(fn) then
     usage_error("%s: a function is needed, got %s", where, text.value(fn))
   end
-  if type(fn) ~= "function" then
-    return function(...)
-      return fn(...)
-    end
-  end
-  return fn
 end
 
 -- Collected when the program ends; made with the first task outside `run`. Names where the
@@ -90,7 +84,8 @@ local Notice = {
     local count, places = 0, {}
     for task in next, outside.tasks do
       local start = task.start
-      local info = start and debug.getinfo(type(start) == "table" and start[1] or start, "S")
+      local fn = type(start) == "table" and start[1] or start
+      local info = type(fn) == "function" and debug.getinfo(fn, "S")
       count = count + (start and 1 or 0)
       if info and info.what ~= "C" and #places < 3 then
         places[#places + 1] = ("%s:%d"):format(info.short_src, info.linedefined)
@@ -106,8 +101,8 @@ local Notice = {
 
 -- What a task starts with: see `loop.new_task`.
 local function packed(fn, where, ...)
-  if type(fn) ~= "function" then fn = check_function(fn, where) end
-  return select("#", ...) == 0 and fn or table.pack(fn, ...)
+  check_function(fn, where)
+  return type(fn) == "function" and select("#", ...) == 0 and fn or table.pack(fn, ...)
 end
 
 --- Starts `fn(...)` as a task of the running group. Returns the task.
@@ -213,7 +208,7 @@ end
 
 --- Calls `fn(item, index)` for each item of `list`; see tasks/parallel.lua. Returns as `gather`.
 function tasks.map(list, fn, given)
-  fn = check_function(fn, "tasks.map")
+  check_function(fn, "tasks.map")
   return require("qhub.tasks.parallel").map(list, fn, given)
 end
 
