@@ -4,7 +4,7 @@
 -- text and these two; the text is decoded when somebody asks for anything else.
 -- Fields show members in camelCase or snake_case under their name in snake_case. Methods are looked
 -- up first, so that no member which a server invents can hide one; they are defined in
--- qhub.hub.execution. This module knows nothing of requests, and assumes nothing of a response but
+-- qhub.hub.methods. This module knows nothing of requests, and assumes nothing of a response but
 -- that it is a table, or the valid text of an object.
 
 local core = require "qhub.core"

@@ -51,7 +51,7 @@ local folder = keep_folder((select(2, ...)))
 if folder then require("qhub.error").add_own_folder(folder .. "qhub/") end
 
 local client = require "qhub.hub.client"
-require "qhub.hub.execution"
+require "qhub.hub.methods"
 
 local qhub = { _VERSION = require "qhub.http.version", HubServiceClient = client.new }
 
