@@ -404,7 +404,7 @@ describe("qhub.json", function()
     for message, call in pairs {
       ["unknown option 'nam'; known are nan"] = { public.decode, "1", { nam = true } },
       ["nan must be true or false"] = { public.decode, "1", { nan = 1 } },
-      ["options must be a table, got true"] = { public.decode, "1", true },
+      ["options must be a table, got boolean"] = { public.decode, "1", true },
       ["unknown option 'nan'"] = { public.encode, 1, { nan = true } },
       ["indent must be a whole number"] = { public.encode, 1, { indent = "2" } },
       ["indent must be a whole number from 0 to 16"] = { public.encode, 1, { indent = 17 } },

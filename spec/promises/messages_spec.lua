@@ -197,7 +197,7 @@ describe("a usage error", function()
       function()
         client:start_execution "H2"
       end,
-      { "start_execution", "a table that encodes to a JSON object", 'got "H2"' },
+      { "start_execution", "a table that encodes to a JSON object", "got string" },
     },
     {
       "a body that is a list",

@@ -221,6 +221,21 @@ describe("a secret", function()
     local line = SECRET .. "\n"
     for index, attempt in ipairs {
       function()
+        qhub.HubServiceClient(SECRET)
+      end,
+      function()
+        qhub.credentials.default(SECRET)
+      end,
+      function()
+        qhub.credentials.client_credentials(SECRET)
+      end,
+      function()
+        client:start_execution('{"$secrets":{"KEY":"' .. SECRET .. '"}}')
+      end,
+      function()
+        client:get_status("x", SECRET)
+      end,
+      function()
         new_client { token = line }
       end,
       function()

@@ -239,7 +239,7 @@ end
 --- Builds a client from the options of the API reference, section 2. Raises a usage error.
 local function new(given)
   if type(given) ~= "table" then
-    usage_error("%s: a table of options is needed, got %s", WHERE, text.value(given))
+    usage_error("%s: a table of options is needed, got %s", WHERE, type(given))
   end
   local o = checked(given, client_options.checkers, WHERE)
   if o.token == nil then

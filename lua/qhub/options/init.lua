@@ -150,7 +150,7 @@ function options.checked(given, checkers, where)
   local result = {}
   if given == nil then return result end
   if type(given) ~= "table" then
-    usage_error("%s: options must be a table, got %s", where, text.value(given))
+    usage_error("%s: options must be a table, got %s", where, type(given))
   end
   for name, value in next, given do
     local checker = checkers[name]

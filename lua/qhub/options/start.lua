@@ -98,7 +98,7 @@ end
 --- `start.body(body, o, where)` as text, and the secrets in it. Raises a usage error.
 function start.encoded(body, o, where)
   if type(body) ~= "table" then
-    options.refuse(where, "the body", "a table that encodes to a JSON object", body)
+    deny(where, "the body", "must be a table that encodes to a JSON object, got %s", type(body))
   end
   body = start.body(body, o, where)
   local encoded = json.encode(body)
