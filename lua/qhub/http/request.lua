@@ -30,15 +30,21 @@ local headers = require "qhub.http.headers"
 local Request = {}
 Request.__index = Request
 
+-- What is kept of a request, with room: see `prepared`.
+local function nothing_kept()
+  return { token = false, headers = false, form = false }
+end
+
 --- A request with the fields above (taken over, not copied).
 local function new(fields)
-  fields.kept = false -- see `prepared`
+  fields.kept = nothing_kept()
   return setmetatable(fields, Request)
 end
 
---- The same request but for `changes` (taken over, not copied).
-function Request:with(changes)
-  changes.kept = false
+--- The same request but for `changes` (taken over, not copied). `is_sent_alike`: they change nothing
+--- that is sent, so that both keep one and the same.
+function Request:with(changes, is_sent_alike)
+  if not is_sent_alike then changes.kept = nothing_kept() end
   return setmetatable(changes, { __index = self })
 end
 
@@ -46,11 +52,10 @@ end
 --- Unchanged until another token is given.
 function Request:prepared(token)
   local kept = self.kept
-  if not kept or kept.token ~= token then
+  if not kept.headers or kept.token ~= token then
     local fields = headers.merged(self.fields)
     if self.authorize and token then fields.authorization = "Bearer " .. token end
-    kept = { token = token, headers = fields, form = false }
-    self.kept = kept
+    kept.token, kept.headers, kept.form = token, fields, false
   end
   return kept
 end

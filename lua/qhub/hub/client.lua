@@ -1,8 +1,8 @@
 -- The client: makes a request of an operation's row and the program's arguments, has it carried out
 -- (attempts.lua) and returns what the response means. Building a client does no I/O.
 --
--- A client has `session` (see session.lua), which other modules may read; `requests`, the request
--- of each operation that was used; and `latest`, the options of its latest call and their request.
+-- A client has `session` (see session.lua), which other modules may read; `requests` and `latest`:
+-- see `request_with`.
 
 local client_options = require "qhub.options.client"
 local core = require "qhub.core"
@@ -45,31 +45,31 @@ end
 
 -- ── from arguments to a request ─────────────────────────────────────────────────────────────────
 
--- The request of an operation with the client's options and, in addition, the `extra` headers of
--- one call.
-local function new_request(session, row, extra)
+-- The request of an operation with the client's options and the checked options `o` of a call.
+local function new_request(session, row, o)
   local defaults = {
     ["user-agent"] = USER_AGENT,
     accept = row.stream and "*/*" or "application/json, */*;q=0.5",
     ["content-type"] = row.body and "application/json" or nil,
   }
   if row.small then defaults["accept-encoding"] = false end
-  local fields = headers.merged(headers.merged(defaults, session.headers), extra)
+  local fields = headers.merged(headers.merged(defaults, session.headers), o.headers)
   -- The token wins over the client's headers, the request's own headers win over both.
-  local authorize = not (extra and extra.authorization ~= nil)
+  local authorize = not (o.headers and o.headers.authorization ~= nil)
   if authorize then fields.authorization = nil end
+  local timeout, once = o.timeout or session.timeout, row.once and not o.idempotent
   return requests.new {
     name = row.name,
     method = row.method,
     fields = fields,
     authorize = authorize,
-    timeout = session.timeout,
-    connect_timeout = session:time_to_connect(session.timeout),
-    total_timeout = session.total_timeout,
-    max_retries = session.max_retries,
-    repeatable = not row.once,
-    once = row.once,
-    stream = row.stream,
+    timeout = timeout,
+    connect_timeout = session:time_to_connect(timeout),
+    total_timeout = o.total_timeout or session.total_timeout,
+    max_retries = o.max_retries or session.max_retries,
+    repeatable = not once,
+    once = once,
+    stream = o.chunk_size or row.stream,
     max_bytes = session.max_response_bytes,
     compressed = not (row.stream or row.small),
     decode = row.decode,
@@ -78,49 +78,28 @@ local function new_request(session, row, extra)
   }
 end
 
--- The request of an operation with the client's options, made when it is first used.
-local function request_of(client, row)
-  local request = client.requests[row]
-  if not request then
-    request = new_request(client.session, row)
-    client.requests[row] = request
-  end
-  return request
+-- Whether `a` and `b`, checked options, have the same of those that a request depends on, other
+-- than headers and hooks.
+local function are_alike(a, b)
+  return a.timeout == b.timeout
+    and a.total_timeout == b.total_timeout
+    and a.max_retries == b.max_retries
+    and a.chunk_size == b.chunk_size
+    and a.idempotent == b.idempotent
 end
 
--- The options of one call that its request depends on, other than headers and hooks.
-local CHANGING = { "timeout", "total_timeout", "max_retries", "chunk_size", "idempotent" }
-
--- `request` with what the checked options `o` change.
-local function changed(request, session, o)
-  local changes = {
-    timeout = o.timeout,
-    connect_timeout = o.timeout and session:time_to_connect(o.timeout),
-    total_timeout = o.total_timeout,
-    max_retries = o.max_retries,
-    stream = o.chunk_size,
-  }
-  if o.idempotent then
-    changes.repeatable, changes.once = true, false
-  end
-  return request:with(changes)
-end
-
--- The request of an operation with the checked options `o` of one call. The latest is kept, since
--- the next call most often has the same.
+-- The request of an operation with the checked options `o` of one call. Two are kept: with the
+-- client's options alone, and the latest other one, since the next call most often has the same.
 local function request_with(client, row, o)
-  local session, latest = client.session, client.latest[row] or {}
-  local request = latest.request
-  for _, name in ipairs(CHANGING) do
-    if latest[name] ~= o[name] then request = nil end
+  if o.headers then return new_request(client.session, row, o) end
+  local is_plain = o == NONE or are_alike(o, NONE)
+  local kept = is_plain and client.requests or client.latest
+  local latest = kept[row]
+  if not latest or not (is_plain or are_alike(o, latest.options)) then
+    latest = { request = new_request(client.session, row, o), options = not is_plain and o }
+    kept[row] = latest
   end
-  if o.headers then
-    request = changed(new_request(session, row, o.headers), session, o)
-  elseif not request then
-    request = changed(request_of(client, row), session, o)
-    o.request, client.latest[row] = request, o
-  end
-  return o.on_response and request:with { on_response = o.on_response } or request
+  return latest.request
 end
 
 local function check_client(client, where)
@@ -139,8 +118,9 @@ end
 local function prepared(client, row, first, second, given)
   local name = row.name
   check_open(client, name)
-  local o = given ~= nil and checked(given, row.options, name) or nil
-  local request = o and next(o) and request_with(client, row, o) or request_of(client, row)
+  local o = given ~= nil and checked(given, row.options, name) or NONE
+  local request = request_with(client, row, o)
+  if o.on_response then request = request:with({ on_response = o.on_response }, true) end
   local base_url = client.session.base_url
   local url, body
   if row.before_id then
@@ -153,13 +133,13 @@ local function prepared(client, row, first, second, given)
   if row.body then
     local secrets
     starts = starts or require "qhub.options.start"
-    body, secrets = starts.encoded(first, o or NONE, name)
+    body, secrets = starts.encoded(first, o, name)
     if secrets then
       client.session:remember(secrets)
-      request = request:with { secrets = secrets }
+      request = request:with({ secrets = secrets }, true)
     end
   end
-  if o and o.query and o.query ~= "" then url = url .. "?" .. o.query end
+  if o.query and o.query ~= "" then url = url .. "?" .. o.query end
   return request, url, body
 end
 
