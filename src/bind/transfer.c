@@ -10,6 +10,8 @@
 
 enum { SESSION = 1, PREPARED, URL, BODY, VALUES = BODY }; /* user values */
 
+enum { USUAL_HEADERS = 16 }; /* most responses have no more */
+
 static void release(void *transfer) {
   qhub_transfer_close(transfer);
 }
@@ -136,7 +138,7 @@ static int headers(lua_State *L) {
   const qhub_headers *fields = qhub_transfer_look(check(L)).headers;
   const char *name, *value;
   size_t cursor = 0;
-  lua_newtable(L);
+  lua_createtable(L, 0, USUAL_HEADERS);
   while (fields->complete && qhub_headers_next(fields, &cursor, &name, &value)) {
     if (lua_getfield(L, -1, name) == LUA_TNIL) {
       lua_pop(L, 1);

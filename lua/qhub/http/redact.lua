@@ -19,7 +19,18 @@ local MOST_ENCODED = 3 -- times that percent signs are decoded
 -- ── names ────────────────────────────────────────────────────────────────────────────────────────
 
 -- Anywhere in the name of a header or query parameter.
-local WORDS = "token key secret passw passphrase session credential authorization cookie signature"
+local WORDS = {
+  "token",
+  "key",
+  "secret",
+  "passw",
+  "passphrase",
+  "session",
+  "credential",
+  "authorization",
+  "cookie",
+  "signature",
+}
 
 -- As one of the parts of a name: "x-auth".
 local PARTS = { auth = true, jwt = true, pwd = true, sig = true, sid = true }
@@ -31,7 +42,7 @@ local WHOLE = { code = true, pass = true, otp = true, assertion = true }
 function redact.is_secret_name(name)
   name = name:lower()
   if WHOLE[name] then return true end
-  for word in WORDS:gmatch "%a+" do
+  for _, word in ipairs(WORDS) do
     if name:find(word, 1, true) then return true end
   end
   for part in name:gmatch "%w+" do

@@ -41,8 +41,8 @@ local function new(fields)
   return setmetatable(fields, Request)
 end
 
---- The same request but for `changes` (taken over, not copied). `is_sent_alike`: they change nothing
---- that is sent, so that both keep one and the same.
+--- The same request but for `changes` (taken over, not copied). `is_sent_alike`: they change
+--- nothing that is sent, so that both keep one and the same.
 function Request:with(changes, is_sent_alike)
   if not is_sent_alike then changes.kept = nothing_kept() end
   return setmetatable(changes, { __index = self })
