@@ -136,8 +136,8 @@ describe("the search for a personal token", function()
       ['{"auth":null}'] = "has no auth.value",
       ['{"auth":"t0psecret"}'] = "has no auth.value",
       ['{"auth":{"value":null}}'] = "has no auth.value",
-      ['{"auth":{"value":""}}'] = "or an empty one",
-      ['{"auth":{"value":["t0psecret"]}}'] = "that is not a string",
+      ['{"auth":{"value":""}}'] = "its auth.value is an empty string",
+      ['{"auth":{"value":["t0psecret"]}}'] = "must be a string",
       ['{"auth":{"value":"t0psecret\\n"}}'] = "control characters",
       [long] = "cannot be read",
     } do
@@ -160,7 +160,7 @@ describe("the search for a personal token", function()
   it("refuses an environment token with control characters and does not show it", function()
     environment.KQH_PERSONAL_ACCESS_TOKEN = "t0psecret\n"
     local text = failure()
-    assert.matches("KQH_PERSONAL_ACCESS_TOKEN (has control characters)", text, 1, true)
+    assert.matches("KQH_PERSONAL_ACCESS_TOKEN (has control characters", text, 1, true)
     assert.is_nil(text:find("t0psecret", 1, true))
   end)
 

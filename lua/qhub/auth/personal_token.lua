@@ -36,19 +36,6 @@ local function first_set(names)
   end
 end
 
--- The paths of the configuration files, the one that counts first. The legacy file is read even
--- when a variable names another one, which is then not there.
-local function config_paths()
-  local paths = { (first_set(CONFIG_VARIABLES)) }
-  local home = system.getenv "HOME"
-  if home and home ~= "" then
-    home = home:gsub("/+$", "")
-    paths[1] = paths[1] or home .. CONFIG_FILE
-    if paths[1] ~= home .. LEGACY_CONFIG_FILE then paths[2] = home .. LEGACY_CONFIG_FILE end
-  end
-  return paths
-end
-
 -- The token in the configuration file `path`; or nil, what is wrong, and whether there is no such
 -- file, so that the next one may be tried.
 local function read_config(path)
@@ -63,27 +50,30 @@ local function read_config(path)
   end
   local auth = type(config) == "table" and config.auth
   local value = type(auth) == "table" and auth.value
-  if value == nil or value == false or value == core.json.null then
-    return nil, "has no auth.value"
-  elseif type(value) ~= "string" or value == "" then
-    return nil, "has an auth.value that is not a string, or an empty one"
-  elseif core.text.has_control(value) then
-    return nil, "has an auth.value with control characters"
-  end
+  if not value or value == core.json.null then return nil, "has no auth.value" end
+  local fault = options.secret_fault(value)
+  if fault then return nil, "its auth.value " .. fault end
   return value
 end
 
 -- The token of the first configuration file that is there; or nil. `add` is told what was searched.
+-- The legacy file is read even when a variable names another one, which is then not there.
 local function from_files(add)
-  if not first_set(CONFIG_VARIABLES) then add(table.concat(CONFIG_VARIABLES, ", "), "not set") end
-  local paths = config_paths()
+  local paths, home = { (first_set(CONFIG_VARIABLES)) }, first_set { "HOME" }
+  if not paths[1] then add(table.concat(CONFIG_VARIABLES, ", "), "not set") end
+  if home then
+    local legacy = home:gsub("/+$", "") .. LEGACY_CONFIG_FILE
+    paths[1] = paths[1] or home:gsub("/+$", "") .. CONFIG_FILE
+    if paths[1] ~= legacy then paths[2] = legacy end
+  elseif not paths[1] then
+    add("HOME", "not set")
+  end
   for _, path in ipairs(paths) do
     local token, reason, absent = read_config(path)
     if token then return token end
     add(text.line(path, 1000), reason)
     if not absent then return nil end
   end
-  if #paths == 0 then add("HOME", "not set") end
 end
 
 --- The personal access token: the given one, else that of the environment, else that of the
@@ -100,8 +90,8 @@ local function personal_token(given)
   if not token then
     add(table.concat(TOKEN_VARIABLES, ", "), "not set")
     token = from_files(add)
-  elseif core.text.has_control(token) then
-    add(name, "has control characters")
+  elseif options.secret_fault(token) then
+    add(name, options.secret_fault(token))
     token = nil
   end
   if token then return token end

@@ -6,30 +6,25 @@ local loop = require "qhub.tasks.loop"
 local options = require "qhub.options"
 local program = require "qhub.tasks.program"
 
--- A usable token, or nil and why not (a text that never holds the token).
-local function checked(value, reason)
+-- Why `value` is no usable token, a text that never holds it; or nil. `reason` is the program's.
+local function fault_of(value, reason)
   if value == nil then
-    local why = reason == nil and "" or ": " .. tostring(reason)
-    return nil, "the token function returned no token" .. why
+    return "the token function returned no token"
+      .. (reason == nil and "" or ": " .. tostring(reason))
   end
   local fault = options.token_fault(value)
-  if fault then return nil, "the token function's token " .. fault end
-  return value
+  return fault and "the token function's token " .. fault
 end
 
 --- The source of tokens (see session.lua) over `fn`, whose own errors propagate.
 local function source_over(fn)
   return function(session, rejected)
     local cancellations = loop.cancellations()
-    local usable, reason
-    local ok, value, why = program.call(fn, rejected)
-    if ok then
-      usable, reason = checked(value, why)
-    end
-    if not usable and (not ok or session.is_closed or loop.cancellations() > cancellations) then
-      return nil
-    end
-    return usable, reason
+    local ok, value, reason = program.call(fn, rejected)
+    local fault = ok and fault_of(value, reason)
+    if ok and not fault then return value end
+    if session.is_closed or loop.cancellations() > cancellations then fault = nil end
+    return nil, fault or nil
   end
 end
 

@@ -71,7 +71,6 @@ end
 --- Makes an error object of `fields` (taken over, not copied); `kind` and `message` are required.
 --- `where` is found out unless it is given.
 function errors.new(fields)
-  assert(fields.kind and fields.message, "an error needs a kind and a message")
   fields.where = fields.where or position()
   return setmetatable(fields, Error)
 end

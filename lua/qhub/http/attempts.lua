@@ -16,10 +16,6 @@ local system = core.system
 local REDIRECTS = { [301] = true, [302] = true, [303] = true, [307] = true, [308] = true }
 local MOST_HOPS = 20
 
--- How often a request that the server certainly never acted on (HTTP/2) is sent in addition to
--- max_retries.
-local MOST_UNPROCESSED = 10
-
 -- The state of a call:
 --   session, request, url         what is asked, for whom
 --   start                         the hop that an attempt begins with: the request's, or, after a
@@ -31,13 +27,10 @@ local MOST_UNPROCESSED = 10
 --   latest                        what `on_response` shows of the last response there was
 --   is_reported                   of a stream the first response alone is reported
 --   count, extra                  attempts so far; those of them that max_retries leaves out
---   unprocessed                   see MOST_UNPROCESSED
 --   started, attempt_started, deadline     on the monotonic clock
-local Attempts = { count = 0, extra = 0, unprocessed = 0 }
+local Attempts = { count = 0, extra = 0, rejected = false, is_reported = false }
 Attempts.__index = Attempts
-
-Attempts.token, Attempts.rejected = false, false
-Attempts.response, Attempts.latest, Attempts.is_reported = false, false, false
+Attempts.token, Attempts.response, Attempts.latest = false, false, false
 
 -- How it is reported: report.lua, at the first use of one of its methods.
 setmetatable(Attempts, {
@@ -54,7 +47,6 @@ local function new(session, request, url, body, started)
     url = url,
     start = { request = request, url = url, body = body },
     started = started,
-    attempt_started = started,
     deadline = total_timeout and started + total_timeout,
   }, Attempts)
 end
@@ -165,25 +157,19 @@ function Attempts:retry(result, named)
   local failure, session = result.failure, self.session
   -- A gateway that asks for no patience at all does not pace us.
   local is_named = named ~= nil and named > 0
-  local is_free = failure and failure.unprocessed and self.unprocessed < MOST_UNPROCESSED
-  local delay = 0
-  if is_free then
-    self.unprocessed, self.extra = self.unprocessed + 1, self.extra + 1
-  else
-    local left = self.deadline and self.deadline - loop.now()
-    delay = require("qhub.http.retry").delay(
-      self.count - self.extra,
-      self.request.max_retries,
-      result,
-      self.start.request.repeatable,
-      named,
-      left,
-      system.random()
-    )
-    if not delay then return false end
-    if left and not is_named and delay + session:retry_pacer():backlog() >= left then
-      return false -- its turn would come too late
-    end
+  local left = self.deadline and self.deadline - loop.now()
+  local delay = require("qhub.http.retry").delay(
+    self.count - self.extra,
+    self.request.max_retries,
+    result,
+    self.start.request.repeatable,
+    named,
+    left,
+    system.random()
+  )
+  if not delay then return false end
+  if left and not is_named and delay + session:retry_pacer():backlog() >= left then
+    return false -- its turn would come too late
   end
   self:log("warn", result.offset and "resume" or "retry", {
     delay = delay,
@@ -191,7 +177,7 @@ function Attempts:retry(result, named)
     error = failure and failure.message,
   })
   self:drop() -- the connection is free for others during the wait
-  if session.is_closed or not (is_free or self:sleep(delay, is_named)) or session.is_closed then
+  if session.is_closed or not self:sleep(delay, is_named) or session.is_closed then
     return false, self:cancelled()
   end
   self.token = false
@@ -242,6 +228,7 @@ end
 -- Goes on from what the first attempt brought until the call has a response, which is held then.
 -- Returns nil, or the error.
 function Attempts:settle(response, failure, token)
+  self.attempt_started = self.started
   while true do
     local start = self.start
     self.token, self.sent = token or false, start
@@ -295,7 +282,6 @@ function Attempts:open(range)
   end
   held.start = { request = request, url = held.url }
   held.started = loop.now()
-  held.attempt_started = held.started
   local err = held:settle(held.session:attempt(request, held.url, nil, held.deadline))
   held:report(err)
   if err then return nil, err end

@@ -116,15 +116,15 @@ function failures.reason_of(result)
   end
 end
 
--- The fields that every error of a call has, and those of its `response`, if there is one.
--- `context`: see report.lua.
-local function fields_of(context, kind, message, response)
+-- The fields that every error of a `call` has (an Attempts), and those of its `response`, if there
+-- is one. `secret`: see redact.lua.
+local function fields_of(call, kind, message, secret, response)
   local fields = {
     kind = kind,
-    message = redact.without(context.name .. ": " .. message, context.secret),
-    method = context.method,
-    url = redact.url(redact.without(context.url, context.secret)),
-    attempts = context.attempts,
+    message = redact.without(call.request.name .. ": " .. message, secret),
+    method = call.request.method,
+    url = redact.url(redact.without(call.url, secret)),
+    attempts = call.count,
   }
   if response then
     local headers = response.headers
@@ -136,19 +136,21 @@ local function fields_of(context, kind, message, response)
   return fields
 end
 
---- A response outside 2xx. `body_text` is what came of its body; `why` says, for a redirect, why it
---- was not followed; `retry_after` is in seconds.
-function failures.status(context, response, body_text, retry_after, why)
+--- The error of a call whose response is outside 2xx. `body_text` is what came of its body; `why`
+--- says, for a redirect, why it was not followed; `retry_after` is in seconds.
+function failures.status(call, body_text, retry_after, why)
+  local response, secret = call.response, redact.of(call)
   local status_code = response.status_code
   local reason = REASONS[status_code]
   local body = body_of(body_text)
   local message = status_code .. (reason and " " .. reason or "")
   local said = failures.explanation(body, reason)
-  if said then message = message .. ": " .. redact.remote(said, context.secret) end
+  if said then message = message .. ": " .. redact.remote(said, secret) end
   if why then message = message .. ": not followed, " .. why end
   local remedy
   if status_code == 401 then
-    remedy = context.is_token_sent and TOKEN_REFUSED or context.remedy or TOKEN_NOT_SENT
+    local is_token_sent = call.token and call.sent.request.authorize
+    remedy = is_token_sent and TOKEN_REFUSED or call.request.remedy or TOKEN_NOT_SENT
   elseif status_code == 404 and not said then
     remedy = NOT_FOUND
   end
@@ -159,21 +161,23 @@ function failures.status(context, response, body_text, retry_after, why)
       message = message .. ", which is too long to be waited for here"
     end
   end
-  local fields = fields_of(context, "api", message, response)
+  local fields = fields_of(call, "api", message, secret, response)
   fields.body, fields.retry_after = body, retry_after
   return errors.new(fields)
 end
 
---- A 2xx response that is not what it must be. `line` and `column` say where JSON broke, if so.
-function failures.decode(context, response, body_text, message, line, column)
+--- The error of a call whose 2xx response is not what it must be. `line` and `column` say where JSON
+--- broke, if so.
+function failures.decode(call, message, line, column)
+  local response, secret = call.response, redact.of(call)
   local kind = response.headers["content-type"]
   if kind and not kind:lower():find("json", 1, true) then
-    kind = redact.remote(kind, context.secret, 60)
+    kind = redact.remote(kind, secret, 60)
     local hint = "(is base_url or token_endpoint wrong, or did a proxy respond?)"
     message = ("%s; the response is %s %s"):format(message, kind, hint)
   end
-  local fields = fields_of(context, "decode", message, response)
-  fields.body = body_text ~= "" and body_text or nil
+  local fields = fields_of(call, "decode", message, secret, response)
+  fields.body = response.body ~= "" and response.body or nil
   fields.line, fields.column = line, column
   return errors.new(fields)
 end
@@ -185,34 +189,36 @@ local REMEDIES = {
   [58] = "check http.client_cert and http.client_key",
 }
 
-local function remedy_for(context, failure)
+local function remedy_for(call, failure)
   local said = failure.message
   if failure.code == UNTRUSTED then
     -- Out of date, or for another name, in the TLS library's own words: no authority could help.
     if said:find "expired" or said:find "not yet valid" or said:find "name" then return nil end
     return "the server's certificate is not trusted; name its authority with http.ca_file"
-  elseif failure.sent and context.unrepeatable then
+  elseif failure.sent and not call.request.repeatable then
     return "the request was sent and may have started a run; check the list of executions "
       .. "before starting again"
   end
   return REMEDIES[failure.code]
 end
 
---- A call without a response, or with one that broke off; or without a token.
-function failures.failure(context, failure, response)
+--- The error of a call without a response, or with one that broke off; or without a token.
+function failures.failure(call, failure, response)
+  if failure.not_attempted then failure.sent = failure.kind ~= "token" and call.count > 0 end
+  local secret = redact.of(call)
   local kind, cause = failure.kind, failure.cause -- a cause: the 401 before a token failed
-  local message = redact.remote(failure.message, context.secret, 1000)
+  local message = redact.remote(failure.message, secret, 1000)
   local by_way_of = failure.sent == false
     and not failure.lasting
     and (kind == "network" or kind == "timeout")
-    and proxy.name(context.proxy, context.url)
+    and proxy.name(call.session.proxy, call.url)
   if by_way_of then
     message = message .. " (by way of the proxy " .. text.line(by_way_of, 300) .. ")"
   end
-  local remedy = remedy_for(context, failure)
+  local remedy = remedy_for(call, failure)
   if remedy then message = message .. "; " .. remedy end
   if kind == "too_large" then kind = "decode" end
-  local fields = fields_of(context, kind, message, response)
+  local fields = fields_of(call, kind, message, secret, response)
   fields.phase, fields.cause = failure.phase, cause
   if cause then fields.status_code = cause.status_code end
   if not response then

@@ -66,18 +66,12 @@ function headers.checked(given, option, where)
   return result
 end
 
--- What the engine adds by itself: a false stays, so that it does not.
-local ADDED = { ["accept-encoding"] = true }
-
 --- A new table: `base` with `over` laid over it; false removes.
 function headers.merged(base, over)
-  local result = {}
-  for name, value in pairs(base) do
-    result[name] = value
-  end
-  for name, value in pairs(over or {}) do
-    if not value and not ADDED[name] then value = nil end
-    result[name] = value
+  local result = options.extended(base, over or {})
+  for name, value in pairs(result) do
+    -- Accept-Encoding is what the engine adds by itself: a false stays, so that it does not.
+    if not value and name ~= "accept-encoding" then result[name] = nil end
   end
   return result
 end
@@ -85,24 +79,18 @@ end
 -- Spelled as people expect to see them on the wire; it grows only by the program's own names.
 local spelled = setmetatable({}, {
   __index = function(cache, name)
-    local text_case = name:gsub("%f[%w]%l", string.upper)
-    cache[name] = text_case
-    return text_case
+    cache[name] = name:gsub("%f[%w]%l", string.upper)
+    return cache[name]
   end,
 })
 
 --- `fields` as the lines that the engine sends ("Name: value").
 function headers.lines(fields)
-  local lines, count = {}, 0
+  local lines = {}
   for name, value in pairs(fields) do
-    count = count + 1
-    if value == false then
-      lines[count] = spelled[name] .. ":"
-    elseif value == "" then -- libcurl sends a header without a value only with a semicolon
-      lines[count] = spelled[name] .. ";"
-    else
-      lines[count] = spelled[name] .. ": " .. value
-    end
+    -- libcurl sends a header without a value only with a semicolon.
+    local rest = value == false and ":" or value == "" and ";" or ": " .. value
+    lines[#lines + 1] = spelled[name] .. rest
   end
   return lines
 end

@@ -3,7 +3,7 @@
 -- Responsible for: the names whose values are secret, user info and secret parameters of URLs,
 -- header fields for the log, and known secrets wherever a text repeats them. A text is compared
 -- with a secret after folding case, decoding percent signs and leaving out what does not print, so
--- that an echo of a token is found in any of these spellings. Must not know calls or the network.
+-- that an echo of a token is found in any of these spellings. Must not know the network.
 
 local text = require "qhub.error.text"
 
@@ -41,14 +41,13 @@ local WHOLE = { code = true, pass = true, otp = true, assertion = true }
 --- True when the value of a header or query parameter of this name must not be shown.
 function redact.is_secret_name(name)
   name = name:lower()
-  if WHOLE[name] then return true end
   for _, word in ipairs(WORDS) do
     if name:find(word, 1, true) then return true end
   end
   for part in name:gmatch "%w+" do
     if PARTS[part] then return true end
   end
-  return false
+  return WHOLE[name] or false
 end
 
 -- ── URLs ─────────────────────────────────────────────────────────────────────────────────────────
@@ -111,28 +110,23 @@ local function decoded(said)
   return folded(said)
 end
 
--- Adds what base64 makes of `secret` in the midst of other bytes: its offset in a group of three
--- makes three spellings; letters that depend on the neighbours are left out.
-local function add_base64(result, secret)
-  for lead = 0, 2 do
-    local code = text.base64(("\0"):rep(lead) .. secret):gsub("=", "")
-    local last = (lead + #secret) % 3 == 0 and #code or #code - 1
-    result[#result + 1] = code:sub(lead == 0 and 1 or lead + 2, last):lower()
-  end
-end
-
 -- The spellings of `secrets` to look for in a text of so many bytes, those that are long enough.
 local function spellings(secrets, size)
-  local all, result = {}, {}
-  for _, secret in ipairs(secrets) do
-    all[#all + 1] = folded(secret)
-    if secret:find("%", 1, true) then all[#all + 1] = decoded(secret) end
-    if #secret >= LEAST_CREDENTIAL and size >= #secret * 4 // 3 - LEAST_SECRET then
-      add_base64(all, secret)
-    end
-  end
-  for _, spelling in ipairs(all) do
+  local result = {}
+  local function add(spelling)
     if #spelling >= LEAST_SECRET then result[#result + 1] = spelling end
+  end
+  for _, secret in ipairs(secrets) do
+    add(folded(secret))
+    if secret:find("%", 1, true) then add(decoded(secret)) end
+    -- What base64 makes of it in the midst of other bytes: its offset in a group of three makes
+    -- three spellings; letters that depend on the neighbours are left out.
+    local is_long = #secret >= LEAST_CREDENTIAL and size >= #secret * 4 // 3 - LEAST_SECRET
+    for lead = 0, is_long and 2 or -1 do
+      local code = text.base64(("\0"):rep(lead) .. secret):gsub("=", "")
+      local last = (lead + #secret) % 3 == 0 and #code or #code - 1
+      add(code:sub(lead == 0 and 1 or lead + 2, last):lower())
+    end
   end
   table.sort(result, function(a, b)
     return #a > #b -- one that holds another is found first
@@ -223,11 +217,12 @@ end
 
 --- What the gateway got to know by a call (see attempts.lua), as a list: the token and the one that
 --- was rejected before it, or credentials that the program gave instead, and its body's secrets.
-function redact.carried(request, state)
+function redact.carried(call)
+  local request = call.request
   local own = not request.authorize and request.fields.authorization
   local result = own and credentials_in(own) or {}
-  result[#result + 1] = state.token or nil
-  result[#result + 1] = state.rejected or nil
+  result[#result + 1] = call.token or nil
+  result[#result + 1] = call.rejected or nil
   for name, value in pairs(request.fields) do
     if name ~= "authorization" and value and redact.is_secret_name(name) then
       result[#result + 1] = value
@@ -239,9 +234,8 @@ end
 
 --- What the gateway may say back to a call, as a list: what it carried, and what the session knows
 --- of earlier ones: tokens, and the secrets of starts.
-function redact.of(session, request, state)
-  local known = session.secrets or {}
-  local result = redact.carried(request, state)
+function redact.of(call)
+  local known, result = call.session.secrets, redact.carried(call)
   return table.move(known, 1, #known, #result + 1, result)
 end
 

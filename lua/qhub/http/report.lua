@@ -10,26 +10,6 @@ local redact = require "qhub.http.redact"
 
 local report = {}
 
--- What the gateway may say back to this call, a list: what it carried, and what the session knows.
-local function secrets(call)
-  return redact.of(call.session, call.request, call)
-end
-
--- What error objects are made of (see failure.lua).
-local function context(call)
-  return {
-    name = call.request.name,
-    method = call.request.method,
-    url = call.url,
-    attempts = call.count,
-    secret = secrets(call),
-    proxy = call.session.proxy,
-    is_token_sent = call.token and call.sent.request.authorize,
-    remedy = call.request.remedy,
-    unrepeatable = not call.request.repeatable,
-  }
-end
-
 --- Logs an event of this call, with `fields` added to the usual ones.
 function report:log(level, event, fields)
   local session, response = self.session, self.response
@@ -39,7 +19,7 @@ function report:log(level, event, fields)
   fields.status = fields.status or response and response.status_code or nil
   fields.seconds = fields.seconds or loop.now() - self.started
   fields.attempt = self.count
-  log.event(session.log, level, event, fields, secrets(self))
+  log.event(session.log, level, event, fields, redact.of(self))
 end
 
 --- Logs how the call ended and calls `on_response`. Both are the program's and may raise. Of a
@@ -50,7 +30,7 @@ function report:report(err)
     local failed = err and err.kind .. ": " .. err.message
     self:log(err and "error" or "info", err and "failed" or "done", { error = failed })
   end
-  self.session:remember(redact.carried(self.request, self))
+  self.session:remember(redact.carried(self))
   if latest and is_first then
     latest.attempts, latest.seconds = self.count, loop.now() - self.started
     self.request.on_response(latest)
@@ -59,11 +39,7 @@ end
 
 -- ── errors ──────────────────────────────────────────────────────────────────────────────────────
 
---- The error of a `failure`, of `response` if that broke off.
-function report:failed(failure, response)
-  if failure.not_attempted then failure.sent = failure.kind ~= "token" and self.count > 0 end
-  return failures.failure(context(self), failure, response)
-end
+report.failed, report.undecodable = failures.failure, failures.decode
 
 --- The error of a call whose client was closed, or whose task was cancelled.
 function report:cancelled()
@@ -87,18 +63,12 @@ end
 --- The error of a status that is none of success; see failure.lua.
 function report:refused(retry_after, why)
   local body = error_text(self.response, self.session.max_response_bytes)
-  return failures.status(context(self), self.response, body, retry_after, why)
+  return failures.status(self, body, retry_after, why)
 end
 
 --- The error of a 401 after which there is no other token, for `reason`.
 function report:without_token(reason)
   return self:failed { kind = "token", message = reason, cause = self:refused(), sent = false }
-end
-
---- The error of a response that does not mean anything.
-function report:undecodable(message, line, column)
-  local response = self.response
-  return failures.decode(context(self), response, response.body, message, line, column)
 end
 
 --- The error for a `failure` that ends a stream at `offset`, after logging it.

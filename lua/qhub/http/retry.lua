@@ -32,19 +32,11 @@ end
 --- Sources: RFC 9110 10.2.3 (`Retry-After`); Unix seconds in `X-RateLimit-Reset` as the reference
 --- clients read it.
 function retry.requested_wait(headers, now)
-  local value = headers["retry-after"]
-  if value then
-    value = value:match("^%s*(.-)%s*$")
-    local seconds = value:find("^%d+%.?%d*$") and tonumber(value)
-    if seconds then return seconds end
-    local date = text.parse_http_date(value)
-    if date then return math.max(0, date - now) end
-  end
-  value = headers["x-ratelimit-reset"]
-  if value then
-    local reset = value:match("^%s*(%d+%.?%d*)%s*$")
-    if reset then return math.max(0, tonumber(reset) - now) end
-  end
+  local value = (headers["retry-after"] or ""):match "^%s*(.-)%s*$"
+  if value:find "^%d+%.?%d*$" then return tonumber(value) end
+  local reset = (headers["x-ratelimit-reset"] or ""):match "^%s*(%d+%.?%d*)%s*$"
+  local time = text.parse_http_date(value) or tonumber(reset)
+  return time and math.max(0, time - now)
 end
 
 --- The delay before attempt `attempt + 1`; `random` is in [0, 1).
@@ -96,33 +88,27 @@ function retry.pacer()
   return setmetatable({ tokens = CAPACITY, filled_at = 0, waiting = 0, patient = 0 }, Pacer)
 end
 
-local function fill(self)
-  local now = loop.now()
-  self.tokens = math.min(CAPACITY, self.tokens + RATE * math.max(0, now - self.filled_at))
-  self.filled_at = now
-end
-
 --- A call succeeded.
 function Pacer:succeeded()
-  if self.tokens < CAPACITY then self.tokens = math.min(CAPACITY, self.tokens + PER_SUCCESS) end
+  self.tokens = math.min(CAPACITY, self.tokens + PER_SUCCESS)
 end
 
 --- About how many seconds a retry that is due now would be held back.
 function Pacer:backlog()
-  fill(self)
+  local now = loop.now()
+  self.tokens = math.min(CAPACITY, self.tokens + RATE * math.max(0, now - self.filled_at))
+  self.filled_at = now
   return math.max(0, self.waiting + 1 - self.tokens) / RATE
 end
 
 --- Takes what one retry costs and returns nil; or returns the seconds until it is worth another
 --- check.
 function Pacer:take()
-  fill(self)
-  if self.tokens >= 1 then
-    self.tokens = self.tokens - 1
-    return nil
+  local seconds = self:backlog()
+  if self.tokens < 1 then
+    return math.min(seconds, LONGEST_SLEEP) * (0.75 + 0.5 * core.system.random())
   end
-  local seconds = (self.waiting + 1 - self.tokens) / RATE
-  return math.min(seconds, LONGEST_SLEEP) * (0.75 + 0.5 * core.system.random())
+  self.tokens = self.tokens - 1
 end
 
 local Place = {
@@ -144,8 +130,8 @@ end
 --- time that is `left`, if it is given.
 function Pacer:spread(seconds, left)
   if self.patient == 0 then return seconds end
-  local longest = math.min(seconds * (1 + SPREAD), retry.LONGEST_WAIT)
-  longest = left and math.min(longest, (seconds + left) / 2) or longest
+  local within = (seconds + (left or math.huge)) / 2
+  local longest = math.min(seconds * (1 + SPREAD), retry.LONGEST_WAIT, within)
   return seconds + (longest - seconds) * core.system.random()
 end
 

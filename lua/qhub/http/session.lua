@@ -67,19 +67,14 @@ function Session:closed_failure()
   return { kind = "cancelled", message = message, not_attempted = true }
 end
 
--- The failure of a call whose total_timeout passed before anything was sent.
-local function late_failure()
-  local message = "total_timeout passed"
-  return { kind = "timeout", phase = "total", message = message, not_attempted = true }
-end
-
 --- Sends `request` (see request.lua) with `token`. Returns as the transport does; a failure that
 --- has `not_attempted` came before anything was sent.
 function Session:transfer(request, token, url, body, deadline)
   if self.is_closed then
     return nil, self:closed_failure()
   elseif deadline and deadline <= loop.now() then
-    return nil, late_failure()
+    local message = "total_timeout passed"
+    return nil, { kind = "timeout", phase = "total", message = message, not_attempted = true }
   end
   return self.send(request, token, url, body, deadline)
 end
@@ -105,12 +100,8 @@ end
 
 --- What spaces the retries of this session's calls.
 function Session:retry_pacer()
-  local pacer = self.pacer
-  if not pacer then
-    pacer = require("qhub.http.retry").pacer()
-    self.pacer = pacer
-  end
-  return pacer
+  self.pacer = self.pacer or require("qhub.http.retry").pacer()
+  return self.pacer
 end
 
 --- Notes that a call succeeded.
@@ -155,22 +146,12 @@ end
 function Session:close()
   if not self.is_closed then
     self.is_closed = true
-    local connections = self.connections
-    if connections then connections:close() end
+    if self.connections then self.connections:close() end
     loop.wake_sleepers(self)
   end
 end
 
 local session = {}
-
--- The transport of the checked options `o` for requests to `url`, and the connections to be closed
--- with the session.
-local function transport_of(o, url)
-  if o.transport then return require("qhub.http.transport.program").over(o.transport), false end
-  local transport, http = require "qhub.http.transport.curl", o.http or {}
-  local connections = transport.connections(http)
-  return proxy.guarded(transport.over(connections), http, url), connections
-end
 
 --- A session with the checked options `o` of a client (see options/client.lua) and `fields` (taken
 --- over, not copied): token_source, log, base_url, owner; each may be missing.
@@ -180,12 +161,16 @@ function session.new(o, fields)
     self[name] = o[name]
     if self[name] == nil then self[name] = default end
   end
-  self.send, self.connections = transport_of(o, self.base_url)
+  if o.transport then
+    self.send = require("qhub.http.transport.program").over(o.transport)
+    self.connections, self.proxy = false, false -- none that is known
+  else
+    self.connections, self.proxy = loop.engine():session(http), http.proxy
+    local send = require("qhub.http.transport.curl").over(self.connections)
+    self.send = proxy.guarded(send, http, self.base_url)
+  end
   self.token = type(o.token) == "string" and o.token
   self.connect_timeout = http.connect_timeout
-  self.proxy = self.connections and http.proxy
-  -- No proxy is known of a transport of the program's own.
-  if not self.connections then self.proxy = false end
   self.log, self.pacer, self.is_closed = fields.log or false, false, false
   self.secrets = proxy.secrets(self.proxy or nil)
   return setmetatable(self, Session)

@@ -49,14 +49,15 @@ local function check_url(value, name, where, endpoint)
 end
 
 local PROXY_FORM = "must look like http://proxy.example:3128 or "
-  .. "http://user:password@proxy:3128: %s"
+  .. "http://user:password@proxy:3128, or be false for none: %s"
 
 local function check_proxy(value, name, where)
-  if value == false then return false end
-  if type(value) ~= "string" then
-    deny(where, name, "must be a string, or false for none, got a %s", type(value))
+  local fault
+  if type(value) == "string" then
+    fault = proxy.fault(value)
+  elseif value ~= false then
+    fault = "it is no string"
   end
-  local fault = value == "" and "it is empty (false stands for no proxy)" or proxy.fault(value)
   if fault then deny(where, name, PROXY_FORM, fault) end
   return value
 end

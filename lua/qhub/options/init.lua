@@ -33,14 +33,13 @@ local function rule(expected, holds)
   end
 end
 
-local function of_type(kind, expected)
-  return rule(expected, function(value)
-    return type(value) == kind
-  end)
-end
+check.boolean = rule("true or false", function(value)
+  return type(value) == "boolean"
+end)
 
-check.boolean = of_type("boolean", "true or false")
-check.table = of_type("table", "a table")
+check.table = rule("a table", function(value)
+  return type(value) == "table"
+end)
 
 check.seconds = rule("a number of seconds above 0 and at most " .. LONGEST_SECONDS, function(value)
   return type(value) == "number" and value > 0 and value <= LONGEST_SECONDS
@@ -111,9 +110,7 @@ end
 -- Names of the vendor's clients for Python, as people bring them along, and what to use here.
 local ELSEWHERE = {
   service_endpoint = "'base_url'",
-  endpoint = "'base_url'",
   access_token = "'token'",
-  api_key = "'token'",
   access_key_id = "'token = qhub.credentials.client_credentials { access_key_id = … }'",
   secret_access_key = "'token = qhub.credentials.client_credentials { secret_access_key = … }'",
   httpx_client = "'transport' for another HTTP stack, 'http' for proxy and TLS",

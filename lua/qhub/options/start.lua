@@ -15,16 +15,14 @@ local start, NONE = {}, {}
 
 local function check_tags(value, name, where)
   check.table(value, name, where)
-  local tags = {}
   for index, tag in pairs(value) do
-    if math.type(index) ~= "integer" or index < 1 or index > #value then
+    if not math.type(index) then
       deny(where, name, "must be a list of strings, got the key %s", text.value(index))
     elseif type(tag) ~= "string" or tag == "" then
-      options.refuse(where, ("tags[%d]"):format(index), "a string that is not empty", tag)
+      options.refuse(where, ("tags[%s]"):format(index), "a string that is not empty", tag)
     end
-    tags[index] = tag
   end
-  return json.array(tags)
+  return json.array(options.extended(value, {})) -- what has gaps is refused when it is encoded
 end
 
 -- The messages name the secret, never its value.
@@ -70,26 +68,21 @@ function start.body(body, o, where)
   return merged
 end
 
--- `found` (a list, or nil) with `secret` added, if that is one.
-local function with_secret(found, secret)
-  if type(secret) ~= "string" then return found end
-  found = found or {}
-  found[#found + 1] = secret
-  return found
-end
-
 --- The secrets that a start with `body` sends, a list: the values of `$secrets` and the grants of
 --- data pools. Nil when there are none.
 function start.secrets_in(body)
   local found
   for name, value in next, body do
     local inner = type(value) == "table" and value or NONE
-    if name == MEMBERS.secrets then
-      for _, secret in next, inner do
-        found = with_secret(found, secret)
+    local is_pool = rawget(inner, "ref") == "DATAPOOL"
+    local given = name == MEMBERS.secrets and inner
+      or is_pool and { rawget(inner, "grant") }
+      or NONE
+    for _, secret in next, given do
+      if type(secret) == "string" then
+        found = found or {}
+        found[#found + 1] = secret
       end
-    elseif rawget(inner, "ref") == "DATAPOOL" then
-      found = with_secret(found, rawget(inner, "grant"))
     end
   end
   return found

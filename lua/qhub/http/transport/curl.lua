@@ -10,8 +10,8 @@
 --   response: status_code, headers, body (whole) or read(n) -> chunk | nil at the end | nil and a
 --             failure; deadline (of reading; may be set to false); close().
 --   failure:  kind ("network", "timeout", "cancelled", "too_large"), message, phase, sent (false:
---             certainly not), unprocessed (true: the server certainly never acted on the
---             request), stale (a kept connection was closed), code (libcurl's, if it is one).
+--             certainly not), stale (a kept connection was closed), code (libcurl's, if it is
+--             one), lasting (true: another attempt would meet it again).
 
 local headers = require "qhub.http.headers"
 local loop = require "qhub.tasks.loop"
@@ -45,16 +45,10 @@ function Response:close()
   end
 end
 
-local function failure_of(kind, message, details)
-  return {
-    kind = kind == "memory" and "network" or kind,
-    message = message,
-    phase = details.phase,
-    sent = details.sent,
-    unprocessed = details.unprocessed,
-    stale = details.stale,
-    code = details.code,
-  }
+-- `failure` (phase, sent, stale, code), as the engine says it, with the rest.
+local function failure_of(kind, message, failure)
+  failure.kind, failure.message = kind == "memory" and "network" or kind, message
+  return failure
 end
 
 -- Why the wait for `transfer` ended early. One in the queue was not attempted.
@@ -121,16 +115,16 @@ end
 -- A to-be-closed variable while the headers of a stream are waited for.
 local Opening = {
   __close = function(opening)
-    if not opening.is_open then opening.transfer:close() end
+    if opening.transfer then opening.transfer:close() end
   end,
 }
 
 -- The response whose body is a stream. That it broke off early is found out by whoever reads it.
 local function opened(transfer, deadline)
-  local opening <close> = setmetatable({ transfer = transfer, is_open = false }, Opening)
+  local opening <close> = setmetatable({ transfer = transfer }, Opening)
   local status_code, _, failure = result_of(transfer, deadline)
   if not status_code then return nil, failure end
-  opening.is_open = true
+  opening.transfer = nil
   local response = { transfer = transfer, status_code = status_code, deadline = deadline or false }
   return setmetatable(response, Response)
 end
@@ -156,9 +150,4 @@ local function over(connections)
   end
 end
 
---- The connections of a client with the checked `http` options.
-local function connections(http)
-  return loop.engine():session(http)
-end
-
-return { over = over, connections = connections }
+return { over = over }

@@ -6,41 +6,40 @@ local loop = require "qhub.tasks.loop"
 local program = require "qhub.tasks.program"
 local text = require "qhub.error.text"
 
-local Response = {}
-Response.__index = Response
-
-function Response:close()
-  self.next_chunk, self.rest = nil, nil
-end
-
-Response.__close = Response.close
-
-local function cancelled()
-  return { kind = "cancelled", message = "cancelled while it was running", sent = true }
-end
-
-local function timed_out(sent)
-  return { kind = "timeout", phase = "total", message = "total_timeout passed", sent = sent }
+-- A failure after which it is not known whether the request was sent.
+local function failed(kind, message, phase)
+  return { kind = kind, message = message, phase = phase, sent = true }
 end
 
 local function unusable(what, value)
   error("qhub: the transport function must return " .. what .. ", got " .. text.value(value), 0)
 end
 
--- Whether the time of the whole call is over: the program's functions may take long.
-local function is_late(deadline)
-  return deadline and loop.now() >= deadline
+-- The failure of what a function of the program's did by `deadline`, which may have taken long and
+-- ended with its task (not `ok`); or nil.
+local function interrupted(ok, deadline)
+  if not ok then return failed("cancelled", "cancelled while it was running") end
+  local is_late = deadline and loop.now() >= deadline
+  return is_late and failed("timeout", "total_timeout passed", "total") or nil
+end
+
+-- A response has: status_code, headers, body (whole), deadline; `next_chunk`, the program's
+-- function, until it has ended; and `rest`, text that is yet to be read, beginning at `from`.
+local Response = {}
+Response.__index = Response
+
+function Response:close()
+  self.next_chunk, self.rest = nil, ""
 end
 
 -- The next piece as the program's function gives it: text, or nil at the end, or nil and a failure.
 local function piece(response)
   local ok, chunk, message = program.call(response.next_chunk)
-  if not ok then
-    return nil, cancelled()
-  elseif is_late(response.deadline) then
-    return nil, timed_out(true)
+  local failure = interrupted(ok, response.deadline)
+  if failure then
+    return nil, failure
   elseif chunk == nil and message ~= nil then
-    return nil, { kind = "network", message = tostring(message), sent = true }
+    return nil, failed("network", tostring(message))
   elseif chunk ~= nil and type(chunk) ~= "string" then
     unusable("a body function that returns strings", chunk)
   end
@@ -48,18 +47,18 @@ local function piece(response)
 end
 
 function Response:read(n)
-  local rest, from = self.rest, self.from or 1
-  while not rest or from > #rest do
+  while self.from > #self.rest do
     if not self.next_chunk then return nil end
     local chunk, failure = piece(self)
     if not chunk then
       self.next_chunk = nil
       return nil, failure
     end
-    rest, from = chunk, 1
+    self.rest, self.from = chunk, 1
   end
-  self.rest, self.from = rest, from + n
-  return rest:sub(from, from + n - 1)
+  local from = self.from
+  self.from = from + n
+  return self.rest:sub(from, from + n - 1)
 end
 
 -- Collects a whole body under the cap. Returns the text and the failure that ended it, if any.
@@ -70,10 +69,9 @@ local function whole(response, max_bytes)
     if not chunk then return table.concat(pieces), failure end
     pieces[#pieces + 1] = chunk
     size = size + #chunk
-    if max_bytes and size > max_bytes then
-      pieces[#pieces] = chunk:sub(1, #chunk - (size - max_bytes))
+    if size > max_bytes then
       local message = "the body is larger than max_response_bytes"
-      return table.concat(pieces), { kind = "too_large", message = message }
+      return table.concat(pieces):sub(1, max_bytes), { kind = "too_large", message = message }
     end
   end
 end
@@ -96,42 +94,36 @@ local function response_of(gave, deadline)
     status_code = status_code,
     headers = headers.foreign(fields.headers),
     deadline = deadline or nil,
-    rest = kind == "string" and body or nil,
+    rest = kind == "string" and body or "",
+    from = 1,
     next_chunk = kind == "function" and body or nil,
   }, Response)
-end
-
-local function copy_of_headers(fields)
-  local result = {}
-  for name, value in pairs(fields) do
-    result[name] = value or nil
-  end
-  return result
 end
 
 --- The transport over `call`, the function that the program gave as `transport`.
 local function over(call)
   return function(request, token, url, body, deadline)
-    local timeout = request.timeout
+    local fields, timeout = {}, request.timeout
+    for name, value in pairs(request:prepared(token).headers) do
+      fields[name] = value or nil
+    end
     local ok, gave, message = program.call(call, {
       method = request.method,
       url = url,
-      headers = copy_of_headers(request:prepared(token).headers),
+      headers = fields,
       body = body,
       timeout = deadline and math.min(timeout, deadline - loop.now()) or timeout,
     })
-    if not ok then
-      return nil, cancelled()
-    elseif is_late(deadline) and not (request.once and gave) then
-      -- A response to a start counts all the same: it names a run that may cost money.
-      return nil, timed_out(true)
+    local failure = interrupted(ok, deadline)
+    -- A late response to a start counts all the same: it names a run that may cost money.
+    if failure and not (request.once and gave) then
+      return nil, failure
     elseif gave == nil then
       message = message == nil and "the transport function failed" or tostring(message)
-      return nil, { kind = "network", message = message, sent = true }
+      return nil, failed("network", message)
     end
     local response = response_of(gave, deadline)
     if request.stream then return response end
-    local failure
     response.body, failure = whole(response, request.max_bytes)
     return response, failure
   end
