@@ -137,19 +137,22 @@ function Source:fetch()
   return nil, ("%s (POST %s%s)"):format(err.message, err.url, times)
 end
 
--- A fetch that others may wait for: source, task, done, token, reason. However it ends, also by an
--- error or by the end of its task, those who wait continue: with its result, or without one.
+-- A fetch that others may wait for: source, task, waiters (a set), done, token, reason. However it
+-- ends, also by an error or by the end of its task, those who wait continue: with its result, or
+-- without one.
 local Flight = {
   __close = function(flight)
     flight.source.flight = nil
-    loop.wake_sleepers(flight)
+    for task in pairs(flight.waiters) do
+      loop.wake(task)
+    end
   end,
 }
 
 -- Fetches for the running `task`, if there is one, and for those that come in the meantime.
 function Source:fetch_for_all(task)
   if not task or self.flight then return self:fetch() end
-  local flight <close> = setmetatable({ source = self, task = task }, Flight)
+  local flight <close> = setmetatable({ source = self, task = task, waiters = {} }, Flight)
   self.flight = flight
   local token, reason, was_cancelled = self:fetch()
   flight.done, flight.token, flight.reason = not was_cancelled, token, reason
@@ -169,8 +172,10 @@ function Source:obtain(rejected)
     elseif held and now < held.expires_at then
       return held.token -- good for a while yet; its renewal is under way
     end
-    local _, reason = loop.park(task, nil, nil, flight)
-    if reason == "cancelled" then return nil, CANCELLED end
+    flight.waiters[task] = true
+    local ok = loop.park(task)
+    flight.waiters[task] = nil
+    if not ok then return nil, CANCELLED end
     if flight.done then return flight.token, flight.reason end
   end
 end
