@@ -145,19 +145,11 @@ static int commit(lua_State *L) {
   return push_result(L, part->target, error, part->reason);
 }
 
-/* part:keep() -> part; from now on only `discard` removes the file  [+1] */
+/* part:keep() -> part; from now on only `discard` removes the file, and not `close`  [+1] */
 static int keep(lua_State *L) {
   check_open(L)->kept = true;
   lua_settop(L, 1);
   return 1;
-}
-
-/* part:close(): the file stays, and can be resumed if `resume` opened it. Idempotent.  [+0] */
-static int close_part(lua_State *L) {
-  qhub_partfile *part = qhub_userdata_check(L, &type);
-  part->kept = true;
-  qhub_partfile_close(part);
-  return 0;
 }
 
 /* part:discard(): the file goes. Idempotent.  [+0] */
@@ -174,9 +166,15 @@ static const luaL_Reg functions[] = {
 };
 
 static const luaL_Reg methods[] = {
-  {"path", get_path},          {"size", get_size},   {"append", append},
-  {"truncate", truncate_part}, {"commit", commit},   {"keep", keep},
-  {"close", close_part},       {"discard", discard}, {NULL, NULL},
+  {"path", get_path},
+  {"size", get_size},
+  {"append", append},
+  {"truncate", truncate_part},
+  {"commit", commit},
+  {"keep", keep},
+  {"close", qhub_userdata_close},
+  {"discard", discard},
+  {NULL, NULL},
 };
 
 int qhub_open_partfile(lua_State *L) {

@@ -85,15 +85,11 @@ static int resolve_url(lua_State *L) {
 }
 
 /* parse_http_date(text) -> seconds since the epoch, or nil. A date starts with a weekday (RFC 9110
-** section 5.6.7); else libcurl would read one in a bare number.  [+1] */
+** section 5.6.7), at least with a letter; else libcurl would read one in a bare number.  [+1] */
 static int parse_http_date(lua_State *L) {
-  static const char days[] = "Sun Mon Tue Wed Thu Fri Sat";
   size_t length;
   const char *text = luaL_checklstring(L, 1, &length);
-  char day[4] = "";
-  memcpy(day, text, length < 3 ? length : 3);
-  bool is_dated =
-    length > 3 && strlen(text) == length && strchr(day, ' ') == NULL && strstr(days, day) != NULL;
+  bool is_dated = qhub_is_alpha(text[0]) && strlen(text) == length;
   time_t seconds = is_dated ? curl_getdate(text, NULL) : (time_t)-1;
   if (seconds != (time_t)-1) {
     lua_pushinteger(L, (lua_Integer)seconds);

@@ -85,19 +85,15 @@ static void close_descriptor(qhub_partfile *part) {
   part->fd = -1;
 }
 
-static void forget_paths(qhub_partfile *part) {
-  free(part->path);
-  free(part->target);
-  part->path = NULL;
-  part->target = NULL;
-}
-
 void qhub_partfile_close(qhub_partfile *part) {
   if (part->target == NULL) return;
   bool ours = part->fd >= 0 && part->maker == getpid();
   if (ours && !part->kept && has_its_name(part)) (void)unlink(part->path);
   close_descriptor(part);
-  forget_paths(part);
+  free(part->path);
+  free(part->target);
+  part->path = NULL;
+  part->target = NULL;
 }
 
 /* What both ways to open begin with. The part has the permissions of the file that it replaces, if
@@ -270,7 +266,6 @@ int qhub_partfile_commit(qhub_partfile *part, bool overwrite) {
     error = errno;
   }
   if (error != 0) return error;
-  close_descriptor(part);
-  forget_paths(part);
+  qhub_partfile_close(part); /* removes nothing: the part has lost its name */
   return 0;
 }

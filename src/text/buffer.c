@@ -7,10 +7,7 @@
 enum { SMALLEST_CAPACITY = 256 };
 
 void qhub_buffer_init(qhub_buffer *buffer, size_t limit) {
-  buffer->data = NULL;
-  buffer->length = 0;
-  buffer->capacity = 0;
-  buffer->limit = limit;
+  *buffer = (qhub_buffer){.limit = limit};
 }
 
 void qhub_buffer_free(qhub_buffer *buffer) {

@@ -9,13 +9,8 @@
 enum { MOST_FIELDS = 2000 };
 
 void qhub_headers_init(qhub_headers *headers, size_t limit) {
+  *headers = (qhub_headers){.announced = -1};
   qhub_buffer_init(&headers->text, limit);
-  headers->count = 0;
-  headers->seen = 0;
-  headers->announced = -1;
-  headers->status = 0;
-  headers->version = 0;
-  headers->complete = false;
 }
 
 void qhub_headers_free(qhub_headers *headers) {
@@ -117,19 +112,15 @@ static bool set_length(qhub_headers *headers, const char *value, size_t length) 
   return true;
 }
 
-/* Chunks are the only transfer coding that a server may use unrequested (RFC 9112, 7.4), and no
-** other is asked for; "identity" is an older name of no coding. libcurl 8.1 to 8.13 would return
-** any other undecoded, with the chunks around it. */
-static bool is_known_coding(const char *value, size_t length) {
-  return is_word(value, length, "chunked") || is_word(value, length, "identity");
-}
-
-/* Whether a field that says where the body ends can be relied on. */
+/* Whether a field that says where the body ends can be relied on. Chunks are the only transfer
+** coding that a server may use unrequested (RFC 9112, 7.4), and no other is asked for; "identity" is
+** an older name of no coding. libcurl 8.1 to 8.13 would return any other undecoded, with the chunks
+** around it. */
 static bool set_framing(qhub_headers *headers, const char *name, size_t name_length,
                         const char *value, size_t length) {
   if (is_word(name, name_length, "content-length")) return set_length(headers, value, length);
-  if (is_word(name, name_length, "transfer-encoding")) return is_known_coding(value, length);
-  return true;
+  return !is_word(name, name_length, "transfer-encoding") || is_word(value, length, "chunked") ||
+         is_word(value, length, "identity");
 }
 
 qhub_headers_result qhub_headers_add(qhub_headers *headers, const char *line, size_t length) {
