@@ -113,9 +113,9 @@ static bool set_length(qhub_headers *headers, const char *value, size_t length) 
 }
 
 /* Whether a field that says where the body ends can be relied on. Chunks are the only transfer
-** coding that a server may use unrequested (RFC 9112, 7.4), and no other is asked for; "identity" is
-** an older name of no coding. libcurl 8.1 to 8.13 would return any other undecoded, with the chunks
-** around it. */
+** coding that a server may use unrequested (RFC 9112, 7.4), and no other is asked for; "identity"
+** is an older name of no coding. libcurl 8.1 to 8.13 would return any other undecoded, with the
+** chunks around it. */
 static bool set_framing(qhub_headers *headers, const char *name, size_t name_length,
                         const char *value, size_t length) {
   if (is_word(name, name_length, "content-length")) return set_length(headers, value, length);
