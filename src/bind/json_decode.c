@@ -186,26 +186,6 @@ static void create_array(lua_State *L, int table, int count) {
 ** the stack.  [-0, +1] */
 static bool push_value(decoder *d); // NOLINT(misc-no-recursion)
 
-/* [-0, +1] */
-static bool push_array(decoder *d) {
-  lua_State *L = d->L;
-  lua_Integer count = 0;
-  if (!open_container(d)) return false;
-  lua_pushnil(L);
-  int table = lua_gettop(L);
-  while (next_item(d, ']', count)) {
-    if (!push_value(d)) return false;
-    count++;
-    if (count > COLLECTED) {
-      lua_rawseti(L, table, count);
-    } else if (count == COLLECTED) {
-      create_array(L, table, COLLECTED);
-    }
-  }
-  if (count < COLLECTED) create_array(L, table, (int)count);
-  return d->problem == NULL;
-}
-
 /* Makes the names and values above `table` the object there, in their order, for the last of
 ** several members of one name wins.  [-2 * count, +0] */
 static void create_object(lua_State *L, int table, int count) {
@@ -237,23 +217,27 @@ static bool push_member(decoder *d) {
   return push_value(d);
 }
 
-/* [-0, +1] */
-static bool push_object(decoder *d) {
+/* Pushes the array or object at the position, which `close` ends.  [-0, +1] */
+static bool push_container(decoder *d, char close) {
   lua_State *L = d->L;
-  int count = 0;
+  bool is_object = close == '}';
+  void (*create)(lua_State *, int, int) = is_object ? create_object : create_array;
+  lua_Integer count = 0;
   if (!open_container(d)) return false;
   lua_pushnil(L);
   int table = lua_gettop(L);
-  while (next_item(d, '}', count)) {
-    if (!push_member(d)) return false;
+  while (next_item(d, close, count)) {
+    if (!(is_object ? push_member(d) : push_value(d))) return false;
     count++;
-    if (count > COLLECTED) {
+    if (count == COLLECTED) {
+      create(L, table, COLLECTED);
+    } else if (count > COLLECTED && is_object) {
       lua_rawset(L, table);
-    } else if (count == COLLECTED) {
-      create_object(L, table, COLLECTED);
+    } else if (count > COLLECTED) {
+      lua_rawseti(L, table, count);
     }
   }
-  if (count < COLLECTED) create_object(L, table, count);
+  if (count < COLLECTED) create(L, table, (int)count);
   return d->problem == NULL;
 }
 
@@ -265,8 +249,8 @@ static bool push_value(decoder *d) {
   }
   switch (*d->position) {
     case '"': return push_string(d);
-    case '[': return push_array(d);
-    case '{': return push_object(d);
+    case '[': return push_container(d, ']');
+    case '{': return push_container(d, '}');
     case '-': return push_number(d);
     default: return qhub_is_digit(*d->position) ? push_number(d) : push_word(d);
   }
