@@ -166,7 +166,7 @@ function failures.status(call, body_text, retry_after, why)
   return errors.new(fields)
 end
 
---- The error of a call whose 2xx response is not what it must be. `line` and `column` say where JSON
+--- The error of a call whose 2xx response is not what it must be. `line` and `column`: where JSON
 --- broke, if so.
 function failures.decode(call, message, line, column)
   local response, secret = call.response, redact.of(call)
