@@ -216,6 +216,33 @@ describe("a secret", function()
     )
   end)
 
+  it("of an earlier attempt is not shown by what ends the call", function()
+    local count
+    local function token_of(last)
+      count = 0
+      return function()
+        count = count + 1
+        if count == last then return nil, "the vault said " .. TOKEN .. 1 end
+        return TOKEN .. count
+      end
+    end
+    local unwell = { scripted.response("503 No", "", { "Retry-After: 0" }) }
+    local refused = { scripted.response("401 No", "") }
+    local said = { scripted.response("400 No", ('{"message":"%s1 %s2"}'):format(TOKEN, TOKEN)) }
+    for _, case in ipairs {
+      { scripts = { unwell }, last = 2, attempts = 1 },
+      { scripts = { unwell, said }, attempts = 2 },
+      { scripts = { refused, unwell }, last = 3, attempts = 2 },
+      { scripts = { refused, unwell, said }, attempts = 3 },
+    } do
+      server:play(table.unpack(case.scripts))
+      local client <close> = new_client { token = token_of(case.last) }
+      local _, err = client:get_status "x"
+      assert.equal(case.attempts, err.attempts)
+      check_error(err)
+    end
+  end)
+
   it("is not shown by usage errors", function()
     local client <close> = new_client()
     local line = SECRET .. "\n"

@@ -19,6 +19,8 @@
 #include <sys/random.h>
 #endif
 
+static const mode_t PRIVATE = S_IRUSR | S_IWUSR; /* other users cannot read what is not complete */
+
 enum {
   ATTEMPTS = 16,     /* at a part that others rename or remove */
   LONGEST_STEM = 80, /* bytes of the target's name in the part's: some file systems end at 143 */
@@ -96,17 +98,12 @@ void qhub_partfile_close(qhub_partfile *part) {
   part->target = NULL;
 }
 
-/* What both ways to open begin with. The part has the permissions of the file that it replaces, if
-** there is one, and can be resumed with any. */
+/* What both ways to open begin with. */
 static int prepare(qhub_partfile *part, const char *target) {
-  struct stat status;
   const char *name = name_in(target);
-  *part = (qhub_partfile){.fd = -1, .maker = getpid(), .mode = 0666};
+  *part = (qhub_partfile){.fd = -1, .maker = getpid()};
   if (name[0] == '\0' || strcmp(name, ".") == 0 || strcmp(name, "..") == 0) {
     return fail(part, EISDIR, "is not the name of a file");
-  }
-  if (lstat(target, &status) == 0 && S_ISREG(status.st_mode)) {
-    part->mode = (status.st_mode & 0777) | S_IRUSR | S_IWUSR;
   }
   part->target = strdup(target);
   return part->target == NULL ? ENOMEM : 0;
@@ -127,7 +124,7 @@ static int open_once(qhub_partfile *part, bool fresh, bool *again) {
   struct stat status;
   bool stale = false;
   *again = false;
-  part->fd = open(part->path, flags | O_CREAT | (fresh ? O_EXCL : 0), part->mode);
+  part->fd = open(part->path, flags | O_CREAT | (fresh ? O_EXCL : 0), PRIVATE);
   if (part->fd < 0 && errno == EEXIST) {
     stale = true;
     part->fd = open(part->path, flags);
@@ -249,17 +246,36 @@ static int move_to_free_name(qhub_partfile *part) {
   return fail(part, ENOTSUP, "the file system has no way to leave an existing file alone");
 }
 
-int qhub_partfile_commit(qhub_partfile *part, bool overwrite) {
+/* The permissions of what is to have the target's name: those of the file that it replaces, else
+** of a new file in this place. Only making one shows these: the umask cannot be read without being
+** changed for all threads, and a folder may have rules of its own. */
+static mode_t mode_of_target(const qhub_partfile *part) {
   struct stat status;
+  uint64_t bits;
+  char mark[sizeof ".0123456789abcdef"], *path;
+  if (lstat(part->target, &status) == 0 && S_ISREG(status.st_mode)) return status.st_mode & 0777;
+  if (getentropy(&bits, sizeof bits) != 0) return PRIVATE;
+  (void)snprintf(mark, sizeof mark, ".%016llx", (unsigned long long)bits);
+  if (make_part_path(part->target, mark, &path) != 0) return PRIVATE;
+  status.st_mode = PRIVATE;
+  int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0666);
+  if (fd >= 0) {
+    (void)fstat(fd, &status);
+    (void)unlink(path);
+    (void)close(fd);
+  }
+  free(path);
+  return status.st_mode & 0777;
+}
+
+int qhub_partfile_commit(qhub_partfile *part, bool overwrite) {
   part->reason = NULL;
   if (!has_its_name(part)) {
     return fail(part, ESTALE, "its part was moved or removed by somebody else");
   }
   int error = sync_file(part->fd);
   if (error != 0) return error;
-  if (lstat(part->target, &status) == 0 && S_ISREG(status.st_mode)) {
-    (void)fchmod(part->fd, status.st_mode & 0777);
-  }
+  (void)fchmod(part->fd, mode_of_target(part));
   if (!overwrite) {
     error = move_to_free_name(part);
   } else if (rename(part->path, part->target) != 0) {

@@ -19,7 +19,6 @@ typedef struct {
   int fd;
   int64_t size; /* bytes; stays known after closing */
   bool kept;    /* the part outlives this object */
-  mode_t mode;  /* that it is made with */
   const char
     *reason;    /* static, of the last failure to open or commit; NULL: what the system says */
   pid_t maker;  /* a forked child has a copy of the object, but the file is its parent's */

@@ -180,6 +180,7 @@ function Attempts:retry(result, named)
   if session.is_closed or not self:sleep(delay, is_named) or session.is_closed then
     return false, self:cancelled()
   end
+  if self.token then session:remember(self.token) end -- the next one may be another
   self.token = false
   return true
 end
