@@ -11,7 +11,6 @@ local groups = {}
 
 local all = setmetatable({}, { __mode = "k" }) -- that are not collected
 local NOTHING = table.pack() -- what most tasks return
-local NOBODY = {} -- who waits for most of them
 local finish
 
 --- A group: the set of its `tasks` that have not ended, `live` in number. `failed`: tasks that
@@ -65,7 +64,7 @@ end
 
 -- Wakes who waits for `task` and keeps its results, or its error for `join`.
 local function take_end(task, ok, ...)
-  local group = task.group
+  local group, joiners = task.group, task.joiners
   task.thread, task.state = false, ok and "done" or "failed"
   group.tasks[task], group.live = nil, group.live - 1
   if ok then
@@ -76,8 +75,10 @@ local function take_end(task, ok, ...)
       groups.keep_error(group, task)
     end
   end
-  for observer in next, task.observers or NOBODY do
-    if observer.waiter then loop.wake(observer.waiter) end
+  if joiners then
+    for joiner in next, joiners do
+      loop.wake(joiner)
+    end
   end
   if group.waiter and (group.live == 0 or task.is_root and not ok) then loop.wake(group.waiter) end
 end
@@ -184,7 +185,7 @@ function groups.lost_error(group)
   end
   for index = group.first_failed, group.failures do
     local task = failed[index]
-    if task and not next(task.observers or NOBODY) then
+    if task and (task.observers or 0) == 0 then
       groups.mark_observed(task)
       return { task.value }
     end

@@ -28,22 +28,20 @@ Task.__index = methods
 local cancelled_error, mark_observed = groups.cancelled_error, groups.mark_observed
 local outside = groups.new() -- the tasks that were spawned outside `run`
 
--- The tasks that a running join or gather waits for, in its task `waiter`. To-be-closed, since it
--- may end without having returned their results.
+-- The tasks that a running join or gather waits for. To-be-closed, since it may end without
+-- having returned their results.
 local Observed = {}
 
 local function observe(list)
-  list.waiter = loop.current()
   for _, task in ipairs(list) do
-    task.observers = task.observers or {}
-    task.observers[list] = true
+    task.observers = (task.observers or 0) + 1
   end
   return setmetatable(list, Observed)
 end
 
 function Observed.__close(list)
   for _, task in ipairs(list) do
-    task.observers[list] = nil
+    task.observers = task.observers - 1
     if task.state == "failed" and not task.observed and task.group.is_over then
       mark_observed(task)
       groups.keep_error(outside, task) -- its own run cannot raise it any more
@@ -101,8 +99,12 @@ local Notice = {
 
 -- What a task starts with: see `loop.new_task`.
 local function packed(fn, where, ...)
-  check_function(fn, where)
-  return type(fn) == "function" and select("#", ...) == 0 and fn or table.pack(fn, ...)
+  if type(fn) ~= "function" then
+    check_function(fn, where)
+  elseif select("#", ...) == 0 then
+    return fn
+  end
+  return table.pack(fn, ...)
 end
 
 --- Starts `fn(...)` as a task of the running group. Returns the task.
@@ -133,12 +135,18 @@ function tasks.run(fn, ...)
   return table.unpack(root.value, 1, root.value.n)
 end
 
--- Waits until `task`, which is observed by the caller, has ended.
+-- Waits until `task`, which is observed, has ended.
 local function wait_for(task, where)
   local current = loop.current()
   if loop.running() == task then usage_error("%s: a task cannot wait for itself", where) end
   while not task.state do
-    if not turn(current, where) then error(cancelled_error(where), 0) end
+    if current then
+      task.joiners = task.joiners or {}
+      task.joiners[current] = true
+    end
+    local ok = turn(current, where)
+    if current then task.joiners[current] = nil end
+    if not ok then error(cancelled_error(where), 0) end
   end
 end
 

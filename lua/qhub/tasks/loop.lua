@@ -94,7 +94,7 @@ end
 --- function, or that and its arguments as `table.pack` has them.
 function loop.new_task(class, group, start)
   -- At most eight fields: a table of the next size holds sixteen. Rarer ones (owner, timer_index,
-  -- observers, observed, ...) come when they are needed.
+  -- joiners, observed, ...) come when they are needed.
   local task = setmetatable({
     start = start, -- false when it has started
     thread = false, -- its coroutine, while it runs
