@@ -46,6 +46,8 @@ int qhub_json_document(lua_State *L) {
   const char *wrong;
   const char *text = luaL_checklstring(L, 1, &length);
   cJSON *tree = cJSON_ParseWithLengthOpts(text, length + 1, &wrong, 1); /* the NUL as well */
+  /* It does not say whether memory was short: what fails for that once more raises below. */
+  if (tree == NULL) tree = cJSON_ParseWithLengthOpts(text, length + 1, &wrong, 1);
   if (tree == NULL) {
     luaL_pushfail(L);
     qhub_json_push_place(L, text, wrong);
