@@ -60,6 +60,14 @@ describe("a URL in a text", function()
     end
   end)
 
+  it("loses it in time that grows with the length only", function()
+    local started = os.clock()
+    local long = ("a"):rep(30000)
+    assert.equal("http://h/" .. long .. "@", redact.urls("http://u:p@h/" .. long .. "@"))
+    assert.equal("@ " .. ("a://b:"):rep(10000), redact.urls("@ " .. ("a://b:"):rep(10000)))
+    assert.is_true(os.clock() - started < 1)
+  end)
+
   it("loses the values of secret parameters and keeps the others", function()
     assert.equal(
       "http://h/x?a=1&sig=REDACTED&decode=2&%63ode=REDACTED",

@@ -59,6 +59,12 @@ describe("retry", function()
     end
   end)
 
+  it("reads nothing that is too long to be a time", function()
+    local long = ("0"):rep(200) .. "5"
+    assert.is_nil(retry.requested_wait({ ["retry-after"] = long }, 0))
+    assert.is_nil(retry.requested_wait({ ["x-ratelimit-reset"] = long }, 0))
+  end)
+
   it("stops after max_retries", function()
     assert.equal(1.0, retry.delay(1, 2, status(503), true, nil, nil, MIDDLE))
     assert.equal(2.0, retry.delay(2, 2, status(503), true, nil, nil, MIDDLE))

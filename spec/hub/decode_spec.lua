@@ -145,6 +145,13 @@ describe("the response to a start", function()
     assert.is_nil(none)
     assert.equal("decode", err.kind)
   end)
+
+  it("is found in a long Location in time that grows with its length only", function()
+    local before = os.clock()
+    assert.equal("7f", assert(started("", ("/"):rep(60000) .. "7f//")).id)
+    assert.equal("7f", assert(started("", "/" .. ("a"):rep(60000) .. "/7f")).id)
+    assert.is_true(os.clock() - before < 1)
+  end)
 end)
 
 describe("the text of a status", function()

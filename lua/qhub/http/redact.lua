@@ -61,12 +61,23 @@ local function visible_parameter(before, name, value)
   return before .. name .. "=" .. (redact.is_secret_name(plain) and BLANK or value)
 end
 
+-- A scheme without the user info after it; nil: it is none.
+local function bare(scheme)
+  return scheme:find "%a" and scheme .. "://"
+end
+
+-- `word`, a text without blanks, without the user info in it. Each pattern takes time in proportion
+-- to the length only: the first one starts where a scheme does, the second one has its `@`.
+local function without_user(word)
+  word = word:gsub("%f[%w+.-]([%w+.-]*)://[^/?#@]*@", bare)
+  local before, after = word:match "^(.*@)(.*)$"
+  return before and before:gsub("%f[%w+.-]([%w+.-]*://)[^@:]*:.*@", "%1") .. after or word
+end
+
 --- `said` without what the URLs in it hold in secrets: user info is dropped, also one that breaks
 --- the rules of URLs ("user:pa/ss@"), the values of secret parameters are blanked.
 function redact.urls(said)
-  if said:find("@", 1, true) then
-    said = said:gsub("(%a[%w+.-]*://)[^/?#@%s]*@", "%1"):gsub("(%a[%w+.-]*://)[^%s@:]*:%S*@", "%1")
-  end
+  if said:find("@", 1, true) then said = said:gsub("%S+", without_user) end
   return (said:gsub('([?&;#])([^?&;#=%s<>"]+)=([^&;#%s<>]*)', visible_parameter))
 end
 

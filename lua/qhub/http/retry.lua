@@ -22,19 +22,26 @@ local retry = { LONGEST_WAIT = 60 }
 
 local FIRST_DELAY = 1
 local JITTER = 0.25
+local LONGEST_TIME = 100 -- bytes
 
 --- True for a transient status.
 function retry.is_transient_status(status_code)
   return status_code == 408 or status_code == 429 or status_code >= 500
 end
 
+-- A header's value without blanks at its ends; "" for one that is absent, or too long to be a time:
+-- the patterns below take time by the square of the length.
+local function short_value(value)
+  return value and #value <= LONGEST_TIME and value:match "^%s*(.-)%s*$" or ""
+end
+
 --- Seconds that the response asks to wait, or nil. `now` is the wall clock in Unix seconds.
 --- Sources: RFC 9110 10.2.3 (`Retry-After`); Unix seconds in `X-RateLimit-Reset` as the reference
 --- clients read it.
 function retry.requested_wait(headers, now)
-  local value = (headers["retry-after"] or ""):match "^%s*(.-)%s*$"
+  local value = short_value(headers["retry-after"])
   if value:find "^%d+%.?%d*$" then return tonumber(value) end
-  local reset = (headers["x-ratelimit-reset"] or ""):match "^%s*(%d+%.?%d*)%s*$"
+  local reset = short_value(headers["x-ratelimit-reset"]):match "^%d+%.?%d*$"
   local time = text.parse_http_date(value) or tonumber(reset)
   return time and math.max(0, time - now)
 end

@@ -119,10 +119,10 @@ end
 -- The last segment of the path in `location`, decoded, unless it is that of the list at `base_url`.
 local function id_in(location, base_url)
   local function path_of(url)
-    return url:gsub("^%a[%w+.-]*://[^/]*", ""):match "^([^?#]-)/*$"
+    return url:gsub("^%a[%w+.-]*://[^/]*", ""):match "^(.*[^/])/*$" or ""
   end
   local path = path_of((location or ""):match "^[^?#]*")
-  local segment = path ~= path_of(base_url) and path:match "([^/]+)$"
+  local segment = path ~= path_of(base_url) and (path:match "^.*/(.*)$" or path)
   return segment
       and usable_id((segment:gsub("%%(%x%x)", function(hex)
         return string.char(tonumber(hex, 16))
