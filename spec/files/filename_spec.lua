@@ -12,6 +12,7 @@ describe("a safe file name", function()
     for _, name in ipairs {
       "result.bin",
       "a b (1).tar.gz",
+      "two  blanks.txt",
       "größe-Ψ-結果.csv",
       "console.log",
       "common.txt",

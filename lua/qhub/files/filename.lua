@@ -21,7 +21,9 @@ local function harmless(name)
   for part in name:gmatch "[^/\\]+" do
     if not part:find "^%.+$" then parts[#parts + 1] = part end
   end
-  name = text.line(table.concat(parts, "_"), 4 * LONGEST)
+  name = table.concat(parts, "_"):gsub("[^ ]+", function(word) -- blanks in a row stay
+    return text.line(word, 4 * LONGEST)
+  end)
   return (name:gsub('[<>:"|?*]', "_"):gsub("^ +", ""):gsub("[ .]+$", ""):gsub("^[.-]", "_"))
 end
 
