@@ -521,6 +521,21 @@ describe("the rules of wait_all", function()
     assert.near(4, time.now() - started, 1) -- after the seconds of grace
   end)
 
+  it("3: the error of a single request names the line of the call #process", function()
+    local output = require("spec.support.process").run_program [[
+      local client = require("qhub").HubServiceClient {
+        base_url = "https://gateway.example/a/v1",
+        token = "t0ken",
+        transport = function()
+          return { status_code = 403 }
+        end,
+      }
+      local list = { client:execution "e1", client:execution "e2" }
+      local _, err = client:wait_all(list)
+      print(err.status_code, err.where:match ":(%d+)$")]]
+    assert.equal("403\t9\n", output)
+  end)
+
   it("3: all are requested singly when the list is refused, for a minute", function()
     local time <close> = virtual_time()
     local client, list, counts = playing(

@@ -202,7 +202,7 @@ end
 function Schedule:failed(err, reason, execution, state, cause)
   if err then
     err.execution = execution
-    return err
+    return errors.new(err) -- one made in a task of this call's own has no position yet
   end
   cause = cause or self.last_error
   local fields = { kind = "cancelled", execution = execution, cause = cause }
