@@ -241,18 +241,27 @@ static bool push_container(decoder *d, char close) {
   return d->problem == NULL;
 }
 
-static bool push_value(decoder *d) {
+/* Moves to the value at the position or after blanks, and counts it. */
+static bool begin_value(decoder *d) {
   d->position = skip_blanks(d->position);
-  if (--d->values_left < 0) {
-    return fail(d, d->position,
-                "the text has more than 16777216 values (an array or object counts as 4)");
-  }
+  return --d->values_left >= 0 ||
+         fail(d, d->position,
+              "the text has more than 16777216 values (an array or object counts as 4)");
+}
+
+/* The position is at a value that is neither a string, nor an array or object.  [-0, +1] */
+static bool push_plain(decoder *d) {
+  bool is_number = *d->position == '-' || qhub_is_digit(*d->position);
+  return is_number ? push_number(d) : push_word(d);
+}
+
+static bool push_value(decoder *d) {
+  if (!begin_value(d)) return false;
   switch (*d->position) {
     case '"': return push_string(d);
     case '[': return push_container(d, ']');
     case '{': return push_container(d, '}');
-    case '-': return push_number(d);
-    default: return qhub_is_digit(*d->position) ? push_number(d) : push_word(d);
+    default: return push_plain(d);
   }
 }
 
@@ -321,25 +330,36 @@ int qhub_json_decode(lua_State *L) {
   return 4;
 }
 
-/* Moves past a value that nobody wants: a string is not made.  [-0, +0 or 1] */
-static bool skip_value(decoder *d) {
+/* Moves past a value that nobody wants, as push_value does, but makes no string and no table. After
+** an error there may be one value on the stack.  [-0, +0] */
+static bool skip_value(decoder *d) { // NOLINT(misc-no-recursion)
   qhub_json_string string;
-  d->position = skip_blanks(d->position);
-  return *d->position == '"' ? read_string(d, &string) : push_value(d);
+  if (!begin_value(d)) return false;
+  char open = *d->position;
+  if (open == '"') return read_string(d, &string);
+  if (open != '[' && open != '{') {
+    if (!push_plain(d)) return false;
+    lua_pop(d->L, 1);
+    return true;
+  }
+  if (!open_container(d)) return false;
+  for (lua_Integer count = 0; next_item(d, open == '[' ? ']' : '}', count); count++) {
+    if ((open == '{' && !read_name(d, &string)) || !skip_value(d)) return false;
+  }
+  return d->problem == NULL;
 }
 
 /* The last of the `count` strings from index `first` on that is the name which was read; 0: none.
 ** [-0, +0 or 1] */
 static int find_name(lua_State *L, int first, int count, const char *start,
                      const qhub_json_string *name) {
-  size_t length = (size_t)(name->stop - start), known_length;
+  size_t length = (size_t)(name->stop - start);
   if (name->escaped) {
     push_text(L, start, name);
     start = lua_tolstring(L, -1, &length);
   }
   for (int i = first + count - 1; i >= first; i--) {
-    const char *known = lua_tolstring(L, i, &known_length);
-    if (length == known_length && memcmp(start, known, length) == 0) return i;
+    if (lua_rawlen(L, i) == length && memcmp(start, lua_tostring(L, i), length) == 0) return i;
   }
   return 0;
 }
