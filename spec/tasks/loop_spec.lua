@@ -6,6 +6,7 @@ local gateway = require "spec.support.gateway"
 local qhub = require "qhub"
 local shared = require "spec.support.shared"
 local uv = require "luv"
+local waits = require "qhub.tasks.loop"
 
 local tasks = qhub.tasks
 local plain_assert = _G.assert
@@ -125,5 +126,23 @@ describe("a program's own loop #pollfd", function()
     end
     assert.equal(1, #statuses)
     assert.is_true(steps > 100, steps .. " steps") -- 0.3 s of steps that did not wait
+  end)
+end)
+
+describe("a sleep in a call of one client", function()
+  it("ends when that client is closed, and not with another one", function()
+    local one, other, due = {}, {}, waits.now() + 0.05
+    local results, errors = tasks.run(function()
+      local list = {
+        tasks.spawn(waits.sleep_until, due, one),
+        tasks.spawn(waits.sleep_until, due, other),
+        tasks.spawn(waits.sleep_until, due),
+      }
+      tasks.sleep(0)
+      waits.wake_sleepers(one)
+      return tasks.gather(list)
+    end)
+    assert.same({ [2] = true, [3] = true }, results)
+    assert.same({ "cancelled" }, errors)
   end)
 end)

@@ -1,5 +1,6 @@
 -- `tasks.map`: the same function for each item of a list, so many at a time.
 
+local parallel = require "qhub.tasks.parallel"
 local qhub = require "qhub"
 
 local tasks = qhub.tasks
@@ -85,4 +86,26 @@ describe("tasks.map", function()
     assert.matches("function is needed", select(2, pcall(tasks.map, {}, 1)))
     assert.matches("limit", select(2, pcall(tasks.map, {}, type, { limit = 0 })))
   end)
+end)
+
+describe("items that are worked on at once", function()
+  local function stop()
+    return true
+  end
+  for ending, finish in pairs { ["says so"] = stop, raises = error } do
+    it("end with the first that " .. ending .. ", and cancel the others", function()
+      local items, begun, cancelled = {}, 0, 0
+      for index = 1, 100 do
+        items[index] = index
+      end
+      local ok = pcall(tasks.run, parallel.each, items, function(item)
+        begun = begun + 1
+        if item == 3 then return finish() end
+        if not pcall(tasks.sleep, 0.05) then cancelled = cancelled + 1 end
+      end)
+      assert.equal(finish == stop, ok)
+      assert.is_true(begun < 100)
+      assert.equal(begun - 1, cancelled)
+    end)
+  end
 end)

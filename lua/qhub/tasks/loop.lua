@@ -115,7 +115,7 @@ end
 local function unpark(task)
   waiting[task.parked], task.parked = nil, false
   if task.timer_index then due:remove(task) end
-  if task.owner then task.owner = nil end
+  task.owner = nil
 end
 
 --- Lets a parked task continue; its wait returns true, or nil and `reason`. No effect on others.
