@@ -24,11 +24,8 @@
 
 enum { POWERS_FIRST = -297, POWERS_LAST = 324, POWERS_STEP = 27 };
 
-typedef struct {
-  uint64_t high, low;
-} wide;
-
-static const wide powers_of_ten[(POWERS_LAST - POWERS_FIRST) / POWERS_STEP + 1] = {
+/* The upper half first. */
+static const uint64_t powers_of_ten[(POWERS_LAST - POWERS_FIRST) / POWERS_STEP + 1][2] = {
   {0xa76c582338ed2621, 0xaf2af2b80af6f24f}, {0x873e4f75e2224e68, 0x5a7744a6e804a292},
   {0xda7f5bf590966848, 0xaf39a475506a899f}, {0xb080392cc4349dec, 0xbd8d794d96aacfb4},
   {0x8e938662882af53e, 0x547eb47b7282ee9d}, {0xe65829b3046b0afa, 0x0cb4a5a3112a5113},
