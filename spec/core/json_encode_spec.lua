@@ -234,7 +234,7 @@ describe("json.encode", function()
     assert.equal("{" .. table.concat(expected, ",") .. "}", json.encode(members))
   end)
 
-  it("keeps the names of a large object though Lua code empties it meanwhile", function()
+  it("writes a large object as it was though Lua code empties it meanwhile", function()
     local members = {}
     local function empty()
       for name in pairs(members) do
@@ -248,11 +248,14 @@ describe("json.encode", function()
       return #junk
     end
     members.first = core.object.new({ __encoded = empty }, {})
+    local expected = { '"first":1000' }
     for i = 1, 100 do
-      members[("name%04d"):format(i) .. ("y"):rep(50)] = i
+      local name = ("name%04d"):format(i) .. ("y"):rep(50)
+      members[name] = i
+      expected[i + 1] = ('"%s":%d'):format(name, i)
     end
-    local message = refusal(members)
-    assert.matches("^name%d%d%d%dy+: nil cannot be written", message)
+    assert.equal("{" .. table.concat(expected, ",") .. "}", json.encode(members))
+    assert.is_nil(next(members))
   end)
 
   it("writes indented lines", function()

@@ -7,8 +7,10 @@
 ** value that JSON cannot hold is refused with its path.
 **
 ** Members are written in the order of their names (by bytes), so that the same table gives the same
-** text in every run. The text, and the names while they are sorted, are in C memory. All that may
-** raise runs in a protected call, after which this memory is freed.
+** text in every run. The text, and the names while they are sorted, are in C memory; the members of
+** the objects that are being written are in a Lua table, too: what Lua code does to an object
+** meanwhile changes nothing. All that may raise runs in a protected call, after which the memory is
+** freed.
 */
 #include "json.h"
 
@@ -29,14 +31,16 @@
 static_assert(sizeof(lua_Integer) == sizeof(int64_t) && sizeof(lua_Number) == sizeof(double),
               "Lua's numbers must be 64-bit integers and doubles");
 
-enum { KEPT = 24 }; /* members of an object, on the Lua stack while it is written */
+enum {
+  MEMBERS = 3
+}; /* stack index, while a value is written, of a table of strings: see member_name */
 
 typedef struct {
   lua_State *L;
-  char *at;               /* where the next byte goes, in `text` */
-  char *end;              /* of the room there */
-  qhub_buffer text;       /* owned */
-  qhub_buffer names;      /* owned: a stack of member_name, of the objects that are being written */
+  char *at;          /* where the next byte goes, in `text` */
+  char *end;         /* of the room there */
+  qhub_buffer text;  /* owned */
+  qhub_buffer names; /* owned: a stack of member_name, for the objects that are being written */
   const void *array_mark; /* identities of the metatables that are marks */
   const void *object_mark;
   int indent; /* spaces for each level; 0: all in one line */
@@ -92,34 +96,25 @@ static void write_escape(encoder *e, char byte) {
   write_bytes(e, form, letter != NULL ? 2 : sizeof form);
 }
 
-/* Writes what follows the first `done` bytes of a string, and the closing quote. */
-static size_t write_rest(encoder *e, const char *text, size_t length, size_t done) {
-  while (done < length) {
-    size_t run = qhub_utf8_sequence(text + done, length - done);
+/* Writes a string in quotes. Returns 0, or the place (from 1) of the byte that is not UTF-8. */
+static size_t write_string(encoder *e, const char *text, size_t length) {
+  size_t done = 0;
+  write_char(e, '"');
+  for (;;) {
+    size_t run = qhub_json_plain_run(text + done, length - done);
+    write_bytes(e, text + done, run);
+    done += run;
+    if (done == length) break;
+    run = qhub_utf8_sequence(text + done, length - done);
     if (run == 0) return done + 1;
     if (run == 1) {
-      write_escape(e, text[done++]);
-      run = 0;
+      write_escape(e, text[done]);
+    } else {
+      write_bytes(e, text + done, run);
     }
-    run += qhub_json_plain_run(text + done + run, length - done - run);
-    write_bytes(e, text + done, run);
     done += run;
   }
   write_char(e, '"');
-  return 0;
-}
-
-/* Writes a string in quotes. Returns 0, or the place (from 1) of the byte that is not UTF-8. Most
-** strings stand for themselves as a whole. */
-static size_t write_string(encoder *e, const char *text, size_t length) {
-  size_t plain = qhub_json_plain_run(text, length);
-  reserve(e, plain + 2);
-  char *out = e->at;
-  *out++ = '"';
-  memcpy(out, text, plain);
-  e->at = out + plain;
-  if (plain < length) return write_rest(e, text, length, plain);
-  *e->at++ = '"';
   return 0;
 }
 
@@ -224,10 +219,10 @@ static void write_array(encoder *e, int index, qhub_json_step *step, qhub_json_m
 }
 
 typedef struct {
-  const char *bytes; /* of a key, which the table holds */
+  const char *bytes; /* of the key in the table at MEMBERS */
   size_t length;
-  uint64_t prefix; /* the first bytes as a number of the same order */
-  int value;       /* stack index of the value; if negative, index of the key in a table of keys */
+  uint64_t prefix;   /* the first bytes as a number of the same order */
+  lua_Integer place; /* of the value there; the key is in front of it */
 } member_name;
 
 static int compare(const void *one, const void *other) {
@@ -252,78 +247,58 @@ static void sort_names(member_name *names, size_t count) {
   }
 }
 
-/* Adds the sorted names of a table, of which the first key and value are at `key` and on top, to
-** the stack of names; returns how many. Leaves the first members on the Lua stack, as pairs, since
-** that is faster than to look them up again, and a table of the other keys on top: a finalizer that
-** empties the table meanwhile must not take their bytes away.  [-2, +0 to 2 * KEPT] */
-static size_t collect_names(encoder *e, int index, int key, const qhub_json_step *step,
+/* Adds the members of a table, of which the first key and value are on top, to the stack of names,
+** in their order, and to the table at MEMBERS.  [-2, +0] */
+static void collect_members(encoder *e, int index, const qhub_json_step *step,
                             qhub_json_mark kind) {
   lua_State *L = e->L;
   size_t before = e->names.length;
-  int last = key + 2 * (KEPT - 1); /* above the pairs that are kept: where the table of keys goes */
-  int others = 0;
   do {
     char *room;
-    if (lua_type(L, key) != LUA_TSTRING) {
-      lua_settop(L, key);
+    if (lua_type(L, -2) != LUA_TSTRING) {
+      lua_pop(L, 1);
       qhub_json_refuse_key(L, step, kind);
     }
     if (qhub_buffer_reserve(&e->names, sizeof(member_name), &room) != QHUB_BUFFER_OK) {
       luaL_error(L, "not enough memory");
     }
     member_name *name = (member_name *)(void *)room;
-    name->bytes = lua_tolstring(L, key, &name->length);
+    name->bytes = lua_tolstring(L, -2, &name->length);
     name->prefix = __builtin_bswap64(qhub_json_word(name->bytes, name->length));
     e->names.length += sizeof *name;
-    if (key < last) {
-      name->value = key + 1;
-      lua_pushvalue(L, key);
-      key += 2;
-      continue;
-    }
-    if (key == last) {
-      lua_newtable(L);
-      lua_insert(L, key++);
-    }
-    name->value = -++others;
-    lua_pushvalue(L, key);
-    lua_rawseti(L, last, others);
-    lua_settop(L, key);
+    name->place = (lua_Integer)(e->names.length / sizeof *name) * 2;
+    lua_rawseti(L, MEMBERS, name->place);
+    lua_pushvalue(L, -1);
+    lua_rawseti(L, MEMBERS, name->place - 1);
   } while (lua_next(L, index));
   size_t count = (e->names.length - before) / sizeof(member_name);
   sort_names((member_name *)(void *)(e->names.data + before), count);
-  return count;
 }
 
 /* The first key and value of the table are on the stack.  [-2, +0] */
 static void write_object(encoder *e, int index, qhub_json_step *step, qhub_json_mark kind) {
   lua_State *L = e->L;
-  int key = lua_gettop(L) - 1;
   size_t first = e->names.length;
-  size_t count = collect_names(e, index, key, step, kind);
-  int top = lua_gettop(L);
+  collect_members(e, index, step, kind);
+  size_t end = e->names.length;
   write_char(e, '{');
-  for (size_t i = 0; i < count; i++) {
+  for (size_t at = first; at < end; at += sizeof(member_name)) {
     member_name name; /* a copy: the stack moves when names are added to it */
-    memcpy(&name, e->names.data + first + i * sizeof name, sizeof name);
+    memcpy(&name, e->names.data + at, sizeof name);
     step->name = name.bytes;
     step->name_length = name.length;
-    if (i > 0) write_char(e, ',');
+    if (at > first) write_char(e, ',');
     write_line(e, step->depth);
     if (write_string(e, name.bytes, name.length) > 0) {
       qhub_json_refuse(L, step, "the name of the member is not valid UTF-8");
     }
     write_char(e, ':');
     if (e->indent > 0) write_char(e, ' ');
-    if (name.value < 0) {
-      lua_rawgeti(L, top, -name.value);
-      lua_rawget(L, index);
-    }
-    write_value(e, name.value > 0 ? name.value : top + 1, step);
-    lua_settop(L, top);
+    lua_rawgeti(L, MEMBERS, name.place);
+    write_value(e, lua_gettop(L), step);
+    lua_pop(L, 1);
   }
   e->names.length = first;
-  lua_settop(L, key - 1);
   write_line(e, step->depth - 1);
   write_char(e, '}');
 }
@@ -342,7 +317,7 @@ static void write_table(encoder *e, int index, const qhub_json_step *outer) {
   if (step.depth > QHUB_JSON_MAX_DEPTH) {
     qhub_json_refuse(L, outer, "tables are nested more than %d deep", QHUB_JSON_MAX_DEPTH);
   }
-  luaL_checkstack(L, 2 * KEPT + 12, "not enough memory for nested JSON");
+  luaL_checkstack(L, 12, "not enough memory for nested JSON");
   qhub_json_mark kind = mark_of(e, index);
   lua_pushnil(L);
   if (!lua_next(L, index)) {
@@ -359,6 +334,7 @@ static void write_table(encoder *e, int index, const qhub_json_step *outer) {
 static int encode_protected(lua_State *L) {
   encoder *e = lua_touserdata(L, 2);
   grow(e, 0);
+  lua_newtable(L); /* at MEMBERS */
   write_value(e, 1, NULL);
   lua_pushlstring(L, e->text.data, (size_t)(e->at - e->text.data));
   return 1;

@@ -19,46 +19,37 @@ static bool is_identifier(const char *name, size_t length) {
   return length > 0 && length < QHUB_PRINTABLE_SIZE;
 }
 
-/* A buffer of lauxlib may keep a value on the stack, so nothing else is left there. */
-static void add_step(luaL_Buffer *path, const qhub_json_step *step) {
-  if (step->name != NULL && is_identifier(step->name, step->name_length)) {
-    if (step->outer != NULL) luaL_addchar(path, '.');
-    luaL_addlstring(path, step->name, step->name_length);
-    return;
-  }
-  if (step->outer == NULL) luaL_addstring(path, "value");
-  if (step->name != NULL) {
-    char shown[QHUB_PRINTABLE_SIZE];
+/* The item that `step` stands at, as it continues a path.  [-0, +1] */
+static void push_item(lua_State *L, const qhub_json_step *step) {
+  char shown[QHUB_PRINTABLE_SIZE];
+  bool is_first = step->outer == NULL;
+  const char *root = is_first ? "value" : "";
+  if (step->name == NULL) {
+    lua_pushfstring(L, "%s[%I]", root, (LUAI_UACINT)step->item);
+  } else if (is_identifier(step->name, step->name_length)) {
+    lua_pushfstring(L, "%s%s", is_first ? "" : ".", step->name);
+  } else {
     qhub_printable(step->name, step->name_length, shown);
-    lua_pushfstring(path->L, "[\"%s\"]", shown);
-    luaL_addvalue(path);
-  } else if (step->item != 0) {
-    lua_pushfstring(path->L, "[%I]", (LUAI_UACINT)step->item);
-    luaL_addvalue(path);
-  }
-}
-
-/* Adds the steps from the outermost table to `step`; `depth` is that of the last one. */
-static void add_path(luaL_Buffer *path, const qhub_json_step *step, // NOLINT(misc-no-recursion)
-                     int depth) {
-  if (step->outer != NULL) add_path(path, step->outer, depth);
-  if (step->depth <= STEPS_AT_START || step->depth > depth - STEPS_AT_END) {
-    add_step(path, step);
-  } else if (step->depth == STEPS_AT_START + 1) {
-    luaL_addstring(path, " ... ");
+    lua_pushfstring(L, "%s[\"%s\"]", root, shown);
   }
 }
 
 /* [-0, +1] */
 static const char *push_path(lua_State *L, const qhub_json_step *step) {
-  luaL_Buffer path;
-  luaL_buffinit(L, &path);
-  if (step == NULL) {
-    luaL_addstring(&path, "value");
-  } else {
-    add_path(&path, step, step->depth);
+  int depth = step != NULL ? step->depth : 0;
+  lua_pushstring(L, step != NULL ? "" : "value");
+  for (; step != NULL; step = step->outer) {
+    bool is_shown = step->depth <= STEPS_AT_START || step->depth > depth - STEPS_AT_END;
+    if (is_shown) {
+      push_item(L, step);
+    } else if (step->depth == STEPS_AT_START + 1) {
+      lua_pushliteral(L, " ... ");
+    } else {
+      continue;
+    }
+    lua_insert(L, -2);
+    lua_concat(L, 2);
   }
-  luaL_pushresult(&path);
   return lua_tostring(L, -1);
 }
 
@@ -112,19 +103,18 @@ int qhub_json_refuse_key(lua_State *L, const qhub_json_step *step, qhub_json_mar
 
 int qhub_json_refuse_array(lua_State *L, const qhub_json_step *step, int index,
                            qhub_json_mark kind) {
-  lua_Integer highest = 0;
-  for (lua_pushnil(L); lua_next(L, index);) {
+  lua_Integer hole = 1, beyond = 0;
+  for (; lua_rawgeti(L, index, hole) != LUA_TNIL; lua_pop(L, 1)) hole++;
+  while (lua_next(L, index)) { /* from the nil on */
     lua_pop(L, 1);
     lua_Integer key = lua_isinteger(L, -1) ? lua_tointeger(L, -1) : 0;
     if (key < 1) return qhub_json_refuse_key(L, step, kind);
-    if (key > highest) highest = key;
+    if (key > hole) beyond = key;
   }
-  lua_Integer hole = 1;
-  for (; lua_rawgeti(L, index, hole) != LUA_TNIL; lua_pop(L, 1)) hole++;
   return qhub_json_refuse(L, step->outer,
                           "the array has a hole: item %I is missing, but there is an item %I; fill "
                           "holes with qhub.json.null, or make the keys strings for an object",
-                          (LUAI_UACINT)hole, (LUAI_UACINT)highest);
+                          (LUAI_UACINT)hole, (LUAI_UACINT)beyond);
 }
 
 int qhub_json_refuse_type(lua_State *L, const qhub_json_step *step, int index) {
