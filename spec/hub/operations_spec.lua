@@ -2,7 +2,7 @@
 
 local FakeTransport = require "spec.support.fake_transport"
 local sent = require "spec.support.sent"
-local operations = require "qhub.hub.operations"
+local operations = require("qhub.hub.operations").public
 local qhub = require "qhub"
 local usage_error = require "spec.support.usage_error"
 

@@ -1,8 +1,8 @@
 -- The client: makes a request of an operation's row and the program's arguments, has it carried out
 -- (attempts.lua) and returns what the response means. Building a client does no I/O.
 --
--- A client has `session` (see session.lua), which other modules may read; `requests` and `latest`:
--- see `request_with`.
+-- A client has `session` (see session.lua), which other modules may read, and `requests`, those with
+-- the client's options alone: row -> request.
 
 local client_options = require "qhub.options.client"
 local core = require "qhub.core"
@@ -26,8 +26,6 @@ local NO_URL = "%s: please provide 'base_url', the URL of your service, like %s"
 local PARENT_HEADER, PARENT_VARIABLE = "x-parent-execution-token", "KQH_SERVICE_EXECUTION_TOKEN"
 
 local NONE = {}
-
-local starts -- options/start.lua, once something was started
 
 local Client = { __name = "qhub.HubServiceClient" }
 
@@ -78,28 +76,19 @@ local function new_request(session, row, o)
   }
 end
 
--- Whether `a` and `b`, checked options, have the same of those that a request depends on, other
--- than headers and hooks.
-local function are_alike(a, b)
-  return a.timeout == b.timeout
-    and a.total_timeout == b.total_timeout
-    and a.max_retries == b.max_retries
-    and a.chunk_size == b.chunk_size
-    and a.idempotent == b.idempotent
-end
-
--- The request of an operation with the checked options `o` of one call. Two are kept: with the
--- client's options alone, and the latest other one, since the next call most often has the same.
+-- The request of an operation with the checked options `o` of one call. That with the client's
+-- options alone is kept.
 local function request_with(client, row, o)
-  if o.headers then return new_request(client.session, row, o) end
-  local is_plain = o == NONE or are_alike(o, NONE)
-  local kept = is_plain and client.requests or client.latest
-  local latest = kept[row]
-  if not latest or not (is_plain or are_alike(o, latest.options)) then
-    latest = { request = new_request(client.session, row, o), options = not is_plain and o }
-    kept[row] = latest
-  end
-  return latest.request
+  local is_own = o.headers
+    or o.timeout
+    or o.total_timeout
+    or o.max_retries
+    or o.chunk_size
+    or o.idempotent
+  if is_own then return new_request(client.session, row, o) end
+  local request = client.requests[row] or new_request(client.session, row, NONE)
+  client.requests[row] = request
+  return request
 end
 
 local function check_client(client, where)
@@ -114,30 +103,26 @@ local function check_open(client, where)
 end
 
 --- The request of one operation with the options `given`, its URL and its body, if any. `first`
---- and `second` are the arguments that the row's `parameters` name. Raises a usage error.
+--- and `second` are the arguments before the options. Raises a usage error.
 local function prepared(client, row, first, second, given)
-  local name = row.name
+  local name, session = row.name, client.session
   check_open(client, name)
-  local o = given ~= nil and checked(given, row.options, name) or NONE
-  local request = request_with(client, row, o)
+  local o = given ~= nil and checked(given, operations.checkers(row), name) or NONE
+  local request, url = request_with(client, row, o), session.base_url
   if o.on_response then request = request:with({ on_response = o.on_response }, true) end
-  local base_url = client.session.base_url
-  local url, body
   if row.before_id then
-    local id = check_segment(first, "id", name)
-    local file = row.stream and check_segment(second, "file", name) or ""
-    url = base_url .. row.before_id .. id .. row.after_id .. file
+    url = url .. row.before_id .. check_segment(first, "id", name) .. row.after_id
+    if row.stream then url = url .. check_segment(second, "file", name) end
   else
-    url = base_url .. row.path
+    url = url .. row.path
   end
+  local body, secrets
   if row.body then
-    local secrets
-    starts = starts or require "qhub.options.start"
-    body, secrets = starts.encoded(first, o, name)
-    if secrets then
-      client.session:remember(secrets)
-      request = request:with({ secrets = secrets }, true)
-    end
+    body, secrets = require("qhub.options.start").encoded(first, o, name)
+  end
+  if secrets then
+    session:remember(secrets)
+    request = request:with({ secrets = secrets }, true)
   end
   if o.query and o.query ~= "" then url = url .. "?" .. o.query end
   return request, url, body
@@ -155,9 +140,8 @@ end
 
 local methods = {}
 
--- A method takes the parameters of its row and then the options.
-for name, row in pairs(operations) do
-  local count = #row.parameters
+for name, row in pairs(operations.public) do
+  local count = row.arguments
   methods[name] = function(self, first, second, third)
     if count == 0 then return perform(self, row, nil, nil, first) end
     if count == 1 then return perform(self, row, first, nil, second) end
@@ -228,7 +212,7 @@ local function new(given)
     usage_error(NO_URL, WHERE, client_options.CONCRETE_URL)
   end
   o.headers = with_parent(o.headers or {}, o.parent_execution_token)
-  local client = setmetatable({ requests = {}, latest = {}, session = false }, Client)
+  local client = setmetatable({ requests = {}, session = false }, Client)
   client.service_api = client -- code written after the reference documentation works unchanged
   client.session = sessions.new(o, {
     token_source = type(o.token) ~= "string" and require("qhub.auth.token").source_over(o.token),
@@ -242,4 +226,4 @@ local function new(given)
   return client
 end
 
-return { new = new, methods = methods, prepared = prepared }
+return { new = new, prepared = prepared }

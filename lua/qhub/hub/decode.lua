@@ -18,41 +18,33 @@ local function is_blank(body)
   return not body:find "%S"
 end
 
-local function json(body)
-  -- The vendor's runtime writes NaN and infinities.
-  local value, message, line, column = decode(body, true)
-  if value ~= nil then
-    return value
-  elseif is_blank(body) then
-    return nil, "the response has no body"
-  end
-  local form = "the response is not valid JSON (line %d, column %d: %s)"
-  return nil, form:format(line, column, message), line, column
-end
-
 local function is_object(value)
   return type(value) == "table" and not is_array(value)
 end
 
 -- A remote value as a message names it.
-local function what(value)
+local function shown(value)
   if value == null then return "null" end
-  return type(value) ~= "table" and "a " .. type(value)
+  return type(value) ~= "table" and text.value(value)
     or is_array(value) and "an array"
     or "an object"
 end
 
--- The same, with the value itself where it is a scalar.
-local function shown(value)
-  return (type(value) == "table" or value == null) and what(value) or text.value(value)
+-- The value in `body`: any, or one that `is_right` is true of; a message says what is `expected`.
+local function value_in(body, is_right, expected)
+  -- The vendor's runtime writes NaN and infinities.
+  local value, message, line, column = decode(body, true)
+  if value == nil then
+    if is_blank(body) then return nil, "the response has no body" end
+    local form = "the response is not valid JSON (line %d, column %d: %s)"
+    return nil, form:format(line, column, message), line, column
+  elseif is_right and not is_right(value) then
+    return nil, expected .. ", the response is " .. shown(value)
+  end
+  return value
 end
 
--- The array in `body`, which is to be `expected`.
-local function array(body, expected)
-  local value, message, line, column = json(body)
-  if value == nil or is_array(value) then return value, message, line, column end
-  return nil, expected .. " a JSON array, the response is " .. what(value)
-end
+-- ── executions ──────────────────────────────────────────────────────────────────────────────────
 
 -- The id that a program can ask by: a string that is one segment of a path, or an integer as its
 -- decimal text, for a gateway could count. Nil for anything else.
@@ -65,69 +57,51 @@ local function usable_id(id)
   return not core.text.has_control(id) and id or nil
 end
 
-local function is_absent(value)
-  return value == nil or value == null
-end
-
--- Checks that `value`, an object, is a status: of the execution `id`, or of any when `id` is nil.
--- Returns it, with the id that was asked for where it has none; or nil and what is wrong.
-local function status_of(value, id)
-  if not is_absent(value.status) and type(value.status) ~= "string" then
-    return nil, "the status of an execution is a string, the response has " .. what(value.status)
-  elseif is_absent(value.id) then
-    value.id = id
-    return value
+-- The id of the execution whose response has the members `given` (id) and `status`. It is to be
+-- `id`, which it may leave out; or any, or none, when `id` is nil. Or nil and what is wrong.
+local function id_of(given, status, id)
+  if status ~= nil and status ~= null and type(status) ~= "string" then
+    return nil, "the status of an execution is a string, the response has " .. shown(status)
+  elseif given == nil or given == null or given == id then
+    return id
   end
-  local given = value.id
-  local own = given == id and id or usable_id(given)
+  local own = usable_id(given)
   if not own then
     return nil, "the id of the execution is " .. shown(given) .. ", which cannot be an id"
   elseif id and own ~= id then
     local form = "the response is about execution %s, not %s"
     return nil, form:format(text.value(own), text.value(id))
   end
+  return own
+end
+
+-- The execution that the object `value` describes, as `id_of` says.
+local function execution_of(client, value, id)
+  local own, wrong = id_of(value.id, value.status, id)
+  if wrong then return nil, wrong end
   value.id = own
-  return value
+  return new_execution(value, client)
 end
 
--- The execution in `body` that keeps the text undecoded. Nil when there is anything to find fault
--- with or to mend but a missing id (of the execution `id`); the decoders do that.
-local function undecoded(client, body, id)
-  local is_plain, own, status = members(body, true, "id", "status")
-  if status == null then status = nil end
-  if not is_plain or status ~= nil and type(status) ~= "string" then return nil end
-  if is_absent(own) then own = id end
-  if own ~= nil and (own == id or not id and type(own) == "string" and usable_id(own)) then
-    return executions.of_text(body, own, status, client)
-  end
-end
-
---- The response to a request for `id`, which it may leave out.
+--- The response to a request for `id`, which it may leave out. It is kept as text.
 function decoders.execution(client, response, id)
-  local execution = undecoded(client, response.body, id)
-  if execution then return execution end
-  local value, message, line, column = json(response.body)
-  if value == nil then
-    return nil, message, line, column
-  elseif not is_object(value) then
-    return nil, "an execution is a JSON object, the response is " .. what(value)
-  end
-  value, message = status_of(value, id)
-  return value and new_execution(value, client), message
+  local body = response.body
+  local is_valid, given, status = members(body, true, "id", "status")
+  if not is_valid then return value_in(body, is_object, "an execution is a JSON object") end
+  local own, wrong = id_of(given, status, id)
+  if wrong then return nil, wrong end
+  return executions.of_text(body, own, status ~= null and status or nil, client)
 end
 
 -- The last segment of the path in `location`, decoded, unless it is that of the list at `base_url`.
 local function id_in(location, base_url)
-  local function path_of(url)
-    return url:gsub("^%a[%w+.-]*://[^/]*", ""):match "^(.*[^/])/*$" or ""
-  end
-  local path = path_of((location or ""):match "^[^?#]*")
-  local segment = path ~= path_of(base_url) and (path:match "^.*/(.*)$" or path)
-  return segment
-      and usable_id((segment:gsub("%%(%x%x)", function(hex)
-        return string.char(tonumber(hex, 16))
-      end)))
-    or nil
+  local path = (location or ""):match("^[^?#]*"):gsub("^%a[%w+.-]*://[^/]*", "")
+  path = path:match "^(.*[^/])/*$" or ""
+  if base_url:sub(-#path) == path then return nil end
+  local segment = (path:match "^.*/(.*)$" or path):gsub("%%(%x%x)", function(hex)
+    return string.char(tonumber(hex, 16))
+  end)
+  return usable_id(segment)
 end
 
 --- The response to a start: an execution from the body, else one known by the id in `Location`,
@@ -140,71 +114,72 @@ function decoders.started(client, response)
     message = message or "the response names no execution (an object without an id)"
     return nil, message .. "; the run may have started", line, column
   end
-  local raw = json(response.body)
-  if not is_object(raw) then raw = {} end
+  local raw = execution and execution.raw or {}
   raw.id = id
-  if type(raw.status) ~= "string" then raw.status = nil end
   return new_execution(raw, client)
 end
 
---- The list as it came: items are plain tables.
-function decoders.list_raw(_, response)
-  local list, message, line, column = array(response.body, "a list of executions is")
-  for index = 1, list and #list or 0 do
-    if type(list[index]) ~= "table" then
-      return nil, ("item %d of the list is %s, not an execution"):format(index, what(list[index]))
+-- ── lists and results ───────────────────────────────────────────────────────────────────────────
+
+local LIST = "a list is a JSON array"
+local NO_ITEM, NO_OBJECT = "item %d of the list: %s", "item %d of the list is %s, not an object"
+
+-- The array in a response, each item replaced by `convert(item)`; which returns nil for one that is
+-- no object, or nil and what is wrong with it.
+local function list_of(response, convert)
+  local list, message, line, column = value_in(response.body, is_array, LIST)
+  for index, item in ipairs(list or {}) do
+    local value, wrong = convert(item)
+    if not value then
+      return nil, wrong and NO_ITEM:format(index, wrong) or NO_OBJECT:format(index, shown(item))
     end
+    list[index] = value
+  end
+  return list, message, line, column
+end
+
+--- The list as it came, all items plain tables. It may be long: few calls are made for it.
+function decoders.list_raw(_, response)
+  local list, message, line, column = value_in(response.body, is_array, LIST)
+  for index = 1, list and #list or 0 do
+    if type(list[index]) ~= "table" then return nil, NO_OBJECT:format(index, shown(list[index])) end
   end
   return list, message, line, column
 end
 
 function decoders.executions(client, response)
-  local list, message, line, column = decoders.list_raw(client, response)
-  for index, item in ipairs(list or {}) do
-    if is_array(item) then
-      return nil, ("item %d of the list is an array, not an execution"):format(index)
-    end
-    local status, wrong = status_of(item, nil)
-    if not status then return nil, ("item %d of the list: %s"):format(index, wrong) end
-    list[index] = new_execution(status, client)
-  end
-  return list, message, line, column
+  return list_of(response, function(item)
+    if is_object(item) then return execution_of(client, item, nil) end
+  end)
 end
 
 --- The result of the execution `id`. Its embedded status must be that of the same execution.
 function decoders.result(client, response, id)
-  local value, message, line, column = json(response.body)
+  local value, message, line, column = value_in(response.body)
   if not is_object(value) then return value, message, line, column end
   local embedded = value._embedded
-  local status = is_object(embedded) and embedded.status
-  if is_object(status) then
-    status, message = status_of(status, id)
-    if not status then return nil, message end
-    embedded.status = new_execution(status, client)
+  if is_object(embedded) and is_object(embedded.status) then
+    embedded.status, message = execution_of(client, embedded.status, id)
+    if message then return nil, message end
   end
   return require("qhub.hub.result").of(value)
 end
 
-local ENTRY_FIELDS = { "message", "severity", "timestamp" }
+local function entry_of(item)
+  if type(item) == "string" then return { message = item } end
+  if not is_object(item) then return nil end
+  for _, name in ipairs { "message", "severity", "timestamp" } do
+    if item[name] == null then item[name] = nil end
+  end
+  return item
+end
 
 function decoders.logs(_, response)
   local body = response.body
   if response.status_code == 204 or is_blank(body) or body:find "^%s*null%s*$" then
     return core.json.array {}
   end
-  local entries, message, line, column = array(body, "log entries come as")
-  for index, item in ipairs(entries or {}) do
-    if type(item) == "string" then
-      entries[index] = { message = item }
-    elseif not is_object(item) then
-      return nil, ("item %d of the log is %s, not an entry"):format(index, shown(item))
-    else
-      for _, name in ipairs(ENTRY_FIELDS) do
-        if item[name] == null then item[name] = nil end
-      end
-    end
-  end
-  return entries, message, line, column
+  return list_of(response, entry_of)
 end
 
 --- Any 2xx is a success, with any body.

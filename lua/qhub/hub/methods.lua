@@ -8,8 +8,6 @@ local operations = require "qhub.hub.operations"
 local options = require "qhub.options"
 local text = require "qhub.error.text"
 
-local methods = executions.methods
-
 local function check_execution(value, method)
   if not executions.is(value) then
     local form = "execution:%s: call it with a colon, on an execution, not on %s"
@@ -17,33 +15,31 @@ local function check_execution(value, method)
   end
 end
 
--- The client and the id of `self`; raises when it is not an execution or has no id to ask by.
-local function target(self, method)
-  check_execution(self, method)
-  local id = self.id
-  if type(id) ~= "string" then
-    usage_error("execution:%s: the gateway gave this execution no id", method)
-  end
-  return executions.owner(self), id
-end
+-- Methods that ask the gateway. A function gets the execution, the client that it came from, its
+-- id, and the arguments of the call.
+local requests = {}
 
 --- Fetches the status, updates in place and returns the execution; or nil and an error.
-function methods:refresh(given)
-  local client, id = target(self, "refresh")
+function requests.refresh(self, client, id, given)
   local latest, err = client:get_status(id, given)
   if not latest then return nil, err end
   return executions.adopt(self, latest)
 end
 
---- True for SUCCEEDED, FAILED and CANCELLED.
-function methods:is_terminal()
-  check_execution(self, "is_terminal")
-  return executions.is_terminal(self.status)
+function requests.logs(_, client, id, given)
+  return client:get_logs(id, given)
+end
+
+function requests.cancel(_, client, id, given)
+  return client:cancel_execution(id, given)
+end
+
+function requests.result_file(_, client, id, name, given)
+  return client:get_result_file(id, name, given)
 end
 
 --- Polls until the execution is terminal; returns it for any terminal status, or nil and an error.
-function methods:wait(given)
-  local client = target(self, "wait")
+function requests.wait(self, client, _, given)
   local schedules = require "qhub.polling.schedule"
   local o = schedules.checked(given, "wait")
   return require("qhub.polling.wait").until_terminal(client, self, o, schedules.new(client, o))
@@ -51,10 +47,9 @@ end
 
 --- The result; that of an execution known to have SUCCEEDED is waited for through a 404, within
 --- `total_timeout`.
-function methods:result(given)
-  local client, id = target(self, "result")
+function requests.result(self, client, id, given)
   if self.status ~= "SUCCEEDED" then return client:get_result(id, given) end
-  options.checked(given, operations.get_result.options, "result")
+  options.checked(given, operations.checkers(operations.public.get_result), "result")
   local schedule = require("qhub.polling.schedule").new(client, {
     where = "result",
     request = given,
@@ -68,20 +63,17 @@ function methods:result(given)
 end
 
 --- The names of the result files.
-function methods:result_files(given)
-  target(self, "result_files")
-  local answer, err = self:result(given)
-  if answer == nil then return nil, err end
-  return require("qhub.hub.result").file_names(answer)
+function requests.result_files(self, _, _, given)
+  local result, err = self:result(given)
+  if result == nil then return nil, err end
+  return require("qhub.hub.result").file_names(result)
 end
 
 --- Saves the file `name` as `path`; returns the path, or nil and an error. For options see
 --- download.lua; those of a request are taken too.
-function methods:download(name, path, given)
-  local client, id = target(self, "download")
-  local row = operations.download
-  local download = require "qhub.files.download"
-  local checked = download.checked(path, given, row.name, row.options)
+function requests.download(_, client, id, name, path, given)
+  local row, download = operations.download, require "qhub.files.download"
+  local o = download.checked(path, given, row.name, operations.checkers(row))
   local request, url = client_module.prepared(client, row, id, name, given)
   return download.save({
     name = name,
@@ -90,24 +82,28 @@ function methods:download(name, path, given)
     open = function(known)
       return require("qhub.files.stream").open(client.session, request, url, known)
     end,
-  }, path, checked)
+  }, path, o)
 end
 
 --- An iterator over the log entries as they appear, until the execution is terminal; see
--- follow_logs.lua.
-function methods:follow_logs(given)
-  local client = target(self, "follow_logs")
+--- follow_logs.lua.
+function requests.follow_logs(self, client, _, given)
   return require("qhub.polling.follow_logs").logs(client, self, given)
 end
 
--- Methods that are operations of the client.
-local SAME = { result_file = "get_result_file", logs = "get_logs", cancel = "cancel_execution" }
-
-for name, operation in pairs(SAME) do
-  methods[name] = function(self, ...)
-    local client, id = target(self, name)
-    return client[operation](client, id, ...)
+for name, request in pairs(requests) do
+  executions.methods[name] = function(self, ...)
+    check_execution(self, name)
+    local id = self.id
+    if type(id) ~= "string" then
+      usage_error("execution:%s: the gateway gave this execution no id", name)
+    end
+    return request(self, executions.owner(self), id, ...)
   end
 end
 
-return methods
+--- True for SUCCEEDED, FAILED and CANCELLED.
+function executions.methods.is_terminal(self)
+  check_execution(self, "is_terminal")
+  return executions.is_terminal(self.status)
+end
