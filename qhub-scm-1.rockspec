@@ -66,12 +66,11 @@ build = {
         "src/fs/signals.c",
         "src/lazy.c",
         "src/text/buffer.c",
+        "src/text/characters.c",
         "src/text/headers.c",
         "src/text/json_string.c",
         "src/text/number.c",
-        "src/text/printable.c",
         "src/text/url.c",
-        "src/text/utf8.c",
         -- </sources>
       },
     },

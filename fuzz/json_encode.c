@@ -8,7 +8,7 @@
 */
 #include "json_fuzz.h"
 
-#include "text/utf8.h"
+#include "text/characters.h"
 
 #include <math.h>
 

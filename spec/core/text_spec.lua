@@ -63,7 +63,7 @@ describe("parse_url", function()
       { "http://[::1%25eth0]/", "IPv6" },
       { "http://[v1.x]/", "IPv6" },
       { "http://[" .. ("0:"):rep(60) .. ":]/", "IPv6" },
-      { "http://a b/", "space" },
+      { "http://a b/", "host" },
       { "http://h/a b", "space" },
       { " http://h/", "no scheme" },
       { "http://h/ ", "space" },

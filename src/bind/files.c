@@ -1,7 +1,7 @@
 /* What the bindings of files share: see files.h. */
 #include "files.h"
 
-#include "../text/printable.h"
+#include "../text/characters.h"
 
 #include <errno.h>
 #include <lauxlib.h>

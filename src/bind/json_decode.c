@@ -12,10 +12,9 @@
 */
 #include "json.h"
 
-#include "../text/ascii.h"
+#include "../text/characters.h"
 #include "../text/json_string.h"
 #include "../text/number.h"
-#include "../text/utf8.h"
 
 #include <lauxlib.h>
 #include <math.h>

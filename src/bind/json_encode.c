@@ -15,9 +15,9 @@
 #include "json.h"
 
 #include "../text/buffer.h"
+#include "../text/characters.h"
 #include "../text/json_string.h"
 #include "../text/number.h"
-#include "../text/utf8.h"
 #include "json_refuse.h"
 
 #include <assert.h>

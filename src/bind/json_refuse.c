@@ -1,8 +1,7 @@
 /* Refusals of the encoder: see json_refuse.h. */
 #include "json_refuse.h"
 
-#include "../text/ascii.h"
-#include "../text/printable.h"
+#include "../text/characters.h"
 
 #include <lauxlib.h>
 #include <stdarg.h>

@@ -106,21 +106,17 @@ static int read_file(lua_State *L) {
   lua_Integer limit = luaL_optinteger(L, 2, DEFAULT_LIMIT);
   luaL_argcheck(L, limit >= 0, 2, "limit is negative");
   bool follow = lua_isnoneornil(L, 3) || lua_toboolean(L, 3);
-  size_t room;
-  size_t length = 0;
-  int error = qhub_file_measure(path, (size_t)limit, &room);
-  if (error == 0) {
-    char *bytes = lua_newuserdatauv(L, room, 0);
-    error = qhub_file_read(path, follow, bytes, room, &length);
-    if (error == 0 && length <= (size_t)limit) {
-      lua_pushlstring(L, bytes, length);
-      return 1;
-    }
-    if (error == 0) error = EFBIG;
+  size_t length;
+  luaL_Buffer text;
+  char *room = luaL_buffinitsize(L, &text, (size_t)limit + 1); /* a longer file shows */
+  int error = qhub_file_read(path, follow, room, (size_t)limit + 1, &length);
+  if (error == 0 && length <= (size_t)limit) {
+    luaL_pushresultsize(&text, length);
+    return 1;
   }
-  const char *reason = NULL;
-  if (error == EFBIG) reason = lua_pushfstring(L, "is longer than %I bytes", (LUAI_UACINT)limit);
-  return qhub_push_file_failure(L, path, error, reason);
+  if (error != 0) return qhub_push_file_failure(L, path, error, NULL);
+  const char *reason = lua_pushfstring(L, "is longer than %I bytes", (LUAI_UACINT)limit);
+  return qhub_push_file_failure(L, path, EFBIG, reason);
 }
 
 /* working_directory() -> path, or nil when there is none or it is too long  [+1] */

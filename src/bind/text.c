@@ -6,8 +6,7 @@
 */
 #include "module.h"
 
-#include "../text/ascii.h"
-#include "../text/printable.h"
+#include "../text/characters.h"
 #include "../text/url.h"
 
 #include <curl/curl.h>

@@ -14,32 +14,6 @@ enum {
   PATIENCE_MS = 1000       /* for a descriptor that does not block and takes nothing */
 };
 
-int qhub_file_measure(const char *path, size_t limit, size_t *room) {
-  struct stat status;
-  if (stat(path, &status) != 0) return errno;
-  if (S_ISDIR(status.st_mode)) return EISDIR;
-  size_t size = limit;
-  if (S_ISREG(status.st_mode) && status.st_size > 0) {
-    if ((uintmax_t)status.st_size > limit) return EFBIG;
-    size = (size_t)status.st_size;
-  }
-  *room = size < SIZE_MAX ? size + 1 : size;
-  return 0;
-}
-
-static int read_whole(int fd, char *bytes, size_t room, size_t *length) {
-  size_t got = 0;
-  while (got < room) {
-    size_t wanted = room - got < LARGEST_WRITE ? room - got : LARGEST_WRITE;
-    ssize_t count = read(fd, bytes + got, wanted);
-    if (count < 0) return errno;
-    if (count == 0) break;
-    got += (size_t)count;
-  }
-  *length = got;
-  return 0;
-}
-
 int qhub_file_read(const char *path, bool follow, char *bytes, size_t room, size_t *length) {
   int flags = O_RDONLY | O_CLOEXEC | O_NOCTTY | (follow ? 0 : O_NOFOLLOW | O_NONBLOCK);
   int fd = open(path, flags);
@@ -48,7 +22,13 @@ int qhub_file_read(const char *path, bool follow, char *bytes, size_t room, size
   int error = fstat(fd, &status) != 0 ? errno : 0;
   if (error == 0 && S_ISDIR(status.st_mode)) error = EISDIR;
   if (error == 0 && !follow && !S_ISREG(status.st_mode)) error = EINVAL;
-  if (error == 0) error = read_whole(fd, bytes, room, length);
+  *length = 0;
+  while (error == 0 && *length < room) {
+    ssize_t count = read(fd, bytes + *length, room - *length);
+    if (count == 0) break;
+    if (count < 0) error = errno;
+    if (count > 0) *length += (size_t)count;
+  }
   (void)close(fd);
   return error;
 }

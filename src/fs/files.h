@@ -11,13 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* How many bytes `qhub_file_read` may need: the file's size, or `limit` where the size is unknown
-** (a pipe, /proc), and one more so that a longer file shows. EFBIG: certainly longer than `limit`;
-** EISDIR: a directory. */
-int qhub_file_measure(const char *path, size_t limit, size_t *room);
-
 /* Reads at most `room` bytes from the start of the file. `follow` false: a symbolic link is ELOOP,
-** and anything but a regular file EINVAL. A signal ends the wait for a pipe with EINTR. */
+** and anything but a regular file EINVAL. A directory is EISDIR. A signal ends the wait for a pipe with EINTR. */
 int qhub_file_read(const char *path, bool follow, char *bytes, size_t room, size_t *length);
 
 /* Writes all bytes at `offset` of a file; or, when that is negative, to a descriptor as it stands:

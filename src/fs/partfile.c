@@ -1,7 +1,7 @@
 /* A part file: see partfile.h. */
 #include "partfile.h"
 
-#include "../text/utf8.h"
+#include "../text/characters.h"
 #include "files.h"
 
 #include <errno.h>

@@ -1,7 +1,7 @@
 /* The header block of a response: see headers.h. */
 #include "headers.h"
 
-#include "ascii.h"
+#include "characters.h"
 
 #include <string.h>
 
@@ -21,11 +21,6 @@ static bool is_blank(char c) {
   return c == ' ' || c == '\t';
 }
 
-/* Others have yet to be made; libcurl before 7.76 reads them all the same. */
-static bool is_known_version(int version) {
-  return version == 10 || version == 11 || version == 20 || version == 30;
-}
-
 /* "HTTP/1.1 200 OK", "HTTP/2 200" (RFC 9112, section 4). A new status line starts a new block. */
 static qhub_headers_result begin_block(qhub_headers *headers, const char *line, size_t length) {
   size_t at = strlen("HTTP/");
@@ -36,7 +31,6 @@ static qhub_headers_result begin_block(qhub_headers *headers, const char *line, 
     version += line[at + 1] - '0';
     at += 2;
   }
-  if (!is_known_version(version)) return QHUB_HEADERS_MALFORMED;
   while (at < length && is_blank(line[at])) at++;
   int status = 0;
   for (size_t end = at + 3; at < end; at++) {

@@ -1,8 +1,7 @@
 /* The inside of a string of a JSON text: see json_string.h. */
 #include "json_string.h"
 
-#include "ascii.h"
-#include "utf8.h"
+#include "characters.h"
 
 static const char letters[] = "\"\\/bfnrt";
 static const char meanings[] = "\"\\/\b\f\n\r\t";

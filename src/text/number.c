@@ -12,7 +12,7 @@
 */
 #include "number.h"
 
-#include "ascii.h"
+#include "characters.h"
 #include "number_powers.h"
 
 #include <assert.h>

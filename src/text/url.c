@@ -1,7 +1,7 @@
 /* URLs: see url.h. Section numbers are those of RFC 3986. */
 #include "url.h"
 
-#include "ascii.h"
+#include "characters.h"
 
 #include <curl/curl.h>
 #include <stdbool.h>
@@ -49,10 +49,9 @@ static const char *check_bytes(const char *text, size_t length) {
 
 static const char *check_component(const char *at, size_t length) {
   for (const char *end = at + length; at < end; at++) {
-    if (*at == ' ') return "has a space in it";
-    if ((unsigned char)*at >= 0x80) return "has a character outside ASCII, to be percent-encoded";
     if (!is_allowed(*at)) {
-      return "has a character that must be percent-encoded, such as < > { } [ ] | ^ or a quote";
+      return "has a character that must be percent-encoded, such as a space, < > { } [ ] | ^, a "
+             "quote or one outside ASCII";
     }
   }
   return NULL;
@@ -65,7 +64,6 @@ static const char *check_host(const char *at, size_t length) {
   if (length > QHUB_URL_LONGEST_HOST) return "has too long a host name";
   bool is_address = at[0] == '[';
   for (size_t i = 0; i < length; i++) {
-    if (at[i] == ' ') return "has a space in it";
     if (!is_unreserved(at[i]) && !(is_address && is_one_of(at[i], "[:]"))) {
       return is_address ? "has a malformed IPv6 address in the [ ] of its host"
                         : "has a character in its host that no host name has";
