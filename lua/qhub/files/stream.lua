@@ -13,7 +13,8 @@ local validators = require "qhub.files.validators"
 -- works. Otherwise the usual delays apply.
 local PROGRESS = 16 * 1024
 
-local LEAST_HELD, MOST_HELD = 16 * 1024, 1 << 20 -- bytes that the transport holds
+-- Bytes that the transport holds. One read of the network brings so many: fewer cost more of them.
+local LEAST_HELD, MOST_HELD = 256 * 1024, 1 << 20
 
 -- A reader has:
 --   call         the Attempts of the whole file
