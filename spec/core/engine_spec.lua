@@ -149,6 +149,43 @@ describe("core.engine", function()
       end
     end)
 
+    it("asks its own server for its own target, whatever the one before it asked", function()
+      local other <close> = bench.new_server()
+      local long = "/ok?" .. ("n=%2f&"):rep(2000)
+      local wanted = {
+        { server, "/ok" },
+        { server, "/ok?q=1" },
+        { server, "/a/%2e/../%c3%a9//b?x?/#part", "/a/%2e/../%c3%a9//b?x?/" },
+        { other, "/ok" },
+        { other, "", "/" },
+        { other, "?q=1", "/?q=1" },
+        { server, long },
+        { server, "/\u{e9}", "/%c3%a9" },
+        { server, "/ok" },
+        { server, "/ok" },
+      }
+      local seen = { [server] = #server:requests(), [other] = 0 }
+      for _, one in ipairs(wanted) do
+        local asked = one[1]
+        fetch(asked.url .. one[2])
+        seen[asked] = seen[asked] + 1
+        local requests = asked:requests()
+        assert.equal(seen[asked], #requests)
+        assert.equal(one[3] or one[2], requests[#requests].target)
+        assert.matches("Host: " .. asked.origin:match "//(.*)", requests[#requests].head, 1, true)
+      end
+    end)
+
+    it("with a space or a line end in its URL is never sent", function()
+      fetch "/ok"
+      local before = #server:requests()
+      for _, path in ipairs { "/o k", "/ok\r\nX: y", "/ok?\n", "/\1", "/ok\127" } do
+        local transfer, kind = bench.send(session, request_of(path))
+        assert.equal("network", transfer and failure_of(finish(transfer)).kind or kind)
+      end
+      assert.equal(before, #server:requests())
+    end)
+
     it("that cannot be sent fails at once or when it is polled", function()
       for _, url in ipairs { "ftp://127.0.0.1/", "http://a:b@127.0.0.1/", "file:///etc/fstab" } do
         local transfer, kind = bench.send(session, request_of(url))

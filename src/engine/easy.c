@@ -89,27 +89,28 @@ static bool environment_has_proxy(void) {
   return false;
 }
 
-static CURLcode set_proxy(CURL *curl, const char *proxy) {
-  bool direct = proxy != NULL ? proxy[0] == '\0' : !environment_has_proxy();
+static CURLcode set_proxy(CURL *curl, const char *proxy, bool direct) {
   CURLcode code = curl_easy_setopt(curl, CURLOPT_PROXY, direct ? "" : proxy);
   if (code == CURLE_OK && direct) code = curl_easy_setopt(curl, CURLOPT_NOPROXY, "");
   return code;
 }
 
-CURL *qhub_easy_model(const qhub_session_config *config, CURLcode *code) {
-  CURL *curl = curl_easy_init();
-  *code = CURLE_OUT_OF_MEMORY;
-  if (curl == NULL) return NULL;
-  *code = set_common(curl);
-  if (*code == CURLE_OK) *code = set_proxy(curl, config->proxy);
-  if (*code == CURLE_OK) *code = set_trust(curl, config);
-  if (*code == CURLE_OK) *code = curl_easy_setopt(curl, CURLOPT_SSLCERT, config->client_cert);
-  if (*code == CURLE_OK) *code = curl_easy_setopt(curl, CURLOPT_SSLKEY, config->client_key);
+bool qhub_easy_model(qhub_session *session, const qhub_session_config *config) {
+  const char *proxy = config->proxy;
+  CURL *curl = session->model = curl_easy_init();
+  if (curl == NULL) return false;
+  session->is_direct = proxy != NULL ? proxy[0] == '\0' : !environment_has_proxy();
+  CURLcode code = set_common(curl);
+  if (code == CURLE_OK) code = set_proxy(curl, proxy, session->is_direct);
+  if (code == CURLE_OK) code = set_trust(curl, config);
+  if (code == CURLE_OK) code = curl_easy_setopt(curl, CURLOPT_SSLCERT, config->client_cert);
+  if (code == CURLE_OK) code = curl_easy_setopt(curl, CURLOPT_SSLKEY, config->client_key);
   if (!config->verify) {
     (void)curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, 0L);
     (void)curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, 0L);
   }
-  return curl;
+  session->refusal = code;
+  return true;
 }
 
 static qhub_easy *make_easy(qhub_session *session) {
@@ -170,19 +171,43 @@ static long buffer_size(size_t stream) {
   return stream < LARGEST_BUFFER ? (long)stream : LARGEST_BUFFER;
 }
 
-/* The URL as text and taken apart. With text alone libcurl would take it apart for each request and
-** write it anew, at a fifth of the cost of a small request (parseurlandfillconn in 7.88's url.c).
-** Here is also where what is no http or https URL, or has a user in it, is refused. */
-static CURLcode set_url(qhub_easy *easy, const qhub_transfer *transfer) {
-  if (easy->url_text != NULL && strcmp(easy->url_text, transfer->url) == 0) return CURLE_OK;
+/* What of a URL the server gets as it is: what follows the origin. NULL: nothing, since a proxy may
+** have to be given all of the URL, or libcurl has to mend or to refuse what follows. */
+static const char *find_target(const qhub_session *session, const char *url) {
+  const char *authority = strstr(url, "://");
+  bool is_tunnelled = curl_strnequal(url, "https:", strlen("https:"));
+  if (authority == NULL || !(session->is_direct || is_tunnelled)) return NULL;
+  const char *target = authority + 3 + strcspn(authority + 3, "/?#");
+  const char *end = target;
+  while (*end > ' ' && *end < 0x7f && *end != '#') end++;
+  return *target == '/' && *end == '\0' ? target : NULL;
+}
+
+/* The origin as text and taken apart, and the target. With text alone libcurl would take all of it
+** apart for each request and write it anew, at a fifth of the cost of a small request
+** (parseurlandfillconn in 7.88's url.c). Here is also where what is no http or https URL, or has
+** a user in it, is refused. */
+static CURLcode set_url(qhub_easy *easy, const char *url) {
+  if (easy->url_text != NULL && strcmp(easy->url_text, url) == 0) return CURLE_OK;
+  const char *target = find_target(easy->session, url);
+  size_t length = target != NULL ? (size_t)(target - url) : 0;
+  bool same_origin =
+    length > 0 && length == easy->origin_length && strncmp(easy->url_text, url, length) == 0;
   free(easy->url_text);
-  easy->url_text = strdup(transfer->url);
+  easy->url_text = strdup(url);
   if (easy->url_text == NULL) return CURLE_OUT_OF_MEMORY;
+  easy->origin_length = length;
+  CURLcode code = curl_easy_setopt(easy->curl, CURLOPT_REQUEST_TARGET, target);
+  if (code != CURLE_OK || same_origin) return code;
   CURLUcode parsed =
-    curl_url_set(easy->url, CURLUPART_URL, transfer->url, CURLU_PATH_AS_IS | CURLU_DISALLOW_USER);
+    curl_url_set(easy->url, CURLUPART_URL, url, CURLU_PATH_AS_IS | CURLU_DISALLOW_USER);
   if (parsed == CURLUE_OUT_OF_MEMORY) return CURLE_OUT_OF_MEMORY;
   if (parsed != CURLUE_OK) return CURLE_URL_MALFORMAT;
-  CURLcode code = curl_easy_setopt(easy->curl, CURLOPT_URL, transfer->url);
+  if (target != NULL) {
+    (void)curl_url_set(easy->url, CURLUPART_PATH, NULL, 0);
+    (void)curl_url_set(easy->url, CURLUPART_QUERY, NULL, 0);
+  }
+  code = curl_easy_setopt(easy->curl, CURLOPT_URL, url);
   if (code == CURLE_OK) code = curl_easy_setopt(easy->curl, CURLOPT_CURLU, easy->url);
   return code;
 }
@@ -223,7 +248,7 @@ static CURLcode set_request(qhub_easy *easy, const qhub_session *session,
     {CURLOPT_NOPROGRESS, transfer->upload.length == 0 && easy->counts_sends},
   };
   struct curl_slist *lines = transfer->prepared->header_list;
-  CURLcode code = set_url(easy, transfer);
+  CURLcode code = set_url(easy, transfer->url);
   (void)curl_easy_setopt(easy->curl, CURLOPT_HTTPHEADER, lines);
   if (code == CURLE_OK) code = set_method(easy, transfer);
   if (code == CURLE_OK) code = set_numbers(easy, wanted);

@@ -94,8 +94,9 @@ enum { QHUB_FORBID_REUSE = 0, QHUB_SETTINGS = 9 };
 typedef struct qhub_easy {
   struct qhub_easy *next; /* in session->idle */
   CURL *curl;
-  CURLU *url;     /* the URL of the last request, taken apart */
-  char *url_text; /* owned: the same as text; NULL: none yet */
+  CURLU *url;           /* the URL of the last request, taken apart */
+  char *url_text;       /* owned: the same as text; NULL: none yet */
+  size_t origin_length; /* how much of it libcurl has taken apart; 0: all */
   qhub_session *session;
   qhub_multi *multi;       /* in which it is */
   qhub_transfer *transfer; /* NULL while idle */
@@ -119,6 +120,7 @@ struct qhub_session {
   size_t idle_count;
   CURL *model;        /* has the settings of the session; easy handles are copies of it */
   CURLcode refusal;   /* why it does not have all of them */
+  bool is_direct;     /* no proxy is ever asked */
   bool may_share;     /* HTTP/2 is allowed */
   bool unreachable;   /* the last connection could not be made: its address may be old */
   int shared_version; /* of the last response where HTTP/2 was offered; 0: none yet */
@@ -253,9 +255,8 @@ qhub_held_signal qhub_hold_sigpipe(const qhub_engine *engine);
 
 /* ---- easy.c ---- */
 
-/* A handle with the settings of a session; NULL when memory is short. `*code` says whether libcurl
-** takes all of them. */
-CURL *qhub_easy_model(const qhub_session_config *config, CURLcode *code);
+/* Makes the model of a session's easy handles; false when memory is short. */
+bool qhub_easy_model(qhub_session *session, const qhub_session_config *config);
 
 /* Puts an easy handle for the transfer into the multi: NULL when memory is short or libcurl refuses
 ** a setting; the transfer's failure then says which. */

@@ -22,8 +22,7 @@ qhub_session *qhub_session_new(qhub_engine *engine, const qhub_session_config *c
   qhub_link_init(&session->link);
   qhub_link_init(&session->queue);
   qhub_link_init(&session->active);
-  session->model = qhub_easy_model(config, &session->refusal);
-  if (session->model == NULL) {
+  if (!qhub_easy_model(session, config)) {
     free(session);
     return NULL;
   }

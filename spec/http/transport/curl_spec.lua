@@ -306,6 +306,8 @@ describe("a proxy", function()
     assert.same({ 1, 1 }, { direct, by_proxy })
     direct, by_proxy = with_environment(environment .. " no_proxy=127.0.0.1")
     assert.same({ 2, 1 }, { direct, by_proxy })
+    local seen = server:requests().requests
+    assert.equal(server.url, server.origin .. seen[#seen].target:match "(.*)/$") -- as from others
     direct, by_proxy = with_environment("all_proxy=" .. proxy.origin)
     assert.same({ 2, 2 }, { direct, by_proxy })
     direct, by_proxy = with_environment("https_proxy=" .. proxy.origin)
