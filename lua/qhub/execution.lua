@@ -33,46 +33,34 @@ local methods = {}
 
 local Execution = { __name = "qhub.Execution" }
 
--- The state of an execution is { raw =, owner = }; or { text =, id =, status =, owner = } as long
--- as nobody has asked for more than the id and the status.
-local function replace(state, raw)
-  state.raw, state.text, state.id, state.status = raw, nil, nil, nil
-end
-
+-- The state of an execution is { raw =, id =, owner = }; or { text =, id =, status =, owner = } as
+-- long as nobody has asked for more than the id and the status. The id is a string or nil, and stays.
 local function raw_of(self)
   local state = state_of(self, Execution)
   if not state.raw then
     local raw = decode(state.text, true)
     raw.id = state.id
-    replace(state, raw)
+    state.raw, state.text, state.status = raw, nil, nil
   end
   return state.raw
 end
 
--- The value of a field, or nil. JSON's null counts as absent. An id is a string: a number becomes
--- its text, and an empty one names nothing.
+-- The value of a field, or nil. JSON's null counts as absent.
 local function field_of(self, name)
   local state = state_of(self, Execution)
-  if not state.raw and (name == "id" or name == "status") then return state[name] end
+  if name == "id" or name == "status" and state.text then return state[name] end
   local raw = raw_of(self)
   local value = raw[member_of[name]]
   if value == nil or value == null then value = raw[name] end
-  if value == null then return nil end
-  if name ~= "id" then return value end
-  local text = (type(value) == "string" or math.type(value)) and tostring(value)
-  return text and text ~= "" and text or nil
+  if value ~= null then return value end
 end
 
 local SHOWN = { id = true, status = true, raw = true } -- of a state, as far as it has them
 
 Execution.__index = core.object.index(Execution, methods, SHOWN, function(self, name)
-  if member_of[name] then
-    return field_of(self, name)
-  elseif name == "raw" then
-    return raw_of(self)
-  end
+  if name == "raw" then return raw_of(self) end
   state_of(self, Execution) -- raises for anything but an execution
-  return nil
+  if member_of[name] then return field_of(self, name) end
 end)
 
 function Execution.__newindex()
@@ -114,9 +102,10 @@ end
 
 Execution.__encoded = raw_of
 
---- An execution that shows the response `raw`, and belongs to the client `owner`.
+--- An execution that shows the response `raw`, whose id is a string or nil, and belongs to the
+--- client `owner`.
 function execution.new(raw, owner)
-  return new_object(Execution, { raw = raw, owner = owner })
+  return new_object(Execution, { raw = raw, id = raw.id, owner = owner })
 end
 
 --- An execution that shows the response `text`, the valid JSON of an object, and belongs to the
@@ -126,25 +115,19 @@ function execution.of_text(text, id, status, owner)
   return new_object(Execution, { text = text, id = id, status = status, owner = owner })
 end
 
---- Makes `self` show what the execution `latest` shows, and returns it.
+--- Makes `self` show what the execution `latest`, of the same id, shows; returns `self`.
 function execution.adopt(self, latest)
   local state, other = state_of(self, Execution), state_of(latest, Execution)
-  state.raw, state.text, state.id, state.status = other.raw, other.text, other.id, other.status
+  state.raw, state.text, state.status = other.raw, other.text, other.status
   return self
 end
 
---- Adds the members of `raw` to what `self` shows, and returns it: a null never hides a member
---- that is known.
+--- Adds the members of `raw` to what `self` shows: a null never hides a member that is known.
 function execution.merge(self, raw)
-  local merged = {}
-  for name, value in pairs(raw_of(self)) do
-    merged[name] = value
-  end
+  local known = raw_of(self)
   for name, value in pairs(raw) do
-    if value ~= null or merged[name] == nil then merged[name] = value end
+    if value ~= null or known[name] == nil then known[name] = value end
   end
-  replace(state_of(self, Execution), merged)
-  return self
 end
 
 --- The client that the execution came from.
