@@ -102,7 +102,6 @@ build = {
     ["qhub.http.transport.proxy"] = "lua/qhub/http/transport/proxy.lua",
     ["qhub.http.version"] = "lua/qhub/http/version.lua",
     ["qhub.hub.client"] = "lua/qhub/hub/client.lua",
-    ["qhub.hub.data_pool"] = "lua/qhub/hub/data_pool.lua",
     ["qhub.hub.decode"] = "lua/qhub/hub/decode.lua",
     ["qhub.hub.enums"] = "lua/qhub/hub/enums.lua",
     ["qhub.hub.methods"] = "lua/qhub/hub/methods.lua",

@@ -66,7 +66,7 @@ end
 function requests.result_files(self, _, _, given)
   local result, err = self:result(given)
   if result == nil then return nil, err end
-  return require("qhub.hub.result").file_names(result)
+  return require("qhub.hub.result").files(result)
 end
 
 --- Saves the file `name` as `path`; returns the path, or nil and an error. For options see

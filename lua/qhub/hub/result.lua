@@ -27,8 +27,12 @@ end
 -- Relations of `_links` that are no files, and names by which none could be requested.
 local NO_FILE = { self = true, status = true, [""] = true, ["."] = true, [".."] = true }
 
---- The names of the result files: the relations of `_links` except `self` and `status`, sorted.
-function result.file_names(envelope)
+--- The names of the files of a result: the relations of `_links` except `self` and `status`, sorted.
+--- Raises a usage error.
+function result.files(envelope)
+  if envelope == nil or executions.is(envelope) then
+    usage_error("result_files: a result is needed, got %s", text.value(envelope))
+  end
   local names = core.json.array {}
   local links = type(envelope) == "table" and rawget(envelope, "_links")
   for name in pairs(type(links) == "table" and links or {}) do
@@ -36,14 +40,6 @@ function result.file_names(envelope)
   end
   table.sort(names)
   return names
-end
-
---- The same for a result that a program has in hand. Raises a usage error.
-function result.files(envelope)
-  if envelope == nil or executions.is(envelope) then
-    usage_error("result_files: a result is needed, got %s", text.value(envelope))
-  end
-  return result.file_names(envelope)
 end
 
 return result

@@ -39,16 +39,11 @@ local function seconds_of(text)
   year, month, day = tonumber(year), tonumber(month), tonumber(day)
   hour, minute, second = tonumber(hour), tonumber(minute), tonumber(second)
   local fraction, zone = rest:match "^[.,](%d+)(.*)$"
-  if not fraction and rest:find "^[.,]" then return nil, MALFORMED end
   local offset = offset_of(zone or rest)
-  if not offset then
-    return nil, "has a zone that is neither Z nor of the form +01:00"
-  elseif month < 1 or month > 12 then
-    return nil, "has a month that is not from 01 to 12"
-  elseif day < 1 or day > days_of_month(year, month) then
-    return nil, "has a day that its month does not have"
-  elseif hour > 23 or minute > 59 or second > 60 then
-    return nil, "has no such time of day"
+  if not offset then return nil, "has a zone that is neither Z nor of the form +01:00" end
+  local is_date = month >= 1 and month <= 12 and day >= 1 and day <= days_of_month(year, month)
+  if not is_date or hour > 23 or minute > 59 or second > 60 then
+    return nil, "names a day or a time of day that does not exist"
   end
   local days = days_from_civil(year, month, day)
   local seconds = days * 86400 + hour * 3600 + minute * 60 + second - offset

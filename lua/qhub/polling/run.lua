@@ -106,8 +106,8 @@ function run.run(client, body, given)
     if not (executions.is(status) and UNSUCCESSFUL[status.status]) then return result end
     executions.merge(execution, status.raw)
   end
-  local secrets = starts.secrets_in(starts.body(body, start, "run")) or {}
-  return nil, unsuccessful(client, execution, schedule, secrets, result)
+  local _, secrets = starts.encoded(body, start, "run")
+  return nil, unsuccessful(client, execution, schedule, secrets or {}, result)
 end
 
 return run
