@@ -17,13 +17,6 @@ static void require(bool holds) {
   if (!holds) abort();
 }
 
-/* A span is absent, or lies inside the text. */
-static void check_span(qhub_span span, const char *text, size_t length) {
-  if (span.text == NULL) return;
-  require(span.text >= text && span.text <= text + length);
-  require(span.length <= length - (size_t)(span.text - text));
-}
-
 /* libcurl reads an accepted text as we do: a transfer connects to the host and port that were
 ** checked, and asks for the path. */
 static void compare(const char *text, const qhub_url *url) {
@@ -41,17 +34,20 @@ static void compare(const char *text, const qhub_url *url) {
   } else {
     require(url->port == 0);
   }
+  const char *authority = strstr(text, "://") + 3;
+  const char *path = authority + strcspn(authority, "/?#");
   if (curl_url_get(handle, CURLUPART_USER, &part, 0) == CURLUE_OK) {
-    require(url->userinfo.text != NULL);
+    require(memchr(authority, '@', (size_t)(path - authority)) != NULL);
     curl_free(part);
   }
   require(curl_url_get(handle, CURLUPART_ZONEID, &part, 0) != CURLUE_OK);
   require(curl_url_get(handle, CURLUPART_PATH, &part, 0) == CURLUE_OK);
-  if (url->path.length == 0) {
+  size_t length = strcspn(path, "?#");
+  if (length == 0) {
     require(strcmp(part, "/") == 0);
   } else {
-    require(strlen(part) == url->path.length);
-    require(strncasecmp(part, url->path.text, url->path.length) == 0); /* %2f becomes %2F */
+    require(strlen(part) == length);
+    require(strncasecmp(part, path, length) == 0); /* %2f becomes %2F */
   }
   curl_free(part);
   curl_url_cleanup(handle);
@@ -63,10 +59,7 @@ static bool parse(const char *text, size_t length, qhub_url *url) {
     require(reason[0] != '\0');
     return false;
   }
-  const qhub_span spans[] = {url->userinfo, url->path, url->query, url->fragment};
-  for (size_t i = 0; i < sizeof spans / sizeof spans[0]; i++) check_span(spans[i], text, length);
   require(url->scheme[0] != '\0' && url->host[0] != '\0' && url->port <= 65535);
-  require(url->path.length == 0 || url->path.text[0] == '/');
   for (size_t i = 0; i < length; i++) {
     require((unsigned char)text[i] > 0x20 && (unsigned char)text[i] < 0x7f && text[i] != '\\');
   }
@@ -85,7 +78,7 @@ static void check_resolved(const char *base, size_t base_length, const char *ref
   require(out != NULL);
   if (qhub_url_resolve(base, base_length, reference, length, out, &got) == NULL) {
     require(got < bound && out[got] == '\0');
-    require(parse(out, got, &url) && url.fragment.text == NULL);
+    require(parse(out, got, &url) && strchr(out, '#') == NULL);
   }
   free(out);
 }

@@ -32,36 +32,23 @@ static int encode_segment(lua_State *L) {
   return 1;
 }
 
-/* Sets table[name], unless the component is absent; the table is on top.  [-0, +0] */
-static void set_span(lua_State *L, const char *name, qhub_span span) {
-  if (span.text == NULL) return;
-  lua_pushlstring(L, span.text, span.length);
-  lua_setfield(L, -2, name);
-}
-
-/* parse_url(text) -> { scheme, host, port, path, query, fragment, userinfo }, or nil, reason.
-** Scheme and host in lower case; an IPv6 host keeps its brackets; port is nil only where neither
-** the URL nor libcurl has one for the scheme. The reason quotes nothing of the text.  [+1 or +2] */
+/* parse_url(text) -> scheme, host, port; or nil, reason. Scheme and host in lower case; an IPv6 host
+** keeps its brackets; port is nil only where neither the URL nor libcurl has one for the scheme. The
+** reason quotes nothing of the text.  [+2 or +3] */
 static int parse_url(lua_State *L) {
   size_t length;
   const char *text = luaL_checklstring(L, 1, &length);
   qhub_url url;
   const char *reason = qhub_url_parse(text, length, &url);
   if (reason != NULL) return push_failure(L, reason);
-  lua_createtable(L, 0, 7);
   lua_pushstring(L, url.scheme);
-  lua_setfield(L, -2, "scheme");
   lua_pushstring(L, url.host);
-  lua_setfield(L, -2, "host");
   if (url.port != 0) {
     lua_pushinteger(L, (lua_Integer)url.port);
-    lua_setfield(L, -2, "port");
+  } else {
+    lua_pushnil(L);
   }
-  set_span(L, "userinfo", url.userinfo);
-  set_span(L, "path", url.path);
-  set_span(L, "query", url.query);
-  set_span(L, "fragment", url.fragment);
-  return 1;
+  return 3;
 }
 
 /* resolve_url(base, reference) -> absolute URL, or nil, reason.  [+1 or +2] */

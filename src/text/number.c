@@ -53,13 +53,13 @@ static inline wide multiply(wide power, uint64_t factor, uint64_t *lowest) {
   return (power >> 64) * factor + (below >> 64);
 }
 
-/* 10^k, scaled as number_powers.h says. */
+/* 10^k, scaled as number_powers.h says: one that is kept there, times a power of five. */
 static inline wide power_of_ten(int k) {
   unsigned steps = (unsigned)(k - POWERS_FIRST);
   const uint64_t *halves = powers_of_ten[steps / POWERS_STEP];
-  uint64_t rest;
-  wide power = (wide)halves[0] << 64 | halves[1];
-  power = multiply(power, powers_of_five[steps % POWERS_STEP], &rest);
+  uint64_t rest, five = 1;
+  for (steps %= POWERS_STEP; steps > 0; steps--) five *= 5;
+  wide power = multiply((wide)halves[0] << 64 | halves[1], five << __builtin_clzll(five), &rest);
   if ((power >> 127) == 0) {
     power = power << 1 | rest >> 63;
     rest <<= 1;

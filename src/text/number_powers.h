@@ -12,10 +12,8 @@
 **       s = 127 - e
 **       g = -((-(n << max(s, 0))) // (d << max(-s, 0)))
 **       print("{0x%016x, 0x%016x}," % (g >> 64, g & (2**64 - 1)))
-**   for r in range(27):
-**       print("0x%016x," % (5**r << (64 - (5**r).bit_length())))
 **
-** (Python; some entries to a line). spec/core/json_powers_spec.lua checks each.
+** (Python; two entries to a line). spec/core/json_powers_spec.lua checks each.
 */
 #ifndef QHUB_NUMBER_POWERS_H
 #define QHUB_NUMBER_POWERS_H
@@ -38,17 +36,6 @@ static const uint64_t powers_of_ten[(POWERS_LAST - POWERS_FIRST) / POWERS_STEP +
   {0xe5d3ef282a242e81, 0x8f1668c8a86da5fb}, {0xb9a74a0637ce2ee1, 0x6d953e2bd7173693},
   {0x95f83d0a1fb69cd9, 0x4abdaf101564f98f}, {0xf24a01a73cf2dccf, 0xbc633b39673c8ced},
   {0xc3b8358109e84f07, 0x0a862f80ec4700c9}, {0x9e19db92b4e31ba9, 0x6c07a2c26a8346d2},
-};
-
-/* 5^r, shifted until the highest bit is set. */
-static const uint64_t powers_of_five[POWERS_STEP] = {
-  0x8000000000000000, 0xa000000000000000, 0xc800000000000000, 0xfa00000000000000,
-  0x9c40000000000000, 0xc350000000000000, 0xf424000000000000, 0x9896800000000000,
-  0xbebc200000000000, 0xee6b280000000000, 0x9502f90000000000, 0xba43b74000000000,
-  0xe8d4a51000000000, 0x9184e72a00000000, 0xb5e620f480000000, 0xe35fa931a0000000,
-  0x8e1bc9bf04000000, 0xb1a2bc2ec5000000, 0xde0b6b3a76400000, 0x8ac7230489e80000,
-  0xad78ebc5ac620000, 0xd8d726b7177a8000, 0x878678326eac9000, 0xa968163f0a57b400,
-  0xd3c21bcecceda100, 0x84595161401484a0, 0xa56fa5b99019a5c8,
 };
 
 #endif

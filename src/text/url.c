@@ -80,8 +80,8 @@ static size_t scheme_length(const char *text) {
   return strncmp(text + length, "://", 3) == 0 ? length : 0;
 }
 
-/* Splits at the characters at which every reader splits (appendix B), and applies the rules. */
-static const char *check_text(const char *text, qhub_url *url) {
+/* Applies the rules, between the characters at which every reader splits (appendix B). */
+static const char *check_text(const char *text) {
   size_t scheme = scheme_length(text);
   if (scheme == 0) {
     size_t name = strcspn(text, ":/?#");
@@ -92,29 +92,18 @@ static const char *check_text(const char *text, qhub_url *url) {
   const char *end = at + strcspn(at, "/?#");
   const char *sign = memchr(at, '@', (size_t)(end - at));
   if (sign != NULL) {
-    if (memchr(sign + 1, '@', (size_t)(end - sign - 1)) != NULL) {
-      return "has more than one @ before its path";
-    }
-    url->userinfo = (qhub_span){at, (size_t)(sign - at)};
-    const char *reason = check_component(at, url->userinfo.length);
+    const char *reason = check_component(at, (size_t)(sign - at));
     if (reason != NULL) return reason;
     at = sign + 1;
+    if (memchr(at, '@', (size_t)(end - at)) != NULL) return "has more than one @ before its path";
   }
   const char *bracket = *at == '[' ? memchr(at, ']', (size_t)(end - at)) : NULL;
   const char *host_end = bracket != NULL ? bracket + 1 : at + strcspn(at, ":/?#");
   const char *reason = check_host(at, (size_t)(host_end - at));
   if (reason != NULL) return reason;
-  url->path = (qhub_span){end, strcspn(end, "?#")};
-  at = end + url->path.length;
-  if (*at == '?') {
-    url->query = (qhub_span){at + 1, strcspn(at + 1, "#")};
-    at = url->query.text + url->query.length;
-  }
-  if (*at == '#') {
-    url->fragment = (qhub_span){at + 1, strlen(at + 1)};
-    if (memchr(at + 1, '#', url->fragment.length) != NULL) {
-      return "has a second #, which must be percent-encoded";
-    }
+  const char *fragment = strchr(end, '#');
+  if (fragment != NULL && strchr(fragment + 1, '#') != NULL) {
+    return "has a second #, which must be percent-encoded";
   }
   return check_component(end, strlen(end));
 }
@@ -158,9 +147,8 @@ static CURLUcode read_port(CURLU *handle, unsigned *port) {
 
 const char *qhub_url_parse(const char *text, size_t length, qhub_url *url) {
   if (length == 0) return "is empty";
-  memset(url, 0, sizeof *url);
   const char *reason = check_bytes(text, length);
-  if (reason == NULL) reason = check_text(text, url);
+  if (reason == NULL) reason = check_text(text);
   if (reason != NULL) return reason;
   CURLU *handle = curl_url();
   if (handle == NULL) return reason_of(CURLUE_OUT_OF_MEMORY);

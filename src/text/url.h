@@ -18,21 +18,12 @@ enum {
 };
 
 typedef struct {
-  const char *text; /* into the caller's text; NULL when the component is absent */
-  size_t length;
-} qhub_span;
-
-typedef struct {
   char scheme[QHUB_URL_LONGEST_SCHEME + 1]; /* lower case */
   char host[QHUB_URL_LONGEST_HOST + 1];     /* lower case, an IPv6 address in brackets */
   unsigned port; /* 0: none written, and libcurl knows none for the scheme */
-  qhub_span userinfo;
-  qhub_span path;     /* never absent, perhaps empty */
-  qhub_span query;    /* without the `?` */
-  qhub_span fragment; /* without the `#` */
 } qhub_url;
 
-/* Takes `scheme://authority...` apart. Returns NULL, or a static reason ("has a space in it");
+/* Reads `scheme://authority...`. Returns NULL, or a static reason ("has a space in it");
 ** `*url` is then unspecified. */
 const char *qhub_url_parse(const char *text, size_t length, qhub_url *url);
 

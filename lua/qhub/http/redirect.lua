@@ -19,18 +19,17 @@ local CARRIED = { "accept", "user-agent", "range", "if-range" }
 local function target(url, location)
   if not location or location == "" then return nil, "a redirect without Location" end
   local resolved, reason = text.resolve_url(url, location)
-  local from, address = text.parse_url(url), resolved and text.parse_url(resolved)
-  if not from or not address then
-    return nil, "its Location is not a URL" .. (reason and ": " .. reason or "")
-  elseif address.scheme ~= "http" and address.scheme ~= "https" then
+  if not resolved then return nil, "its Location is not a URL: " .. reason end
+  local scheme, host, port = text.parse_url(resolved)
+  local from_scheme, from_host, from_port = text.parse_url(url)
+  if scheme ~= "http" and scheme ~= "https" then
     return nil, "its Location is neither http nor https"
-  elseif address.userinfo then
+  elseif resolved:find "^[^/]*//[^/?#]*@" then
     return nil, "its Location carries user info"
-  elseif from.scheme == "https" and address.scheme ~= "https" then
+  elseif from_scheme == "https" and scheme ~= "https" then
     return nil, "it leads from https to http"
   end
-  local same_host = from.host == address.host and from.port == address.port
-  return resolved, nil, same_host and from.scheme == address.scheme
+  return resolved, nil, scheme == from_scheme and host == from_host and port == from_port
 end
 
 --- What follows `hop` (request, url, body: see attempts.lua) after a response of `status_code` with

@@ -31,15 +31,15 @@ local function check_url(value, name, where, endpoint)
     local remedy = endpoint and "" or "; give a token instead (an @ in a path is written %40)"
     deny(where, name, "must not hold a user name or password%s", remedy)
   end
-  local address, reason = core.text.parse_url(value)
+  local scheme, reason = core.text.parse_url(value)
   local fault
   if value:find "[<>{}]" or value:lower():find("%%3[ce]") then
     fault = "still has placeholders; give the concrete URL, like " .. example
-  elseif not address then
+  elseif not scheme then
     fault = ("is not a URL: %s; it should look like %s"):format(reason, example)
-  elseif address.scheme ~= "http" and address.scheme ~= "https" then
+  elseif scheme ~= "http" and scheme ~= "https" then
     fault = "must begin with https:// or http://"
-  elseif address.fragment or address.query and not endpoint then
+  elseif value:find(endpoint and "#" or "[?#]") then
     fault = "must not have a query or a fragment; give queries per request"
   end
   if fault then

@@ -50,6 +50,7 @@ local BAD = {
   "http://user:Pa55MARKER@proxy:3128/path",
   "http://user:Pa55MARKER@proxy:3128?x=1",
   "http://user:Pa55MARKER@proxy:3128#x",
+  "http://proxy:3128/x://user:Pa55MARKER",
   "http://user:Pa55MARKER@[::1",
   "user:Pa55MARKER/x@proxy",
   "://user:Pa55MARKER@proxy",

@@ -29,14 +29,14 @@ local SCHEMES =
 --- What is wrong with `value` (a string) as a proxy, or nil. Never shows a part of it. The scheme
 --- may be left out and is then http.
 function proxy.fault(value)
-  local has_scheme = value:find("://", 1, true)
-  local address, reason = text.parse_url(has_scheme and value or "http://" .. value)
-  if not address then return "it " .. reason end
-  if #address.path > 1 or address.query or address.fragment then
+  local url = value:find("://", 1, true) and value or "http://" .. value
+  local scheme, reason = text.parse_url(url)
+  if not scheme then return "it " .. reason end
+  if not url:find "^[^/]*//[^/?#]*/?$" then
     return "it has more after its host and port; percent-encode / ? # in a password"
-  elseif address.userinfo and address.userinfo:find("%00", 1, true) then
+  elseif url:find("%00", 1, true) then
     return "it has an encoded zero byte in it"
-  elseif not SCHEMES[address.scheme] then
+  elseif not SCHEMES[scheme] then
     return "it has a scheme that is not http, https, socks4, socks4a, socks5, socks5h"
   end
 end
@@ -53,9 +53,9 @@ end
 
 -- The proxy that the environment names for `url`, and the variable; or nil.
 local function from_environment(url)
-  local address = text.parse_url(url)
-  if not address or is_excepted(address.host) then return nil end
-  for _, name in ipairs(VARIABLES[address.scheme] or {}) do
+  local scheme, host = text.parse_url(url)
+  if not scheme or is_excepted(host) then return nil end
+  for _, name in ipairs(VARIABLES[scheme] or {}) do
     local value = getenv(name)
     if value and value ~= "" then return value, name end
   end
