@@ -125,7 +125,6 @@ build = {
     ["qhub.tasks"] = "lua/qhub/tasks/init.lua",
     ["qhub.tasks.loop"] = "lua/qhub/tasks/loop.lua",
     ["qhub.tasks.parallel"] = "lua/qhub/tasks/parallel.lua",
-    ["qhub.tasks.program"] = "lua/qhub/tasks/program.lua",
     ["qhub.tasks.timers"] = "lua/qhub/tasks/timers.lua",
     -- </modules>
   },

@@ -11,7 +11,6 @@ local ELSEWHERE = {
   ["auth/init"] = "spec/promises/types_spec.lua", -- names only
   ["error/init"] = "spec/promises/messages_spec.lua", -- each message as the whole makes it
   ["http/version"] = "spec/http/headers_spec.lua", -- one string
-  ["tasks/program"] = "spec/auth/token_spec.lua", -- with transport/program_spec.lua
   ["tasks/timers"] = "spec/tasks/init_spec.lua", -- every sleep and timeout
 }
 

@@ -4,7 +4,6 @@
 
 local loop = require "qhub.tasks.loop"
 local options = require "qhub.options"
-local program = require "qhub.tasks.program"
 
 -- Why `value` is no usable token, a text that never holds it; or nil. `reason` is the program's.
 local function fault_of(value, reason)
@@ -20,7 +19,7 @@ end
 local function source_over(fn)
   return function(session, rejected)
     local cancellations = loop.cancellations()
-    local ok, value, reason = program.call(fn, rejected)
+    local ok, value, reason = loop.call(fn, rejected)
     local fault = ok and fault_of(value, reason)
     if ok and not fault then return value end
     if session.is_closed or loop.cancellations() > cancellations then fault = nil end

@@ -33,17 +33,10 @@ function groups.cancelled_error(what)
   return errors.new { kind = "cancelled", message = what .. ": the task was cancelled" }
 end
 
---- Whether the task was cancelled and ended by that: whoever cancelled it knows.
+--- Whether the task ended by being cancelled: whoever cancelled it knows.
 function groups.is_cancellation(task)
   local err = task.value
-  return loop.was_cancelled(task) and errors.is_error(err) and err.kind == "cancelled"
-end
-
---- Keeps the failed `task` for `group` to raise its error, unless it is joined before.
-function groups.keep_error(group, task)
-  local count = group.failures + 1
-  group.failures, group.failed[count] = count, task
-  task.kept_in, task.kept_at = group, count
+  return task.cancellations and errors.is_error(err) and err.kind == "cancelled"
 end
 
 --- What a call gave, given what `pcall` returned: its first value, or nil and its error, if any.
@@ -53,32 +46,29 @@ function groups.first_of(ok, value, err)
   return value, nil
 end
 
---- The task's end was observed by a join or gather: its error is not lost.
-function groups.mark_observed(task)
-  task.observed = true
-  local group = task.kept_in
-  if group then
-    group.failed[task.kept_at], task.kept_in = nil, nil
-  end
+--- The task was joined, or nobody need be: its group does not raise its error.
+function groups.mark_joined(task)
+  task.is_joined = true
+  if task.failure then task.group.failed[task.failure] = nil end
 end
 
 -- Wakes who waits for `task` and keeps its results, or its error for `join`.
 local function take_end(task, ok, ...)
-  local group, joiners = task.group, task.joiners
+  local group = task.group
   task.thread, task.state = false, ok and "done" or "failed"
   group.tasks[task], group.live = nil, group.live - 1
   if ok then
     task.value = select("#", ...) == 0 and NOTHING or table.pack(...)
   else
     task.value = ...
-    if not task.observed and not groups.is_cancellation(task) then
-      groups.keep_error(group, task)
+    if not task.is_joined and not groups.is_cancellation(task) then
+      task.failure = group.failures + 1
+      group.failures, group.failed[task.failure] = task.failure, task
     end
   end
-  if joiners then
-    for joiner in next, joiners do
-      loop.wake(joiner)
-    end
+  for watch in pairs(task.watches or {}) do
+    watch.left = watch.left - 1
+    if watch.left == 0 and watch.task then loop.wake(watch.task) end
   end
   if group.waiter and (group.live == 0 or task.is_root and not ok) then loop.wake(group.waiter) end
 end
@@ -89,6 +79,33 @@ function finish(task, ...)
 end
 
 groups.finish = finish
+
+-- Who waits for the end of a `list` of tasks: `task`, or nil for the main program. `left` of them
+-- have not ended. To-be-closed, since it may end without having got their results.
+local Watch = {}
+
+function Watch.__close(watch)
+  for _, task in ipairs(watch.list) do
+    if task.watches then task.watches[watch] = nil end
+  end
+end
+
+--- Calls `wait(current)` for the running task, or nil, until all of `list` have ended. Then they
+--- are joined.
+function groups.join(list, wait)
+  local watch <close> = setmetatable({ list = list, task = loop.current(), left = 0 }, Watch)
+  for _, task in ipairs(list) do
+    task.watches = task.watches or {}
+    if not task.state and not task.watches[watch] then watch.left = watch.left + 1 end
+    task.watches[watch] = true
+  end
+  while watch.left > 0 do
+    wait(watch.task)
+  end
+  for _, task in ipairs(list) do
+    groups.mark_joined(task)
+  end
+end
 
 -- Whether the task runs just now: it is, or has resumed, the caller.
 local function is_running(task)
@@ -112,7 +129,7 @@ local function abandon(group, err)
       end
     end
     for _, task in ipairs(list) do
-      groups.mark_observed(task)
+      groups.mark_joined(task)
       local ok, failure = true, nil
       if task.thread then
         ok, failure = coroutine.close(task.thread)
@@ -137,10 +154,11 @@ groups.Guard.__gc = groups.Guard.__close -- Lua may lack the memory to close it
 local ENDED = errors.new { kind = "cancelled", message = loop.ALL_ENDED }
 
 local function end_all()
-  loop.reset()
-  for group in next, all do
-    abandon(group, ENDED)
-  end
+  loop.start_anew(function()
+    for group in next, all do
+      abandon(group, ENDED)
+    end
+  end)
 end
 
 local function spawn(class, group, start)
@@ -151,7 +169,7 @@ end
 
 --- A new task of `group`: see `loop.new_task`.
 function groups.spawn(class, group, start)
-  if loop.is_torn() and not loop.enclosing() then end_all() end
+  if loop.is_torn() and not loop.running() then end_all() end
   return loop.change(spawn, class, group, start)
 end
 
@@ -168,7 +186,7 @@ local EndAll = setmetatable({}, {
 --- One round of the loop; an error that leaves it ends all tasks. Where Lua lacks the memory even
 --- for that, the next round does.
 function groups.round(timeout)
-  local is_nested = loop.enclosing() ~= nil
+  local is_nested = loop.running() ~= nil
   if (is_open or loop.is_torn()) and not is_nested then end_all() end
   local _ <close> = EndAll
   is_open = true
@@ -176,17 +194,17 @@ function groups.round(timeout)
   is_open = is_nested
 end
 
---- The first error of the group that was not joined, nor is about to be, boxed; nil when there is
---- none.
-function groups.lost_error(group)
+--- The first error of the group that was not joined, boxed; nil when there is none. With
+--- `may_be_joined`, not one of a task that somebody waits for.
+function groups.lost_error(group, may_be_joined)
   local failed = group.failed
   while group.first_failed <= group.failures and not failed[group.first_failed] do
     group.first_failed = group.first_failed + 1
   end
   for index = group.first_failed, group.failures do
     local task = failed[index]
-    if task and (task.observers or 0) == 0 then
-      groups.mark_observed(task)
+    if task and not (may_be_joined and task.watches and next(task.watches)) then
+      groups.mark_joined(task)
       return { task.value }
     end
   end

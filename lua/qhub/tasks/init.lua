@@ -25,29 +25,8 @@ local Task = { __name = "qhub.Task" }
 local methods = {}
 Task.__index = methods
 
-local cancelled_error, mark_observed = groups.cancelled_error, groups.mark_observed
+local cancelled_error = groups.cancelled_error
 local outside = groups.new() -- the tasks that were spawned outside `run`
-
--- The tasks that a running join or gather waits for. To-be-closed, since it may end without
--- having returned their results.
-local Observed = {}
-
-local function observe(list)
-  for _, task in ipairs(list) do
-    task.observers = (task.observers or 0) + 1
-  end
-  return setmetatable(list, Observed)
-end
-
-function Observed.__close(list)
-  for _, task in ipairs(list) do
-    task.observers = task.observers - 1
-    if task.state == "failed" and not task.observed and task.group.is_over then
-      mark_observed(task)
-      groups.keep_error(outside, task) -- its own run cannot raise it any more
-    end
-  end
-end
 
 -- Waits until something has happened: the task `current` until it is woken, the main program for
 -- one round. Returns nil when the task was cancelled.
@@ -74,25 +53,24 @@ local function check_function(fn, where)
   end
 end
 
--- Collected when the program ends; made with the first task outside `run`. Names where the
--- functions of those stand that never began.
+-- Collected when the program ends; made with the first task outside `run`. Names where the function
+-- of one stands that never began.
 local notice
 local Notice = {
   __gc = function()
-    local count, places = 0, {}
+    local count, where = 0, ""
     for task in next, outside.tasks do
       local start = task.start
       local fn = type(start) == "table" and start[1] or start
       local info = type(fn) == "function" and debug.getinfo(fn, "S")
       count = count + (start and 1 or 0)
-      if info and info.what ~= "C" and #places < 3 then
-        places[#places + 1] = ("%s:%d"):format(info.short_src, info.linedefined)
+      if info and info.what ~= "C" then
+        where = (" (%s:%d)"):format(info.short_src, info.linedefined)
       end
     end
     if count > 0 then
       local form = "qhub: %d %s spawned and never ran%s; use tasks.run, tasks.step or task:join\n"
-      local names = places[1] and " (" .. table.concat(places, ", ") .. ")" or ""
-      core.system.write(2, form:format(count, count == 1 and "task was" or "tasks were", names))
+      core.system.write(2, form:format(count, count == 1 and "task was" or "tasks were", where))
     end
   end,
 }
@@ -109,7 +87,7 @@ end
 
 --- Starts `fn(...)` as a task of the running group. Returns the task.
 function tasks.spawn(fn, ...)
-  local start, current = packed(fn, "tasks.spawn", ...), loop.enclosing()
+  local start, current = packed(fn, "tasks.spawn", ...), loop.running()
   if not current then notice = notice or setmetatable({}, Notice) end
   return groups.spawn(Task, current and current.group or outside, start)
 end
@@ -119,7 +97,7 @@ function tasks.run(fn, ...)
   local start, group = packed(fn, "tasks.run", ...), groups.new()
   local _ <close> = setmetatable({ group = group }, groups.Guard)
   local root = groups.spawn(Task, group, start)
-  root.is_root, root.observed = true, true
+  root.is_root, root.is_joined = true, true
   local current = loop.current()
   group.waiter = current
   while group.live > 0 and root.state ~= "failed" do
@@ -130,24 +108,18 @@ function tasks.run(fn, ...)
   end
   local own = root.state == "failed" and { root.value }
   local err = own and not groups.is_cancellation(root) and own or groups.lost_error(group) or own
-  group.is_over = true
   if err then error(err[1], 0) end
   return table.unpack(root.value, 1, root.value.n)
 end
 
--- Waits until `task`, which is observed, has ended.
-local function wait_for(task, where)
-  local current = loop.current()
-  if loop.running() == task then usage_error("%s: a task cannot wait for itself", where) end
-  while not task.state do
-    if current then
-      task.joiners = task.joiners or {}
-      task.joiners[current] = true
-    end
-    local ok = turn(current, where)
-    if current then task.joiners[current] = nil end
-    if not ok then error(cancelled_error(where), 0) end
+-- Waits until all of `list` have ended.
+local function join(list, where)
+  for _, task in ipairs(list) do
+    if loop.running() == task then usage_error("%s: a task cannot wait for itself", where) end
   end
+  groups.join(list, function(current)
+    if not turn(current, where) then error(cancelled_error(where), 0) end
+  end)
 end
 
 local function check_task(value, where)
@@ -160,11 +132,7 @@ end
 --- What the task's function returned, when it has ended; raises what it raised.
 function methods:join()
   check_task(self, "task:join")
-  if not self.state then
-    local _ <close> = observe { self }
-    wait_for(self, "task:join")
-  end
-  mark_observed(self)
+  join({ self }, "task:join")
   if self.state == "failed" then error(self.value, 0) end
   return table.unpack(self.value, 1, self.value.n)
 end
@@ -195,10 +163,10 @@ function tasks.gather(list)
   for _, task in ipairs(list) do
     check_task(task, "tasks.gather")
   end
-  local held <close> = observe(table.move(list, 1, #list, 1, {}))
+  list = table.move(list, 1, #list, 1, {})
+  join(list, "tasks.gather")
   local results, failures = {}, nil
-  for index, task in ipairs(held) do
-    wait_for(task, "tasks.gather")
+  for index, task in ipairs(list) do
     local is_done = task.state == "done"
     local values = is_done and task.value or { task.value }
     local value, err = groups.first_of(is_done, values[1], values[2])
@@ -207,9 +175,6 @@ function tasks.gather(list)
       failures = failures or {}
       failures[index] = err
     end
-  end
-  for _, task in ipairs(held) do
-    mark_observed(task)
   end
   return results, failures
 end
@@ -238,7 +203,7 @@ function tasks.step(timeout, as_method)
   -- Without tasks there may be work left by calls, such as a connection that is being closed.
   if outside.live == 0 then timeout = 0 end
   turn(nil, "tasks.step", timeout)
-  local lost = groups.lost_error(outside)
+  local lost = groups.lost_error(outside, true)
   if lost then error(lost[1], 0) end
   return outside.live
 end
@@ -255,7 +220,6 @@ end
 
 --- Seconds until `step` is due even if the descriptor stays quiet, or nil.
 function tasks.timeout()
-  loop.engine()
   return loop.timeout()
 end
 

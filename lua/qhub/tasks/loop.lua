@@ -7,7 +7,7 @@
 -- Between two rounds a task is in one place: `new` (it has not started and has no coroutine),
 -- parked (for a transfer, a due time, or a wake-up by hand), `queue` (it continues in the next
 -- round), or ended. An error that leaves `round` (Ctrl-C, no memory), or that hits in the midst of
--- a change to all this, leaves it as it happens to be: group.lua closes all tasks then.
+-- a change to all this, leaves it as it happens to be: group.lua ends all tasks then.
 --
 -- Knows nothing of HTTP. An `owner` is any table or userdata with a field `is_closed`; its end ends
 -- waits that name it.
@@ -28,18 +28,16 @@ loop.ALL_ENDED = "tasks: all tasks were ended by an interrupt or not enough memo
 -- ready, so many start.
 local PATIENCE, AT_ONCE = 0.02, 64
 
-local PARKED, ENDED = {}, {} -- what a task's coroutine yields, and returns
-local CANCELLED, WAS_CANCELLED = "cancelled", "was cancelled" -- `reason` before and after its wait
+local PARKED = {} -- what a parked task yields
+local CANCELLED = "cancelled"
 
 local engine -- made at the first wait: `require` acquires nothing
 local waiting = {} -- transfer -> the task parked for it
 local due = timers.new() -- parked tasks with a deadline
 local resumed -- the task that was resumed last of those that have not yielded again
 local new, queue = { first = 1, last = 0 }, { first = 1, last = 0 }
-local newest = 0 -- the last of the new tasks that may start in this round
-local places = 0 -- of them may start although transfers wait for their turn
 local started = 0 -- when new tasks had their chance last
-local begun, done = 0, 0 -- changes to what tasks stand in; unequal after an error in one of them
+local open = 0 -- changes to what tasks stand in that have begun and not ended
 
 --- The engine of this Lua state. A child of fork() gets one of its own.
 function loop.engine()
@@ -55,13 +53,8 @@ end
 
 loop.current = current
 
---- The task in whose coroutine the caller runs, whether it may yield there or not; or nil.
-function loop.running()
-  return resumed and resumed.thread == coroutine_running() and resumed or nil
-end
-
 --- The task within which the caller runs, be it in a coroutine of the program's own; or nil.
-function loop.enclosing()
+function loop.running()
   return resumed
 end
 
@@ -99,7 +92,7 @@ function loop.new_task(class, group, start)
     start = start, -- false when it has started
     thread = false, -- its coroutine, while it runs
     parked = false, -- for what: a transfer, or true
-    reason = false, -- why the last wait ended
+    reason = false, -- why its wait ends early
     -- Those of group.lua:
     group = group,
     state = false, -- "done" or "failed"
@@ -121,11 +114,11 @@ end
 --- Lets a parked task continue; its wait returns true, or nil and `reason`. No effect on others.
 local function wake(task, reason)
   if task.parked then
-    begun = begun + 1
+    open = open + 1
     unpark(task)
-    task.reason = reason or task.reason
+    task.reason = reason or false
     push(queue, task)
-    done = done + 1
+    open = open - 1
   end
 end
 
@@ -133,25 +126,29 @@ loop.wake = wake
 
 -- Parks the running task. Returns true, or nil and why the wait ended otherwise.
 local function park(task, transfer, deadline, owner)
-  if task.reason == CANCELLED then
-    task.reason = WAS_CANCELLED
-    return nil, CANCELLED
+  if not task.reason then -- else it was cancelled before
+    open = open + 1
+    task.parked = transfer or true
+    if transfer then waiting[transfer] = task end
+    if deadline then due:add(task, deadline) end
+    if owner then task.owner = owner end
+    open = open - 1
+    yield(PARKED)
   end
-  begun = begun + 1
-  task.parked, task.reason = transfer or true, false
-  if transfer then waiting[transfer] = task end
-  if deadline then due:add(task, deadline) end
-  if owner then task.owner = owner end
-  done = done + 1
-  yield(PARKED)
   local reason = task.reason
   if not reason then return true end
-  if reason == CANCELLED then task.reason = WAS_CANCELLED end
+  task.reason = false
   return nil, reason
 end
 
 --- Parks the running task until `loop.wake`. Returns as `loop.await`.
 loop.park = park
+
+--- Lets a task continue that is parked for `transfer`: one that was closed is never ready.
+function loop.release(transfer)
+  local task = waiting[transfer]
+  if task then wake(task) end
+end
 
 -- One step of the engine, for a caller that blocks: tasks continue in the next round. Returns true
 -- when the caller's own transfer became ready in it: nothing else will say so.
@@ -159,8 +156,7 @@ local function serve(timeout, own)
   local is_own_ready = false
   for _ = 1, engine:step(timeout) do
     local transfer = engine:ready()
-    local task = waiting[transfer]
-    if task then wake(task) end
+    loop.release(transfer)
     is_own_ready = is_own_ready or transfer == own
   end
   return is_own_ready
@@ -179,21 +175,15 @@ function loop.await(transfer, deadline)
   end
 end
 
---- Lets a task continue that is parked for `transfer`, which was closed and is never ready again.
-function loop.release(transfer)
-  local task = waiting[transfer]
-  if task then wake(task) end
-end
-
 --- Sleeps until `deadline`. With an `owner` (a session) the sleep ends when that is closed.
 --- Returns true, or nil and "cancelled".
 function loop.sleep_until(deadline, owner)
   local task = current()
   if task then
     repeat
-      local ok, reason = park(task, nil, deadline, owner)
-      if not ok and reason ~= "deadline" then return nil, CANCELLED end
-    until reason == "deadline" or monotonic() >= deadline
+      local _, reason = park(task, nil, deadline, owner)
+      if reason == CANCELLED then return nil, CANCELLED end
+    until reason or monotonic() >= deadline
     return true
   end
   loop.engine()
@@ -212,27 +202,36 @@ function loop.wake_sleepers(owner)
     if task.owner == owner then sleepers[#sleepers + 1] = task end
   end
   for _, task in ipairs(sleepers) do
-    wake(task, "closed")
+    wake(task, CANCELLED)
   end
 end
 
 --- Ends the wait of `task` with "cancelled"; one that is not waiting now meets it at its next wait.
 function loop.cancel(task)
   task.cancellations = (task.cancellations or 0) + 1
-  task.reason = CANCELLED
   wake(task)
-end
-
---- Whether `task` was cancelled and has not waited since.
-function loop.was_cancelled(task)
-  return task.reason == CANCELLED or task.reason == WAS_CANCELLED
+  task.reason = CANCELLED
 end
 
 --- How often the running task was cancelled, so that a function that waits by its own means can
 --- be distinguished from one that failed by itself.
 function loop.cancellations()
-  local task = loop.running()
-  return task and task.cancellations or 0
+  return resumed and resumed.cancellations or 0
+end
+
+local function settled(cancellations, ok, ...)
+  if ok then return true, ... end
+  local err = ...
+  local was_cancelled = loop.cancellations() > cancellations
+  if was_cancelled and type(err) == "table" and err.kind == CANCELLED then return false end
+  error(err, 0)
+end
+
+--- Calls `fn(...)`, a function of the program's that may wait. Returns true and what it returned,
+--- or false when it raised since the running task was cancelled. Its own errors propagate.
+function loop.call(fn, ...)
+  if not resumed then return true, fn(...) end
+  return settled(loop.cancellations(), pcall(fn, ...))
 end
 
 --- Forgets a task that is closed from outside: its state keeps it from running.
@@ -243,15 +242,15 @@ end
 
 --- Calls `change(...)`, which changes what tasks stand in: see `loop.is_torn`.
 function loop.change(change, ...)
-  begun = begun + 1
+  open = open + 1
   local result = change(...)
-  done = done + 1
+  open = open - 1
   return result
 end
 
 --- True when an error has hit in the midst of a change: nothing that tasks stand in is certain.
 function loop.is_torn()
-  return begun ~= done
+  return open > 0
 end
 
 -- ── rounds ──────────────────────────────────────────────────────────────────────────────────────
@@ -267,7 +266,6 @@ end
 -- What the coroutine of a task does. One for each: programs keep things by their coroutine.
 local function work(task)
   task.group.finish(task, call(task))
-  return ENDED
 end
 
 -- Lets `task` run until its next wait.
@@ -280,14 +278,12 @@ local function run(task)
   resumed = task
   local ok, state = resume(thread, first)
   resumed = before
-  if begun ~= done then
+  if open > 0 then
     error(not ok and state or task.state == "failed" and task.value or loop.ALL_ENDED, 0)
-  elseif state == PARKED or state == ENDED then
+  elseif state == PARKED or task.state then
     return
   elseif ok then
     push(queue, task) -- a bare yield of the program's own: let the others run first
-  elseif task.state then
-    error(state, 0) -- of `finish` itself
   else
     task.group.finish(task, false, state) -- the program has closed its coroutine
   end
@@ -297,15 +293,15 @@ end
 -- those that wait for one need no coroutine yet. There are as many places as transfers were ready,
 -- so that tasks that poll again and again do not starve new ones; and some after a while.
 local function start_new(ready)
-  if new.first > newest then return end
-  local now = monotonic()
+  local places, last, now = ready, new.last, monotonic()
   if ready > 0 or engine:queued() == 0 then
     started = now
   elseif now - started >= PATIENCE then
     started, places = now, AT_ONCE
   end
-  while new.first <= newest and (places > 0 or engine:queued() == 0) do
+  while new.first <= last and (places > 0 or engine:queued() == 0) do
     local task = pop(new)
+    if not task then break end -- likewise: see `loop.round`
     if not task.state then
       places = places - 1
       run(task)
@@ -316,21 +312,18 @@ end
 -- Seconds until a task can continue without any transfer, or nil.
 local function own_timeout()
   if not is_empty(queue) then return 0 end
-  local left, earliest = math.huge, due:earliest()
-  if not is_empty(new) then
-    local is_busy = engine and engine:queued() > 0
-    left = is_busy and math.max(0, started + PATIENCE - monotonic()) or 0
-  elseif not earliest then
-    return nil
-  end
-  return earliest and math.min(left, math.max(0, earliest.due - monotonic())) or left
+  local earliest = due:earliest()
+  local left = earliest and math.max(0, earliest.due - monotonic())
+  if is_empty(new) then return left end
+  local is_busy = engine and engine:queued() > 0
+  local patience = is_busy and math.max(0, started + PATIENCE - monotonic()) or 0
+  return math.min(patience, left or patience)
 end
 
 --- Seconds until a task is due without anything happening outside, or nil.
 function loop.timeout()
-  local left, of_engine = own_timeout(), engine and engine:timeout() or nil
-  if left and left < math.huge then return math.min(left, of_engine or math.huge) end
-  return of_engine
+  local left = math.min(own_timeout() or math.huge, loop.engine():timeout() or math.huge)
+  return left < math.huge and left or nil
 end
 
 --- True when nothing that this module knows of can ever wake a parked task.
@@ -340,13 +333,11 @@ end
 
 --- One round: waits at most `timeout` seconds (nil: until something happens) for a transfer that is
 --- ready or a due time, then lets every task continue that can, once; those that can by then wait
---- for the next round, so that the network is served. An error that leaves it ends all tasks: see
---- the head.
+--- for the next round, so that the network is served.
 function loop.round(timeout)
   local left = own_timeout()
   if left then timeout = math.min(timeout or math.huge, left) end
   local ready = loop.engine():step(timeout)
-  newest, places = new.last, ready
   for _ = 1, ready do
     local task = waiting[engine:ready()]
     if task then
@@ -354,15 +345,12 @@ function loop.round(timeout)
       run(task)
     end
   end
-  local earliest = due:earliest()
-  if earliest then
-    local now = monotonic()
-    while earliest and earliest.due <= now do
-      wake(earliest, "deadline")
-      earliest = due:earliest()
-    end
+  local earliest, now = due:earliest(), monotonic()
+  while earliest and earliest.due <= now do
+    wake(earliest, "deadline")
+    earliest = due:earliest()
   end
-  start_new(ready)
+  if new.first <= new.last then start_new(ready) end
   local last = queue.last
   while queue.first <= last do
     local task = pop(queue)
@@ -371,11 +359,13 @@ function loop.round(timeout)
   end
 end
 
---- Makes all that tasks stand in anew, when all are to end: an error may have left any of it.
-function loop.reset()
-  newest, places, resumed = 0, 0, nil -- first what takes no memory: nothing is nested any more
+--- Makes all that tasks stand in anew: an error may have left any of it. `close` ends the tasks.
+function loop.start_anew(close)
+  open, resumed = 1, nil -- until it is done: memory may not suffice for that
   new, queue = { first = 1, last = 0 }, { first = 1, last = 0 }
-  due, waiting, done = timers.new(), {}, begun
+  due, waiting = timers.new(), {}
+  close()
+  open = 0
 end
 
 return loop

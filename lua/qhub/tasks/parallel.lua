@@ -6,7 +6,6 @@ local errors = require "qhub.error"
 local groups = require "qhub.tasks.group"
 local loop = require "qhub.tasks.loop"
 local options = require "qhub.options"
-local program = require "qhub.tasks.program"
 local progress = require "qhub.progress"
 local tasks = require "qhub.tasks"
 local text = require "qhub.error.text"
@@ -20,32 +19,29 @@ local DEFAULT_LIMIT = 32 -- of `map`
 -- or raises. Then, or when it is left for any reason, what is under way is cancelled. Returns true,
 -- or nil when the calling task was cancelled. Errors of `work` propagate.
 local function at_once(count, limit, work)
-  local next_index, failure, is_cancelled = 1, nil, false
-  local function leave(workers)
+  local next_index, failure, is_cancelled, workers = 1, nil, false, {}
+  local function leave()
     next_index = count + 1
     for _, worker in ipairs(workers) do
       worker:cancel()
     end
   end
-  local workers <close> = setmetatable({}, { __close = leave })
+  local _ <close> = setmetatable({}, { __close = leave })
   local function carry()
     while next_index <= count do
       local index = next_index
       next_index = index + 1
       local ok, result = pcall(work, index)
       if not ok then failure = failure or { result } end
-      if result or not ok then leave(workers) end
+      if result or not ok then leave() end
     end
   end
   for index = 1, math.min(limit, count) do
     workers[index] = tasks.spawn(carry)
   end
-  while not program.call(tasks.gather, workers) do
+  while not loop.call(tasks.gather, workers) do
     is_cancelled = true
-    leave(workers)
-  end
-  for _, worker in ipairs(workers) do -- one that failed was closed by the program
-    failure = failure or worker.state == "failed" and { worker.value }
+    leave()
   end
   if failure then error(failure[1], 0) end
   return not is_cancelled or nil

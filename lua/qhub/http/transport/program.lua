@@ -3,7 +3,6 @@
 
 local headers = require "qhub.http.headers"
 local loop = require "qhub.tasks.loop"
-local program = require "qhub.tasks.program"
 local text = require "qhub.error.text"
 
 -- A failure after which it is not known whether the request was sent.
@@ -34,7 +33,7 @@ end
 
 -- The next piece as the program's function gives it: text, or nil at the end, or nil and a failure.
 local function piece(response)
-  local ok, chunk, message = program.call(response.next_chunk)
+  local ok, chunk, message = loop.call(response.next_chunk)
   local failure = interrupted(ok, response.deadline)
   if failure then
     return nil, failure
@@ -107,7 +106,7 @@ local function over(call)
     for name, value in pairs(request:prepared(token).headers) do
       fields[name] = value or nil
     end
-    local ok, gave, message = program.call(call, {
+    local ok, gave, message = loop.call(call, {
       method = request.method,
       url = url,
       headers = fields,
