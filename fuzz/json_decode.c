@@ -1,5 +1,5 @@
 /*
-** core.json.decode against itself, against a second grammar and against cJSON.
+** core.json.decode against itself, against core.json.members, a second grammar and cJSON.
 **
 ** The input is a text. It must be accepted exactly when the small recursive grammar below accepts
 ** it. What is accepted must survive encoding and decoding to the last bit; and cJSON must accept it
@@ -88,6 +88,42 @@ static void compare_with_cjson(lua_State *L, int index, const char *text, size_t
     lua_settop(L, index);
   }
   cJSON_Delete(tree);
+}
+
+/* core.json.members accepts exactly the objects among the accepted texts, and finds what decode
+** found. Half of the names are asked for, and the other members skipped. `decoded` is 0 when the
+** text was refused. */
+static void compare_with_members(lua_State *L, int decoded, const char *text, size_t length) {
+  enum { MOST_NAMES = 8 };
+  bool is_object = decoded != 0 && text[strspn(text, " \t\n\r")] == '{';
+  int first = lua_gettop(L) + 1;
+  luaL_checkstack(L, 2 * MOST_NAMES + LUA_MINSTACK, NULL);
+  lua_pushliteral(L, "\xFF"); /* the name of no member */
+  if (is_object) {
+    lua_pushnil(L);
+    for (int seen = 0; lua_next(L, decoded); seen++) {
+      lua_pop(L, 1);
+      if (seen % 2 == 0 && seen < 2 * MOST_NAMES) {
+        lua_pushvalue(L, -1);
+        lua_insert(L, -2);
+      }
+    }
+  }
+  int count = lua_gettop(L) + 1 - first;
+  lua_getfield(L, JSON, "members");
+  lua_pushlstring(L, text, length);
+  lua_pushboolean(L, 0);
+  for (int i = 0; i < count; i++) lua_pushvalue(L, first + i);
+  if (lua_pcall(L, 2 + count, LUA_MULTRET, 0) != LUA_OK) fail("members", lua_tostring(L, -1));
+  int result = first + count;
+  if (lua_toboolean(L, result) != is_object) fail("members accepts or refuses alone", text);
+  for (int i = 0; is_object && i < count; i++) {
+    lua_pushvalue(L, first + i);
+    lua_rawget(L, decoded);
+    if (!same(L, lua_gettop(L), result + 1 + i)) fail("members found another value", text);
+    lua_pop(L, 1);
+  }
+  lua_settop(L, first - 1);
 }
 
 /* ---- a second grammar, written after RFC 8259 and RFC 3629 alone -------------------------- */
@@ -198,6 +234,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   bool accepted = decode(L, text, size);
   int decoded = lua_gettop(L);
   if (accepted != is_json(text, size)) fail("the grammars differ", text);
+  compare_with_members(L, accepted ? decoded : 0, text, size);
   if (!accepted) return 0;
   compare_with_cjson(L, decoded, text, size);
 

@@ -12,23 +12,17 @@ typedef struct {
   const char *name;
 } errno_name;
 
+#define NAMED(number)                                                                              \
+  { number, #number }
+
 static const errno_name names[] = {
-  {EACCES, "EACCES"},       {EAGAIN, "EAGAIN"},
-  {EBADF, "EBADF"},         {EBUSY, "EBUSY"},
-  {EDQUOT, "EDQUOT"},       {EEXIST, "EEXIST"},
-  {EFBIG, "EFBIG"},         {EINTR, "EINTR"},
-  {EINVAL, "EINVAL"},       {EIO, "EIO"},
-  {EISDIR, "EISDIR"},       {ELOOP, "ELOOP"},
-  {EMFILE, "EMFILE"},       {ENAMETOOLONG, "ENAMETOOLONG"},
-  {ENFILE, "ENFILE"},       {ENODEV, "ENODEV"},
-  {ENOENT, "ENOENT"},       {ENOLCK, "ENOLCK"},
-  {ENOMEM, "ENOMEM"},       {ENOSPC, "ENOSPC"},
-  {ENOSYS, "ENOSYS"},       {ENOTDIR, "ENOTDIR"},
-  {ENOTEMPTY, "ENOTEMPTY"}, {ENOTSUP, "ENOTSUP"},
-  {ENXIO, "ENXIO"},         {EPERM, "EPERM"},
-  {EPIPE, "EPIPE"},         {EROFS, "EROFS"},
-  {ESTALE, "ESTALE"},       {ETXTBSY, "ETXTBSY"},
-  {EXDEV, "EXDEV"},
+  NAMED(EACCES), NAMED(EAGAIN),  NAMED(EBADF),     NAMED(EBUSY),        NAMED(EDQUOT),
+  NAMED(EEXIST), NAMED(EFBIG),   NAMED(EINTR),     NAMED(EINVAL),       NAMED(EIO),
+  NAMED(EISDIR), NAMED(ELOOP),   NAMED(EMFILE),    NAMED(ENAMETOOLONG), NAMED(ENFILE),
+  NAMED(ENODEV), NAMED(ENOENT),  NAMED(ENOLCK),    NAMED(ENOMEM),       NAMED(ENOSPC),
+  NAMED(ENOSYS), NAMED(ENOTDIR), NAMED(ENOTEMPTY), NAMED(ENOTSUP),      NAMED(ENXIO),
+  NAMED(EPERM),  NAMED(EPIPE),   NAMED(EROFS),     NAMED(ESTALE),       NAMED(ETXTBSY),
+  NAMED(EXDEV),
 };
 
 /* [+1] */

@@ -134,35 +134,22 @@ static char *write_exponent(int exponent, char *out) {
   return out + qhub_number_write_integer(exponent < 0 ? -exponent : exponent, out);
 }
 
-/* Lays out `count` digits; the value is 0.DIGITS * 10^point. */
-static char *write_layout(const char *digits, int count, int point, char *out) {
-  if (point - 1 < FIXED_LOWEST || point - 1 > FIXED_HIGHEST) {
-    *out++ = *digits;
-    if (count > 1) {
-      *out++ = '.';
-      memcpy(out, digits + 1, (size_t)(count - 1));
-      out += count - 1;
-    }
-    return write_exponent(point - 1, out);
-  }
-  if (point <= 0) {
-    memcpy(out, "0.0000", 6);
-    out += 2 - point;
-    memcpy(out, digits, (size_t)count);
-    return out + count;
-  }
-  if (point >= count) {
-    memcpy(out, digits, (size_t)count);
-    memset(out + count, '0', (size_t)(point - count));
-    out += point;
-    *out++ = '.';
-    *out++ = '0';
-    return out;
-  }
+/* Lays out `count` digits; the value is 0.DIGITS * 10^point. Zeros are put around the digits, where
+** there is room for QHUB_NUMBER_SIZE bytes on both sides. */
+static char *write_layout(char *digits, int count, int point, char *out) {
+  int exponent = point - 1;
+  bool is_fixed = exponent >= FIXED_LOWEST && exponent <= FIXED_HIGHEST;
+  if (!is_fixed) point = 1;
+  for (; point < 1; point++, count++) *--digits = '0';
+  while (is_fixed && count <= point) digits[count++] = '0';
   memcpy(out, digits, (size_t)point);
-  out[point] = '.';
-  memcpy(out + point + 1, digits + point, (size_t)(count - point));
-  return out + count + 1;
+  out += point;
+  if (count > point) {
+    *out++ = '.';
+    memcpy(out, digits + point, (size_t)(count - point));
+    out += count - point;
+  }
+  return is_fixed ? out : write_exponent(exponent, out);
 }
 
 size_t qhub_number_write(double value, char *out) {
@@ -181,8 +168,8 @@ size_t qhub_number_write(double value, char *out) {
     result.digits /= 10;
     result.exponent++;
   }
-  char scratch[QHUB_NUMBER_SIZE];
-  char *end = scratch + sizeof scratch;
+  char scratch[3 * QHUB_NUMBER_SIZE];
+  char *end = scratch + 2 * QHUB_NUMBER_SIZE;
   char *digits = write_digits_before(result.digits, end);
   int count = (int)(end - digits);
   return (size_t)(write_layout(digits, count, count + result.exponent, out) - start);
