@@ -543,10 +543,10 @@ describe("a download", function()
           return ""
         end,
         function(text)
-          return text:gsub('validator: "', 'validator: \r"')
+          return text:gsub('etag: "', 'etag: \r"')
         end,
         function(text)
-          return text:gsub("size: %d+", "size: 5")
+          return text:gsub("length: %d+", "length: 5")
         end,
       } do
         server:clear()

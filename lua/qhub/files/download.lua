@@ -14,6 +14,7 @@ local filename = require "qhub.files.filename"
 local options = require "qhub.options"
 local progress = require "qhub.progress"
 local text = require "qhub.error.text"
+local validators = require "qhub.files.validators"
 
 local partfile = core.partfile
 local check = options.check
@@ -86,33 +87,31 @@ function Draft.__close(draft)
   part:discard()
 end
 
--- A note is lines of "name: value"; header values have no line breaks, so any validator fits. The
--- names are the resource's (its URL without the query, which may hold secrets) and those of a
--- version (see validators.lua).
-local NOTED = { "resource", "validator", "etag", "last_modified", "size", "is_encoded", "is_young" }
+-- A note is lines of "name: value": the file's URL without the query, which may hold secrets, its
+-- size, and the headers that its version is made of. Header values have no control characters.
+local NOTED = { "etag", "last-modified", "date", "content-encoding" }
 
 local function note_of(resource, version)
-  local lines = {}
+  local lines = { "resource: " .. resource .. "\n" }
+  if version.size then lines[2] = "content-length: " .. version.size .. "\n" end
   for _, name in ipairs(NOTED) do
-    local value = name == "resource" and resource or version[name]
-    if value then lines[#lines + 1] = name .. ": " .. tostring(value) .. "\n" end
+    local value = version.fields[name]
+    if value then lines[#lines + 1] = name .. ": " .. value .. "\n" end
   end
   return table.concat(lines)
 end
 
 -- What the part holds of which version, as `stream.open` wants it; nil when it is of no use.
 function Draft:recall()
-  local size, version = self.part:size(), {}
+  local size, noted = self.part:size(), {}
   local note = size > 0 and core.system.read_file(self.note, LONGEST_NOTE, false) or ""
-  for name, value in note:gmatch "([%l_]+): ([^\n]*)\n" do
-    if core.text.has_control(value) then return nil end
-    version[name] = value
+  for name, value in note:gmatch "([%l-]+): ([^\0-\31\127]*)\n" do
+    noted[name] = value
   end
-  local whole = math.tointeger(tonumber(version.size))
-  if version.resource ~= self.resource or not version.validator or (whole and size > whole) then
-    return nil
-  end
-  version.size = whole
+  local version = validators.version(noted)
+  local whole = version.size
+  local is_intact = note == note_of(self.resource, version)
+  if not (is_intact and version.validator) or size > (whole or size) then return nil end
   -- Of a part that is complete the last byte is asked for again, so that there is something that
   -- the gateway can respond with what it has now.
   local position = size == whole and size - 1 or size

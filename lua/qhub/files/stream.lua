@@ -55,25 +55,18 @@ local function lasting(message)
   return { kind = "network", message = message, sent = true, lasting = true }
 end
 
--- Takes the response to a request for the whole file, or (`is_rest`) for what follows `position`.
--- Returns true, or nil and why not.
-local function take(self, response, is_rest)
-  local fields, status_code = response.headers, response.status_code
-  if not is_rest then
-    self.version, self.position = validators.version(fields), 0
-  end
-  local version, position = self.version, self.position
-  local judgement, size, limit = "continue", version.size, nil
-  if is_rest or status_code == validators.PARTIAL and not self.is_fixed then
-    local known = is_rest and version or {}
-    judgement, size, limit = validators.judge(known, position, status_code, fields)
-    if not judgement then return nil, size end
-  end
+-- Takes the response to a request for what follows `position`. Returns true, or nil and why not.
+local function take(self, response)
+  local fields, position = response.headers, self.position
+  if position == 0 then self.version = validators.version(fields) end
+  local version, status_code = self.version, self.is_fixed and validators.OK or response.status_code
+  local judgement, size, limit = validators.judge(version, position, status_code, fields)
+  if not judgement then return nil, size end
   self.finished = judgement == "complete"
   self.skip = judgement == "skip" and position or 0
   self.limit = limit or size
   version.size, self.size = size, size
-  if not (is_rest and self.headers) then
+  if position == 0 or not self.headers then
     self.headers, self.content_type = fields, fields["content-type"]
   end
   return true
@@ -87,29 +80,18 @@ local function open(self)
   local response, err = self.call:open(range)
   if not response then return nil, err end
   self.response, self.brought = response, 0
-  local ok, why = take(self, response, range ~= nil)
+  local ok, why = take(self, response)
   if not ok and range and self.may_begin_anew then
     self.position = 0
-    if response.status_code ~= validators.OK then
+    ok = response.status_code == validators.OK and take(self, response)
+    if not ok then
       release(self)
       return open(self)
     end
-    ok, why = take(self, response, false)
   end
   if not ok or self.finished then release(self) end
   if ok then return true end
   return nil, self.call:fail(lasting(why), response, self.position)
-end
-
--- Why the file cannot be opened in the middle, or nil.
-local function obstacle(self)
-  if self.position == 0 then
-    return nil
-  elseif self.is_fixed then
-    return "a range of the program's own"
-  elseif not self.version.validator then
-    return "neither a strong ETag nor Last-Modified names its version"
-  end
 end
 
 -- Continues after the present response ended with `failure`. Returns true, or nil and an error.
@@ -117,22 +99,21 @@ local function resume(self, failure)
   release(self)
   local call, position, brought = self.call, self.position, self.brought
   if brought > 0 then call:count_anew() end
-  local reason = obstacle(self)
-  if not reason and not failure.lasting then
-    local again, err = call:retry {
-      failure = failure,
-      progressed = brought >= PROGRESS,
-      offset = position > 0 and position or nil,
-    }
-    if again then
-      return open(self)
-    elseif err then
-      return nil, err
-    end
-  elseif reason and not failure.lasting and failure.kind ~= "cancelled" then
-    failure.message = failure.message .. "; the file cannot be resumed: " .. reason
+  local obstacle = self.is_fixed and "a range of the program's own"
+    or not self.version.validator and "neither a strong ETag nor Last-Modified names its version"
+  if failure.lasting or failure.kind == "cancelled" then
+    return nil, call:fail(failure, nil, position)
+  elseif obstacle and position > 0 then
+    failure.message = failure.message .. "; the file cannot be resumed: " .. obstacle
+    return nil, call:fail(failure, nil, position)
   end
-  return nil, call:fail(failure, nil, position)
+  local again, err = call:retry {
+    failure = failure,
+    progressed = brought >= PROGRESS,
+    offset = position > 0 and position or nil,
+  }
+  if again then return open(self) end
+  return nil, err or call:fail(failure, nil, position)
 end
 
 -- ── reading ─────────────────────────────────────────────────────────────────────────────────────

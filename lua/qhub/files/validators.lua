@@ -17,7 +17,7 @@ local validators = {}
 local STRONG_AFTER = 1 -- seconds from which on a date is a strong validator
 
 local OK, PARTIAL, UNSATISFIABLE = 200, 206, 416
-validators.OK, validators.PARTIAL = OK, PARTIAL
+validators.OK = OK
 
 local function natural(text)
   return text and text:find "^%d+$" and math.tointeger(tonumber(text)) or nil
@@ -47,15 +47,13 @@ local function validator(fields)
   return nil, false
 end
 
---- The version of the file that a response with the headers `fields` has: etag, last_modified,
---- validator (nil: it cannot be resumed), is_young (it is a date of the second of the response),
---- size (nil: unknown), is_encoded (sizes and ranges on the wire are not those of the bytes handed
---- out).
+--- The version of the file that a response with the headers `fields` has: fields, validator (nil: it
+--- cannot be resumed), is_young (it is a date of the second of the response), size (nil: unknown),
+--- is_encoded (sizes and ranges on the wire are not those of the bytes handed out).
 function validators.version(fields)
   local value, is_young = validator(fields)
   return {
-    etag = fields.etag,
-    last_modified = fields["last-modified"],
+    fields = fields,
     validator = value,
     is_young = is_young,
     size = announced(fields),
@@ -70,58 +68,52 @@ function validators.request_headers(version, position)
   return { range = ("bytes=%d-"):format(position), ["if-range"] = version.validator }
 end
 
--- Whether `fields` are of the same version: true, false, or nil when they do not say.
-local function is_same(version, fields)
+-- How `fields` compare with a version: "same" by its validator, "alike" by what does not prove it,
+-- "other"; or nil when they have nothing in common to compare.
+local function likeness(version, fields)
   local etag, modified = fields.etag, fields["last-modified"]
-  if etag and version.etag and etag ~= version.etag then
-    return false
-  elseif etag and version.validator == version.etag then
-    return true
-  elseif modified and version.last_modified then
-    if modified ~= version.last_modified then return false end
-    return version.validator == modified or nil
+  local known_etag, known_date = version.fields.etag, version.fields["last-modified"]
+  if etag and etag == version.validator then
+    return "same"
+  elseif etag and known_etag and etag ~= known_etag then
+    return "other"
+  elseif not (modified and known_date) then
+    return etag and known_etag and "alike" or nil
+  elseif modified ~= known_date then
+    return "other"
   end
+  return modified == version.validator and not version.is_young and "same" or "alike"
 end
 
 local CHANGED = "the file changed on the gateway while it was read"
 
--- The first byte, the last byte and the complete size (nil for "*") in a Content-Range; or nil.
+-- The first byte, the last byte and the complete size in a Content-Range, each nil when it has none.
 local function content_range(fields)
-  local value = fields["content-range"] or ""
-  local first, last, total = value:match "^%s*[Bb][Yy][Tt][Ee][Ss]%s+(%d+)%-(%d+)/([%d*]+)%s*$"
-  first, last = natural(first), natural(last)
-  local size = natural(total)
-  local is_valid = first and last and first <= last and (total == "*" or size and last < size)
-  if is_valid then return first, last, size end
-end
-
--- Whether `fields` have a validator that `version` has, too, so that the two can be compared.
-local function is_comparable(version, fields)
-  return fields.etag and version.etag or fields["last-modified"] and version.last_modified
+  local value = (fields["content-range"] or ""):lower()
+  local first, last, total = value:match "^%s*bytes%s+([%d*]+)%-?(%d*)/([%d*]+)%s*$"
+  return natural(first), natural(last), natural(total)
 end
 
 local judges = {}
 
-judges[PARTIAL] = function(version, position, fields)
-  if position > 0 and not is_comparable(version, fields) then
+judges[PARTIAL] = function(version, position, fields, alike)
+  local first, last, total = content_range(fields)
+  local size, length = position > 0 and version.size or total, announced(fields)
+  if not alike then
     -- RFC 9110 15.3.7: the validator that the whole would have must be there.
     return nil, "a partial response without ETag or Last-Modified does not say which version it has"
   elseif is_encoded(fields) then
     return nil, "the partial response is encoded, so its range does not count the file's bytes"
   elseif (fields["content-type"] or ""):lower():find "^%s*multipart/byteranges" then
     return nil, "one range was requested, the response has several"
-  end
-  local first, last, total = content_range(fields)
-  if not first then
+  elseif not (first and last and first <= last) then
     return nil, "a partial response without a valid Content-Range"
   elseif first ~= position then
     return nil, ("bytes from %d on were requested, it begins at %d"):format(position, first)
-  elseif version.size and total and total ~= version.size then
-    return nil, ("%s: it had %d bytes, now %d"):format(CHANGED, version.size, total)
-  end
-  local size, length = version.size or total, announced(fields)
-  if not size then
+  elseif not size then
     return nil, "a partial response that does not give the size of the whole file"
+  elseif total and total ~= size then
+    return nil, ("%s: it had %d bytes, now %d"):format(CHANGED, size, total)
   elseif last >= size then
     return nil, "the response continues beyond the end of the file"
   elseif length and length ~= last - first + 1 then
@@ -130,8 +122,8 @@ judges[PARTIAL] = function(version, position, fields)
   return "continue", size, last + 1
 end
 
-judges[OK] = function(version, position, fields, same)
-  if not same or version.is_young then
+judges[OK] = function(version, position, fields, alike)
+  if alike ~= "same" then
     return nil, "the response has the whole file and does not say whether it is still the same"
   end
   local size, expected = announced(fields), version.size or position
@@ -143,26 +135,30 @@ end
 
 -- Past the end of the file: right when all bytes had arrived and only the end was missing.
 judges[UNSATISFIABLE] = function(version, position, fields)
-  local total = natural((fields["content-range"] or ""):match "^%s*[Bb][Yy][Tt][Ee][Ss]%s+%*/(%d+)")
+  local _, _, total = content_range(fields)
   if not total then return nil, ("the gateway has nothing after byte %d"):format(position) end
   if total == position and (version.size or total) == total then return "complete", total end
   return nil, ("%s: it ends at byte %d, %d were read"):format(CHANGED, total, position)
 end
 
---- What a response to `request_headers(version, position)` is. Returns a judgement, the size of the
---- file (nil: unknown) and where the response's bytes end (nil: not given):
+--- What a response is to a request for what follows `position` of `version`; at 0 that is the
+--- version of the response itself. Returns a judgement, the size of the file (nil: unknown) and
+--- where the response's bytes end (nil: not given):
 ---   "continue"   its first byte is the one at `position`
 ---   "skip"       the whole file of the same version: `position` bytes come before what is wanted
 ---   "complete"   there is nothing after `position`
 --- or nil and why it must not be used.
 function validators.judge(version, position, status_code, fields)
-  local judge, same = judges[status_code], is_same(version, fields)
-  if not judge then
+  local judge, alike = judges[status_code], likeness(version, fields)
+  if position == 0 then
+    if status_code == PARTIAL then return judge(version, 0, fields, "same") end
+    return "continue", version.size
+  elseif not judge then
     return nil, ("the rest of the file was requested, the response is %d"):format(status_code)
-  elseif same == false then
+  elseif alike == "other" then
     return nil, CHANGED
   end
-  return judge(version, position, fields, same)
+  return judge(version, position, fields, alike)
 end
 
 return validators
