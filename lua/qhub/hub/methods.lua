@@ -40,9 +40,8 @@ end
 
 --- Polls until the execution is terminal; returns it for any terminal status, or nil and an error.
 function requests.wait(self, client, _, given)
-  local schedules = require "qhub.polling.schedule"
-  local o = schedules.checked(given, "wait")
-  return require("qhub.polling.wait").until_terminal(client, self, o, schedules.new(client, o))
+  local schedule = require("qhub.polling.schedule").new(client, "wait", given)
+  return require("qhub.polling.wait").until_terminal(client, self, schedule)
 end
 
 --- The result; that of an execution known to have SUCCEEDED is waited for through a 404, within
@@ -50,15 +49,14 @@ end
 function requests.result(self, client, id, given)
   if self.status ~= "SUCCEEDED" then return client:get_result(id, given) end
   options.checked(given, operations.checkers(operations.public.get_result), "result")
-  local schedule = require("qhub.polling.schedule").new(client, {
-    where = "result",
+  local schedule = require("qhub.polling.schedule").new(client, "result", {
     request = given,
     timeout = given and given.total_timeout or client.session.total_timeout or nil,
-    is_strict = true,
   })
+  schedule.execution, schedule.is_strict = self, true
   local result, err, reason = require("qhub.polling.wait").result(client, self, schedule)
   if result ~= nil then return result end
-  if reason == "cancelled" then err = schedule:failed(nil, reason, self, nil, err) end
+  if reason == "cancelled" then err = schedule:ended(reason, err) end
   return nil, err
 end
 

@@ -29,21 +29,10 @@ local WHERE = "follow_logs"
 
 -- ── what is new ─────────────────────────────────────────────────────────────────────────────────
 
--- `value` with names in place of NaN and infinities, which JSON text cannot hold.
-local function encodable(value)
-  if type(value) == "table" then
-    local copy = {}
-    for name, member in pairs(value) do
-      copy[name] = encodable(member)
-    end
-    return copy
-  end
-  return math.type(value) == "float" and value - value ~= 0 and tostring(value) or value
-end
-
+-- What JSON text cannot hold, such as NaN, is distinguished by the complaint about it.
 local function part_of_key(value)
   if value == nil or type(value) == "string" then return value or "" end
-  return core.json.encode(encodable(value))
+  return select(2, pcall(core.json.encode, value))
 end
 
 local function key_of(entry)
@@ -113,12 +102,12 @@ end
 -- The next entry, or nil at the end. Raises the error object, and again at every later call.
 local function next_entry(self)
   if self.first > self.last and not self.err then
-    local ok, err, reason = self.schedule:poll_until(function()
+    local _, err = self.schedule:poll_until(function()
       return self.first <= self.last or self.is_finished or self.is_closed
     end, function()
       return poll(self)
     end)
-    self.err = not ok and self.schedule:failed(err, reason, self.execution)
+    self.err = err
   end
   if self.is_closed then return nil end
   if self.err then error(self.err, 0) end
@@ -138,11 +127,10 @@ end
 --- the first poll fails, after the retries of its calls. Later transient failures are ignored;
 --- other failures, and the end of `timeout`, are raised.
 function follow.logs(client, execution, given)
-  local o = schedules.checked(given, WHERE, schedules.following)
   local self = setmetatable({
     client = client,
     execution = execution,
-    schedule = schedules.new(client, o),
+    schedule = schedules.new(client, WHERE, given, schedules.following),
     keys = {}, -- of the log at the last poll that had something new
     queue = {}, -- entries first .. last are still to be handed out
     first = 1,
@@ -150,16 +138,12 @@ function follow.logs(client, execution, given)
     is_finished = false,
     empty = 0, -- polls at the end that found no entries, though there had been some
     is_closed = false,
-    err = false,
+    err = nil, -- that has ended it
   }, Follower)
+  self.schedule.execution = execution
   self.schedule:next_poll() -- the first poll is due at once
   local err = poll(self)
-  if err then
-    if schedules.is_transient(err) and self.schedule:is_over() then
-      self.schedule.last_error, err = err, nil
-    end
-    return nil, self.schedule:failed(err, "timeout", execution)
-  end
+  if err then return nil, self.schedule:failed(err) end
   return function()
     return next_entry(self)
   end, nil, nil, self

@@ -40,8 +40,8 @@ end
 
 -- The error of a run that ended FAILED or CANCELLED. `secrets` (taken over) are those of its start,
 -- which the session may have forgotten since.
-local function unsuccessful(client, execution, schedule, secrets, result)
-  local session = client.session
+local function unsuccessful(client, schedule, secrets, result)
+  local session, execution = client.session, schedule.execution
   local function fetched(fetch)
     if session.is_closed then return nil end
     local request = schedule:request()
@@ -69,23 +69,22 @@ local function unsuccessful(client, execution, schedule, secrets, result)
 end
 
 -- The result of a run that has SUCCEEDED; or nil and an error.
-local function result_of(client, execution, schedule)
-  local result, err, reason
+local function result_of(client, schedule)
   if client.session.is_closed then -- by the program, when it was told of the last status
-    reason = "cancelled"
-  else
-    result, err, reason = wait.result(client, execution, schedule)
+    return nil, schedule:ended "cancelled"
   end
+  local execution = schedule.execution
+  local result, err, reason = wait.result(client, execution, schedule)
   if result ~= nil then return result end
-  if not reason and schedule:is_over() and schedules.is_transient(err) then reason = "timeout" end
   local state = text.value(execution.id) .. " has SUCCEEDED, but its result is not available"
-  return nil, schedule:failed(not reason and err or nil, reason, execution, state, err)
+  if reason then return nil, schedule:ended(reason, err, state) end
+  return nil, schedule:failed(err, state)
 end
 
 --- Starts a run with `body`, waits for its end and returns its result; or nil and an error.
 function run.run(client, body, given)
-  local o = schedules.checked(given, "run", checkers)
-  local schedule = schedules.new(client, o)
+  local schedule = schedules.new(client, "run", given, checkers)
+  local o = schedule.options
   local start = options.extended(o.start or {}, {})
   if o.timeout then
     local total_timeout = start.total_timeout or client.session.total_timeout or o.timeout
@@ -95,10 +94,10 @@ function run.run(client, body, given)
   if not execution then return nil, err end
   local ok, result
   schedule.is_known = true
-  ok, err = wait.until_terminal(client, execution, o, schedule)
+  ok, err = wait.until_terminal(client, execution, schedule)
   if not ok then return nil, err end
   if not UNSUCCESSFUL[execution.status] then
-    result, err = result_of(client, execution, schedule)
+    result, err = result_of(client, schedule)
     if result == nil then return nil, err end
     -- The status in the result itself, if any, knows best.
     local embedded = type(result) == "table" and rawget(result, "_embedded")
@@ -107,7 +106,7 @@ function run.run(client, body, given)
     executions.merge(execution, status.raw)
   end
   local _, secrets = starts.encoded(body, start, "run")
-  return nil, unsuccessful(client, execution, schedule, secrets or {}, result)
+  return nil, unsuccessful(client, schedule, secrets or {}, result)
 end
 
 return run

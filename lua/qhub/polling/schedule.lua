@@ -56,15 +56,6 @@ schedules.following = {
 schedules.checkers =
   options.extended(schedules.following, { on_status = check.callable, progress = progress.check })
 
---- Checks the options of the call `where` (with `checkers`, else those of waiting). Raises a usage
---- error.
-function schedules.checked(given, where, checkers)
-  local o = options.checked(given, checkers or schedules.checkers, where)
-  o.interval = o.interval or DEFAULT_INTERVAL
-  o.where = where
-  return o
-end
-
 -- ── schedules ────────────────────────────────────────────────────────────────────────────────────
 
 --- Seconds from poll number `poll` (counted from 1) to the next; `random` is in [0, 1). `interval`
@@ -97,23 +88,25 @@ end
 local Schedule = {}
 Schedule.__index = Schedule
 
---- The schedule of one call with the checked options `o` (interval, timeout, request, where). Its
---- `timeout` runs from now.
-function schedules.new(client, o)
-  if client.session.is_closed then usage_error("%s: the client is closed", o.where) end
+--- The schedule of the call `where` with the options `given`, checked with `checkers` (else those of
+--- waiting); raises a usage error. Its `timeout` runs from now.
+function schedules.new(client, where, given, checkers)
+  local o = options.checked(given, checkers or schedules.checkers, where)
+  if client.session.is_closed then usage_error("%s: the client is closed", where) end
   local request = options.extended(o.request or {}, {})
   local now = loop.now()
   return setmetatable({
     session = client.session,
-    where = o.where,
-    interval = o.interval,
-    timeout = o.timeout,
+    where = where,
+    options = o,
+    interval = o.interval or DEFAULT_INTERVAL,
     deadline = o.timeout and now + o.timeout,
-    options = request,
+    request_options = request,
     total_timeout = request.total_timeout or client.session.total_timeout,
     poll = 0, -- number of the last one
     started = now, -- the call, then the first poll
-    is_strict = o.is_strict, -- no sleep begins that would reach the deadline
+    execution = nil, -- that it waits for, once that is known
+    is_strict = false, -- no sleep begins that would reach the deadline
     is_known = false, -- a response has named what is waited for, if without a status
     failures = 0, -- transient ones in a row
     last_error = nil, -- of the last poll, if it failed
@@ -127,7 +120,7 @@ end
 
 --- Options for a request of this call: those in `request`, and no more time than is left.
 function Schedule:request()
-  local given = self.options
+  local given = self.request_options
   if self.deadline then
     local left = math.max(1e-3, self.deadline - loop.now())
     given.total_timeout = math.min(self.total_timeout or left, left)
@@ -143,7 +136,7 @@ function Schedule:sleep(delay, is_asked)
   local due, is_last = now + delay, false
   if deadline and due >= deadline then
     if self.is_strict then return nil, "timeout" end
-    due = deadline - math.min(1, self.timeout / 10)
+    due = deadline - math.min(1, self.options.timeout / 10)
     is_last = is_asked or due <= now
     if is_last then due = deadline end
   end
@@ -174,15 +167,14 @@ function Schedule:next_poll()
 end
 
 --- Calls `poll()`, which returns nil or an error object, each time a poll is due, until
---- `is_reached()`. Transient errors are ignored. Returns true; or nil and the error that is not
---- transient; or nil, nil and why it ended early, as `sleep` says it.
+--- `is_reached()`. Transient errors are ignored. Returns true, or nil and the error of the call.
 function Schedule:poll_until(is_reached, poll)
   while not is_reached() do
     local is_due, reason = self:next_poll()
     if is_reached() then break end -- by another task
-    if not is_due then return nil, nil, reason end
+    if not is_due then return nil, self:ended(reason) end
     local err = poll()
-    if err and not schedules.is_transient(err) then return nil, err end
+    if err and not schedules.is_transient(err) then return nil, self:failed(err) end
     self.last_error = err
     self.failures = err and self.failures + 1 or 0
   end
@@ -196,23 +188,23 @@ function Schedule:is_too_early(err, execution)
   return is_named and schedules.is_missing(err) and loop.now() < self.started + GRACE
 end
 
---- The error of a call about `execution` (if one): `err`, or the one of having ended early for
---- `reason`. Then `state` says what was not reached in time (by default an end of the execution),
---- `cause` (by default the last error) may say why.
-function Schedule:failed(err, reason, execution, state, cause)
-  if err then
-    err.execution = execution
-    return errors.new(err) -- one made in a task of this call's own has no position yet
-  end
+--- The execution that errors are about, and what was not reached, for messages.
+function Schedule:about()
+  return self.execution, schedules.describe(self.execution)
+end
+
+--- The error of a call that ended early, for `reason` ("timeout" or "cancelled"). `cause` (by
+--- default the last error) may say why; `state` is what was not reached.
+function Schedule:ended(reason, cause, state)
   cause = cause or self.last_error
+  local execution, what = self:about()
   local fields = { kind = "cancelled", execution = execution, cause = cause }
   if reason == "cancelled" then
     fields.message = self.where .. ": cancelled while waiting"
     return errors.new(fields)
   end
   fields.kind, fields.phase = "timeout", "wait"
-  state = state or schedules.describe(execution)
-  fields.message = ("%s: %s after %g s"):format(self.where, state, self.timeout)
+  fields.message = ("%s: %s after %g s"):format(self.where, state or what, self.options.timeout)
   if not execution:is_terminal() then
     fields.message = fields.message .. "; nothing was cancelled"
   end
@@ -220,6 +212,15 @@ function Schedule:failed(err, reason, execution, state, cause)
     fields.message = fields.message .. " (the last poll failed: " .. text.line(cause.message) .. ")"
   end
   return errors.new(fields)
+end
+
+--- The error of a call that ends with `err` of a request, which may be that the time was over.
+function Schedule:failed(err, state)
+  if self:is_over() and schedules.is_transient(err) then
+    return self:ended("timeout", err, state)
+  end
+  err.execution = err.execution or (self:about())
+  return errors.new(err) -- one made in a task of this call's own has no position yet
 end
 
 --- "its id" is still PENDING, for messages.

@@ -28,18 +28,18 @@ function wait.look(client, execution, schedule)
   return latest
 end
 
---- Polls until `execution` is terminal; returns it, or nil and an error that carries it. `o` are
---- checked options, `schedule` is made of them.
-function wait.until_terminal(client, execution, o, schedule)
-  local reporter <close> = progress.start(o.progress, "wait", execution.id)
-  local notified
+--- Polls until `execution` is terminal; returns it, or nil and an error that carries it.
+function wait.until_terminal(client, execution, schedule)
+  local on_status, notified = schedule.options.on_status, nil
+  local reporter <close> = progress.start(schedule.options.progress, "wait", execution.id)
+  schedule.execution = execution
   -- Notifies the program of the first status and of each change.
   local function notify()
     local status = execution.status
     if status == nil then return end
     if status ~= notified then
       notified = status
-      if o.on_status then o.on_status(execution) end
+      if on_status then on_status(execution) end
     end
     reporter:update(execution)
   end
@@ -50,7 +50,7 @@ function wait.until_terminal(client, execution, o, schedule)
       without_status = latest.status == nil and without_status + 1 or 0
       if without_status >= MOST_WITHOUT_STATUS then
         local form = "%s: the last %d responses about %s had no status"
-        local message = form:format(o.where, without_status, text.value(execution.id))
+        local message = form:format(schedule.where, without_status, text.value(execution.id))
         return errors.new { kind = "decode", message = message }
       end
     end
@@ -58,10 +58,10 @@ function wait.until_terminal(client, execution, o, schedule)
     return err
   end
   notify()
-  local ok, err, reason = schedule:poll_until(function()
+  local ok, err = schedule:poll_until(function()
     return execution:is_terminal()
   end, poll)
-  if not ok then return nil, schedule:failed(err, reason, execution) end
+  if not ok then return nil, err end
   reporter:finish(true)
   return execution
 end

@@ -39,53 +39,51 @@ end
 
 -- ── what is waited for ──────────────────────────────────────────────────────────────────────────
 
--- An entry for each object of `executions`, in their order, and the entries by id; those of the
--- same id are chained by `twin`.
+-- An entry for each object of `executions`, in their order, and the entries by id. Of several
+-- objects with one id lists update the first, as if they did not name the others.
 local function entries_of(client, executions)
-  local entries, by_id, is_taken = {}, {}, {}
+  local entries, by_id = {}, {}
   for index = 1, #executions do
     local execution = executions[index]
     if not execution_class.is(execution) then
       usage_error("%s: item %d is %s, not an execution", WHERE, index, text.value(execution))
     elseif execution_class.owner(execution) ~= client then
       usage_error("%s: item %d is an execution of another client", WHERE, index)
-    elseif not is_taken[execution] then
-      is_taken[execution] = true
-      local raw = execution.raw
-      local id, status = raw.id, raw.status
-      if type(id) ~= "string" or id == "" then -- rare: a number, another spelling, or none
-        id = execution.id or usage_error("%s: the gateway gave item %d no id", WHERE, index)
-      end
-      if status == null then status = nil end
+    end
+    local raw = execution.raw
+    local id, status = raw.id, raw.status
+    if type(id) ~= "string" or id == "" then -- rare: a number, another spelling, or none
+      id = execution.id or usage_error("%s: the gateway gave item %d no id", WHERE, index)
+    end
+    local known = by_id[id]
+    if not (known and rawequal(known.execution, execution)) then
       local entry = {
         execution = execution,
         id = id,
-        twin = by_id[id],
-        status = status, -- that was seen last
-        poll = 0, -- the number of the last one whose list named it, 0 for none
-        misses = 0, -- lists since
+        status = status ~= null and status or nil, -- that was seen last
+        list = 0, -- the number of the last one that named it, 0 for none
         notified = nil, -- status
       }
-      by_id[id] = entry
+      by_id[id] = known or entry
       entries[#entries + 1] = entry
     end
   end
   return entries, by_id
 end
 
--- Merges the items of list number `poll` into what is known, in place. It makes few calls: lists
+-- Merges the items of list number `number` into what is known, in place. It makes few calls: lists
 -- are long. Between its first item and its end only the status and the start of an execution
 -- change. Of items with the same id the first counts; one without a status does not help.
-local function merge(by_id, list, poll)
+local function merge(by_id, list, number)
   for index = 1, #list do
     local item = list[index]
     local id, status = item.id, item.status
     local has_status = IS_FINAL[status] ~= nil or type(status) == "string"
     local entry = has_status and id ~= nil and (by_id[id] or by_id[tostring(id)])
-    while entry and entry.poll ~= poll do
+    if entry and entry.list ~= number then
       local raw = entry.execution.raw -- another task may have replaced it
       local is_open = not IS_FINAL[raw.status] -- an end stays: the item may be older
-      if is_open and (IS_FINAL[status] or entry.poll == 0) then
+      if is_open and (IS_FINAL[status] or entry.list == 0) then
         for name, value in next, item do
           if value ~= null then raw[name] = value end
         end
@@ -94,15 +92,15 @@ local function merge(by_id, list, poll)
         local start = item.startedAt and "startedAt" or "started_at"
         if item[start] and item[start] ~= null then raw[start] = item[start] end
       end
-      entry.status, entry.poll, entry.misses = raw.status, poll, 0
-      entry = entry.twin
+      entry.status, entry.list = raw.status, number
     end
   end
 end
 
 -- Notifies the program of the first status and of each change of `entries`.
 local function notify(state, entries)
-  local counts, on_status, on_progress = state.counts, state.on_status, state.on_progress
+  local counts, options = state.counts, state.schedule.options
+  local on_status, on_progress = options.on_status, not state.is_drawn and options.progress
   for index = 1, #entries do
     local entry = entries[index]
     local status, before = entry.status, entry.notified
@@ -115,8 +113,8 @@ local function notify(state, entries)
     end
   end
   local failed = counts.FAILED or 0
-  local ended = (counts.SUCCEEDED or 0) + (counts.CANCELLED or 0) + failed
-  state.reporter:update(ended, #state.entries, failed, counts.RUNNING or 0)
+  state.ended = (counts.SUCCEEDED or 0) + (counts.CANCELLED or 0) + failed
+  state.reporter:update(state.ended, #state.entries, failed, counts.RUNNING or 0)
 end
 
 -- ── one poll ────────────────────────────────────────────────────────────────────────────────────
@@ -136,7 +134,7 @@ end
 
 -- Requests the list. Returns the entries that have to be requested singly, or nil and an error.
 local function poll_list(state, pending)
-  local client, poll = state.client, state.schedule.poll
+  local client = state.client
   local list, err = client.session.plain_list(state.schedule:request())
   if not list then
     if not is_refused(state, err) then return nil, err end
@@ -145,14 +143,14 @@ local function poll_list(state, pending)
     no_list_until[client] = loop.now() + SECONDS_WITHOUT_LIST
     return pending
   end
-  merge(state.by_id, list, poll)
+  local number = state.lists + 1
+  state.lists = number
+  merge(state.by_id, list, number)
+  notify(state, pending)
   local singly = {}
   for index = 1, #pending do
     local entry = pending[index]
-    if entry.poll ~= poll then
-      entry.misses = entry.misses + 1
-      if entry.misses >= MISSES then singly[#singly + 1] = entry end
-    end
+    if number - entry.list >= MISSES then singly[#singly + 1] = entry end
   end
   return singly
 end
@@ -161,92 +159,96 @@ end
 -- that ended it.
 local function poll_singly(state, entries)
   local client, schedule = state.client, state.schedule
-  local most, failures, failure, is_over = math.min(FAILURES_IN_A_ROW, #entries), 0, nil, false
+  local most, failures, failure = math.min(FAILURES_IN_A_ROW, #entries), 0, nil
+  local function is_over()
+    return failure ~= nil or schedule:is_over() or client.session.is_closed
+  end
   local ok = parallel.each(entries, function(entry)
     local execution = entry.execution
-    is_over = is_over or schedule:is_over() or client.session.is_closed
-    if is_over then return true end
+    if is_over() then return true end
     local latest, err = wait.look(client, execution, schedule)
-    if is_over then return true end -- the end of another one has ended this request
+    if is_over() then return true end -- which may have ended this request
     if latest then
       entry.status, failures = execution.status, 0
       notify(state, { entry })
     elseif err then
       failures = failures + 1
       if failures >= most or is_throttled(err) or not schedules.is_transient(err) then
-        err.execution, failure, is_over = execution, err, true
+        err.execution, failure = execution, err
       end
     end
-    return is_over
+    return failure ~= nil
   end)
-  return failure or not ok and schedule:failed(nil, "cancelled") or nil
+  return failure or not ok and schedule:ended "cancelled" or nil
 end
 
-local function poll_once(state, pending)
-  local singly, err = pending, nil
+-- Returns nil, or an error.
+local function poll(state)
+  local pending, err = {}, nil
+  for index = 1, #state.pending do
+    local entry = state.pending[index]
+    if not IS_FINAL[entry.status] then pending[#pending + 1] = entry end
+  end
+  state.pending = pending
+  local singly = pending
   if #pending > 1 and loop.now() >= (no_list_until[state.client] or 0) then
     singly, err = poll_list(state, pending)
-    notify(state, pending)
   end
   return err or singly[1] and poll_singly(state, singly)
 end
 
 -- ── all ─────────────────────────────────────────────────────────────────────────────────────────
 
--- `err`, or what ended the wait for `reason`, as the error of the whole; nil when other tasks have
--- seen the end of all.
-local function failed(state, err, reason)
+-- What errors are about (see `Schedule:about`), and the executions that have not ended, be it by the
+-- doing of other tasks.
+local function about(entries)
   local pending = {}
-  for _, entry in ipairs(state.entries) do
+  for _, entry in ipairs(entries) do
     entry.status = entry.execution.status
     if not IS_FINAL[entry.status] then pending[#pending + 1] = entry.execution end
   end
-  local first = pending[1]
-  if not first then return nil end
+  local first = pending[1] or entries[1].execution
   local form = "%d of %d executions are not finished, the first of them, %s,"
-  local what = form:format(#pending, #state.entries, schedules.describe(first))
-  err = state.schedule:failed(err, reason, err and err.execution or first, what)
-  err.pending = pending
-  return err
+  return first, form:format(#pending, #entries, schedules.describe(first)), pending
 end
 
 --- Polls until all of `executions` (of `client`) are terminal; returns that list, or nil and an
 --- error with `pending` (the executions that are not) and `execution` (the one that failed, else
 --- the first pending).
 function wait_all.wait_all(client, executions, given)
-  local o = schedules.checked(given, WHERE)
+  local schedule = schedules.new(client, WHERE, given)
   if type(executions) ~= "table" then
     usage_error("%s: a list of executions is needed, got %s", WHERE, text.value(executions))
   end
-  local schedule = schedules.new(client, o)
   local entries, by_id = entries_of(client, executions)
-  local is_drawn = o.progress == progress.display
-  local reporter <close> = progress.start(is_drawn and o.progress or nil, "batch", "")
+  function schedule.about()
+    return about(entries)
+  end
+  local is_drawn = schedule.options.progress == progress.display
+  local reporter <close> = progress.start(is_drawn and progress.display or nil, "batch", "")
   local state = {
     client = client,
     schedule = schedule,
     entries = entries,
+    pending = entries, -- that had not ended at the last poll
+    ended = 0, -- of them
     by_id = by_id,
+    lists = 0, -- that were had
     counts = {}, -- of entries, by the status that was notified
-    on_status = o.on_status,
-    on_progress = not is_drawn and o.progress,
+    is_drawn = is_drawn,
     reporter = reporter,
   }
   notify(state, entries)
-  local pending = entries
-  local ok, err, reason = schedule:poll_until(function()
-    local left = {}
-    for index = 1, #pending do
-      local entry = pending[index]
-      if not IS_FINAL[entry.status] then left[#left + 1] = entry end
-    end
-    pending = left
-    return not left[1]
+  local ok, err = schedule:poll_until(function()
+    return state.ended == #entries
   end, function()
-    return poll_once(state, pending)
+    return poll(state)
   end)
-  err = not ok and failed(state, err, reason)
-  if err then return nil, err end
+  if not ok then
+    local _, _, pending = about(entries)
+    err.pending = pending
+    if pending[1] then return nil, err end
+  end
   notify(state, entries)
   reporter:finish(true)
   return executions
