@@ -11,14 +11,13 @@ local check, checked, deny = options.check, options.checked, options.deny
 local WHERE = "HubServiceClient"
 local CONCRETE_URL = "https://gateway.hub.kipu-quantum.com/acme/vqe/v1"
 
-local function check_token(value, name, where)
-  if options.is_callable(value) then return value end
-  if type(value) ~= "string" then
-    deny(where, name, "must be a string or a function that returns one, got a %s", type(value))
+local function token_fault(value)
+  if options.is_callable(value) then
+    return nil
+  elseif type(value) ~= "string" then
+    return "must be a string or a function that returns one, got a " .. type(value)
   end
-  local fault = options.token_fault(value)
-  if fault then deny(where, "the " .. name, fault) end
-  return value
+  return options.token_fault(value)
 end
 
 --- Checks `value` as the URL of a service; or of a token endpoint like `endpoint`, which may have a
@@ -48,26 +47,17 @@ local function check_url(value, name, where, endpoint)
   return endpoint and value or (value:gsub("/+$", ""))
 end
 
-local PROXY_FORM = "must look like http://proxy.example:3128 or "
-  .. "http://user:password@proxy:3128, or be false for none: %s"
-
-local function check_proxy(value, name, where)
-  local fault
-  if type(value) == "string" then
-    fault = proxy.fault(value)
-  elseif value ~= false then
-    fault = "it is no string"
-  end
-  if fault then deny(where, name, PROXY_FORM, fault) end
-  return value
-end
-
-local function check_parent_token(value, name, where)
-  return value ~= false and check.secret(value, name, where)
+local function proxy_fault(value)
+  local is_text = type(value) == "string"
+  local fault = is_text and proxy.fault(value) or value and not is_text and "it is no string"
+  return fault
+    and "must look like http://proxy.example:3128 or http://user:password@proxy:3128, "
+      .. "or be false for none: "
+      .. fault
 end
 
 local HTTP = {
-  proxy = check_proxy,
+  proxy = check.faultless(proxy_fault),
   ca_file = check.text,
   ca_path = check.text,
   verify = check.boolean,
@@ -78,27 +68,27 @@ local HTTP = {
   max_connections = check.integer(1, 10000),
 }
 
-local function check_http(value, name, where)
-  return checked(value, HTTP, where .. "." .. name)
-end
-
 return {
   WHERE = WHERE,
   CONCRETE_URL = CONCRETE_URL,
   check_url = check_url,
   --- Checkers of the constructor's options (see options/init.lua).
   checkers = {
-    token = check_token,
+    token = check.faultless(token_fault),
     base_url = check_url,
     environment = check.text, -- its form is checked only when it is used: base_url wins
-    parent_execution_token = check_parent_token,
+    parent_execution_token = function(value, name, where)
+      return value ~= false and check.secret(value, name, where)
+    end,
     headers = request_options.checkers.headers,
     timeout = check.seconds,
     total_timeout = check.seconds,
     max_retries = check.count,
     follow_redirects = check.boolean,
     logging = check.table,
-    http = check_http,
+    http = function(value, name, where)
+      return checked(value, HTTP, where .. "." .. name)
+    end,
     transport = check.callable,
     max_response_bytes = check.integer(1, 1 << 40),
     on_response = check.callable,

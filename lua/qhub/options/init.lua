@@ -91,11 +91,16 @@ function options.token_fault(value)
   return fault
 end
 
-function check.secret(value, name, where)
-  local fault = options.secret_fault(value)
-  if fault then deny(where, name, fault) end
-  return value
+--- A checker of the values in which `fault_of` finds no fault; see `secret_fault`.
+function check.faultless(fault_of)
+  return function(value, name, where)
+    local fault = fault_of(value)
+    if fault then deny(where, name, "%s", fault) end
+    return value
+  end
 end
+
+check.secret = check.faultless(options.secret_fault)
 
 --- A checker for one of the given strings.
 function check.one_of(...)
