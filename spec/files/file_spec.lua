@@ -171,12 +171,6 @@ describe("a result file", function()
         assert.matches("file:read: the number of bytes", message)
       end
       assert.matches(
-        "read%-only",
-        usage_error(function()
-          file.size = 3
-        end)
-      )
-      assert.matches(
         "qhub.File expected",
         usage_error(function()
           file.read {}

@@ -18,7 +18,7 @@ local LEAST_HELD, MOST_HELD = 256 * 1024, 1 << 20
 
 -- A reader has:
 --   call         the Attempts of the whole file
---   chunk_size   bytes that the transport holds
+--   chunk_size   bytes of the largest chunk that the program wants
 --   size, content_type, headers, received      what the file shows of itself
 --   version      what is being read (validators.lua); nil before the first response
 --   position     bytes of the file that are known: handed out, or in the part of a download
@@ -215,31 +215,34 @@ function Reader:close()
   release(self)
 end
 
-local stream = {}
+--- Opens the file; `known` (version and position) is what an earlier call has of it. It is then read
+--- from its `position` on, which is 0 when that is of no use any more. Returns the reader, or nil and
+--- an error.
+function Reader:begin(known)
+  release(self)
+  if known and not self.is_fixed then
+    self.version, self.position, self.may_begin_anew = known.version, known.position, true
+  end
+  local ok, err = open(self)
+  self.may_begin_anew = false
+  self.err = err
+  if ok then return self end
+  return nil, err
+end
 
---- Opens the file at `url` by `request`. Returns a reader, or nil and an error. `known` (version
---- and position) is what an earlier call has of the file: the reader then begins at its `position`,
---- which is 0 when that is of no use any more.
-function stream.open(session, request, url, known)
-  local chunk_size = math.max(LEAST_HELD, math.min(request.stream, MOST_HELD))
-  if chunk_size ~= request.stream then request = request:with { stream = chunk_size } end
-  local is_fixed = request.fields.range ~= nil
-  if is_fixed then known = nil end
+--- A reader of the file at `url` by `request`; opened as `begin` does it.
+local function new(session, request, url, known)
+  local held = math.max(LEAST_HELD, math.min(request.stream, MOST_HELD))
   local self = setmetatable({
-    call = attempts.stream(session, request, url),
-    chunk_size = chunk_size,
-    is_fixed = is_fixed,
-    may_begin_anew = known ~= nil,
+    call = attempts.stream(session, request:with { stream = held }, url),
+    chunk_size = request.stream,
+    is_fixed = request.fields.range ~= nil,
     received = 0,
-    version = known and known.version,
-    position = known and known.position or 0,
+    position = 0,
     skip = 0,
     brought = 0,
   }, Reader)
-  local ok, err = open(self)
-  self.may_begin_anew = false
-  if not ok then return nil, err end
-  return self
+  return self:begin(known)
 end
 
-return stream
+return { open = new }
