@@ -103,7 +103,6 @@ build = {
     ["qhub.http.version"] = "lua/qhub/http/version.lua",
     ["qhub.hub.client"] = "lua/qhub/hub/client.lua",
     ["qhub.hub.decode"] = "lua/qhub/hub/decode.lua",
-    ["qhub.hub.enums"] = "lua/qhub/hub/enums.lua",
     ["qhub.hub.methods"] = "lua/qhub/hub/methods.lua",
     ["qhub.hub.operations"] = "lua/qhub/hub/operations.lua",
     ["qhub.hub.result"] = "lua/qhub/hub/result.lua",

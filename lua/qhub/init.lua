@@ -10,8 +10,6 @@ end
 if not package.preload["qhub.core"] then pcall(require, "qhub.lazy") end
 local core = require "qhub.core"
 
-local SEARCHER = "qhub.searcher"
-
 -- Lets `require` find the other modules beside this file at `path`, even when package.path or the
 -- current directory changes. What `make install` has compiled (`.luac`) goes before its source,
 -- unless this Lua refuses it: it may be another one than that which compiled. Returns the folder.
@@ -25,25 +23,14 @@ local function keep_folder(path)
   end
   local compiled = folder .. "?.luac;" .. folder .. "?/init.luac"
   local sources = folder .. "?.lua;" .. folder .. "?/init.lua"
-  local function find(_, name)
+  table.insert(searchers, 2, function(name) -- after package.preload
     if not name:find "^qhub%." then return nil end
     local file = search(name, compiled)
     local chunk = file and load(file, "b")
     if chunk then return chunk, file end
-    file = search(name, sources) or folder .. name:gsub("%.", "/") .. ".lua" -- says why not
-    local source, message = load(file)
-    return source or message, file
-  end
-  -- A table, so that one is recognized that an earlier `require "qhub"` of this state has left.
-  local searcher = setmetatable({}, { __name = SEARCHER, __call = find })
-  for index, other in ipairs(searchers) do
-    local meta = type(other) == "table" and getmetatable(other)
-    if type(meta) == "table" and meta.__name == SEARCHER then
-      searchers[index] = searcher
-      return folder
-    end
-  end
-  table.insert(searchers, 2, searcher) -- after package.preload
+    file = search(name, sources)
+    return file and assert(load(file)), file
+  end)
   return folder
 end
 
@@ -53,14 +40,29 @@ if folder then require("qhub.error").add_own_folder(folder .. "qhub/") end
 local client = require "qhub.hub.client"
 require "qhub.hub.methods"
 
-local qhub = { _VERSION = require "qhub.http.version", HubServiceClient = client.new }
+-- Each name maps to its own string. Values that the gateway may add later pass through unchanged
+-- wherever they appear. Source: the reference documentation, section "Enums".
+local function enumeration(names)
+  local values = {}
+  for _, name in ipairs(names) do
+    values[name] = name
+  end
+  return values
+end
+
+local qhub = {
+  _VERSION = require "qhub.http.version",
+  HubServiceClient = client.new,
+  HubServiceClientEnvironment = {
+    DEFAULT = "https://gateway.hub.kipu-quantum.com/<context>/<service>/<version>",
+  },
+  LogEntrySeverity = enumeration { "DEBUG", "NOTICE", "INFO", "WARNING", "ERROR" },
+  ServiceExecutionStatus = enumeration(require("qhub.execution").STATUSES),
+  ServiceExecutionType = enumeration { "MANAGED", "WORKFLOW" },
+}
 
 -- Names to the modules that are their values, or have a member that is.
 local LATER = {
-  HubServiceClientEnvironment = { "qhub.hub.enums", "HubServiceClientEnvironment" },
-  ServiceExecutionStatus = { "qhub.hub.enums", "ServiceExecutionStatus" },
-  ServiceExecutionType = { "qhub.hub.enums", "ServiceExecutionType" },
-  LogEntrySeverity = { "qhub.hub.enums", "LogEntrySeverity" },
   credentials = { "qhub.auth" },
   data_pool = { "qhub.options.start", "data_pool" },
   is_error = { "qhub.error", "is_error" },
