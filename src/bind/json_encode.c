@@ -96,8 +96,10 @@ static void write_escape(encoder *e, char byte) {
   write_bytes(e, form, letter != NULL ? 2 : sizeof form);
 }
 
-/* Writes a string in quotes. Returns 0, or the place (from 1) of the byte that is not UTF-8. */
-static size_t write_string(encoder *e, const char *text, size_t length) {
+/* Writes a string in quotes, or refuses it for `reason`, of which %I is the place of the byte that is
+** not UTF-8. */
+static void write_string(encoder *e, const char *text, size_t length, const qhub_json_step *step,
+                         const char *reason) {
   size_t done = 0;
   write_char(e, '"');
   for (;;) {
@@ -106,7 +108,7 @@ static size_t write_string(encoder *e, const char *text, size_t length) {
     done += run;
     if (done == length) break;
     run = qhub_utf8_sequence(text + done, length - done);
-    if (run == 0) return done + 1;
+    if (run == 0) qhub_json_refuse(e->L, step, reason, (LUAI_UACINT)done + 1);
     if (run == 1) {
       write_escape(e, text[done]);
     } else {
@@ -115,7 +117,6 @@ static size_t write_string(encoder *e, const char *text, size_t length) {
     done += run;
   }
   write_char(e, '"');
-  return 0;
 }
 
 /* ---- values ------------------------------------------------------------------------------ */
@@ -157,13 +158,9 @@ static void write_value(encoder *e, int index, const qhub_json_step *step) {
     case LUA_TSTRING: {
       size_t length;
       const char *text = lua_tolstring(L, index, &length);
-      size_t wrong = write_string(e, text, length);
-      if (wrong > 0) {
-        qhub_json_refuse(L, step,
-                         "the string is not valid UTF-8 (byte %I); encode binary data as text, "
-                         "for example as base64",
-                         (LUAI_UACINT)wrong);
-      }
+      write_string(e, text, length, step,
+                   "the string is not valid UTF-8 (byte %I); encode binary data as text, for "
+                   "example as base64");
       break;
     }
     case LUA_TBOOLEAN: {
@@ -289,9 +286,8 @@ static void write_object(encoder *e, int index, qhub_json_step *step, qhub_json_
     step->name_length = name.length;
     if (at > first) write_char(e, ',');
     write_line(e, step->depth);
-    if (write_string(e, name.bytes, name.length) > 0) {
-      qhub_json_refuse(L, step, "the name of the member is not valid UTF-8");
-    }
+    write_string(e, name.bytes, name.length, step,
+                 "the name of the member is not valid UTF-8 (byte %I)");
     write_char(e, ':');
     if (e->indent > 0) write_char(e, ' ');
     lua_rawgeti(L, MEMBERS, name.place);
