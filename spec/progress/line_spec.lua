@@ -61,15 +61,15 @@ describe("a progress line", function()
     local state = { done = 37, total = 50, running = 11, failed = 1, elapsed = 45 }
     assert.equal("37/50 ended · 11 running · 1 failed  0:45", line.batch(state, 79, true))
     assert.equal("37/50 ended - 11 running - 1 failed  0:45", line.batch(state, 79, false))
-    assert.equal("37/50 ended · 1 failed  0:45", line.batch(state, 30, true))
-    assert.equal("37/50 ended · 1 failed", line.batch(state, 25, true))
-    assert.equal("37/50 ende", line.batch(state, 10, true))
+    assert.equal("37/50 ended · 11 running · 1 failed", line.batch(state, 39, true))
+    assert.equal("37/50 ended · 11 running", line.batch(state, 25, true))
+    assert.equal("…50 ended", line.batch(state, 9, true))
     state.running = nil
     assert.equal("37/50 done · 1 failed  0:45", line.map(state, 79, true))
   end)
 
   it("shows status and elapsed time of a wait", function()
-    local state = { name = "run-1", status = "RUNNING", elapsed = 83 }
+    local state = { name = "run-1", execution = { status = "RUNNING" }, elapsed = 83 }
     assert.equal("run-1  RUNNING  1:23", line.wait(state, 79, false))
     assert.equal("run-1  RUNNING", line.wait(state, 16, false))
   end)
@@ -103,7 +103,8 @@ describe("a progress line", function()
         for _, utf8_terminal in ipairs { false, true } do
           assert.is_true(columns_of(line.batch(batch, width, utf8_terminal)) <= width)
         end
-        local wait = { name = name, status = "SUCCEEDED_AND_MORE_OF_IT", elapsed = 36000 }
+        local execution = { status = "SUCCEEDED_AND_MORE_OF_IT" }
+        local wait = { name = name, execution = execution, elapsed = 36000 }
         for _, utf8_terminal in ipairs { false, true } do
           assert.is_true(columns_of(line.wait(wait, width, utf8_terminal)) <= width)
         end
@@ -112,9 +113,12 @@ describe("a progress line", function()
   end)
 
   it("keeps the end of a name that is cut", function()
-    assert.equal("…thing.png", (line.name("measurement-of-everything.png", 10, true)))
-    assert.equal("...hing_t.png", (line.name("measurement-of-everything_t.png", 13, false)))
-    assert.equal("…果.png", (line.name("日本語の結果.png", 8, true)))
+    local function of(name, width, utf8_terminal)
+      return line.file({ name = name, received = 0, elapsed = 0 }, width, utf8_terminal)
+    end
+    assert.equal("…thing.png  0 B", of("measurement-of-everything.png", 15, true))
+    assert.equal("...hing_t.png  0 B", of("measurement-of-everything_t.png", 18, false))
+    assert.equal("…果.png  0 B", of("日本語の結果.png", 13, true))
   end)
 
   it("removes control characters from names", function()
@@ -126,8 +130,12 @@ describe("a progress line", function()
       ["a\x9b31m"] = "a?31m",
       ["ä"] = "ä",
     } do
-      assert.equal(shown, (line.name(name, 40, true)))
+      assert.equal(
+        shown .. "  0 B  0:00",
+        line.file({ name = name, received = 0, elapsed = 0 }, 40, true)
+      )
     end
-    assert.equal("?? ?31m", (line.name("ä \x9b31m", 40, false)))
+    local state = { name = "ä \x9b31m", received = 0, elapsed = 0 }
+    assert.equal("?? ?31m  0 B  0:00", line.file(state, 40, false))
   end)
 end)

@@ -88,8 +88,8 @@ end
 local Schedule = {}
 Schedule.__index = Schedule
 
---- The schedule of the call `where` with the options `given`, checked with `checkers` (else those of
---- waiting); raises a usage error. Its `timeout` runs from now.
+--- The schedule of the call `where` with the options `given`, checked with `checkers` (else those
+--- of waiting); raises a usage error. Its `timeout` runs from now.
 function schedules.new(client, where, given, checkers)
   local o = options.checked(given, checkers or schedules.checkers, where)
   if client.session.is_closed then usage_error("%s: the client is closed", where) end

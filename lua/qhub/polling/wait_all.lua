@@ -199,8 +199,8 @@ end
 
 -- ── all ─────────────────────────────────────────────────────────────────────────────────────────
 
--- What errors are about (see `Schedule:about`), and the executions that have not ended, be it by the
--- doing of other tasks.
+-- What errors are about (see `Schedule:about`), and the executions that have not ended, be it by
+-- the doing of other tasks.
 local function about(entries)
   local pending = {}
   for _, entry in ipairs(entries) do

@@ -49,29 +49,21 @@ local function draw(reporter, now, ending)
 end
 
 -- What the arguments of `update` are, by kind.
-local set = {}
-
-function set.file(self, received, size)
-  self.received, self.size = received, size
-  self.first_received = self.first_received or received -- less is there from an earlier attempt
-end
-
-function set.wait(self, execution)
-  self.name = type(execution.id) == "string" and execution.id or "execution"
-  self.status = tostring(execution.status or "UNKNOWN")
-end
-
-function set.batch(self, done, total, failed, running)
-  self.done, self.total, self.failed, self.running = done, total, failed, running
-end
-
-set.map = set.batch
+local ARGUMENTS = {
+  file = { "received", "size" },
+  wait = { "execution" },
+  batch = { "done", "total", "failed", "running" },
+  map = { "done", "total", "failed" },
+}
 
 --- For a file: bytes received so far, and the size or nil. For a wait: the execution. For many
 --- ("batch", "map"): how many are done, of how many, how many failed, how many run or nil.
 function Drawn:update(...)
   if self.ended then return end
-  set[self.kind](self, ...)
+  for index, name in ipairs(ARGUMENTS[self.kind]) do
+    self[name] = select(index, ...)
+  end
+  self.first_received = self.first_received or self.received -- there from an earlier attempt
   self.begun, shown = true, self
   local now = core.system.monotonic()
   local is_due = not IS_FREQUENT[self.kind] or now - shown_at >= REDRAW_SECONDS
@@ -119,8 +111,8 @@ local Display = { __name = "qhub.progress" }
 progress.display = setmetatable({}, Display)
 
 --- Begins to report. `option` is the program's checked option (nil for none), `kind` is "file",
---- "wait", "batch" or "map", `name` that of the file. Returns a reporter, to be held in a
---- to-be-closed variable:
+--- "wait", "batch" or "map", `name` that of the file or execution. Returns a reporter, to be held
+--- in a to-be-closed variable:
 ---   `update(received, size)` or `update(execution)`: what happened; errors of the program's
 ---     function propagate from here.
 ---   `finish(ok)`: the end, with ok as whether it was reached; closing does it with false.
@@ -149,7 +141,8 @@ function Display.__call(_, first, size)
   if not kind then
     usage_error("progress: bytes received or an execution is needed, got %s", text.value(first))
   end
-  local reporter = called[kind] or progress.start(progress.display, kind, "")
+  local name = kind == "wait" and first.id
+  local reporter = called[kind] or progress.start(progress.display, kind, name)
   reporter:update(first, size)
   local is_complete = kind == "wait" and first:is_terminal() or kind == "file" and first == size
   if is_complete then reporter:finish(true) end

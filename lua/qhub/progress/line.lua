@@ -1,14 +1,14 @@
 -- The text of a progress line: pure functions of a state and a width, without terminal or clock.
 --
--- A line never takes more columns than asked for: what is of least worth is left out, then names
--- are cut. They come from the network: nothing of them can move the cursor or control the terminal.
+-- A line never takes more columns than asked for: parts at its end are left out, then names are
+-- cut. They come from the network: nothing of them can move the cursor or control the terminal.
 
 local text = require "qhub.error.text"
 
 local line = {}
 
 local GAP = "  "
-local LEAST_NAME, MOST_NAME = 8, 40
+local LEAST_NAME = 8
 
 -- ── parts ───────────────────────────────────────────────────────────────────────────────────────
 
@@ -33,58 +33,50 @@ function line.duration(seconds)
   return ("%d:%02d:%02d"):format(minutes // 60, minutes % 60, seconds % 60)
 end
 
-local ELLIPSIS = utf8.codepoint "…"
-
--- Columns of a text. From U+1100 on, where wide characters begin, two are reckoned with: too many
--- for some, which only makes a line shorter.
+-- Columns of a text. From U+1100 on, where wide characters begin, two are reckoned with, but for
+-- punctuation and symbols: too many for some, which only makes a line shorter.
 local function columns_of(shown)
   local count = 0
   for _, code in utf8.codes(shown) do
-    count = count + (code >= 0x1100 and code ~= ELLIPSIS and 2 or 1)
+    count = count + (code >= 0x1100 and (code < 0x2000 or code >= 0x2E80) and 2 or 1)
   end
   return count
 end
 
---- `name` as it may be shown in at most `width` columns, and the columns that it takes. What is cut
---- off is its beginning, since file names differ at their ends.
-function line.name(name, width, utf8_terminal)
-  name = text.line(name, 4 * 255)
-  if not utf8_terminal then name = name:gsub("…$", "..."):gsub("[\x80-\xFF]", "?") end
-  local columns = columns_of(name)
-  if columns <= width then return name, columns end
-  local dots = utf8_terminal and "…" or "..."
-  local from, used = #name + 1, columns_of(dots)
-  while used <= width do
-    local before = utf8.offset(name, -1, from)
-    used = used + columns_of(name:sub(before, from - 1))
-    from = used <= width and before or from
-  end
-  name = dots .. name:sub(from)
-  return name, columns_of(name)
+-- Foreign text as it may be shown.
+local function printable(said, is_utf8)
+  said = text.line(said)
+  return is_utf8 and said or (said:gsub("…$", "..."):gsub("[\x80-\xFF]", "?"))
 end
 
--- `parts` as one text of at most `width` columns; those at the places `order` are left out first.
-local function fitted(parts, order, width)
-  for _, place in ipairs(order) do
-    if columns_of(table.concat(parts)) <= width then break end
-    parts[place] = ""
+-- `head`, then of `parts` as many as there is room for in `width` columns when `least` of them are
+-- kept for the head. What is cut off it is its beginning, since file names differ at their ends.
+local function fitted(head, least, parts, width, is_utf8)
+  local columns, count = columns_of(head), #parts
+  local room, rest = width - math.min(columns, least), table.concat(parts)
+  while columns_of(rest) > room do
+    count = count - 1
+    rest = table.concat(parts, "", 1, count)
   end
-  return table.concat(parts)
-end
-
--- `name`, and after it the `parts`, as far as there is room for both.
-local function named(name, parts, order, width, utf8_terminal)
-  local _, needed = line.name(name, math.min(MOST_NAME, width), utf8_terminal)
-  local rest = fitted(parts, order, width - math.min(needed, LEAST_NAME))
-  local left = math.min(width - columns_of(rest), needed)
-  return ((line.name(name, left, utf8_terminal) .. rest):gsub("^" .. GAP, ""))
+  room = width - columns_of(rest)
+  if columns > room then
+    local dots, from = is_utf8 and "…" or "...", 1
+    columns = columns + columns_of(dots)
+    while columns > room do
+      local before = from
+      from = utf8.offset(head, 2, from)
+      columns = columns - columns_of(head:sub(before, from - 1))
+    end
+    head = dots .. head:sub(from)
+  end
+  return ((head .. rest):gsub("^" .. GAP, ""))
 end
 
 -- ── lines ───────────────────────────────────────────────────────────────────────────────────────
 
---- The line of a transfer in at most `width` columns. `state`: name, received, size (or nil), rate
---- (bytes per second, or nil), elapsed (s), ended.
-function line.file(state, width, utf8_terminal)
+--- The line of a transfer in at most `width` (9 or more) columns. `state`: name, received, size (or
+--- nil), rate (bytes per second, or nil), elapsed (s), ended.
+function line.file(state, width, is_utf8)
   local size, received, rate = state.size, state.received, state.rate
   local percent, amount = "", GAP .. line.bytes(received)
   local clock = GAP .. line.duration(state.elapsed)
@@ -99,30 +91,29 @@ function line.file(state, width, utf8_terminal)
   end
   local speed = rate and GAP .. line.bytes(math.floor(rate)) .. "/s" or ""
   local parts = { percent, amount, speed, clock }
-  return named(state.name, parts, { 3, 4, 2, 1 }, width, utf8_terminal)
+  return fitted(printable(state.name, is_utf8), LEAST_NAME, parts, width, is_utf8)
 end
 
---- The line of a wait, likewise. `state`: name, status, elapsed.
-function line.wait(state, width, utf8_terminal)
-  local status = line.name(state.status, 20, utf8_terminal)
+--- The line of a wait, likewise. `state`: name, execution, elapsed.
+function line.wait(state, width, is_utf8)
+  local status = printable(tostring(state.execution.status or "UNKNOWN"), is_utf8)
   local parts = { GAP .. status, GAP .. line.duration(state.elapsed) }
-  return named(state.name, parts, { 2, 1 }, width, utf8_terminal)
+  return fitted(printable(state.name, is_utf8), LEAST_NAME, parts, width, is_utf8)
 end
 
 -- The line of counts. `state`: done, total, failed, running (or nil), elapsed.
 local function counts(word)
-  return function(state, width, utf8_terminal)
-    local dot = utf8_terminal and " · " or " - "
+  return function(state, width, is_utf8)
     local function part(count, of)
-      return count and count > 0 and ("%s%d %s"):format(dot, count, of) or ""
+      return count and count > 0 and ("%s%d %s"):format(is_utf8 and " · " or " - ", count, of)
+        or ""
     end
     local parts = {
-      ("%d/%d %s"):format(state.done, state.total, word):sub(1, width),
       part(state.running, "running"),
       part(state.failed, "failed"),
       GAP .. line.duration(state.elapsed),
     }
-    return fitted(parts, { 2, 4, 3 }, width)
+    return fitted(("%d/%d %s"):format(state.done, state.total, word), width, parts, width, is_utf8)
   end
 end
 
