@@ -243,6 +243,26 @@ describe("a secret", function()
     end
   end)
 
+  it("is not shown by a decode error in a part, wherever a long value would be cut", function()
+    for _, case in ipairs {
+      { "get_status", '"%s"' },
+      { "get_status", '{"id":"%s"}' },
+      { "get_logs", '"%s"' },
+      { "get_service_executions", '["%s"]' },
+    } do
+      local method, form = table.unpack(case)
+      local id = method ~= "get_service_executions" and "x" or nil
+      for length = 0, 60 do
+        local body = form:format(("p"):rep(length) .. TOKEN)
+        server:play { scripted.response("200 OK", body) }
+        local client <close> = new_client { token = TOKEN }
+        local _, err = client[method](client, id)
+        assert.equal("decode", err.kind)
+        check_error(err)
+      end
+    end
+  end)
+
   it("is not shown by usage errors", function()
     local client <close> = new_client()
     local line = SECRET .. "\n"

@@ -14,6 +14,8 @@ local new_execution, members = executions.new, core.json.members
 
 local decoders = {}
 
+local LONGEST_SHOWN = 60 -- bytes of a remote string in a message
+
 local function is_blank(body)
   return not body:find "%S"
 end
@@ -22,12 +24,13 @@ local function is_object(value)
   return type(value) == "table" and not is_array(value)
 end
 
--- A remote value as a message names it.
+-- A remote value as a message names it. A string is shown whole or not at all: of one that was cut
+-- or changed, the redaction of the message would not find the secrets.
 local function shown(value)
   if value == null then return "null" end
-  return type(value) ~= "table" and text.value(value)
-    or is_array(value) and "an array"
-    or "an object"
+  if type(value) == "table" then return is_array(value) and "an array" or "an object" end
+  local is_long = type(value) == "string" and (#value > LONGEST_SHOWN or value:find "[^ -~]")
+  return is_long and "a string of " .. #value .. " bytes" or text.value(value)
 end
 
 -- The value in `body`: any, or one that `is_right` is true of; a message says what is `expected`.
@@ -69,8 +72,8 @@ local function id_of(given, status, id)
   if not own then
     return nil, "the id of the execution is " .. shown(given) .. ", which cannot be an id"
   elseif id and own ~= id then
-    local form = "the response is about execution %s, not %s"
-    return nil, form:format(text.value(own), text.value(id))
+    local form = "the response is about %s, not execution %s"
+    return nil, form:format(shown(own), text.value(id))
   end
   return own
 end
