@@ -105,7 +105,6 @@ build = {
     ["qhub.hub.decode"] = "lua/qhub/hub/decode.lua",
     ["qhub.hub.methods"] = "lua/qhub/hub/methods.lua",
     ["qhub.hub.operations"] = "lua/qhub/hub/operations.lua",
-    ["qhub.hub.result"] = "lua/qhub/hub/result.lua",
     ["qhub.hub.timestamp"] = "lua/qhub/hub/timestamp.lua",
     qhub = "lua/qhub/init.lua",
     ["qhub.json"] = "lua/qhub/json.lua",

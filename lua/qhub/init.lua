@@ -38,7 +38,7 @@ local folder = keep_folder((select(2, ...)))
 if folder then require("qhub.error").add_own_folder(folder .. "qhub/") end
 
 local client = require "qhub.hub.client"
-require "qhub.hub.methods"
+local methods = require "qhub.hub.methods"
 
 -- Each name maps to its own string. Values that the gateway may add later pass through unchanged
 -- wherever they appear. Source: the reference documentation, section "Enums".
@@ -57,6 +57,7 @@ local qhub = {
     DEFAULT = "https://gateway.hub.kipu-quantum.com/<context>/<service>/<version>",
   },
   LogEntrySeverity = enumeration { "DEBUG", "NOTICE", "INFO", "WARNING", "ERROR" },
+  result_files = methods.result_files,
   ServiceExecutionStatus = enumeration(require("qhub.execution").STATUSES),
   ServiceExecutionType = enumeration { "MANAGED", "WORKFLOW" },
 }
@@ -69,7 +70,6 @@ local LATER = {
   json = { "qhub.json" },
   parse_timestamp = { "qhub.hub.timestamp" },
   progress = { "qhub.progress", "display" },
-  result_files = { "qhub.hub.result", "files" },
   tasks = { "qhub.tasks" },
 }
 

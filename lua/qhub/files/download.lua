@@ -26,16 +26,6 @@ local LONGEST_NOTE = 64 * 1024
 --- Checkers of a download's own options.
 download.checkers = { overwrite = check.boolean, resume = check.boolean, progress = progress.check }
 
---- Checks the path and the options `given` of the call `where`; `checkers` default to the
---- download's own. Returns the options. Raises a usage error.
-function download.checked(path, given, where, checkers)
-  if type(path) ~= "string" or path == "" or path:find("\0", 1, true) then
-    local expected = "a string that is not empty, a file or a folder to save to"
-    options.refuse(where, "path", expected, path)
-  end
-  return options.checked(given, checkers or download.checkers, where)
-end
-
 -- An error of kind "file". `message` names a path and what the system says of it; of `part`, whose
 -- name is nobody's choice, it is made to name the target.
 local function failed(source, path, message, errno, part)
@@ -49,8 +39,11 @@ local function failed(source, path, message, errno, part)
   }
 end
 
--- Where the file goes: `path`, or a safe name in it when it is a directory.
-local function target_of(path, name)
+-- Where the file goes: `path`, or a safe name in it when it is a directory. Raises a usage error.
+local function target_of(path, name, where)
+  if type(path) ~= "string" or path == "" or path:find("\0", 1, true) then
+    options.refuse(where, "path", "a string that is not empty, a file or a folder to save to", path)
+  end
   local is_folder = path:find "/$" ~= nil
   if not (is_folder or partfile.kind(path) == "directory") then return path end
   return path .. (is_folder and "" or "/") .. filename.safe(name)
@@ -160,7 +153,7 @@ end
 --- options: overwrite (true), resume (false), progress.
 --- Returns the path of the file, or nil and an error, of kind "file" for what went wrong here.
 function download.save(source, path, o)
-  local target = target_of(path, source.name)
+  local target = target_of(path, source.name, source.where)
   local why, errno = obstacle(target, o.overwrite)
   if why then return nil, failed(source, target, target .. why, errno) end
   local opened, message

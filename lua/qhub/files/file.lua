@@ -58,7 +58,7 @@ function methods:save(path, given)
   local reader = object.state(self, File)
   check_open(reader, "save")
   local download = require "qhub.files.download"
-  local checked = download.checked(path, given, "file:save")
+  local o = options.checked(given, download.checkers, "file:save")
   if reader.received > 0 or reader.busy then
     local form = "file:save: the file %s was read already, in part or all of it"
     usage_error(form, text.value(reader.name))
@@ -72,7 +72,7 @@ function methods:save(path, given)
       if is_same then return reader:begin(known) end
       return reader
     end,
-  }, path, checked)
+  }, path, o)
   if not saved then return nil, err end
   return saved
 end

@@ -102,8 +102,8 @@ local function check_open(client, where)
   if client.session.is_closed then usage_error("%s: the client is closed", where) end
 end
 
---- The request of one operation with the options `given`, its URL and its body, if any. `first`
---- and `second` are the arguments before the options. Raises a usage error.
+--- The request of one operation with the options `given`, its URL, its body, if any, and the checked
+--- options. `first` and `second` are the arguments before the options. Raises a usage error.
 local function prepared(client, row, first, second, given)
   local name, session = row.name, client.session
   check_open(client, name)
@@ -125,7 +125,7 @@ local function prepared(client, row, first, second, given)
     request = request:with({ secrets = secrets }, true)
   end
   if o.query and o.query ~= "" then url = url .. "?" .. o.query end
-  return request, url, body
+  return request, url, body, o
 end
 
 local function perform(client, row, first, second, given)
@@ -156,16 +156,12 @@ function methods:execution(id)
   return executions.new({ id = id }, self)
 end
 
---- Starts a run, waits for its end and returns its result; see run.lua.
-function methods:run(body, given)
-  check_open(self, "run")
-  return require("qhub.polling.run").run(self, body, given)
-end
-
---- Waits until all executions of `list` are terminal and returns that list; see wait_all.lua.
-function methods:wait_all(list, given)
-  check_open(self, "wait_all")
-  return require("qhub.polling.wait_all").wait_all(self, list, given)
+-- Calls that are made of several requests; see the modules.
+for name, module in pairs { run = "qhub.polling.run", wait_all = "qhub.polling.wait_all" } do
+  methods[name] = function(self, ...)
+    check_open(self, name)
+    return require(module)[name](self, ...)
+  end
 end
 
 --- Frees the connections; calls and files under way end with an error of kind "cancelled".

@@ -156,7 +156,19 @@ function decoders.executions(client, response)
   end)
 end
 
---- The result of the execution `id`. Its embedded status must be that of the same execution.
+local ALIASES = { embedded = "_embedded", links = "_links" }
+
+-- A metatable, so that the aliases are never encoded and a member of that name wins.
+local Result = {
+  __name = "qhub.Result",
+  __index = function(result, name)
+    local member = ALIASES[name]
+    return member and rawget(result, member)
+  end,
+}
+
+--- The result of the execution `id`: a plain table with the wire's names. Its embedded status must be
+--- that of the same execution.
 function decoders.result(client, response, id)
   local value, message, line, column = value_in(response.body)
   if not is_object(value) then return value, message, line, column end
@@ -165,7 +177,7 @@ function decoders.result(client, response, id)
     embedded.status, message = execution_of(client, embedded.status, id)
     if message then return nil, message end
   end
-  return require("qhub.hub.result").of(value)
+  return setmetatable(value, Result)
 end
 
 local function entry_of(item)

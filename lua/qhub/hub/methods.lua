@@ -2,6 +2,7 @@
 -- what a method does is decided here, by way of the client that the execution came from.
 
 local client_module = require "qhub.hub.client"
+local core = require "qhub.core"
 local executions = require "qhub.execution"
 local usage_error = require("qhub.error").usage
 local operations = require "qhub.hub.operations"
@@ -26,16 +27,13 @@ function requests.refresh(self, client, id, given)
   return executions.adopt(self, latest)
 end
 
-function requests.logs(_, client, id, given)
-  return client:get_logs(id, given)
-end
+-- Those that are operations of the client.
+local SAME = { result_file = "get_result_file", logs = "get_logs", cancel = "cancel_execution" }
 
-function requests.cancel(_, client, id, given)
-  return client:cancel_execution(id, given)
-end
-
-function requests.result_file(_, client, id, name, given)
-  return client:get_result_file(id, name, given)
+for name, operation in pairs(SAME) do
+  requests[name] = function(_, client, id, ...)
+    return client[operation](client, id, ...)
+  end
 end
 
 --- Polls until the execution is terminal; returns it for any terminal status, or nil and an error.
@@ -60,22 +58,38 @@ function requests.result(self, client, id, given)
   return nil, err
 end
 
+-- Relations of `_links` that are no files, and names by which none could be requested.
+local NO_FILE = { self = true, status = true, [""] = true, ["."] = true, [".."] = true }
+
+-- The names of the files of a result: the relations of `_links` except `self` and `status`, sorted.
+-- Raises a usage error.
+local function result_files(result)
+  if result == nil or executions.is(result) then
+    usage_error("result_files: a result is needed, got %s", text.value(result))
+  end
+  local names = core.json.array {}
+  local links = type(result) == "table" and rawget(result, "_links")
+  for name in pairs(type(links) == "table" and links or {}) do
+    if type(name) == "string" and not NO_FILE[name] then names[#names + 1] = name end
+  end
+  table.sort(names)
+  return names
+end
+
 --- The names of the result files.
 function requests.result_files(self, _, _, given)
   local result, err = self:result(given)
   if result == nil then return nil, err end
-  return require("qhub.hub.result").files(result)
+  return result_files(result)
 end
 
 --- Saves the file `name` as `path`; returns the path, or nil and an error. For options see
 --- download.lua; those of a request are taken too.
 function requests.download(_, client, id, name, path, given)
-  local row, download = operations.download, require "qhub.files.download"
-  local o = download.checked(path, given, row.name, operations.checkers(row))
-  local request, url = client_module.prepared(client, row, id, name, given)
-  return download.save({
+  local request, url, _, o = client_module.prepared(client, operations.download, id, name, given)
+  return require("qhub.files.download").save({
     name = name,
-    where = row.name,
+    where = "download",
     resource = url,
     open = function(known)
       return require("qhub.files.stream").open(client.session, request, url, known)
@@ -105,3 +119,5 @@ function executions.methods.is_terminal(self)
   check_execution(self, "is_terminal")
   return executions.is_terminal(self.status)
 end
+
+return { result_files = result_files }
