@@ -8,7 +8,6 @@ local errors = require "qhub.error"
 local proxy = require "qhub.http.transport.proxy"
 local redact = require "qhub.http.redact"
 local retry = require "qhub.http.retry"
-local text = require "qhub.error.text"
 
 local failures = {}
 
@@ -123,7 +122,7 @@ local function fields_of(call, kind, message, secret, response)
     kind = kind,
     message = redact.without(call.request.name .. ": " .. message, secret),
     method = call.request.method,
-    url = redact.url(redact.without(call.url, secret)),
+    url = redact.url(call.url, secret),
     attempts = call.count,
   }
   if response then
@@ -211,10 +210,8 @@ function failures.failure(call, failure, response)
   local by_way_of = failure.sent == false
     and not failure.lasting
     and (kind == "network" or kind == "timeout")
-    and proxy.name(call.session.proxy, call.url)
-  if by_way_of then
-    message = message .. " (by way of the proxy " .. text.line(by_way_of, 300) .. ")"
-  end
+    and proxy.mentioned(call.session.proxy, call.url)
+  if by_way_of then message = message .. " (" .. by_way_of .. ")" end
   local remedy = remedy_for(call, failure)
   if remedy then message = message .. "; " .. remedy end
   if kind == "too_large" then kind = "decode" end

@@ -43,7 +43,7 @@ function log.event(self, level, message, fields, secret)
   if not self or RANK[level] < self.rank then return end
   for name, value in pairs(fields) do
     if name == "url" then
-      fields.url = redact.url(redact.without(value, secret))
+      fields.url = redact.url(value, secret)
     elseif name == "headers" then
       fields.headers = redact.headers(value, secret)
     elseif type(value) == "string" then
