@@ -1,9 +1,6 @@
--- Retries: what is transient, how long to wait, what is never repeated, how many go at once.
+-- Retries: what is transient, how long to wait, what is never repeated.
 
-local FakeTransport = require "spec.support.fake_transport"
-local loop = require "qhub.tasks.loop"
 local retry = require "qhub.http.retry"
-local virtual_time = require "spec.support.virtual_time"
 
 local MIDDLE = 0.5 -- a random number for which the jitter is none
 
@@ -76,7 +73,15 @@ describe("retry", function()
     assert.equal(60, retry.delay(1, 2, status(429), true, 60, nil, MIDDLE))
     assert.is_nil(retry.delay(1, 2, status(429), true, 60.5, nil, MIDDLE))
     assert.is_nil(retry.delay(1, 2, status(429), true, 5, 4.9, MIDDLE))
-    assert.equal(5, retry.delay(1, 2, status(429), true, 5, 5.1, MIDDLE))
+    assert.near(5, retry.delay(1, 2, status(429), true, 5, 5.1, MIDDLE), 0.05)
+  end)
+
+  it("waits as long as the gateway asks, or up to a fifth longer within the time left", function()
+    assert.equal(10, retry.delay(1, 2, status(429), true, 10, nil, 0))
+    assert.equal(11, retry.delay(1, 2, status(429), true, 10, nil, MIDDLE))
+    assert.is_true(retry.delay(1, 2, status(429), true, 10, 10.2, 0.999) < 10.2)
+    assert.equal(60, retry.delay(1, 2, status(429), true, 59.999, nil, 1))
+    assert.equal(0, retry.delay(1, 2, status(429), true, 0, nil, MIDDLE))
   end)
 
   it("repeats a start after a transient response", function()
@@ -116,69 +121,5 @@ describe("retry", function()
       assert.is_nil(retry.delay(1, 2, failure(fields), true, nil, nil, MIDDLE))
     end
     assert.is_nil(retry.delay(1, 2, status(404), true, nil, nil, MIDDLE))
-  end)
-end)
-
-describe("the pacer", function()
-  it("lets a hundred retries go at once and then fifty a second", function()
-    local real, now = loop.now, loop.now()
-    local _ <close> = setmetatable({}, {
-      __close = function()
-        loop.now = real
-      end,
-    })
-    function loop.now()
-      return now
-    end
-    local pacer = retry.pacer()
-    for _ = 1, 100 do
-      assert.is_nil(pacer:take())
-    end
-    assert.is_true(pacer:take() > 0)
-    assert.is_true(pacer:backlog() > 0)
-    now = now + 1
-    local taken = 0
-    while not pacer:take() do
-      taken = taken + 1
-    end
-    assert.is_true(taken >= 49 and taken <= 51)
-  end)
-
-  it("lets two more retries go at once for each success", function()
-    local pacer = retry.pacer()
-    repeat
-    until pacer:take()
-    pacer:succeeded()
-    assert.is_nil(pacer:take())
-    assert.is_nil(pacer:take())
-    assert.is_number(pacer:take())
-  end)
-
-  it("spreads the waits of Retry-After, but not beyond 60 s or the time left", function()
-    local pacer = retry.pacer()
-    assert.equal(10, pacer:spread(10))
-    local _ <close> = pacer:place "patient"
-    local spread = false
-    for _ = 1, 100 do
-      local seconds = pacer:spread(10)
-      assert.is_true(seconds >= 10 and seconds <= 12)
-      spread = spread or seconds > 10.1
-      assert.is_true(pacer:spread(59.5) <= 60)
-      local short = pacer:spread(10, 10.2)
-      assert.is_true(short >= 10 and short < 10.2)
-    end
-    assert.is_true(spread)
-  end)
-
-  it("spaces retries even when Retry-After is 0", function()
-    local time <close> = virtual_time()
-    local fake = FakeTransport { { status_code = 429, headers = { ["Retry-After"] = "0" } } }
-    fake:client({ max_retries = 150 }):get_status "1"
-    assert.equal(151, #fake.requests)
-    local slept = 0
-    for _, seconds in ipairs(time.slept) do
-      slept = slept + seconds
-    end
-    assert.is_true(slept > 0.5)
   end)
 end)

@@ -1,8 +1,12 @@
--- What a session remembers of the secrets of many starts at once: a gateway that repeats one of
--- them puts it into no text, however many others the client has sent since.
+-- What the calls of a client share: the pace of their retries, and the secrets of many starts at
+-- once: a gateway that repeats one of them puts it into no text, however many others the client has
+-- sent since.
 
 local FakeTransport = require "spec.support.fake_transport"
+local loop = require "qhub.tasks.loop"
+local sessions = require "qhub.http.session"
 local tasks = require("qhub").tasks
+local virtual_time = require "spec.support.virtual_time"
 
 -- More than a session remembers.
 local MANY = 150
@@ -73,5 +77,60 @@ describe("the secrets of many starts", function()
       local _, err = client:start_execution({}, { secrets = secrets })
       assert.matches("bad REDACTED", err.message)
     end
+  end)
+end)
+
+describe("the retries of a client's calls", function()
+  local session, now, real
+
+  before_each(function()
+    real, now = loop.now, 1000
+    function loop.now()
+      return now
+    end
+    session = sessions.new({ transport = print }, {})
+  end)
+
+  after_each(function()
+    loop.now = real
+  end)
+
+  -- How many of `count` go at once.
+  local function at_once(count)
+    local going = 0
+    for _ = 1, count do
+      if session:pace() == 0 then going = going + 1 end
+    end
+    return going
+  end
+
+  it("go at once a hundred times and then fifty times a second", function()
+    assert.equal(101, at_once(150))
+    assert.near(1, session:pace(), 1e-6)
+    now = now + 2
+    assert.equal(50, at_once(80))
+    now = now + 1000
+    assert.equal(101, at_once(150))
+  end)
+
+  it("go at once twice more for each success", function()
+    at_once(200)
+    local before = session:pace()
+    session:succeeded()
+    assert.near(before - 0.02, session:pace(), 1e-6)
+  end)
+end)
+
+describe("the retries of a call", function()
+  it("are spaced even when Retry-After is 0", function()
+    local time <close> = virtual_time()
+    local fake = FakeTransport { { status_code = 429, headers = { ["Retry-After"] = "0" } } }
+    fake:client({ max_retries = 150 }):get_status "1"
+    assert.equal(151, #fake.requests)
+    local slept = 0
+    for _, seconds in ipairs(time.slept) do
+      slept = slept + seconds
+    end
+    assert.is_true(slept > 0.5)
   end)
 end)

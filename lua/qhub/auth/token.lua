@@ -22,8 +22,10 @@ local function source_over(fn)
     local ok, value, reason = loop.call(fn, rejected)
     local fault = ok and fault_of(value, reason)
     if ok and not fault then return value end
-    if session.is_closed or loop.cancellations() > cancellations then fault = nil end
-    return nil, fault or nil
+    if not fault or session.is_closed or loop.cancellations() > cancellations then
+      return nil, session:closed_failure()
+    end
+    return nil, { kind = "token", message = fault, not_attempted = true }
   end
 end
 

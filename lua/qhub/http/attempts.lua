@@ -9,14 +9,12 @@
 
 local core = require "qhub.core"
 local loop = require "qhub.tasks.loop"
+local redirect = require "qhub.http.redirect"
+local retry = require "qhub.http.retry"
 
-local system = core.system
-
--- The status of a redirect, whether it is followed or not.
-local REDIRECTS = { [301] = true, [302] = true, [303] = true, [307] = true, [308] = true }
 local MOST_HOPS = 20
 
--- The state of a call:
+-- The state of a call, whose other methods (log, errors) are in report.lua:
 --   session, request, url         what is asked, for whom
 --   start                         the hop that an attempt begins with: the request's, or, after a
 --                                 303, what that pointed to. A hop is { request, url, body }
@@ -28,16 +26,16 @@ local MOST_HOPS = 20
 --   is_reported                   of a stream the first response alone is reported
 --   count, extra                  attempts so far; those of them that max_retries leaves out
 --   started, attempt_started, deadline     on the monotonic clock
-local Attempts = { count = 0, extra = 0, rejected = false, is_reported = false }
-Attempts.__index = Attempts
-Attempts.token, Attempts.response, Attempts.latest = false, false, false
-
--- How it is reported: report.lua, at the first use of one of its methods.
-setmetatable(Attempts, {
-  __index = function(_, name)
-    return require("qhub.http.report")[name]
-  end,
-})
+local Attempts = {
+  count = 0,
+  extra = 0,
+  token = false,
+  rejected = false,
+  response = false,
+  latest = false,
+  is_reported = false,
+}
+Attempts.__index = setmetatable(Attempts, { __index = require "qhub.http.report" })
 
 local function new(session, request, url, body, started)
   local total_timeout = request.total_timeout
@@ -83,22 +81,20 @@ end
 -- the failure and, for a redirect that is not followed, the reason.
 function Attempts:follow(response, failure)
   local session, hops = self.session, 0
-  while response and not failure and REDIRECTS[response.status_code] do
+  while response and not failure and redirect.STATUSES[response.status_code] do
     if not session.follow_redirects then return response, nil, "follow_redirects is false" end
     if hops == MOST_HOPS then return response, nil, "more than " .. MOST_HOPS .. " redirects" end
-    local hop, location, method = self.sent, response.headers.location, self.sent.request.method
-    local following, why = require("qhub.http.redirect").next(hop, response.status_code, location)
-    if not following then return response, nil, why end
-    self:log("debug", "redirect", { method = method, url = following.url })
-    if method ~= following.request.method then
-      -- The gateway took the request and says where its result is: from here on only that is asked
-      -- for, never the request again.
-      self.start = following
-    end
-    hops, self.sent = hops + 1, following
+    local method = self.sent.request.method
+    local hop, why = redirect.next(self.sent, response.status_code, response.headers.location)
+    if not hop then return response, nil, why end
+    self:log("debug", "redirect", { method = method, url = hop.url })
+    -- Another method: the gateway took the request and says where its result is. From here on only
+    -- that is asked for, never the request again.
+    if method ~= hop.request.method then self.start = hop end
+    hops, self.sent = hops + 1, hop
     self:drop()
-    local request, url, body = following.request, following.url, following.body
-    response, failure = session:transfer(request, self.token or nil, url, body, self.deadline)
+    response, failure =
+      session:transfer(hop.request, self.token or nil, hop.url, hop.body, self.deadline)
     self:hold(response)
   end
   return response, failure
@@ -114,39 +110,15 @@ function Attempts:refresh_token()
   if not token or not self.sent.request.authorize or self.rejected or session.token then
     return false
   end
-  local another, reason = session:token_source(token)
-  if not another then
-    return false, reason and self:without_token(reason) or self:cancelled()
+  local another, failure = session:token_source(token)
+  if failure then
+    failure.cause = failure.kind == "token" and self:refused() or nil
+    return false, self:failed(failure)
   elseif another == token then
     return false
   end
   self:drop()
-  self.token, self.rejected = another, token
-  self.extra = self.extra + 1
-  return true
-end
-
--- Waits for a retry that is due in `delay` seconds, which the gateway named or not. Returns false
--- when the wait was ended early.
-function Attempts:sleep(delay, is_named)
-  local session, pacer = self.session, self.session:retry_pacer()
-  local deadline = self.deadline or math.huge
-  if is_named then
-    delay = pacer:spread(delay, self.deadline and deadline - loop.now())
-    local _ <close> = pacer:place "patient"
-    return (loop.sleep_until(loop.now() + delay, session))
-  end
-  if delay > 0 and not loop.sleep_until(loop.now() + delay, session) then return false end
-  local seconds = pacer:take()
-  if seconds then
-    local _ <close> = pacer:place "waiting"
-    repeat
-      if not loop.sleep_until(math.min(loop.now() + seconds, deadline), session) then
-        return false
-      end
-      seconds = pacer:take()
-    until not seconds or loop.now() >= deadline
-  end
+  self.token, self.rejected, self.extra = another, token, self.extra + 1
   return true
 end
 
@@ -154,33 +126,30 @@ end
 --- held is closed then. Returns true; or false when the call ends here, with an error if that is
 --- its own. `named` is the wait in seconds that the gateway asks for, or nil.
 function Attempts:retry(result, named)
-  local failure, session = result.failure, self.session
-  -- A gateway that asks for no patience at all does not pace us.
-  local is_named = named ~= nil and named > 0
+  local session, failure = self.session, result.failure
   local left = self.deadline and self.deadline - loop.now()
-  local delay = require("qhub.http.retry").delay(
+  local delay = retry.delay(
     self.count - self.extra,
     self.request.max_retries,
     result,
     self.start.request.repeatable,
     named,
     left,
-    system.random()
+    core.system.random()
   )
-  if not delay then return false end
-  if left and not is_named and delay + session:retry_pacer():backlog() >= left then
-    return false -- its turn would come too late
-  end
+  -- A gateway that asks for no patience at all does not pace us.
+  if delay and not (named and named > 0) then delay = delay + session:pace() end
+  if not delay or left and delay >= left then return false end
   self:log("warn", result.offset and "resume" or "retry", {
     delay = delay,
     offset = result.offset,
     error = failure and failure.message,
   })
   self:drop() -- the connection is free for others during the wait
-  if session.is_closed or not self:sleep(delay, is_named) or session.is_closed then
-    return false, self:cancelled()
-  end
-  if self.token then session:remember(self.token) end -- the next one may be another
+  local due = loop.now() + delay
+  local is_ended = session.is_closed or delay > 0 and not loop.sleep_until(due, session)
+  if is_ended or session.is_closed then return false, self:cancelled() end
+  if self.token then session:remember { self.token } end -- the next one may be another
   self.token = false
   return true
 end
@@ -189,15 +158,14 @@ end
 -- the error unless the response is what was wanted.
 function Attempts:judge(response, failure, why)
   local status_code = response and response.status_code
-  local request, session = self.start.request, self.session
+  local request, session, again, err = self.start.request, self.session, nil, nil
   if failure and failure.not_attempted then return false, self:failed(failure) end
   if session.is_closed then
-    local err = self:cancelled()
+    err = self:cancelled()
     if response and request.once and is_success(status_code) then
       -- The run that was started may cost money.
       err.execution = request.decode(session.owner, response)
     end
-    self:drop()
     return false, err
   end
   self:log("debug", "attempt", {
@@ -213,15 +181,11 @@ function Attempts:judge(response, failure, why)
   elseif response then
     failure = nil -- the status says more than how the body ended
   end
-  if status_code == 401 then
-    local again, err = self:refresh_token()
-    if again or err then return again, err end
-  end
-  local named
-  if response and not failure then -- a good response that broke off does not ask for patience
-    named = require("qhub.http.retry").requested_wait(response.headers, system.realtime())
-  end
-  local again, err = self:retry({ status_code = status_code, failure = failure }, named)
+  if status_code == 401 then again, err = self:refresh_token() end
+  if again or err then return again, err end
+  -- A good response that broke off does not ask for patience.
+  local named = response and not failure and retry.requested_wait(response.headers) or nil
+  again, err = self:retry({ status_code = status_code, failure = failure }, named)
   if again or err then return again, err end
   return false, failure and self:failed(failure, response) or self:refused(named, why)
 end
@@ -231,11 +195,10 @@ end
 function Attempts:settle(response, failure, token)
   self.attempt_started = self.started
   while true do
-    local start = self.start
+    local start, why = self.start, nil
     self.token, self.sent = token or false, start
     self:hold(response)
     if not (failure and failure.not_attempted) then self.count = self.count + 1 end
-    local why
     response, failure, why = self:follow(response, failure)
     local again, err = self:judge(response, failure, why)
     if not again then

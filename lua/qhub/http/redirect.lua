@@ -10,7 +10,9 @@ local headers = require "qhub.http.headers"
 
 local text = core.text
 
-local redirect = {}
+-- The status of a redirect, whether it is followed or not.
+local redirect =
+  { STATUSES = { [301] = true, [302] = true, [303] = true, [307] = true, [308] = true } }
 
 local CARRIED = { "accept", "user-agent", "range", "if-range" }
 

@@ -8,7 +8,7 @@ local log = require "qhub.http.log"
 local loop = require "qhub.tasks.loop"
 local redact = require "qhub.http.redact"
 
-local report = {}
+local report = { failed = failures.failure, undecodable = failures.decode }
 
 --- Logs an event of this call, with `fields` added to the usual ones.
 function report:log(level, event, fields)
@@ -23,12 +23,14 @@ function report:log(level, event, fields)
 end
 
 --- Logs how the call ended and calls `on_response`. Both are the program's and may raise. Of a
---- stream only the first response is reported, and what ends it early.
-function report:report(err)
+--- stream only the first response is reported, and what ends it early, at `offset`.
+function report:report(err, offset)
   local latest, is_first = self.latest, not self.is_reported
-  if err or is_first then
-    local failed = err and err.kind .. ": " .. err.message
-    self:log(err and "error" or "info", err and "failed" or "done", { error = failed })
+  if err then
+    local failed = err.kind .. ": " .. err.message
+    self:log("error", "failed", { status = err.status_code, offset = offset, error = failed })
+  elseif is_first then
+    self:log("info", "done", {})
   end
   self.session:remember(redact.carried(self))
   if latest and is_first then
@@ -37,9 +39,12 @@ function report:report(err)
   end
 end
 
--- ── errors ──────────────────────────────────────────────────────────────────────────────────────
-
-report.failed, report.undecodable = failures.failure, failures.decode
+--- The error for a `failure` that ends a stream at `offset`, after logging it.
+function report:fail(failure, response, offset)
+  local err = self:failed(failure, response)
+  self:report(err, offset)
+  return err
+end
 
 --- The error of a call whose client was closed, or whose task was cancelled.
 function report:cancelled()
@@ -64,22 +69,6 @@ end
 function report:refused(retry_after, why)
   local body = error_text(self.response, self.session.max_response_bytes)
   return failures.status(self, body, retry_after, why)
-end
-
---- The error of a 401 after which there is no other token, for `reason`.
-function report:without_token(reason)
-  return self:failed { kind = "token", message = reason, cause = self:refused(), sent = false }
-end
-
---- The error for a `failure` that ends a stream at `offset`, after logging it.
-function report:fail(failure, response, offset)
-  local err = self:failed(failure, response)
-  self:log("error", "failed", {
-    status = response and response.status_code,
-    offset = offset,
-    error = err.kind .. ": " .. err.message,
-  })
-  return err
 end
 
 return report

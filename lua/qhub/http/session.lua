@@ -7,17 +7,16 @@
 --   connections          of the engine, closed with the session; false with a transport function
 --   token                the client's string, or false
 --   token_source         function(session, rejected) -> a token, a fresh one when `rejected` was
---                        refused; or nil and why there is none; or nil alone when the call was
---                        cancelled in the meantime. Used when there is no string (auth/token)
+--                        refused; or nil and a failure. Used when there is no string (auth/token)
 --   owner                what values made from responses belong to; opaque here
 --   base_url             without a slash at its end
 --   log                  see log.lua, or false
---   pacer                spaces the retries of all calls (see retry.lua); false before the first
+--   paced_until          when the next retry could go if all were evenly spaced
 --   proxy                the option; nil: as the environment says; false: none
 --   connect_timeout      seconds, or nil: see Session:time_to_connect
 --   plain_list           function(options): the list of executions as plain tables, by the client
 --   is_closed            true from `close` on
---   secrets              what the last calls carried, a list, newest first
+--   secrets              what the last calls carried, a list, latest first
 --
 -- and those of DEFAULTS.
 
@@ -39,24 +38,20 @@ local DEFAULTS = {
 }
 
 local MOST_REMEMBERED = 64
+local RESERVE, RATE = 100, 50 -- retries that go at once; retries a second after these
+local PAID = 2 / RATE -- seconds by which a success brings them forward
 local LONGEST_CONNECT = 15 -- seconds, unless http.connect_timeout says otherwise
 
---- Remembers `secret` (a string, or a list of them) among the latest of this session.
-function Session:remember(secret)
+--- Remembers `secrets` (a list) among the latest of this session.
+function Session:remember(secrets)
   local latest = self.secrets
-  if type(secret) == "table" then
-    for _, one in ipairs(secret) do
-      self:remember(one)
+  for _, secret in ipairs(secrets) do
+    local place = 1
+    while latest[place] and latest[place] ~= secret and place < MOST_REMEMBERED do
+      place = place + 1
     end
-  elseif latest[1] ~= secret then
-    for index, known in ipairs(latest) do
-      if known == secret then
-        table.remove(latest, index)
-        break
-      end
-    end
-    table.insert(latest, 1, secret)
-    latest[MOST_REMEMBERED + 1] = nil
+    table.move(latest, 1, place - 1, 2)
+    latest[1] = secret
   end
 end
 
@@ -82,32 +77,32 @@ end
 --- One attempt, with `token` or one that is obtained for it. Returns the response, the failure (one
 --- of them, or both when the body broke off) and the token.
 function Session:attempt(request, url, body, deadline, token)
+  local response, failure
   if request.authorize and not token then
     token = self.token
     if not token then
-      local reason
-      token, reason = self:token_source()
-      if reason then
-        return nil, { kind = "token", message = reason, not_attempted = true }
-      elseif not token then
-        return nil, self:closed_failure()
-      end
+      token, failure = self:token_source()
     end
+    if failure then return nil, failure end
   end
-  local response, failure = self:transfer(request, token, url, body, deadline)
+  response, failure = self:transfer(request, token, url, body, deadline)
   return response, failure, token
 end
 
---- What spaces the retries of this session's calls.
-function Session:retry_pacer()
-  self.pacer = self.pacer or require("qhub.http.retry").pacer()
-  return self.pacer
+--- Takes a place for one retry. Returns the seconds by which it is held back, so that a failing
+--- gateway is not flooded: the first RESERVE go at once, then RATE a second, however many calls
+--- wait. A retry is never refused: how often a call is tried is for its `max_retries` to say.
+function Session:pace()
+  local now = loop.now()
+  local place = math.max(self.paced_until, now - RESERVE / RATE)
+  self.paced_until = place + 1 / RATE
+  return math.max(0, place - now)
 end
 
---- Notes that a call succeeded.
+--- A call succeeded and pays for further retries, so that a gateway that is back is used at its own
+--- speed.
 function Session:succeeded()
-  local pacer = self.pacer
-  if pacer then pacer:succeeded() end
+  self.paced_until = self.paced_until - PAID
 end
 
 --- Carries out `request` (see request.lua) with `url` and `body` (or nil). Returns what the 2xx
@@ -125,7 +120,7 @@ function Session:perform(request, url, body, id)
     and request.authorize
     and not (self.log or request.on_response or self.is_closed)
   then
-    if token ~= self.secrets[1] then self:remember(token) end
+    if token ~= self.secrets[1] then self:remember { token } end
     local value = request.decode(self.owner, response, id)
     if value ~= nil then
       response:close()
@@ -171,7 +166,7 @@ function session.new(o, fields)
   end
   self.token = type(o.token) == "string" and o.token
   self.connect_timeout = http.connect_timeout
-  self.log, self.pacer, self.is_closed = fields.log or false, false, false
+  self.log, self.paced_until, self.is_closed = fields.log or false, 0, false
   self.secrets = proxy.secrets(self.proxy or nil)
   return setmetatable(self, Session)
 end
