@@ -181,7 +181,9 @@ function Attempts:judge(response, failure, why)
   elseif response then
     failure = nil -- the status says more than how the body ended
   end
-  if status_code == 401 then again, err = self:refresh_token() end
+  if status_code == 401 then
+    again, err = self:refresh_token()
+  end
   if again or err then return again, err end
   -- A good response that broke off does not ask for patience.
   local named = response and not failure and retry.requested_wait(response.headers) or nil
@@ -195,10 +197,11 @@ end
 function Attempts:settle(response, failure, token)
   self.attempt_started = self.started
   while true do
-    local start, why = self.start, nil
+    local start = self.start
     self.token, self.sent = token or false, start
     self:hold(response)
     if not (failure and failure.not_attempted) then self.count = self.count + 1 end
+    local why
     response, failure, why = self:follow(response, failure)
     local again, err = self:judge(response, failure, why)
     if not again then

@@ -160,9 +160,11 @@ function redact.carried(call)
   result[#result + 1] = call.rejected or nil
   for name, value in pairs(request.fields) do
     if value and redact.is_secret_name(name) then
-      -- Of Authorization its last word: a token, or the last of several parameters.
-      local last = name == "authorization" and value:match '([^%s=,"]+)[="]*$'
-      result[#result + 1] = last or value
+      -- Of Authorization what follows the scheme: a token, or parameters.
+      local own = name == "authorization" and value:gsub("^%s*%S+%s+", "")
+      for part in (own or value):gmatch(own and '[^%s,"=]+' or ".+") do
+        result[#result + 1] = part
+      end
     end
   end
   local secrets = request.secrets or {}

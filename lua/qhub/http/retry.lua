@@ -54,9 +54,9 @@ end
 
 --- Decides on one more attempt. `attempt` (counted from 1) has just ended with `result`:
 --- `status_code`, or `failure` with kind, sent, lasting, stale; `progressed`: true when a file's
---- connection broke after it had brought a good deal. `repeatable` is false for a request that could
---- start a second run; `left` is the time in seconds that the call still has, or nil. Returns the
---- delay in seconds, or nil when the call ends here.
+--- connection broke after it had brought a good deal. `repeatable` is false for a request that
+--- could start a second run; `left` is the time in seconds that the call still has, or nil. Returns
+--- the delay in seconds, or nil when the call ends here.
 function retry.delay(attempt, max_retries, result, repeatable, requested, left, random)
   if attempt > max_retries or not may_repeat(result, repeatable) then return nil end
   local failure, delay = result.failure, requested
