@@ -56,24 +56,18 @@ local function read_config(path)
   return value
 end
 
--- The token of the first configuration file that is there; or nil. `add` is told what was searched.
--- The legacy file is read even when a variable names another one, which is then not there.
-local function from_files(add)
-  local paths, home = { (first_set(CONFIG_VARIABLES)) }, first_set { "HOME" }
-  if not paths[1] then add(table.concat(CONFIG_VARIABLES, ", "), "not set") end
-  if home then
-    local legacy = home:gsub("/+$", "") .. LEGACY_CONFIG_FILE
-    paths[1] = paths[1] or home:gsub("/+$", "") .. CONFIG_FILE
-    if paths[1] ~= legacy then paths[2] = legacy end
-  elseif not paths[1] then
-    add("HOME", "not set")
+-- The configuration files to read, in this order. `add` is told what is not there to name them. The
+-- legacy file is read even when a variable names another one, which is then not there.
+local function config_files(add)
+  local named, home = first_set(CONFIG_VARIABLES), first_set { "HOME" }
+  if not named then add(table.concat(CONFIG_VARIABLES, ", "), "not set") end
+  if not home then
+    if not named then add("HOME", "not set") end
+    return { named }
   end
-  for _, path in ipairs(paths) do
-    local token, reason, absent = read_config(path)
-    if token then return token end
-    add(text.line(path, 1000), reason)
-    if not absent then return nil end
-  end
+  home = home:gsub("/+$", "")
+  local legacy = home .. LEGACY_CONFIG_FILE
+  return { named or home .. CONFIG_FILE, named ~= legacy and legacy or nil }
 end
 
 --- The personal access token: the given one, else that of the environment, else that of the
@@ -87,14 +81,19 @@ local function personal_token(given)
     message = ("%s, %s (%s)"):format(message, place, reason)
   end
   local token, name = first_set(TOKEN_VARIABLES)
-  if not token then
+  if token then
+    local fault = options.secret_fault(token)
+    if not fault then return token end
+    add(name, fault)
+  else
     add(table.concat(TOKEN_VARIABLES, ", "), "not set")
-    token = from_files(add)
-  elseif options.secret_fault(token) then
-    add(name, options.secret_fault(token))
-    token = nil
+    for _, path in ipairs(config_files(add)) do
+      local value, reason, absent = read_config(path)
+      if value then return value end
+      add(text.line(path, 1000), reason)
+      if not absent then break end
+    end
   end
-  if token then return token end
   return nil, errors.new { kind = "token", message = message }
 end
 

@@ -16,27 +16,15 @@ local STEERING = {
   "\xE2\x81[\xA6-\xAF]",
 }
 
---- `said` with `mark` ("?") for each byte that is no part of UTF-8: a terminal that is not in UTF-8
---- mode takes some of them for commands.
-function text.valid(said, mark)
-  local pieces, from = {}, 1
-  while true do
-    local _, wrong = utf8.len(said, from)
-    if not wrong then
-      pieces[#pieces + 1] = said:sub(from)
-      return table.concat(pieces)
-    end
-    pieces[#pieces + 1] = said:sub(from, wrong - 1) .. (mark or "?")
-    from = wrong + 1
+-- `said` with "?" for each byte that is no part of UTF-8: a terminal that is not in UTF-8 mode takes
+-- some of them for commands.
+local function valid(said)
+  local length, wrong = utf8.len(said)
+  while not length do
+    said = said:sub(1, wrong - 1) .. "?" .. said:sub(wrong + 1)
+    length, wrong = utf8.len(said, wrong + 1)
   end
-end
-
--- Never in the middle of a UTF-8 sequence.
-local function cut(said, longest)
-  while longest > 0 and (said:byte(longest + 1) or 0) & 0xC0 == 0x80 do
-    longest = longest - 1
-  end
-  return said:sub(1, longest)
+  return said
 end
 
 --- `said` as one line of at most `longest` (200) bytes that is UTF-8 and steers no terminal: what
@@ -45,12 +33,15 @@ function text.line(said, longest)
   longest = longest or LONGEST
   said = said:sub(1, longest * 2 + 4):gsub("[%c%s]+", " "):gsub("^ ", ""):gsub(" $", "")
   if said:find "[\x80-\xFF]" then
-    said = text.valid(said)
+    said = valid(said)
     for _, pattern in ipairs(STEERING) do
       said = said:gsub(pattern, "?")
     end
   end
-  if #said > longest then said = cut(said, longest) .. "…" end
+  if #said > longest then
+    -- Never in the middle of a UTF-8 sequence.
+    said = said:sub(1, utf8.offset(said, 0, longest + 1) - 1) .. "…"
+  end
   return said
 end
 

@@ -34,13 +34,7 @@ local TOKEN_NOT_SENT = "the client's token was not sent: the request has an Auth
   .. "own, or was redirected to another origin"
 local NOT_FOUND = "is base_url that of the service, and the id that of one of its executions?"
 
--- JSON value or text of an error body; nil when it is empty.
-local function body_of(body_text)
-  if body_text == "" then return nil end
-  local value = core.json.decode(body_text, true)
-  if value == nil then return body_text end
-  return value
-end
+-- ── what a body says ────────────────────────────────────────────────────────────────────────────
 
 -- Members in which gateways and frameworks say what went wrong. A problem document (RFC 9457) has
 -- title and detail; the gateway's own errors have message and description.
@@ -50,46 +44,43 @@ local EXPLAINING = { "title", "detail", "message", "error", "description", "erro
 local PARTS_OF_REQUEST = { body = true, query = true, path = true, header = true }
 
 local MOST_SAID = 5 -- members of a list of faults that a message shows
-
 local MOST_READ = 20000 -- bytes of one member; more than a message reads of all of them
 
--- `said` without blanks around it and colons after it; nil when nothing is left.
-local function trimmed(said)
-  said = said:sub(1, MOST_READ):match "^.*[^%s:]"
-  return said and (said:gsub("^%s+", ""))
-end
-
--- One fault of a list as FastAPI gives it: { loc = { "body", "values" }, msg = "field required" }.
-local function fault_text(fault)
-  if type(fault) ~= "table" then fault = { msg = fault } end
-  local said = type(fault.msg) == "string" and trimmed(fault.msg)
-  if not said then return nil end
+-- Where a fault is, as FastAPI gives it: { "body", "values", 0 } is "values.0: ".
+local function place_of(steps)
   local place = {}
-  for index, step in ipairs(type(fault.loc) == "table" and fault.loc or {}) do
+  for index, step in ipairs(type(steps) == "table" and steps or {}) do
     local is_part = index == 1 and PARTS_OF_REQUEST[step]
     if not is_part and (type(step) == "string" or math.type(step)) then
       place[#place + 1] = tostring(step)
     end
   end
-  return place[1] and table.concat(place, ".") .. ": " .. said or said
+  return place[1] and table.concat(place, ".") .. ": " or ""
 end
 
--- What one member says: a text, the message of a nested object, or a list of faults; or nil.
+-- What one member says: a text, without blanks around it and colons after it; the message of an
+-- object, as of a fault in FastAPI's list; or what the first of a list say. Or nil.
 local function said_by(value)
-  if type(value) == "table" and type(value.message) == "string" then value = value.message end
-  if type(value) == "string" then return trimmed(value) end
-  if type(value) ~= "table" then return nil end
+  if type(value) == "string" then
+    local said = value:sub(1, MOST_READ):match "^.*[^%s:]"
+    return said and (said:gsub("^%s+", ""))
+  elseif type(value) ~= "table" then
+    return nil
+  elseif value.message or value.msg then
+    local said = said_by(value.message or value.msg)
+    return said and place_of(value.loc) .. said
+  end
   local faults = {}
   for index = 1, math.min(#value, MOST_SAID) do
-    faults[#faults + 1] = fault_text(value[index])
+    faults[#faults + 1] = said_by(value[index])
   end
-  return faults[1] and table.concat(faults, "; ") or nil
+  return faults[1] and table.concat(faults, "; ")
 end
 
 -- The texts of `members` in `body`, without `known` and what an earlier one holds already; or nil.
 local function joined(body, members, known)
   local all
-  for _, name in ipairs(members) do
+  for _, name in ipairs(type(body) == "table" and members or {}) do
     local said = said_by(body[name])
     if said and said ~= known and not (all and all:find(said, 1, true)) then
       all = all and all .. ": " .. said or said
@@ -101,58 +92,64 @@ end
 --- What the gateway says in a decoded body, in the members that gateways and frameworks use for it;
 --- nil when it says nothing but `known`. Remote text, of any length.
 function failures.explanation(body, known)
-  if type(body) ~= "table" then return nil end
   return joined(body, EXPLAINING, known)
 end
 
 --- The reason of a failed run in its `result`: the problem document's "title: detail", else what
 --- `error`, `message` or `reason` say; nil when the result says nothing. Remote, of any length.
 function failures.reason_of(result)
-  if type(result) ~= "table" then return nil end
-  for _, members in ipairs { { "title", "detail" }, { "error" }, { "message" }, { "reason" } } do
-    local said = joined(result, members)
-    if said then return said end
-  end
+  return joined(result, { "title", "detail" })
+    or joined(result, { "error" })
+    or joined(result, { "message" })
+    or joined(result, { "reason" })
 end
 
--- The fields that every error of a `call` has (an Attempts), and those of its `response`, if there
--- is one. `secret`: see redact.lua.
-local function fields_of(call, kind, message, secret, response)
-  local fields = {
-    kind = kind,
-    message = redact.without(call.request.name .. ": " .. message, secret),
-    method = call.request.method,
-    url = redact.url(call.url, secret),
-    attempts = call.count,
-  }
+-- ── errors ──────────────────────────────────────────────────────────────────────────────────────
+
+-- The error of a `call` (an Attempts) with `fields`, those that every such error has, and those of
+-- its `response`, if there is one.
+local function new_error(call, response, fields)
+  local secret, headers = redact.of(call), response and response.headers
+  fields.message = redact.without(call.request.name .. ": " .. fields.message, secret)
+  fields.method, fields.url = call.request.method, redact.url(call.url, secret)
+  fields.attempts = call.count
   if response then
-    local headers = response.headers
     fields.sent, fields.status_code, fields.headers = true, response.status_code, headers
     fields.request_id = headers["x-request-id"]
       or headers["request-id"]
       or headers["x-correlation-id"]
   end
-  return fields
+  return errors.new(fields)
+end
+
+-- JSON value or text of an error body; nil when it is empty.
+local function body_of(body_text)
+  if body_text == "" then return nil end
+  local value = core.json.decode(body_text, true)
+  if value == nil then return body_text end
+  return value
+end
+
+-- What to do about a status, if that is known. That of a 401 depends on whose credentials were
+-- refused.
+local function remedy_for_status(call, status_code, said)
+  if status_code == 401 then
+    local is_token_sent = call.token and call.sent.request.authorize
+    return is_token_sent and TOKEN_REFUSED or call.request.remedy or TOKEN_NOT_SENT
+  end
+  return status_code == 404 and not said and NOT_FOUND
 end
 
 --- The error of a call whose response is outside 2xx. `body_text` is what came of its body; `why`
 --- says, for a redirect, why it was not followed; `retry_after` is in seconds.
 function failures.status(call, body_text, retry_after, why)
-  local response, secret = call.response, redact.of(call)
-  local status_code = response.status_code
-  local reason = REASONS[status_code]
-  local body = body_of(body_text)
+  local status_code = call.response.status_code
+  local reason, body = REASONS[status_code], body_of(body_text)
   local message = status_code .. (reason and " " .. reason or "")
   local said = failures.explanation(body, reason)
-  if said then message = message .. ": " .. redact.remote(said, secret) end
+  if said then message = message .. ": " .. redact.remote(said, redact.of(call)) end
   if why then message = message .. ": not followed, " .. why end
-  local remedy
-  if status_code == 401 then
-    local is_token_sent = call.token and call.sent.request.authorize
-    remedy = is_token_sent and TOKEN_REFUSED or call.request.remedy or TOKEN_NOT_SENT
-  elseif status_code == 404 and not said then
-    remedy = NOT_FOUND
-  end
+  local remedy = remedy_for_status(call, status_code, said)
   if remedy then message = message .. "; " .. remedy end
   if retry_after and retry_after >= 1 then
     message = ("%s; the gateway asks to wait %.0f s"):format(message, retry_after)
@@ -160,25 +157,29 @@ function failures.status(call, body_text, retry_after, why)
       message = message .. ", which is too long to be waited for here"
     end
   end
-  local fields = fields_of(call, "api", message, secret, response)
-  fields.body, fields.retry_after = body, retry_after
-  return errors.new(fields)
+  return new_error(
+    call,
+    call.response,
+    { kind = "api", message = message, body = body, retry_after = retry_after }
+  )
 end
 
 --- The error of a call whose 2xx response is not what it must be. `line` and `column`: where JSON
 --- broke, if so.
 function failures.decode(call, message, line, column)
-  local response, secret = call.response, redact.of(call)
+  local response = call.response
   local kind = response.headers["content-type"]
   if kind and not kind:lower():find("json", 1, true) then
-    kind = redact.remote(kind, secret, 60)
+    kind = redact.remote(kind, redact.of(call), 60)
     local hint = "(is base_url or token_endpoint wrong, or did a proxy respond?)"
     message = ("%s; the response is %s %s"):format(message, kind, hint)
   end
-  local fields = fields_of(call, "decode", message, secret, response)
-  fields.body = response.body ~= "" and response.body or nil
-  fields.line, fields.column = line, column
-  return errors.new(fields)
+  local body = response.body ~= "" and response.body or nil
+  return new_error(
+    call,
+    response,
+    { kind = "decode", message = message, body = body, line = line, column = column }
+  )
 end
 
 -- libcurl's code for a certificate that is not trusted, and what to do about others of its codes.
@@ -203,27 +204,23 @@ end
 
 --- The error of a call without a response, or with one that broke off; or without a token.
 function failures.failure(call, failure, response)
-  if failure.not_attempted then failure.sent = failure.kind ~= "token" and call.count > 0 end
-  local secret = redact.of(call)
   local kind, cause = failure.kind, failure.cause -- a cause: the 401 before a token failed
-  local message = redact.remote(failure.message, secret, 1000)
-  local by_way_of = failure.sent == false
-    and not failure.lasting
-    and (kind == "network" or kind == "timeout")
-    and proxy.mentioned(call.session.proxy, call.url)
-  if by_way_of then message = message .. " (" .. by_way_of .. ")" end
+  if failure.not_attempted then failure.sent = kind ~= "token" and call.count > 0 end
+  local message = redact.remote(failure.message, redact.of(call), 1000)
+  local is_unreached = failure.sent == false and (kind == "network" or kind == "timeout")
+  local by = is_unreached and not failure.lasting and proxy.mentioned(call.session.proxy, call.url)
+  if by then message = message .. " (" .. by .. ")" end
   local remedy = remedy_for(call, failure)
   if remedy then message = message .. "; " .. remedy end
-  if kind == "too_large" then kind = "decode" end
-  local fields = fields_of(call, kind, message, secret, response)
-  fields.phase, fields.cause = failure.phase, cause
-  if cause then fields.status_code = cause.status_code end
-  if not response then
-    fields.sent = failure.sent
-  elseif kind == "decode" then
-    fields.body = response.body or nil
-  end
-  return errors.new(fields)
+  return new_error(call, response, {
+    kind = kind == "too_large" and "decode" or kind,
+    message = message,
+    phase = failure.phase,
+    sent = failure.sent,
+    cause = cause,
+    status_code = cause and cause.status_code,
+    body = kind == "too_large" and response and response.body or nil,
+  })
 end
 
 return failures

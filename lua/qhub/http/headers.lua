@@ -76,21 +76,13 @@ function headers.merged(base, over)
   return result
 end
 
--- Spelled as people expect to see them on the wire; it grows only by the program's own names.
-local spelled = setmetatable({}, {
-  __index = function(cache, name)
-    cache[name] = name:gsub("%f[%w]%l", string.upper)
-    return cache[name]
-  end,
-})
-
---- `fields` as the lines that the engine sends ("Name: value").
+--- `fields` as the lines that the engine sends ("Name: value"), spelled as people expect them.
 function headers.lines(fields)
   local lines = {}
   for name, value in pairs(fields) do
     -- libcurl sends a header without a value only with a semicolon.
     local rest = value == false and ":" or value == "" and ";" or ": " .. value
-    lines[#lines + 1] = spelled[name] .. rest
+    lines[#lines + 1] = name:gsub("%f[%w]%l", string.upper) .. rest
   end
   return lines
 end

@@ -30,21 +30,16 @@ local headers = require "qhub.http.headers"
 local Request = {}
 Request.__index = Request
 
--- What is kept of a request, with room: see `prepared`.
-local function nothing_kept()
-  return { token = false, headers = false, form = false }
-end
-
 --- A request with the fields above (taken over, not copied).
 local function new(fields)
-  fields.kept = nothing_kept()
+  fields.kept = {}
   return setmetatable(fields, Request)
 end
 
 --- The same request but for `changes` (taken over, not copied). `is_sent_alike`: they change
 --- nothing that is sent, so that both keep one and the same.
 function Request:with(changes, is_sent_alike)
-  if not is_sent_alike then changes.kept = nothing_kept() end
+  if not is_sent_alike then changes.kept = {} end
   return setmetatable(changes, { __index = self })
 end
 
@@ -55,7 +50,7 @@ function Request:prepared(token)
   if not kept.headers or kept.token ~= token then
     local fields = headers.merged(self.fields)
     if self.authorize and token then fields.authorization = "Bearer " .. token end
-    kept.token, kept.headers, kept.form = token, fields, false
+    kept.token, kept.headers, kept.form = token, fields, nil
   end
   return kept
 end

@@ -14,12 +14,18 @@ local function unusable(what, value)
   error("qhub: the transport function must return " .. what .. ", got " .. text.value(value), 0)
 end
 
--- The failure of what a function of the program's did by `deadline`, which may have taken long and
--- ended with its task (not `ok`); or nil.
-local function interrupted(ok, deadline)
-  if not ok then return failed("cancelled", "cancelled while it was running") end
-  local is_late = deadline and loop.now() >= deadline
-  return is_late and failed("timeout", "total_timeout passed", "total") or nil
+-- What the program's `fn` returns for the further arguments, and the failure, if any: it may have
+-- taken longer than `deadline`, or ended with its task.
+local function ask(fn, deadline, ...)
+  local ok, value, message = loop.call(fn, ...)
+  if not ok then
+    return nil, failed("cancelled", "cancelled while it was running")
+  elseif deadline and loop.now() >= deadline then
+    return value, failed("timeout", "total_timeout passed", "total")
+  elseif value == nil and message ~= nil then
+    return nil, failed("network", tostring(message))
+  end
+  return value
 end
 
 -- A response has: status_code, headers, body (whole), deadline; `next_chunk`, the program's
@@ -31,27 +37,15 @@ function Response:close()
   self.next_chunk, self.rest = nil, ""
 end
 
--- The next piece as the program's function gives it: text, or nil at the end, or nil and a failure.
-local function piece(response)
-  local ok, chunk, message = loop.call(response.next_chunk)
-  local failure = interrupted(ok, response.deadline)
-  if failure then
-    return nil, failure
-  elseif chunk == nil and message ~= nil then
-    return nil, failed("network", tostring(message))
-  elseif chunk ~= nil and type(chunk) ~= "string" then
-    unusable("a body function that returns strings", chunk)
-  end
-  return chunk
-end
-
 function Response:read(n)
   while self.from > #self.rest do
     if not self.next_chunk then return nil end
-    local chunk, failure = piece(self)
-    if not chunk then
+    local chunk, failure = ask(self.next_chunk, self.deadline)
+    if failure or chunk == nil then
       self.next_chunk = nil
       return nil, failure
+    elseif type(chunk) ~= "string" then
+      unusable("a body function that returns strings", chunk)
     end
     self.rest, self.from = chunk, 1
   end
@@ -80,9 +74,7 @@ local function response_of(gave, deadline)
   local fields = type(gave) == "table" and gave or {}
   local status_code = math.type(fields.status_code) and math.tointeger(fields.status_code)
   local body, kind = fields.body, type(fields.body)
-  if fields.status_code == nil and fields.status ~= nil then
-    unusable("its status as `status_code`, not `status`", fields.status)
-  elseif not status_code or status_code < 100 or status_code > 999 then
+  if not status_code or status_code < 100 or status_code > 999 then
     unusable("a table with a status_code, or nil and a message", gave)
   elseif fields.headers ~= nil and type(fields.headers) ~= "table" then
     unusable("headers as a table", fields.headers)
@@ -106,20 +98,18 @@ local function over(call)
     for name, value in pairs(request:prepared(token).headers) do
       fields[name] = value or nil
     end
-    local ok, gave, message = loop.call(call, {
+    local gave, failure = ask(call, deadline, {
       method = request.method,
       url = url,
       headers = fields,
       body = body,
       timeout = deadline and math.min(timeout, deadline - loop.now()) or timeout,
     })
-    local failure = interrupted(ok, deadline)
     -- A late response to a start counts all the same: it names a run that may cost money.
     if failure and not (request.once and gave) then
       return nil, failure
     elseif gave == nil then
-      message = message == nil and "the transport function failed" or tostring(message)
-      return nil, failed("network", message)
+      return nil, failed("network", "the transport function failed")
     end
     local response = response_of(gave, deadline)
     if request.stream then return response end
