@@ -96,8 +96,8 @@ static void write_escape(encoder *e, char byte) {
   write_bytes(e, form, letter != NULL ? 2 : sizeof form);
 }
 
-/* Writes a string in quotes, or refuses it for `reason`, of which %I is the place of the byte that is
-** not UTF-8. */
+/* Writes a string in quotes, or refuses it for `reason`, of which %I is the place of the byte that
+** is not UTF-8. */
 static void write_string(encoder *e, const char *text, size_t length, const qhub_json_step *step,
                          const char *reason) {
   size_t done = 0;

@@ -32,9 +32,9 @@ static int encode_segment(lua_State *L) {
   return 1;
 }
 
-/* parse_url(text) -> scheme, host, port; or nil, reason. Scheme and host in lower case; an IPv6 host
-** keeps its brackets; port is nil only where neither the URL nor libcurl has one for the scheme. The
-** reason quotes nothing of the text.  [+2 or +3] */
+/* parse_url(text) -> scheme, host, port; or nil, reason. Scheme and host in lower case; an IPv6
+** host keeps its brackets; port is nil only where neither the URL nor libcurl has one for the
+** scheme. The reason quotes nothing of the text.  [+2 or +3] */
 static int parse_url(lua_State *L) {
   size_t length;
   const char *text = luaL_checklstring(L, 1, &length);

@@ -11,8 +11,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Reads at most `room` bytes from the start of the file. `follow` false: a symbolic link is ELOOP,
-** and anything but a regular file EINVAL. A directory is EISDIR. A signal ends the wait for a pipe with EINTR. */
+/* Reads at most `room` bytes from the start of the file. A directory is EISDIR. `follow` false: a
+** symbolic link is ELOOP, and anything but a regular file EINVAL. A signal ends the wait for a pipe
+** with EINTR. */
 int qhub_file_read(const char *path, bool follow, char *bytes, size_t room, size_t *length);
 
 /* Writes all bytes at `offset` of a file; or, when that is negative, to a descriptor as it stands:

@@ -1,7 +1,7 @@
 /*
-** Characters: classes of ASCII and UTF-8, independent of the host program's locale, and foreign text
-** made fit for a message. Knows nothing of JSON, Lua or the network; touches only the bytes that it
-** is given.
+** Characters: classes of ASCII and UTF-8, independent of the host program's locale, and foreign
+** text made fit for a message. Knows nothing of JSON, Lua or the network; touches only the bytes
+** that it is given.
 */
 #ifndef QHUB_CHARACTERS_H
 #define QHUB_CHARACTERS_H

@@ -81,8 +81,8 @@ static decimal shortest(uint64_t fraction, int biased_exponent) {
   int q = (subnormal ? 1 : biased_exponent) - EXPONENT_BIAS;
   /* Below a power of two the doubles lie twice as dense. */
   bool lower_is_closer = fraction == 0 && biased_exponent > 1;
-  /* floor(q * log10(2)), or floor(q * log10(2) + log10(3/4)), and floor(-k * log2(10)): the constants
-  ** are exact for every q and k that a double can ask for. */
+  /* floor(q * log10(2)), or floor(q * log10(2) + log10(3/4)), and floor(-k * log2(10)): the
+  ** constants are exact for every q and k that a double can ask for. */
   int k = floor_of_scaled(INT64_C(315653) * q - (lower_is_closer ? 131007 : 0));
   int shift = q + floor_of_scaled(INT64_C(3483294) * -k) + 1;
 
@@ -169,15 +169,15 @@ size_t qhub_number_write(double value, char *out) {
     result.exponent++;
   }
   char scratch[3 * QHUB_NUMBER_SIZE];
-  char *end = scratch + 2 * QHUB_NUMBER_SIZE;
+  char *end = scratch + sizeof scratch - QHUB_NUMBER_SIZE;
   char *digits = write_digits_before(result.digits, end);
   int count = (int)(end - digits);
   return (size_t)(write_layout(digits, count, count + result.exponent, out) - start);
 }
 
-/* The nearest double, by strtod. It stops before the end where the host program's locale has another
-** decimal point: then once more as the locale "C" has it, in this thread only. Infinite as well when
-** that locale cannot be had. */
+/* The nearest double, by strtod. It stops before the end where the host program's locale has
+** another decimal point: then once more as the locale "C" has it, in this thread only. Infinite as
+** well when that locale cannot be had. */
 static double convert(const char *literal, const char *end) {
   char *stop;
   double value = strtod(literal, &stop);
