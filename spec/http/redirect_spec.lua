@@ -18,7 +18,7 @@ local function hop(fields, url, body)
   fields.method, fields.fields = fields.method or "GET", fields.fields or HEADERS
   fields.authorize, fields.repeatable = true, fields.method == "GET"
   return {
-    request = requests.new(fields),
+    request = requests.new({ timeout = 60 }, fields),
     url = url or "https://gateway.example/acme/vqe/v1/1/result/a.bin",
     body = body,
   }

@@ -42,43 +42,29 @@ local CHECKERS = {
   transport = client_options.checkers.transport,
 }
 
-local function checked(given)
-  local o = options.checked(given, CHECKERS, WHERE)
-  for _, name in ipairs { "access_key_id", "secret_access_key" } do
-    if o[name] == nil then usage_error("%s: please provide '%s'", WHERE, name) end
-  end
-  return o
-end
-
 -- ── one request ──────────────────────────────────────────────────────────────────────────────────
 
 -- The lifetime in seconds of a token whose response has none; the longest time one is kept; how
 -- long before its end it is renewed (as the reference client does).
 local UNTOLD_LIFETIME, LONGEST_LIFETIME, RENEW_BEFORE = 300, 86400, 120
 
-local function lifetime_of(expires_in)
-  local seconds = tonumber(expires_in) or UNTOLD_LIFETIME
-  return math.max(0, math.min(seconds, LONGEST_LIFETIME))
-end
-
 -- The token and its lifetime in a 2xx response, { token, lifetime }; or nil and what is wrong.
 local function grant_in(body, secrets)
   local fields = core.json.document(body)
-  if type(fields) ~= "table" then
-    return nil, "the response of the token endpoint is not a JSON object"
-  end
-  local token, said = fields.access_token, failures.explanation(fields)
+  local token = type(fields) == "table" and fields.access_token
   if type(token) ~= "string" or token == "" then
+    local said = failures.explanation(fields)
     local why = said and ": " .. redact.remote(said, secrets) or ""
     return nil, "the response of the token endpoint has no access_token" .. why
   elseif core.text.has_control(token) then
     return nil, "the access_token of the token endpoint has control characters"
   end
-  return { token = token, lifetime = lifetime_of(fields.expires_in) }
+  local lifetime = math.min(tonumber(fields.expires_in) or UNTOLD_LIFETIME, LONGEST_LIFETIME)
+  return { token = token, lifetime = math.max(0, lifetime) }
 end
 
 local function request_of(session, basic, secrets)
-  return requests.new {
+  return requests.new(session, {
     name = WHERE,
     method = "POST",
     fields = {
@@ -89,18 +75,14 @@ local function request_of(session, basic, secrets)
     },
     authorize = false,
     remedy = "check access_key_id and secret_access_key",
-    timeout = session.timeout,
-    connect_timeout = session:time_to_connect(session.timeout),
-    max_retries = session.max_retries,
     repeatable = true, -- a second token does no harm
     stream = false,
-    max_bytes = session.max_response_bytes,
     compressed = true,
     secrets = secrets,
     decode = function(_, response)
       return grant_in(response.body, secrets)
     end,
-  }
+  })
 end
 
 -- ── the token function ───────────────────────────────────────────────────────────────────────────
@@ -108,25 +90,24 @@ end
 local CANCELLED = WHERE .. ": cancelled while waiting for a token"
 local PAUSE_AFTER_FAILURE = 10 -- seconds until a renewal that failed is tried again
 
--- A source has: session, endpoint, request; `held`, the latest token: { token, renew_at,
--- expires_at } on the monotonic clock, or nil; and `flight`, the fetch under way, or nil.
+-- A source has: session, endpoint, request; `held`, the latest grant, with renew_at and expires_at
+-- on the monotonic clock, or nil; and `flight`, the fetch under way, or nil.
 local Source = {}
 Source.__index = Source
 
--- Fetches a token and keeps it. Returns it; or nil, a reason, and whether the caller's wait was
--- ended from outside, which says nothing about the endpoint. A renewal that fails leaves the old
--- token in use as long as it lives.
+-- Fetches a token and keeps it. Returns it; or nil and a reason. A renewal that fails leaves the
+-- old token in use as long as it lives.
 function Source:fetch()
   local asked_at = loop.now() -- the lifetime began after this, so it ends no earlier
   local grant, err =
     self.session:perform(self.request, self.endpoint, "grant_type=client_credentials")
   if grant then
     local expires_at = asked_at + grant.lifetime
-    local renew_at = expires_at - RENEW_BEFORE
-    self.held = { token = grant.token, renew_at = renew_at, expires_at = expires_at }
+    grant.renew_at, grant.expires_at = expires_at - RENEW_BEFORE, expires_at
+    self.held = grant
     return grant.token
   elseif err.kind == "cancelled" then
-    return nil, CANCELLED, true
+    return nil, CANCELLED
   end
   local held, now = self.held, loop.now()
   if held and now < held.expires_at then
@@ -137,9 +118,9 @@ function Source:fetch()
   return nil, ("%s (POST %s%s)"):format(err.message, err.url, times)
 end
 
--- A fetch that others may wait for: source, task, waiters (a set), done, token, reason. However it
--- ends, also by an error or by the end of its task, those who wait continue: with its result, or
--- without one.
+-- A fetch that others may wait for: source, task, waiters (a set), and its result: token, reason.
+-- However it ends, those who wait continue: with its result, or without one when it ended by an
+-- error or with its task, which says nothing about the endpoint.
 local Flight = {
   __close = function(flight)
     flight.source.flight = nil
@@ -154,8 +135,8 @@ function Source:fetch_for_all(task)
   if not task or self.flight then return self:fetch() end
   local flight <close> = setmetatable({ source = self, task = task, waiters = {} }, Flight)
   self.flight = flight
-  local token, reason, was_cancelled = self:fetch()
-  flight.done, flight.token, flight.reason = not was_cancelled, token, reason
+  local token, reason = self:fetch()
+  flight.token, flight.reason = token, reason ~= CANCELLED and reason or nil
   return token, reason
 end
 
@@ -176,13 +157,16 @@ function Source:obtain(rejected)
     local ok = loop.park(task)
     flight.waiters[task] = nil
     if not ok then return nil, CANCELLED end
-    if flight.done then return flight.token, flight.reason end
+    if flight.token or flight.reason then return flight.token, flight.reason end
   end
 end
 
 --- Makes a token function (see the API reference, sections 2 and 8). Nothing is sent yet.
 local function client_credentials(given)
-  local o = checked(given)
+  local o = options.checked(given, CHECKERS, WHERE)
+  for _, name in ipairs { "access_key_id", "secret_access_key" } do
+    if o[name] == nil then usage_error("%s: please provide '%s'", WHERE, name) end
+  end
   local endpoint = o.token_endpoint or DEFAULT_ENDPOINT
   local basic = text.base64(o.access_key_id .. ":" .. o.secret_access_key)
   o.max_response_bytes = MAX_BYTES

@@ -27,11 +27,19 @@
 
 local headers = require "qhub.http.headers"
 
+local LONGEST_CONNECT = 15 -- seconds, unless http.connect_timeout says otherwise
+
 local Request = {}
 Request.__index = Request
 
---- A request with the fields above (taken over, not copied).
-local function new(fields)
+--- A request with the fields above (taken over, not copied). Limits that are not given are those of
+--- `session`.
+local function new(session, fields)
+  fields.timeout = fields.timeout or session.timeout
+  fields.connect_timeout = session.connect_timeout or math.min(fields.timeout, LONGEST_CONNECT)
+  fields.total_timeout = fields.total_timeout or session.total_timeout
+  fields.max_retries = fields.max_retries or session.max_retries
+  fields.max_bytes = session.max_response_bytes
   fields.kept = {}
   return setmetatable(fields, Request)
 end

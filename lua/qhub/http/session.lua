@@ -13,7 +13,7 @@
 --   log                  see log.lua, or false
 --   paced_until          when the next retry could go if all were evenly spaced
 --   proxy                the option; nil: as the environment says; false: none
---   connect_timeout      seconds, or nil: see Session:time_to_connect
+--   connect_timeout      seconds, or nil: see request.lua
 --   plain_list           function(options): the list of executions as plain tables, by the client
 --   is_closed            true from `close` on
 --   secrets              what the last calls carried, a list, latest first
@@ -40,7 +40,6 @@ local DEFAULTS = {
 local MOST_REMEMBERED = 64
 local RESERVE, RATE = 100, 50 -- retries that go at once; retries a second after these
 local PAID = 2 / RATE -- seconds by which a success brings them forward
-local LONGEST_CONNECT = 15 -- seconds, unless http.connect_timeout says otherwise
 
 --- Remembers `secrets` (a list) among the latest of this session.
 function Session:remember(secrets)
@@ -130,11 +129,6 @@ function Session:perform(request, url, body, id)
   end
   local attempts = require "qhub.http.attempts"
   return attempts.finish(self, request, url, body, id, started, response, failure, token)
-end
-
---- The seconds to connect for a request with `timeout`.
-function Session:time_to_connect(timeout)
-  return self.connect_timeout or math.min(timeout, LONGEST_CONNECT)
 end
 
 --- Closes the connections and ends the sleeps of its calls. Idempotent.

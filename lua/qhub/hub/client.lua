@@ -55,25 +55,23 @@ local function new_request(session, row, o)
   -- The token wins over the client's headers, the request's own headers win over both.
   local authorize = not (o.headers and o.headers.authorization ~= nil)
   if authorize then fields.authorization = nil end
-  local timeout, once = o.timeout or session.timeout, row.once and not o.idempotent
-  return requests.new {
+  local once = row.once and not o.idempotent
+  return requests.new(session, {
     name = row.name,
     method = row.method,
     fields = fields,
     authorize = authorize,
-    timeout = timeout,
-    connect_timeout = session:time_to_connect(timeout),
-    total_timeout = o.total_timeout or session.total_timeout,
-    max_retries = o.max_retries or session.max_retries,
+    timeout = o.timeout,
+    total_timeout = o.total_timeout,
+    max_retries = o.max_retries,
     repeatable = not once,
     once = once,
     stream = o.chunk_size or row.stream,
-    max_bytes = session.max_response_bytes,
     compressed = not (row.stream or row.small),
     decode = row.decode,
     accept_truncated = row.accept_truncated,
     on_response = session.on_response,
-  }
+  })
 end
 
 -- The request of an operation with the checked options `o` of one call. That with the client's
