@@ -40,7 +40,7 @@ local function control(method, path, body)
   session = session or engine:session { proxy = false }
   local request = session:prepare {
     method = method,
-    header_lines = {},
+    header_lines = "",
     timeout = 10,
     connect_timeout = 10,
   }

@@ -175,7 +175,7 @@ function bench.request_of(path, changes)
   local request = {
     method = "GET",
     url = path:find "://" and path or bench.server.url .. path,
-    header_lines = { "Accept: */*" },
+    header_lines = "Accept: */*\n",
     timeout = 10,
     connect_timeout = 10,
   }
@@ -274,7 +274,7 @@ function bench.run_script(text, signal)
     server = %q
     function start(path, changes)
       local request = { method = "GET", url = path:find "://" and path or %q .. path,
-        header_lines = {}, timeout = 9, connect_timeout = 9 }
+        header_lines = "", timeout = 9, connect_timeout = 9 }
       for name, value in pairs(changes or {}) do
         request[name] = value
       end

@@ -397,7 +397,7 @@ describe("tasks", function()
       local session = loop.engine():session {}
       local request = session:prepare {
         method = "GET",
-        header_lines = {},
+        header_lines = "",
         timeout = 10,
         connect_timeout = 10,
       }

@@ -19,8 +19,8 @@ enum { QHUB_SESSION_ENGINE = 1, QHUB_SESSION_VALUES = 1 };
 /* engine:session(config) -> session, of the open engine at argument 1   [-2, +1] */
 int qhub_bind_session(lua_State *L, qhub_engine *engine);
 
-/* session:start(prepared, url, body, closed) -> transfer, or nil, kind, message, with the prepared
-** request at argument 2. `session` may be NULL or closed.   [-5, +1 or 3]
+/* session:start(prepared, url, body, closed) -> transfer, whether it is done already, with the
+** prepared request at argument 2.  [-5, +2]
 ** `closed`, if not nil, is a closed transfer of the session, which is used again. */
 int qhub_bind_start(lua_State *L, qhub_session *session, const qhub_prepared *prepared);
 

@@ -91,36 +91,6 @@ static double check_seconds(lua_State *L, int index) {
   return seconds < FOREVER ? seconds : FOREVER;
 }
 
-typedef struct {
-  size_t count;
-  size_t bytes;
-} header_size;
-
-/* Checks the array of header lines and adds up their lengths.  [-0, +0] */
-static header_size measure_headers(lua_State *L, int index) {
-  header_size size = {lua_rawlen(L, index), 0};
-  for (size_t i = 1; i <= size.count; i++) {
-    /* A number would be turned into a string of its own that nothing keeps. */
-    if (lua_rawgeti(L, index, (lua_Integer)i) != LUA_TSTRING) {
-      luaL_error(L, "field 'header_lines': strings expected");
-    }
-    size.bytes += lua_rawlen(L, -1);
-    lua_pop(L, 1);
-  }
-  return size;
-}
-
-/* Copies the lines that `measure_headers` saw; nothing here can fail.  [-0, +0] */
-static void add_headers(lua_State *L, int index, qhub_prepared *prepared, size_t count) {
-  for (size_t i = 1; i <= count; i++) {
-    size_t length;
-    lua_rawgeti(L, index, (lua_Integer)i);
-    const char *line = lua_tolstring(L, -1, &length);
-    qhub_prepared_add_header(prepared, line, length);
-    lua_pop(L, 1);
-  }
-}
-
 /* session:prepare { method =, header_lines =, timeout =, connect_timeout =, max_bytes =, stream =,
 ** once =, decode = } -> prepared   [-2, +1] */
 static int prepare(lua_State *L) {
@@ -131,9 +101,9 @@ static int prepare(lua_State *L) {
                                       NULL};
   (void)qhub_userdata_check(L, &type);
   push_fields(L, names);
-  luaL_checktype(L, HEADERS, LUA_TTABLE);
   qhub_request request = {
     .method = luaL_checkstring(L, METHOD),
+    .header_lines = luaL_checkstring(L, HEADERS),
     .timeout = check_seconds(L, TIMEOUT),
     .connect_timeout = check_seconds(L, CONNECT_TIMEOUT),
     .max_bytes = check_bytes(L, MAX_BYTES, SIZE_MAX),
@@ -141,19 +111,16 @@ static int prepare(lua_State *L) {
     .once = lua_toboolean(L, ONCE),
     .decode = lua_toboolean(L, DECODE),
   };
-  header_size headers = measure_headers(L, HEADERS);
-  size_t size = qhub_prepared_size(&request, headers.count, headers.bytes);
-  qhub_prepared *prepared = lua_newuserdatauv(L, size, 0);
-  qhub_prepared_init(prepared, &request, headers.count);
-  add_headers(L, HEADERS, prepared, headers.count);
-  qhub_prepared_complete(prepared);
+  qhub_prepared *prepared = lua_newuserdatauv(L, qhub_prepared_size(&request), 0);
+  qhub_prepared_init(prepared, &request);
   luaL_setmetatable(L, PREPARED);
   return 1;
 }
 
-/* session:start(prepared, url, body, closed) -> transfer, or nil, kind, message   [-5, +1 or 3] */
+/* session:start(prepared, url, body, closed) -> transfer, whether it is done already   [-5, +2] */
 static int start(lua_State *L) {
   qhub_session *session = qhub_userdata_check(L, &type);
+  if (session == NULL) return luaL_error(L, "the session is closed");
   return qhub_bind_start(L, session, luaL_checkudata(L, 2, PREPARED));
 }
 

@@ -65,8 +65,7 @@ static const char *check_text(lua_State *L, int argument) {
   return text;
 }
 
-/* A closed transfer at an argument, or a new one if there is none; NULL: not enough memory.
-** [-0, +1 its userdata] */
+/* A closed transfer at an argument, or a new one if there is none.  [-0, +1 its userdata] */
 static qhub_transfer *take_transfer(lua_State *L, int argument) {
   if (!lua_isnil(L, argument)) {
     qhub_transfer *transfer = qhub_bind_check_transfer(L, argument);
@@ -77,20 +76,19 @@ static qhub_transfer *take_transfer(lua_State *L, int argument) {
   }
   qhub_transfer **place = qhub_userdata_new(L, &type);
   *place = qhub_transfer_new();
-  if (*place != NULL) announce(L, lua_gettop(L), *place);
+  if (*place == NULL) luaL_error(L, "not enough memory");
+  announce(L, lua_gettop(L), *place);
   return *place;
 }
 
-/* [-0, +3] */
-static int push_refusal(lua_State *L, qhub_failure_kind kind, const char *message) {
-  lua_pushnil(L);
-  lua_pushstring(L, kind_names[kind]);
-  lua_pushstring(L, message);
-  return 3;
+/* Has the transfer on top keep the value at `index` alive.  [-0, +0] */
+static void keep(lua_State *L, int index, int user_value) {
+  lua_pushvalue(L, index);
+  lua_setiuservalue(L, -2, user_value);
 }
 
 int qhub_bind_start(lua_State *L, qhub_session *session, const qhub_prepared *prepared) {
-  enum { AT_PREPARED = 2, AT_URL, AT_BODY, AT_OLD, AT_TRANSFER }; /* stack */
+  enum { AT_SESSION = 1, AT_PREPARED, AT_URL, AT_BODY, AT_OLD }; /* stack */
   lua_settop(L, AT_OLD);
   const char *url = check_text(L, AT_URL);
   size_t length = 0;
@@ -100,19 +98,12 @@ int qhub_bind_start(lua_State *L, qhub_session *session, const qhub_prepared *pr
     body = lua_tolstring(L, AT_BODY, &length);
   }
   qhub_transfer *transfer = take_transfer(L, AT_OLD);
-  if (transfer == NULL) return push_refusal(L, QHUB_FAIL_MEMORY, "not enough memory");
-  if (session == NULL) return push_refusal(L, QHUB_FAIL_CANCELLED, "the session is closed");
-  lua_pushvalue(L, 1);
-  lua_setiuservalue(L, AT_TRANSFER, SESSION);
-  lua_pushvalue(L, AT_PREPARED);
-  lua_setiuservalue(L, AT_TRANSFER, PREPARED);
-  lua_pushvalue(L, AT_URL);
-  lua_setiuservalue(L, AT_TRANSFER, URL);
-  lua_pushvalue(L, AT_BODY);
-  lua_setiuservalue(L, AT_TRANSFER, BODY);
-  if (qhub_transfer_start(transfer, session, prepared, url, body, length)) return 1;
-  const qhub_failure *failure = qhub_transfer_look(transfer).failure;
-  return push_refusal(L, failure->kind, failure->message);
+  keep(L, AT_SESSION, SESSION);
+  keep(L, AT_PREPARED, PREPARED);
+  keep(L, AT_URL, URL);
+  keep(L, AT_BODY, BODY);
+  lua_pushboolean(L, !qhub_transfer_start(transfer, session, prepared, url, body, length));
+  return 2;
 }
 
 /* ---- using one ---- */

@@ -188,11 +188,11 @@ static const char *find_target(const qhub_session *session, const char *url) {
 ** (parseurlandfillconn in 7.88's url.c). Here is also where what is no http or https URL, or has
 ** a user in it, is refused. */
 static CURLcode set_url(qhub_easy *easy, const char *url) {
-  if (easy->url_text != NULL && strcmp(easy->url_text, url) == 0) return CURLE_OK;
+  const char *last = easy->url_text != NULL ? easy->url_text : "";
+  if (strcmp(last, url) == 0) return CURLE_OK;
   const char *target = find_target(easy->session, url);
   size_t length = target != NULL ? (size_t)(target - url) : 0;
-  bool same_origin =
-    length > 0 && length == easy->origin_length && strncmp(easy->url_text, url, length) == 0;
+  bool same_origin = length > 0 && length == easy->origin_length && strncmp(last, url, length) == 0;
   free(easy->url_text);
   easy->url_text = strdup(url);
   if (easy->url_text == NULL) return CURLE_OUT_OF_MEMORY;

@@ -64,8 +64,11 @@ typedef struct {
   long max_connections;
 } qhub_session_config;
 
+/* Strings are copied. A header line is "Name: value", checked by the caller, with a line feed after
+** it. "Name:" alone stands for a header that is not to be sent, though it were by default. */
 typedef struct {
-  const char *method;     /* copied */
+  const char *method;
+  const char *header_lines;
   double timeout;         /* seconds of silence once connected (and while queued) */
   double connect_timeout; /* seconds */
   size_t max_bytes;       /* bound of a body that is kept whole, decoded; SIZE_MAX: none */
@@ -136,19 +139,11 @@ bool qhub_session_is_closed(const qhub_session *session);
 
 /* ---- prepared request ---- */
 
-/* How many bytes a prepared request has with `header_count` header lines of `header_bytes` bytes in
-** all. */
-size_t qhub_prepared_size(const qhub_request *request, size_t header_count, size_t header_bytes);
+/* How many bytes one takes. */
+size_t qhub_prepared_size(const qhub_request *request);
 
 /* Makes one of so much memory, which stays with the caller. */
-void qhub_prepared_init(qhub_prepared *prepared, const qhub_request *request, size_t header_count);
-
-/* Adds a "Name: value" line, checked by the caller, who keeps within what it announced. "Name:"
-** alone stands for a header that is not to be sent, though it were by default. */
-void qhub_prepared_add_header(qhub_prepared *prepared, const char *line, size_t length);
-
-/* Adds the lines that keep libcurl from adding its own. Once, before the first transfer. */
-void qhub_prepared_complete(qhub_prepared *prepared);
+void qhub_prepared_init(qhub_prepared *prepared, const qhub_request *request);
 
 /* ---- transfer ---- */
 

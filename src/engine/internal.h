@@ -127,12 +127,11 @@ struct qhub_session {
   long max_connections;
 };
 
-/* Immutable once it is complete; method and lines are in the same block. */
+/* Immutable; method and lines are in the same block. */
 struct qhub_prepared {
   qhub_request request;
   struct curl_slist *header_list;
   size_t header_count;
-  char *header_text; /* where the next line goes */
 };
 
 /* The body of a request, and how much of it is on its way. */

@@ -76,15 +76,16 @@ function headers.merged(base, over)
   return result
 end
 
---- `fields` as the lines that the engine sends ("Name: value"), spelled as people expect them.
+--- `fields` as the lines that the engine sends, spelled as people expect them: "Name: value", each
+--- with a line feed after it.
 function headers.lines(fields)
   local lines = {}
   for name, value in pairs(fields) do
     -- libcurl sends a header without a value only with a semicolon.
     local rest = value == false and ":" or value == "" and ";" or ": " .. value
-    lines[#lines + 1] = name:gsub("%f[%w]%l", string.upper) .. rest
+    lines[#lines + 1] = name:gsub("%f[%w]%l", string.upper) .. rest .. "\n"
   end
-  return lines
+  return table.concat(lines)
 end
 
 return headers

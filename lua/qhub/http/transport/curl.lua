@@ -20,30 +20,16 @@ local await = loop.await
 
 local MOST_IDLE = 64 -- transfers kept to be used again
 
-local Response = {}
-
 -- Headers are read only when somebody asks: most responses are decoded without them.
-function Response.__index(response, name)
-  if name == "headers" then
+local Response = {
+  __index = function(response, name)
+    if name ~= "headers" then return nil end
     local transfer = response.transfer
     local fields = headers.response(transfer and transfer:headers() or {})
     response.headers = fields
     return fields
-  end
-  return Response[name]
-end
-
---- The transfer of a whole response, whose headers nobody reads any more, is used again.
-function Response:close()
-  local transfer, idle = self.transfer, self.idle
-  if not idle then
-    transfer:close()
-    loop.release(transfer) -- another task may be reading
-  elseif transfer then
-    self.transfer = false
-    if #idle < MOST_IDLE then idle[#idle + 1] = transfer end
-  end
-end
+  end,
+}
 
 -- `failure` (phase, sent, stale, code), as the engine says it, with the rest.
 local function failure_of(kind, message, failure)
@@ -63,9 +49,9 @@ local function interrupted(reason, transfer)
   }
 end
 
---- The next bytes of the body, at most `n`; nil at the end; nil and a failure when it broke off.
-function Response:read(n)
-  local transfer = self.transfer
+-- The next bytes of the body, at most `n`; nil at the end; nil and a failure when it broke off.
+local function read(response, n)
+  local transfer = response.transfer
   while true do
     local chunk = transfer:read(n)
     if chunk then return chunk end
@@ -73,38 +59,44 @@ function Response:read(n)
       local kind, message, details = transfer:failure()
       return nil, kind and failure_of(kind, message, details)
     end
-    local ok, reason = await(transfer, self.deadline)
+    local ok, reason = await(transfer, response.deadline)
     if not ok then return nil, interrupted(reason, transfer) end
   end
 end
 
--- The engine's form of `request` with `token`, kept with the request.
-local function form_of(connections, request, token)
-  local prepared = request:prepared(token)
-  local form = prepared.form
-  if not form then
-    form = connections:prepare {
-      method = request.method,
-      header_lines = headers.lines(prepared.headers),
-      timeout = request.timeout,
-      connect_timeout = request.connect_timeout,
-      max_bytes = request.max_bytes,
-      stream = request.stream,
-      once = request.once,
-      decode = request.compressed,
-    }
-    prepared.form = form
-  end
-  return form
+local function close(response)
+  local transfer = response.transfer
+  transfer:close()
+  loop.release(transfer) -- another task may be reading
 end
 
--- Waits for the status. Returns it, with the body unless that is a stream, and the failure that
--- ended the body, if any; or nil and a failure.
-local function result_of(transfer, deadline)
+-- The engine's form of `request` with `token`, kept with the request.
+local function form_of(connections, request, token)
+  local kept = request.kept
+  if kept.form and kept.token == token then return kept.form end
+  kept = request:prepared(token)
+  kept.form = connections:prepare {
+    method = request.method,
+    header_lines = headers.lines(kept.headers),
+    timeout = request.timeout,
+    connect_timeout = request.connect_timeout,
+    max_bytes = request.max_bytes,
+    stream = request.stream,
+    once = request.once,
+    decode = request.compressed,
+  }
+  return kept.form
+end
+
+-- Waits for the status, unless the transfer is done already. Returns it, with the body unless that
+-- is a stream, and the failure that ended the body, if any; or nil and a failure.
+local function result_of(transfer, is_done, deadline)
   local status_code, body, kind, message, details
   repeat
-    local ok, reason = await(transfer, deadline)
-    if not ok then return nil, nil, interrupted(reason, transfer) end
+    if not is_done then
+      local ok, reason = await(transfer, deadline)
+      if not ok then return nil, nil, interrupted(reason, transfer) end
+    end
     status_code, body, kind, message, details = transfer:result()
   until status_code ~= nil
   local failure = kind and failure_of(kind, message, details)
@@ -120,32 +112,41 @@ local Opening = {
 }
 
 -- The response whose body is a stream. That it broke off early is found out by whoever reads it.
-local function opened(transfer, deadline)
+local function opened(transfer, is_done, deadline)
   local opening <close> = setmetatable({ transfer = transfer }, Opening)
-  local status_code, _, failure = result_of(transfer, deadline)
+  local status_code, _, failure = result_of(transfer, is_done, deadline)
   if not status_code then return nil, failure end
   opening.transfer = nil
-  local response = { transfer = transfer, status_code = status_code, deadline = deadline or false }
-  return setmetatable(response, Response)
+  return setmetatable({
+    transfer = transfer,
+    status_code = status_code,
+    deadline = deadline or false,
+    read = read,
+    close = close,
+  }, Response)
 end
 
 --- The transport over `connections` (an engine session: the connection settings of one client).
 local function over(connections)
   local idle = {}
+
+  -- The transfer of a whole response, whose headers nobody reads any more, is used again.
+  local function keep(response)
+    local transfer = response.transfer
+    response.transfer = false
+    if transfer and #idle < MOST_IDLE then idle[#idle + 1] = transfer end
+  end
+
   return function(request, token, url, body, deadline)
     local last = #idle
-    local transfer, kind, message =
+    local transfer, is_done =
       connections:start(form_of(connections, request, token), url, body, idle[last])
     idle[last] = nil
-    if not transfer then
-      if kind == "memory" then error("not enough memory", 0) end
-      return nil, { kind = kind, message = message, sent = false }
-    end
-    if request.stream then return opened(transfer, deadline) end
+    if request.stream then return opened(transfer, is_done, deadline) end
     local _ <close> = transfer -- its headers stay readable
-    local status_code, whole, failure = result_of(transfer, deadline)
+    local status_code, whole, failure = result_of(transfer, is_done, deadline)
     if not status_code then return nil, failure end
-    local response = { transfer = transfer, status_code = status_code, body = whole, idle = idle }
+    local response = { transfer = transfer, status_code = status_code, body = whole, close = keep }
     return setmetatable(response, Response), failure
   end
 end
