@@ -40,21 +40,17 @@ local function key_of(entry)
   return timestamp .. "\0" .. severity .. "\0" .. part_of_key(entry.message)
 end
 
---- Which of `new` (a list of keys) are not in `old`, the list before: their places, in order.
-function follow.unseen(old, new)
-  local counts, places = {}, {}
-  for _, key in ipairs(old) do
-    counts[key] = (counts[key] or 0) + 1
+--- Which of `entries` are new, in order, when the log before held as many of each key as `known`
+--- says; and what this one holds.
+function follow.unseen(known, entries)
+  local new, counts = {}, {}
+  for _, entry in ipairs(entries) do
+    local key = key_of(entry)
+    local count = (counts[key] or 0) + 1
+    counts[key] = count
+    if count > (known[key] or 0) then new[#new + 1] = entry end
   end
-  for place, key in ipairs(new) do
-    local count = counts[key] or 0
-    if count > 0 then
-      counts[key] = count - 1
-    else
-      places[#places + 1] = place
-    end
-  end
-  return places
+  return new, counts
 end
 
 -- ── polling ─────────────────────────────────────────────────────────────────────────────────────
@@ -64,16 +60,11 @@ Follower.__index = Follower
 
 -- Adds what is new in `entries` to the queue.
 local function take(self, entries)
-  local keys = {}
-  for index, entry in ipairs(entries) do
-    keys[index] = key_of(entry)
+  local new, counts = follow.unseen(self.known, entries)
+  table.move(new, 1, #new, self.last + 1, self.queue)
+  if new[1] then
+    self.last, self.known = self.last + #new, counts
   end
-  local places = follow.unseen(self.keys, keys)
-  for _, place in ipairs(places) do
-    self.last = self.last + 1
-    self.queue[self.last] = entries[place]
-  end
-  if places[1] then self.keys = keys end
 end
 
 -- One poll: the status, then the log, so that what is read after the end is complete. Returns nil,
@@ -90,10 +81,10 @@ local function poll(self)
     take(self, entries)
   elseif err and not schedules.is_missing(err) then -- 404: none yet
     return err
-  elseif is_last and self.keys[1] then
+  elseif is_last and self.last > 0 then
     self.empty = self.empty + 1
     if self.empty <= MOST_EMPTY then return nil end
-    local message = ("%s: the log had %d entries and is empty at the end"):format(WHERE, #self.keys)
+    local message = ("%s: the log had %d entries and is empty at the end"):format(WHERE, self.last)
     return err or errors.new { kind = "decode", message = message }
   end
   self.is_finished = is_last
@@ -131,7 +122,7 @@ function follow.logs(client, execution, given)
     client = client,
     execution = execution,
     schedule = schedules.new(client, WHERE, given, schedules.following),
-    keys = {}, -- of the log at the last poll that had something new
+    known = {}, -- how many of each key the log held at the last poll that had something new
     queue = {}, -- entries first .. last are still to be handed out
     first = 1,
     last = 0,

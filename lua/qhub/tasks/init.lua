@@ -53,24 +53,18 @@ local function check_function(fn, where)
   end
 end
 
--- Collected when the program ends; made with the first task outside `run`. Names where the function
--- of one stands that never began.
+-- Collected when the program ends; made with the first task outside `run`. Says how many never
+-- began.
 local notice
 local Notice = {
   __gc = function()
-    local count, where = 0, ""
+    local count = 0
     for task in next, outside.tasks do
-      local start = task.start
-      local fn = type(start) == "table" and start[1] or start
-      local info = type(fn) == "function" and debug.getinfo(fn, "S")
-      count = count + (start and 1 or 0)
-      if info and info.what ~= "C" then
-        where = (" (%s:%d)"):format(info.short_src, info.linedefined)
-      end
+      count = count + (task.start and 1 or 0)
     end
     if count > 0 then
-      local form = "qhub: %d %s spawned and never ran%s; use tasks.run, tasks.step or task:join\n"
-      core.system.write(2, form:format(count, count == 1 and "task was" or "tasks were", where))
+      local form = "qhub: %d %s spawned and never ran; use tasks.run, tasks.step or task:join\n"
+      core.system.write(2, form:format(count, count == 1 and "task was" or "tasks were"))
     end
   end,
 }
