@@ -215,9 +215,9 @@ function Reader:close()
   release(self)
 end
 
---- Opens the file; `known` (version and position) is what an earlier call has of it. It is then read
---- from its `position` on, which is 0 when that is of no use any more. Returns the reader, or nil and
---- an error.
+--- Opens the file; `known` (version and position) is what an earlier call has of it. It is then
+--- read from its `position` on, which is 0 when that is of no use any more. Returns the reader, or
+--- nil and an error.
 function Reader:begin(known)
   release(self)
   if known and not self.is_fixed then

@@ -47,9 +47,9 @@ local function validator(fields)
   return nil, false
 end
 
---- The version of the file that a response with the headers `fields` has: fields, validator (nil: it
---- cannot be resumed), is_young (it is a date of the second of the response), size (nil: unknown),
---- is_encoded (sizes and ranges on the wire are not those of the bytes handed out).
+--- The version of the file that a response with the headers `fields` has: fields, validator (nil:
+--- it cannot be resumed), is_young (it is a date of the second of the response), size (nil:
+--- unknown), is_encoded (sizes and ranges on the wire are not those of the bytes handed out).
 function validators.version(fields)
   local value, is_young = validator(fields)
   return {
@@ -87,7 +87,8 @@ end
 
 local CHANGED = "the file changed on the gateway while it was read"
 
--- The first byte, the last byte and the complete size in a Content-Range, each nil when it has none.
+-- The first byte, the last byte and the complete size in a Content-Range, each nil when it has
+-- none.
 local function content_range(fields)
   local value = (fields["content-range"] or ""):lower()
   local first, last, total = value:match "^%s*bytes%s+([%d*]+)%-?(%d*)/([%d*]+)%s*$"

@@ -1,8 +1,8 @@
 -- The client: makes a request of an operation's row and the program's arguments, has it carried out
 -- (attempts.lua) and returns what the response means. Building a client does no I/O.
 --
--- A client has `session` (see session.lua), which other modules may read, and `requests`, those with
--- the client's options alone: row -> request.
+-- A client has `session` (see session.lua), which other modules may read, and `requests`, those
+-- with the client's options alone: row -> request.
 
 local client_options = require "qhub.options.client"
 local core = require "qhub.core"
@@ -100,8 +100,9 @@ local function check_open(client, where)
   if client.session.is_closed then usage_error("%s: the client is closed", where) end
 end
 
---- The request of one operation with the options `given`, its URL, its body, if any, and the checked
---- options. `first` and `second` are the arguments before the options. Raises a usage error.
+--- The request of one operation with the options `given`, its URL, its body, if any, and the
+--- checked options. `first` and `second` are the arguments before the options. Raises a usage
+--- error.
 local function prepared(client, row, first, second, given)
   local name, session = row.name, client.session
   check_open(client, name)

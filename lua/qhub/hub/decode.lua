@@ -167,8 +167,8 @@ local Result = {
   end,
 }
 
---- The result of the execution `id`: a plain table with the wire's names. Its embedded status must be
---- that of the same execution.
+--- The result of the execution `id`: a plain table with the wire's names. Its embedded status must
+--- be that of the same execution.
 function decoders.result(client, response, id)
   local value, message, line, column = value_in(response.body)
   if not is_object(value) then return value, message, line, column end
