@@ -34,8 +34,7 @@ local methods = {}
 local Execution = { __name = "qhub.Execution" }
 
 -- The state of an execution is { raw =, id =, owner = }; or { text =, id =, status =, owner = } as
--- long as nobody has asked for more than the id and the status. The id is a string or nil, and
--- stays.
+-- long as nobody has asked for more than these two. The id is a string or nil, and stays.
 local function raw_of(self)
   local state = state_of(self, Execution)
   if not state.raw then

@@ -87,8 +87,7 @@ end
 
 local CHANGED = "the file changed on the gateway while it was read"
 
--- The first byte, the last byte and the complete size in a Content-Range, each nil when it has
--- none.
+-- The first byte, the last byte and the complete size in a Content-Range; nil for none.
 local function content_range(fields)
   local value = (fields["content-range"] or ""):lower()
   local first, last, total = value:match "^%s*bytes%s+([%d*]+)%-?(%d*)/([%d*]+)%s*$"

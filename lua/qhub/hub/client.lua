@@ -100,9 +100,8 @@ local function check_open(client, where)
   if client.session.is_closed then usage_error("%s: the client is closed", where) end
 end
 
---- The request of one operation with the options `given`, its URL, its body, if any, and the
---- checked options. `first` and `second` are the arguments before the options. Raises a usage
---- error.
+--- The request of one operation with the options `given`, its URL, its body (or nil), and the
+--- checked options. `first` and `second` are what stands before them. Raises a usage error.
 local function prepared(client, row, first, second, given)
   local name, session = row.name, client.session
   check_open(client, name)
