@@ -165,9 +165,7 @@ end
 --- Frees the connections; calls and files under way end with an error of kind "cancelled".
 function methods:close()
   check_client(self, "close")
-  if self.session then -- a client may be collected before it has one
-    self.session:close()
-  end
+  self.session:close()
   return true
 end
 
@@ -206,7 +204,7 @@ local function new(given)
     usage_error(NO_URL, WHERE, client_options.CONCRETE_URL)
   end
   o.headers = with_parent(o.headers or {}, o.parent_execution_token)
-  local client = setmetatable({ requests = {}, session = false }, Client)
+  local client = { requests = {} }
   client.service_api = client -- code written after the reference documentation works unchanged
   client.session = sessions.new(o, {
     token_source = type(o.token) ~= "string" and require("qhub.auth.token").source_over(o.token),
@@ -217,7 +215,7 @@ local function new(given)
   function client.session.plain_list(request) -- for wait_all
     return perform(client, operations.plain_list, nil, nil, request)
   end
-  return client
+  return setmetatable(client, Client) -- not before it has what is closed with it
 end
 
 return { new = new, prepared = prepared }
