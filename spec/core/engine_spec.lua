@@ -426,6 +426,32 @@ describe("core.engine", function()
       assert.is_true(drain(chunked, 999) == whole)
     end)
 
+    it(
+      "goes into a part file in whole blocks, and what is left when asked or at its end",
+      function()
+        local whole = body_of(fetch("/bytes?n=3000000"))
+        for _, before in ipairs { "", "xyz" } do
+          local target = os.tmpname()
+          os.remove(target)
+          local part <close> = assert(core.partfile.create(target))
+          assert(part:append(before))
+          local transfer = start("/bytes?n=3000000", { stream = 1 << 18 })
+          step_until(function()
+            return transfer:state() ~= "active" and (transfer:read(1 << 30, part) or 0) > 0
+          end)
+          if before == "" then assert.equal(0, part:size() % (1 << 18)) end
+          local size = part:size()
+          assert.is_true((transfer:read(1000, part) or 0) <= 1000)
+          assert.is_true(part:size() <= size + 1000)
+          step_until(function()
+            return transfer:read(1 << 30, part, part:size() > 1000000) == false
+          end)
+          local file <close> = assert(io.open(part:path(), "rb"))
+          assert.is_true(file:read "a" == before .. whole)
+        end
+      end
+    )
+
     it("stops receiving when it is not read #large", function()
       local transfer = start("/bytes?n=50000000", { stream = 65536 })
       local until_then = monotonic() + 0.3

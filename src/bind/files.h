@@ -7,6 +7,11 @@
 
 #include <lua.h>
 
+#include "../fs/partfile.h"
+
+/* The open part file at argument `index`.  [-0, +0] */
+qhub_partfile *qhub_check_part(lua_State *L, int index);
+
 /* Pushes nil, "PATH: REASON" and the errno's name ("ENOSPC"). `reason` NULL: the system's own text
 ** for the errno. Returns 3.  [-0, +3] */
 int qhub_push_file_failure(lua_State *L, const char *path, int number, const char *reason);

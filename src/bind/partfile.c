@@ -35,6 +35,12 @@ static const qhub_userdata_type type = {
   .close = release,
 };
 
+qhub_partfile *qhub_check_part(lua_State *L, int index) {
+  qhub_partfile *part = luaL_checkudata(L, index, type.name);
+  luaL_argcheck(L, is_open(part), index, "the part file is closed");
+  return part;
+}
+
 static qhub_partfile *check_open(lua_State *L) {
   return qhub_userdata_check_open(L, &type);
 }
@@ -118,6 +124,12 @@ static int get_size(lua_State *L) {
   return 1;
 }
 
+/* part:check() -> true, or nil, message, errno name of the append that failed  [+1 or +3] */
+static int check_part(lua_State *L) {
+  const qhub_partfile *part = check_open(L);
+  return push_result(L, part->path, part->error, NULL);
+}
+
 /* part:append(bytes) -> true, or nil, message, errno name; `size` says how many of them are in
 ** [+1 or +3] */
 static int append(lua_State *L) {
@@ -169,6 +181,7 @@ static const luaL_Reg methods[] = {
   {"path", get_path},
   {"size", get_size},
   {"append", append},
+  {"check", check_part},
   {"truncate", truncate_part},
   {"commit", commit},
   {"keep", keep},

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "engine_bind.h"
+#include "files.h"
 #include "module.h"
 #include "userdata.h"
 
@@ -145,23 +146,29 @@ static int headers(lua_State *L) {
 }
 
 /* transfer:read(n) -> string of at most n bytes | nil for now | false: no more will come
-** [-2, +1] */
+** transfer:read(n, part, all): they go into the part file, and their number is returned; 0 if some
+** are kept until they fill a block of the file, which is not done with `all`
+** [-2 to 4, +1] */
 static int read_bytes(lua_State *L) {
   qhub_transfer *transfer = check(L);
   lua_Integer most = luaL_checkinteger(L, 2);
   luaL_argcheck(L, most > 0, 2, "positive number of bytes expected");
+  qhub_partfile *part = lua_isnoneornil(L, 3) ? NULL : qhub_check_part(L, 3);
   qhub_transfer_view view = qhub_transfer_look(transfer);
   size_t length = (lua_Unsigned)most < view.length ? (size_t)most : view.length;
-  if (length == 0) {
-    if (view.state == QHUB_TRANSFER_DONE) {
-      lua_pushboolean(L, false);
-    } else {
-      lua_pushnil(L);
-    }
-    return 1;
+  if (length == 0 && view.state == QHUB_TRANSFER_DONE) {
+    lua_pushboolean(L, false);
+  } else if (length == 0) {
+    lua_pushnil(L);
+  } else if (part == NULL) {
+    lua_pushlstring(L, view.held, length);
+  } else {
+    bool all = lua_toboolean(L, 4) || (lua_Unsigned)most <= view.length;
+    if (!all) length = qhub_transfer_portion(transfer, part->size);
+    (void)qhub_partfile_append(part, view.held, length);
+    lua_pushinteger(L, (lua_Integer)length);
   }
-  lua_pushlstring(L, view.held, length);
-  qhub_transfer_take(transfer, length);
+  if (length > 0) qhub_transfer_take(transfer, length);
   return 1;
 }
 

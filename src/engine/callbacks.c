@@ -78,20 +78,13 @@ static size_t keep(qhub_transfer *transfer, const char *bytes, size_t length) {
 ** has read already, and no more. */
 static size_t hold(qhub_transfer *transfer, const char *bytes, size_t length) {
   qhub_buffer *body = &transfer->body;
-  if (body->length + length > body->capacity && transfer->body_start > 0) {
-    qhub_buffer_consume(body, transfer->body_start);
-    transfer->body_start = 0;
-  }
-  if (body->length == transfer->body_start) {
-    qhub_mark_ready(transfer->session->engine, transfer);
-  }
-  switch (qhub_buffer_append(body, bytes, length)) {
+  qhub_mark_ready(transfer->session->engine, transfer);
+  switch (qhub_buffer_push(body, bytes, length)) {
     case QHUB_BUFFER_OK: break;
     case QHUB_BUFFER_FULL: return stop(transfer, QHUB_FAIL_TOO_LARGE);
     default: return stop(transfer, QHUB_FAIL_MEMORY);
   }
-  size_t held = body->length - transfer->body_start;
-  if (!transfer->paused && held >= transfer->prepared->request.stream) {
+  if (!transfer->paused && body->length >= transfer->prepared->request.stream) {
     transfer->paused = true;
     if (curl_easy_pause(transfer->easy->curl, CURLPAUSE_RECV) != CURLE_OK) {
       return stop(transfer, QHUB_FAIL_NETWORK);

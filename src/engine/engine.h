@@ -17,6 +17,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "../text/headers.h"
 
@@ -168,13 +169,17 @@ typedef struct {
   qhub_transfer_state state;
   bool is_stream;              /* its body is taken piece by piece */
   const qhub_headers *headers; /* the block so far (of the final response: once open or done) */
-  const char *held;            /* all of the body; of a stream the bytes not taken yet */
+  const char *held;            /* all of the body; of a stream the next bytes */
   size_t length;               /* of what is held */
   const qhub_failure *failure; /* of one that is done, or NULL */
 } qhub_transfer_view;
 
 /* It lives until the next change. */
 qhub_transfer_view qhub_transfer_look(const qhub_transfer *transfer);
+
+/* Streams: how many of the bytes held to write at `position` of a file: those that end with one of
+** its blocks, or all if no more will come. */
+size_t qhub_transfer_portion(const qhub_transfer *transfer, int64_t position);
 
 /* Streams: removes the first `length` bytes held and continues receiving if it was paused. */
 void qhub_transfer_take(qhub_transfer *transfer, size_t length);

@@ -166,7 +166,6 @@ struct qhub_transfer {
 
   qhub_headers headers;
   qhub_buffer body;
-  size_t body_start; /* streams: what is before it was taken */
   qhub_failure failure;
 };
 

@@ -98,7 +98,7 @@ void qhub_transfer_close(qhub_transfer *transfer) {
     pump(session);
   }
   qhub_link_remove(&transfer->ready_link); /* who closes it knows */
-  transfer->body.length = transfer->body_start = 0;
+  transfer->body.length = transfer->body.start = 0;
   if (transfer->body.capacity > MOST_KEPT) qhub_buffer_free(&transfer->body);
 }
 
@@ -172,9 +172,8 @@ bool qhub_transfer_start(qhub_transfer *transfer, qhub_session *session,
 /* Lets libcurl hand over more; it may do so at once, from within. */
 static void resume(qhub_transfer *transfer) {
   qhub_engine *engine = transfer->session->engine;
-  engine->now = qhub_monotonic();
+  engine->now = transfer->last_activity = qhub_monotonic();
   transfer->paused = false;
-  transfer->last_activity = engine->now;
   qhub_held_signal held = qhub_hold_sigpipe(engine);
   CURLcode code = curl_easy_pause(transfer->easy->curl, CURLPAUSE_CONT);
   qhub_signal_release(&held);
@@ -187,15 +186,10 @@ static void resume(qhub_transfer *transfer) {
 }
 
 void qhub_transfer_take(qhub_transfer *transfer, size_t length) {
-  transfer->body_start += length;
-  if (transfer->body_start >= transfer->body.length) {
-    transfer->body.length = 0;
-    transfer->body_start = 0;
-  }
-  size_t held = transfer->body.length - transfer->body_start;
-  bool has_room = held < transfer->prepared->request.stream;
-  if (transfer->session == NULL || qhub_engine_left(transfer->session->engine)) return;
-  if (transfer->paused && transfer->easy != NULL && has_room) resume(transfer);
+  qhub_buffer_shift(&transfer->body, length);
+  bool has_room = transfer->body.length < transfer->prepared->request.stream;
+  if (!transfer->paused || transfer->easy == NULL || !has_room) return;
+  if (!qhub_engine_left(transfer->session->engine)) resume(transfer);
 }
 
 /* Gives up everything that the multi has inside libcurl, and the multi handle: libcurl 7.88

@@ -14,6 +14,8 @@
 /* libcurl's own connect timeout comes first; this is for what it does not watch. */
 static const double CONNECT_GRACE = 1.0;
 
+enum { BLOCK = 256 * 1024 }; /* bytes of a file; others cost a file system a fifth more */
+
 /* Takes it out of the list it is in. */
 static void leave_list(qhub_transfer *transfer) {
   qhub_link_remove(&transfer->link);
@@ -178,13 +180,23 @@ bool qhub_transfer_check_silence(qhub_transfer *transfer) {
 }
 
 qhub_transfer_view qhub_transfer_look(const qhub_transfer *transfer) {
-  size_t length = transfer->body.length - transfer->body_start;
+  size_t length;
+  const char *held = qhub_buffer_peek(&transfer->body, &length);
   return (qhub_transfer_view){
     .state = transfer->state,
     .is_stream = transfer->prepared->request.stream > 0,
     .headers = &transfer->headers,
-    .held = length > 0 ? transfer->body.data + transfer->body_start : "",
+    .held = held,
     .length = length,
     .failure = transfer->failure.kind != QHUB_FAIL_NONE ? &transfer->failure : NULL,
   };
+}
+
+size_t qhub_transfer_portion(const qhub_transfer *transfer, int64_t position) {
+  size_t length;
+  (void)qhub_buffer_peek(&transfer->body, &length);
+  bool is_last = transfer->session == NULL || length < transfer->body.length;
+  if (is_last || transfer->prepared->request.stream < BLOCK) return length;
+  size_t beyond = (size_t)((position + (int64_t)length) % BLOCK);
+  return length > beyond ? length - beyond : 0;
 }

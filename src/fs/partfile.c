@@ -187,10 +187,12 @@ int qhub_partfile_resume(qhub_partfile *part, const char *target) {
 }
 
 int qhub_partfile_append(qhub_partfile *part, const char *bytes, size_t length) {
-  size_t written;
-  int error = qhub_file_write(part->fd, bytes, length, part->size, &written);
+  size_t written = 0;
+  if (part->error == 0) {
+    part->error = qhub_file_write(part->fd, bytes, length, part->size, &written);
+  }
   part->size += (int64_t)written;
-  return error;
+  return part->error;
 }
 
 int qhub_partfile_truncate(qhub_partfile *part, int64_t size) {

@@ -19,6 +19,7 @@ typedef struct {
   int fd;
   int64_t size; /* bytes; stays known after closing */
   bool kept;    /* the part outlives this object */
+  int error;    /* an errno: of the append that failed; nothing is added after it */
   const char
     *reason;    /* static, of the last failure to open or commit; NULL: what the system says */
   pid_t maker;  /* a forked child has a copy of the object, but the file is its parent's */
@@ -38,7 +39,8 @@ int qhub_partfile_create(qhub_partfile *part, const char *target);
 ** has another owner or other names. */
 int qhub_partfile_resume(qhub_partfile *part, const char *target);
 
-/* Adds bytes at the end. After a failure `size` counts those that were written. */
+/* Adds bytes at the end. After a failure `size` counts those that were written, and every append
+** fails in the same way. */
 int qhub_partfile_append(qhub_partfile *part, const char *bytes, size_t length);
 
 /* Cuts the part; `size` is at most the present one. */

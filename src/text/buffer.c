@@ -58,11 +58,37 @@ qhub_buffer_result qhub_buffer_append(qhub_buffer *buffer, const void *bytes, si
   return result;
 }
 
-void qhub_buffer_consume(qhub_buffer *buffer, size_t length) {
-  if (length >= buffer->length) {
-    buffer->length = 0;
-  } else {
-    memmove(buffer->data, buffer->data + length, buffer->length - length);
-    buffer->length -= length;
+/* Growing at least doubles the memory, up to the limit: what was wrapped fits after the rest. */
+qhub_buffer_result qhub_buffer_push(qhub_buffer *buffer, const char *bytes, size_t length) {
+  char *room;
+  size_t known = buffer->capacity;
+  size_t end = buffer->start + buffer->length;
+  size_t wrapped = end > known ? end - known : 0;
+  qhub_buffer_result result = qhub_buffer_reserve(buffer, length, &room);
+  if (result != QHUB_BUFFER_OK) return result;
+  size_t grown = buffer->capacity - known;
+  if (grown > 0 && grown < wrapped) {
+    qhub_buffer_free(buffer);
+    return QHUB_BUFFER_FULL;
   }
+  if (grown > 0) memcpy(buffer->data + known, buffer->data, wrapped);
+  if (end >= buffer->capacity) end -= buffer->capacity;
+  size_t fitting = buffer->capacity - end;
+  if (fitting > length) fitting = length;
+  memcpy(buffer->data + end, bytes, fitting);
+  memcpy(buffer->data, bytes + fitting, length - fitting);
+  buffer->length += length;
+  return QHUB_BUFFER_OK;
+}
+
+const char *qhub_buffer_peek(const qhub_buffer *buffer, size_t *length) {
+  size_t unwrapped = buffer->capacity - buffer->start;
+  *length = buffer->length < unwrapped ? buffer->length : unwrapped;
+  return *length > 0 ? buffer->data + buffer->start : "";
+}
+
+void qhub_buffer_shift(qhub_buffer *buffer, size_t length) {
+  buffer->length -= length;
+  buffer->start += length;
+  if (buffer->start >= buffer->capacity || buffer->length == 0) buffer->start = 0;
 }

@@ -22,6 +22,7 @@ typedef struct {
   size_t length;
   size_t capacity;
   size_t limit; /* `length` never passes it */
+  size_t start; /* of a queue: where its first byte is; the last ones may be wrapped */
 } qhub_buffer;
 
 /* An empty buffer; acquires nothing. */
@@ -37,7 +38,15 @@ qhub_buffer_result qhub_buffer_append(qhub_buffer *buffer, const void *bytes, si
 ** then adds what it wrote to `length`. On failure the contents are freed and `*room` is NULL. */
 qhub_buffer_result qhub_buffer_reserve(qhub_buffer *buffer, size_t extra, char **room);
 
-/* Removes the first `length` bytes (at most all of them). */
-void qhub_buffer_consume(qhub_buffer *buffer, size_t length);
+/* ---- as a queue: nothing is ever moved to make room for what comes ---- */
+
+/* Adds `length` bytes at the end. On failure the contents are freed. */
+qhub_buffer_result qhub_buffer_push(qhub_buffer *buffer, const char *bytes, size_t length);
+
+/* The first bytes, as many as lie together: some if there are any. */
+const char *qhub_buffer_peek(const qhub_buffer *buffer, size_t *length);
+
+/* Removes the first `length` bytes, at most as many as lie together. */
+void qhub_buffer_shift(qhub_buffer *buffer, size_t length);
 
 #endif

@@ -22,6 +22,7 @@ local check = options.check
 local download = {}
 
 local LONGEST_NOTE = 64 * 1024
+local MOST_AT_ONCE = 1 << 20 -- bytes between two looks at the part
 
 --- Checkers of a download's own options.
 download.checkers = { overwrite = check.boolean, resume = check.boolean, progress = progress.check }
@@ -179,11 +180,11 @@ function download.save(source, path, o)
   if not ok then return nil, failed(source, target, message, errno) end
   reporter:update(part:size(), reader.size)
   while true do
-    local chunk
-    chunk, err = reader:read(reader.chunk_size)
+    local count
+    count, err = reader:read(MOST_AT_ONCE, part)
     if err then return nil, err end
-    if not chunk then break end
-    ok, message, errno = part:append(chunk)
+    if not count then break end
+    ok, message, errno = part:check()
     if not ok then return nil, failed(source, target, message, errno, part) end
     reporter:update(part:size(), reader.size)
   end

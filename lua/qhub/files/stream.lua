@@ -24,7 +24,7 @@ local LEAST_HELD, MOST_HELD = 256 * 1024, 1 << 20
 --   position     bytes of the file that are known: handed out, or in the part of a download
 --   response     the present response; nil when there is none
 --   skip         bytes that it still has to bring before `position`
---   limit        where in the file it ends, or nil; surplus: it continues beyond that
+--   limit        where in the file it ends, or nil
 --   brought      bytes beyond `position` that it brought
 --   may_begin_anew    what is known comes from an earlier call: if it cannot be continued, the file
 --                     is read from its beginning
@@ -128,10 +128,10 @@ local function early_end(self)
   end
 end
 
--- At most `n` bytes of `response`, or nil and why there are none. `total_timeout` is for what comes
--- before the first byte.
-local function bytes_of(self, response, n)
-  local chunk, failure = response:read(n)
+-- At most `n` bytes of `response` (with a `part` their number), or nil and why there are none.
+-- `total_timeout` is for what comes before the first byte.
+local function bytes_of(self, response, n, part)
+  local chunk, failure = response:read(n, part)
   if chunk and response.deadline then
     self.call:lift_deadline()
     response.deadline = false
@@ -139,37 +139,34 @@ local function bytes_of(self, response, n)
   return chunk, failure
 end
 
--- The next bytes of the file: a chunk; or nil at the file's end; or nil and a failure.
-local function receive(self, n)
+-- The next bytes of the file, or their number; or nil at the file's end; or nil and a failure.
+local function receive(self, n, part)
   local response, left = self.response, self.limit and self.limit - self.position
-  if self.surplus then
-    return nil, lasting(("the body continues after the %d bytes announced"):format(self.limit))
-  end
   while self.skip > 0 do
     local known, failure = bytes_of(self, response, math.min(self.skip, self.chunk_size))
     if not known then return nil, failure or early_end(self) end
     self.skip = self.skip - #known
   end
-  local chunk, failure = bytes_of(self, response, n)
+  -- What was announced is handed out before the error for more.
+  local is_over = left == 0
+  if left and left < n then n = is_over and 1 or left end
+  local chunk, failure = bytes_of(self, response, n, not is_over and part or nil)
   if not chunk then
     if self.position == self.size then return nil end -- later failures do not matter
     return nil, failure or early_end(self)
-  end
-  if left and #chunk > left then
-    self.surplus = true
-    if left == 0 then return receive(self, n) end
-    chunk = chunk:sub(1, left) -- what was announced is handed out before the error
+  elseif is_over then
+    return nil, lasting(("the body continues after the %d bytes announced"):format(self.limit))
   end
   return chunk
 end
 
--- The next chunk of at most `n` bytes; nil at the end; nil and an error object.
-local function read_on(self, n)
+-- The next chunk of at most `n` bytes, or their number; nil at the end; nil and an error object.
+local function read_on(self, n, part)
   while not self.finished do
     local closed = self.closed and "it" or self.call.session.is_closed and "the client"
     local chunk, failure
     if not closed then
-      chunk, failure = receive(self, n)
+      chunk, failure = receive(self, n, part)
       closed = self.closed and "it" -- by another task
     end
     if closed then
@@ -177,9 +174,10 @@ local function read_on(self, n)
       chunk, failure = nil, { kind = "cancelled", message = message, sent = true }
     end
     if chunk then
-      self.position = self.position + #chunk
-      self.brought = self.brought + #chunk
-      self.received = self.received + #chunk
+      local length = part and chunk or #chunk
+      self.position = self.position + length
+      self.brought = self.brought + length
+      self.received = self.received + length
       return chunk
     elseif failure then
       local ok, err = resume(self, failure)
@@ -196,7 +194,9 @@ local function read_on(self, n)
 end
 
 --- The next chunk of at most `n` bytes; nil at the end; nil and an error object, and it stays so.
-function Reader:read(n)
+--- With a `part` (core.partfile) they go into it, and their number is returned; whether they could
+--- be written is known by the part.
+function Reader:read(n, part)
   if self.busy then
     usage_error "file:read: the file is being read by another task"
   elseif self.err or self.finished then
@@ -204,7 +204,7 @@ function Reader:read(n)
   end
   self.busy = true
   local held <close> = self
-  local chunk, err = read_on(held, n)
+  local chunk, err = read_on(held, n, part)
   self.busy = false
   return chunk, err
 end

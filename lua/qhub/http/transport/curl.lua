@@ -7,8 +7,8 @@
 -- attempt or nil, the body or nil and a deadline on the monotonic clock, or nil. It returns
 -- a response, or nil and a failure, or both when the body broke off. What it holds when it is left
 -- early is closed.
---   response: status_code, headers, body (whole) or read(n) -> chunk | nil at the end | nil and a
---             failure; deadline (of reading; may be set to false); close().
+--   response: status_code, headers, body (whole) or read(n, part) -> chunk | nil at the end | nil
+--             and a failure; deadline (of reading; may be set to false); close().
 --   failure:  kind ("network", "timeout", "cancelled", "too_large"), message, phase, sent (false:
 --             certainly not), stale (a kept connection was closed), code (libcurl's, if it is
 --             one), lasting (true: another attempt would meet it again).
@@ -16,8 +16,9 @@
 local headers = require "qhub.http.headers"
 local loop = require "qhub.tasks.loop"
 
-local await = loop.await
+local await, now = loop.await, loop.now
 
+local PATIENCE = 0.1 -- seconds for which bytes wait for others that fill a block of a file
 local MOST_IDLE = 64 -- transfers kept to be used again
 
 -- Headers are read only when somebody asks: most responses are decoded without them.
@@ -49,18 +50,24 @@ local function interrupted(reason, transfer)
   }
 end
 
--- The next bytes of the body, at most `n`; nil at the end; nil and a failure when it broke off.
-local function read(response, n)
-  local transfer = response.transfer
+-- The next bytes of the body, at most `n`; nil at the end; nil and a failure when it broke off. With
+-- a `part` (core.partfile) they go into it, and their number is returned; in whole blocks of the
+-- file when they come fast.
+local function read(response, n, part)
+  local transfer, late, is_late = response.transfer, nil, false
   while true do
-    local chunk = transfer:read(n)
-    if chunk then return chunk end
+    local chunk = transfer:read(n, part, is_late)
+    if chunk and chunk ~= 0 then return chunk end
     if chunk == false then
       local kind, message, details = transfer:failure()
       return nil, kind and failure_of(kind, message, details)
     end
-    local ok, reason = await(transfer, response.deadline)
-    if not ok then return nil, interrupted(reason, transfer) end
+    if chunk == 0 then late = late or now() + PATIENCE end
+    local ok, reason = await(transfer, late or response.deadline)
+    if not ok and not (late and reason == "deadline") then
+      return nil, interrupted(reason, transfer)
+    end
+    is_late = late and (not ok or now() >= late)
   end
 end
 

@@ -37,7 +37,7 @@ function Response:close()
   self.next_chunk, self.rest = nil, ""
 end
 
-function Response:read(n)
+function Response:read(n, part)
   while self.from > #self.rest do
     if not self.next_chunk then return nil end
     local chunk, failure = ask(self.next_chunk, self.deadline)
@@ -51,7 +51,10 @@ function Response:read(n)
   end
   local from = self.from
   self.from = from + n
-  return self.rest:sub(from, from + n - 1)
+  local chunk = self.rest:sub(from, from + n - 1)
+  if not part then return chunk end
+  part:append(chunk)
+  return #chunk
 end
 
 -- Collects a whole body under the cap. Returns the text and the failure that ended it, if any.
