@@ -418,7 +418,7 @@ describe("core.engine", function()
     it("loses, repeats and reorders no byte, for any chunk size #large", function()
       local whole = body_of(fetch("/bytes?n=3000000"))
       assert.equal(3000000, #whole)
-      for _, sizes in ipairs { { 1, 5000 }, { 65536, 65536 }, { 1 << 20, 100000 } } do
+      for _, sizes in ipairs { { 1, 5000 }, { 20000, 10001 }, { 1 << 18, 1 << 16 } } do
         local transfer = start("/bytes?n=3000000", { stream = sizes[1] })
         assert.is_true(drain(transfer, sizes[2]) == whole)
       end
@@ -451,6 +451,17 @@ describe("core.engine", function()
         end
       end
     )
+
+    it("keeps the order while it grows with a part of it read #large", function()
+      local transfer = start("/slow-then-fast", { stream = 1 << 22 })
+      local first
+      step_until(function()
+        first = transfer:state() == "open" and transfer:read(500) or nil
+        return first
+      end)
+      finish(transfer)
+      assert.is_true(first .. drain(transfer) == body_of(fetch("/bytes?n=3000000")))
+    end)
 
     it("stops receiving when it is not read #large", function()
       local transfer = start("/bytes?n=50000000", { stream = 65536 })

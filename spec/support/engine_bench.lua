@@ -79,6 +79,12 @@ local function routes()
     ["/empty?code=304"] = { "HTTP/1.1 304 Empty\r\nX-Empty: yes\r\n\r\n", KEEP },
     ["/head"] = { head(4), KEEP },
     ["/bytes?n=3000000"] = { head(#large) .. large, KEEP },
+    ["/slow-then-fast"] = {
+      head(#large) .. large:sub(1, 1000),
+      { drip = large:sub(1001, 1300), ms = 1 },
+      large:sub(1301),
+      KEEP,
+    },
     ["/chunked"] = chunked("fifteen letters", 5),
     ["/chunked?n=1000&size=3000"] = chunked(large, 3000),
     ["/truncate"] = { head(100) .. ("x"):rep(50) },
