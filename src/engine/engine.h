@@ -84,11 +84,10 @@ typedef struct {
 /* A new engine, or NULL with `*message` set to a literal. The caller frees it. */
 qhub_engine *qhub_engine_new(const char **message);
 
-/* Ends everything that is active (transfers: cancelled) and closes all connections. The
-** struct stays readable until it is freed. Idempotent. */
+/* Cancels its transfers and closes all connections. Idempotent. */
 void qhub_engine_close(qhub_engine *engine);
 
-/* Closes and frees. Sessions and transfers that are still around become inert. */
+/* Closes and frees. */
 void qhub_engine_free(qhub_engine *engine);
 
 /* Also true in a child of fork(). */
@@ -120,10 +119,8 @@ int qhub_engine_pollfd(qhub_engine *engine);
 ** negative: no timer runs. Also brings the descriptor up to date: call it before every wait. */
 double qhub_engine_timeout(qhub_engine *engine);
 
-/* How many transfers are started and not done. */
+/* How many transfers are started and not done; how many of them wait for their turn. */
 size_t qhub_engine_active(const qhub_engine *engine);
-
-/* How many of them wait for their turn. */
 size_t qhub_engine_queued(const qhub_engine *engine);
 
 /* ---- session ---- */
@@ -131,19 +128,15 @@ size_t qhub_engine_queued(const qhub_engine *engine);
 /* A new session of an open engine, or NULL when memory is short. The caller frees it. */
 qhub_session *qhub_session_new(qhub_engine *engine, const qhub_session_config *config);
 
-/* Ends the session's transfers (cancelled, and ready). Idempotent. */
+/* Cancels the session's transfers, which are ready then. Idempotent. */
 void qhub_session_close(qhub_session *session);
-
 void qhub_session_free(qhub_session *session);
-
 bool qhub_session_is_closed(const qhub_session *session);
 
 /* ---- prepared request ---- */
 
-/* How many bytes one takes. */
+/* How many bytes one takes; makes one of so much memory, which stays with the caller. */
 size_t qhub_prepared_size(const qhub_request *request);
-
-/* Makes one of so much memory, which stays with the caller. */
 void qhub_prepared_init(qhub_prepared *prepared, const qhub_request *request);
 
 /* ---- transfer ---- */
@@ -160,8 +153,6 @@ bool qhub_transfer_start(qhub_transfer *transfer, qhub_session *session,
 
 /* Aborts it if it is under way; it may then be started again. Idempotent, never blocks. */
 void qhub_transfer_close(qhub_transfer *transfer);
-
-/* Closes and frees. */
 void qhub_transfer_free(qhub_transfer *transfer);
 
 /* What there is of a transfer that was started. */

@@ -202,17 +202,15 @@ void qhub_failure_left(qhub_failure *failure);
 
 /* ---- sockets.c ---- */
 
-/* Closed as zeroed memory is. False: the system gives no descriptor. */
+/* False: the system gives no descriptor. */
 bool qhub_sockets_open(qhub_sockets *sockets);
 void qhub_sockets_close(qhub_sockets *sockets);
 
 /* Makes room for descriptor `fd`; false when memory is short. */
 bool qhub_sockets_reserve(qhub_sockets *sockets, int fd);
 
-/* `fd` was opened just now by our callback: what was known of that number is stale. */
+/* Our callbacks have opened `fd`: what was known of that number is stale; are about to close it. */
 void qhub_sockets_opened(qhub_sockets *sockets, int fd);
-
-/* `fd`, which was opened so, is about to be closed. */
 void qhub_sockets_closing(qhub_sockets *sockets, int fd);
 
 /* libcurl wants `fd` watched for `events`. Marks the multi as broken when memory is short. */
@@ -222,14 +220,12 @@ void qhub_sockets_want(qhub_sockets *sockets, qhub_multi *multi, int fd, int eve
 void qhub_sockets_flush(qhub_sockets *sockets);
 
 /* Waits at most `seconds` (0: only looks). Sets `fd` and `revents` of at most QHUB_BATCH entries;
-** returns how many, or -1 when a signal ended the wait: the host program's handler gets its turn.
-** */
+** returns how many, or -1 when a signal ended the wait. */
 int qhub_sockets_wait(qhub_sockets *sockets, double seconds, struct pollfd *ready);
 
 /* ---- callbacks.c ---- */
 
-/* Installs the callbacks that never change on a new easy handle. */
-void qhub_callbacks_install(qhub_easy *easy);
+void qhub_callbacks_install(qhub_easy *easy); /* once for each easy handle */
 
 /* ---- failure.c ---- */
 
@@ -240,9 +236,7 @@ void qhub_failure_set(qhub_transfer *transfer, CURLcode code, qhub_failure_kind 
 
 /* Makes the multi handle if there is none; false when memory is short. */
 bool qhub_multi_open(qhub_multi *multi);
-
-/* Lets go of it and its connections. */
-void qhub_multi_close(qhub_multi *multi);
+void qhub_multi_close(qhub_multi *multi); /* with its connections */
 
 /* Lets libcurl act on a descriptor (CURL_SOCKET_TIMEOUT: on its timers). */
 void qhub_multi_act(qhub_multi *multi, curl_socket_t fd, int events);
@@ -263,8 +257,7 @@ qhub_easy *qhub_easy_take(qhub_session *session, qhub_transfer *transfer, qhub_m
 /* Takes it out and keeps it (`clean`: it may be used again). */
 void qhub_easy_give(qhub_easy *easy, bool clean);
 
-/* Frees those that are idle, and their model. */
-void qhub_easies_free(qhub_session *session);
+void qhub_easies_free(qhub_session *session); /* those that are idle, and their model */
 
 /* ---- transfer.c ---- */
 
