@@ -16,8 +16,8 @@ local STEERING = {
   "\xE2\x81[\xA6-\xAF]",
 }
 
--- `said` with "?" for each byte that is no part of UTF-8: a terminal that is not in UTF-8 mode takes
--- some of them for commands.
+-- `said` with "?" for each byte that is no part of UTF-8: a terminal that is not in UTF-8 mode
+-- takes some of them for commands.
 local function valid(said)
   local length, wrong = utf8.len(said)
   while not length do

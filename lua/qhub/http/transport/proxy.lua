@@ -32,8 +32,10 @@ function proxy.fault(value)
   end
 end
 
--- The proxy that the environment names for URLs like `url`, and the variable; or nil.
-local function from_environment(url)
+-- The proxy for URLs like `url`: `given` (false: none) or, if that is nil, what the environment
+-- names, and the variable.
+local function chosen(given, url)
+  if given ~= nil then return given end
   for _, name in ipairs(VARIABLES[url:match("^%a+"):lower()]) do
     local value = core.system.getenv(name)
     if value and value ~= "" then return value, name end
@@ -43,11 +45,8 @@ end
 --- `send`, a transport with the `http` options of a client for `url`; or, if the environment names
 --- a malformed proxy for it, one that fails, for good.
 function proxy.guarded(send, http, url)
-  local value, name
-  if http.proxy == nil then
-    value, name = from_environment(url)
-  end
-  local fault = value and proxy.fault(value)
+  local value, name = chosen(http.proxy, url)
+  local fault = name and proxy.fault(value) -- an option has been checked
   if not fault then return send end
   local form = "the environment variable %s does not name a proxy: %s; http.proxy = false uses none"
   local message = form:format(name, fault)
@@ -60,10 +59,7 @@ end
 --- What a message about a failed connection says of the proxy for `url`, without user info; or nil.
 --- `given` is the `proxy` option: nil as the environment says, false for none.
 function proxy.mentioned(given, url)
-  local value, name = given, nil
-  if given == nil then
-    value, name = from_environment(url)
-  end
+  local value, name = chosen(given, url)
   if not value then return nil end
   local place = text.line(value:match "([^@/]*)/?$", 300)
   return name and "the environment variable " .. name .. " names the proxy " .. place
