@@ -1,6 +1,6 @@
 -- A result file: userdata that is read in chunks, by hand or as an iterator.
 --
--- Memory stays constant: the transport holds at most about one chunk, and a consumer that pauses
+-- Memory stays constant: the transport holds little of it, and a consumer that pauses
 -- stops the network. Opened when the headers are in, so that a 404 is an error at once. Where the
 -- bytes come from, and how they are resumed, is stream.lua's.
 
