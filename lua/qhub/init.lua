@@ -23,14 +23,19 @@ local function keep_folder(path)
   end
   local compiled = folder .. "?.luac;" .. folder .. "?/init.luac"
   local sources = folder .. "?.lua;" .. folder .. "?/init.lua"
-  table.insert(searchers, 2, function(name) -- after package.preload
+  local function searcher(name)
     if not name:find "^qhub%." then return nil end
     local file = search(name, compiled)
     local chunk = file and load(file, "b")
     if chunk then return chunk, file end
     file = search(name, sources)
     return file and assert(load(file)), file
-  end)
+  end
+  for index, other in ipairs(searchers) do -- one that an earlier `require "qhub"` has left
+    if other == searchers.qhub then table.remove(searchers, index) end
+  end
+  table.insert(searchers, 2, searcher) -- after package.preload
+  searchers.qhub = searcher
   return folder
 end
 

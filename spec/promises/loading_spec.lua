@@ -29,6 +29,18 @@ describe('require "qhub"', function()
     assert.is_true(ok)
   end)
 
+  it("leaves nothing more in package.searchers when it is loaded anew", function()
+    local output = process.run_program [[
+      require "qhub"
+      local count = #package.searchers
+      for name in pairs(package.loaded) do
+        if name:find "^qhub" then package.loaded[name] = nil end
+      end
+      require "qhub"
+      print(#package.searchers - count)]]
+    assert.equal("0\n", output)
+  end)
+
   it("loads no more than a status call needs", function()
     local output = process.run_program [[
       require "qhub"
