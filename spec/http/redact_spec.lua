@@ -97,6 +97,11 @@ describe("a known secret", function()
     end))
   end)
 
+  it("is not followed by decoded bytes that steer a terminal", function()
+    local clean = redact.without("%74%30kenMARKERx7Qz%2F%2B9 %1B[2J%0A%E2%80%AE%C2%9B.", TOKEN)
+    assert.equal("REDACTED [2J ??.", clean)
+  end)
+
   it("is redacted when characters that do not print are within it", function()
     for _, junk in ipairs {
       "\u{200B}",

@@ -122,6 +122,18 @@ describe("the retries of a client's calls", function()
 end)
 
 describe("the retries of a call", function()
+  it("are not held back for calls whose time was over before their turn", function()
+    local time <close> = virtual_time()
+    local client = FakeTransport({ { status_code = 503 } }):client { total_timeout = 3 }
+    for _ = 1, 500 do
+      local _, err = client:get_status "1"
+      assert.equal(503, err.status_code)
+    end
+    local wait = client.session:pace()
+    assert.is_true(wait < 3, wait)
+    assert.is_true(#time.slept > 0)
+  end)
+
   it("are spaced even when Retry-After is 0", function()
     local time <close> = virtual_time()
     local fake = FakeTransport { { status_code = 429, headers = { ["Retry-After"] = "0" } } }

@@ -294,6 +294,18 @@ describe("run", function()
     assert.is_nil(err.message:find("t0", 1, true))
   end)
 
+  it("returns the error of a run that FAILED though its body is another one by then", function()
+    local client = fake_gateway { start = STARTED, status = FAILED, result = MISSING, logs = MISSING }
+    local body = { x = 1 }
+    local result, err = client:run(body, {
+      on_status = function()
+        body.x = print
+      end,
+    })
+    assert.is_nil(result)
+    assert.equal("e1", err.execution.id)
+  end)
+
   it("propagates an error of on_status unchanged, and the run continues", function()
     local client, counts = fake_gateway { start = STARTED, status = SUCCEEDED, result = RESULT }
     local fault, mine = {}, nil

@@ -119,6 +119,18 @@ describe("wait_all", function()
     assert.is_false(rawequal(list[2].raw, list[5].raw))
   end)
 
+  it("sends one request per poll for objects with the same id, too", function()
+    local list = executions(10)
+    for index = 1, 10 do
+      list[10 + index] = client:execution(list[index].id)
+      list[20 + index] = list[10 + index]
+    end
+    assert(client:wait_all(list, { interval = QUICK }))
+    check_ended(list)
+    local _, single = operations()
+    assert.equal(0, single)
+  end)
+
   it("finds its executions among others in an unordered list", function()
     service:create(50, { simulate = { running_ms = 60000 } })
     local list = executions(20)

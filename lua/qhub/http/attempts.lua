@@ -137,9 +137,11 @@ function Attempts:retry(result, named)
     left,
     core.system.random()
   )
-  -- A gateway that asks for no patience at all does not pace us.
-  if delay and not (named and named > 0) then delay = delay + session:pace() end
-  if not delay or left and delay >= left then return false end
+  -- A gateway that names a wait paces us by itself, unless it names none: 0.
+  local is_paced = named and named > 0
+  local held_back = delay and (is_paced and 0 or session:pace(left and left - delay))
+  if not held_back then return false end
+  delay = delay + held_back
   self:log("warn", result.offset and "resume" or "retry", {
     delay = delay,
     offset = result.offset,

@@ -109,7 +109,8 @@ local function plain(said)
 end
 
 --- `said` without the secrets in its URLs, and without `secret` (one, or a list; nil for none). A
---- text that shows one only when percent-encoded bytes are decoded is returned decoded.
+--- text that shows one only when percent-encoded bytes are decoded is returned decoded, as a line:
+--- what else was encoded must not steer a terminal.
 function redact.without(said, secret)
   local secrets = {}
   for _, one in ipairs(type(secret) == "table" and secret or { secret }) do
@@ -124,7 +125,7 @@ function redact.without(said, secret)
   said = redact.urls(blanked(said, secrets))
   local whole = plain(said)
   local clean = whole ~= said and blanked(whole, secrets)
-  return clean and clean ~= whole and clean or said
+  return clean and clean ~= whole and text.line(clean, #clean) or said
 end
 
 --- A URL as a line; see above.

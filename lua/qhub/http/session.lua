@@ -90,12 +90,15 @@ end
 
 --- Takes a place for one retry. Returns the seconds by which it is held back, so that a failing
 --- gateway is not flooded: the first RESERVE go at once, then RATE a second, however many calls
---- wait. A retry is never refused: how often a call is tried is for its `max_retries` to say.
-function Session:pace()
+--- wait. No place is refused, for how often a call is tried is for its `max_retries` to say; but for
+--- one that comes after the `left` seconds that the call has. It is not taken: nil is returned.
+function Session:pace(left)
   local now = loop.now()
   local place = math.max(self.paced_until, now - RESERVE / RATE)
+  local delay = math.max(0, place - now)
+  if left and delay >= left then return nil end
   self.paced_until = place + 1 / RATE
-  return math.max(0, place - now)
+  return delay
 end
 
 --- A call succeeded and pays for further retries, so that a gateway that is back is used at its own

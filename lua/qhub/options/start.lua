@@ -92,6 +92,11 @@ function start.encoded(body, o, where)
   return encoded, secrets_in(whole)
 end
 
+--- The secrets alone, of a body that was encoded before.
+function start.secrets_in(body, o, where)
+  return secrets_in(merged(body, o, where))
+end
+
 local pool_checkers = { grant = check.secret }
 
 --- A reference to the data pool `id`, to be used as a member of the body of a start. `grant` is the

@@ -105,8 +105,8 @@ function run.run(client, body, given)
     if not (executions.is(status) and UNSUCCESSFUL[status.status]) then return result end
     executions.merge(execution, status.raw)
   end
-  local _, secrets = starts.encoded(body, start, "run")
-  return nil, unsuccessful(client, schedule, secrets or {}, result)
+  local secrets = starts.secrets_in(body, start, "run") or {}
+  return nil, unsuccessful(client, schedule, secrets, result)
 end
 
 return run

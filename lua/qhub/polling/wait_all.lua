@@ -39,10 +39,10 @@ end
 
 -- ── what is waited for ──────────────────────────────────────────────────────────────────────────
 
--- An entry for each object of `executions`, in their order, and the entries by id. Of several
--- objects with one id lists update the first, as if they did not name the others.
+-- An entry for each object of `executions`, in their order, and the entries by id; those of one id
+-- are chained by `twin`.
 local function entries_of(client, executions)
-  local entries, by_id = {}, {}
+  local entries, by_id, is_taken = {}, {}, {}
   for index = 1, #executions do
     local execution = executions[index]
     if not execution_class.is(execution) then
@@ -55,16 +55,17 @@ local function entries_of(client, executions)
     if type(id) ~= "string" or id == "" then -- rare: a number, another spelling, or none
       id = execution.id or usage_error("%s: the gateway gave item %d no id", WHERE, index)
     end
-    local known = by_id[id]
-    if not (known and rawequal(known.execution, execution)) then
+    if not is_taken[execution] then
+      is_taken[execution] = true
       local entry = {
         execution = execution,
         id = id,
+        twin = by_id[id],
         status = status ~= null and status or nil, -- that was seen last
         list = 0, -- the number of the last one that named it, 0 for none
         notified = nil, -- status
       }
-      by_id[id] = known or entry
+      by_id[id] = entry
       entries[#entries + 1] = entry
     end
   end
@@ -80,7 +81,7 @@ local function merge(by_id, list, number)
     local id, status = item.id, item.status
     local has_status = IS_FINAL[status] ~= nil or type(status) == "string"
     local entry = has_status and id ~= nil and (by_id[id] or by_id[tostring(id)])
-    if entry and entry.list ~= number then
+    while entry and entry.list ~= number do
       local raw = entry.execution.raw -- another task may have replaced it
       local is_open = not IS_FINAL[raw.status] -- an end stays: the item may be older
       if is_open and (IS_FINAL[status] or entry.list == 0) then
@@ -93,6 +94,7 @@ local function merge(by_id, list, number)
         if item[start] and item[start] ~= null then raw[start] = item[start] end
       end
       entry.status, entry.list = raw.status, number
+      entry = entry.twin
     end
   end
 end
