@@ -51,8 +51,8 @@ local function interrupted(reason, transfer)
 end
 
 -- The next bytes of the body, at most `n`; nil at the end; nil and a failure when it broke off.
--- With a `part` (core.partfile) they go into it, and their number is returned; in whole blocks of the
--- file when they come fast.
+-- With a `part` (core.partfile) they go into it, and their number is returned; in whole blocks of
+-- the file when they come fast.
 local function read(response, n, part)
   local transfer, late, is_late = response.transfer, nil, false
   while true do
