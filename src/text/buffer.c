@@ -58,7 +58,6 @@ qhub_buffer_result qhub_buffer_append(qhub_buffer *buffer, const void *bytes, si
   return result;
 }
 
-/* Growing at least doubles the memory, up to the limit: what was wrapped fits after the rest. */
 qhub_buffer_result qhub_buffer_push(qhub_buffer *buffer, const char *bytes, size_t length) {
   char *room;
   size_t known = buffer->capacity;
@@ -67,11 +66,11 @@ qhub_buffer_result qhub_buffer_push(qhub_buffer *buffer, const char *bytes, size
   qhub_buffer_result result = qhub_buffer_reserve(buffer, length, &room);
   if (result != QHUB_BUFFER_OK) return result;
   size_t grown = buffer->capacity - known;
-  if (grown > 0 && grown < wrapped) {
-    qhub_buffer_free(buffer);
-    return QHUB_BUFFER_FULL;
+  size_t unwrapped = grown < wrapped ? grown : wrapped;
+  if (unwrapped > 0) {
+    memcpy(buffer->data + known, buffer->data, unwrapped);
+    memmove(buffer->data, buffer->data + unwrapped, wrapped - unwrapped);
   }
-  if (grown > 0) memcpy(buffer->data + known, buffer->data, wrapped);
   if (end >= buffer->capacity) end -= buffer->capacity;
   size_t fitting = buffer->capacity - end;
   if (fitting > length) fitting = length;
