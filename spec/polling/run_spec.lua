@@ -295,7 +295,8 @@ describe("run", function()
   end)
 
   it("returns the error of a run that FAILED though its body is another one by then", function()
-    local client = fake_gateway { start = STARTED, status = FAILED, result = MISSING, logs = MISSING }
+    local client =
+      fake_gateway { start = STARTED, status = FAILED, result = MISSING, logs = MISSING }
     local body = { x = 1 }
     local result, err = client:run(body, {
       on_status = function()

@@ -11,7 +11,7 @@
 --   owner                what values made from responses belong to; opaque here
 --   base_url             without a slash at its end
 --   log                  see log.lua, or false
---   paced_until          when the next retry could go if all were evenly spaced
+--   paced_until          where the next place for a retry is: see Session:pace
 --   proxy                the option; nil: as the environment says; false: none
 --   connect_timeout      seconds, or nil: see request.lua
 --   plain_list           function(options): the list of executions as plain tables, by the client
@@ -90,8 +90,8 @@ end
 
 --- Takes a place for one retry. Returns the seconds by which it is held back, so that a failing
 --- gateway is not flooded: the first RESERVE go at once, then RATE a second, however many calls
---- wait. No place is refused, for how often a call is tried is for its `max_retries` to say; but for
---- one that comes after the `left` seconds that the call has. It is not taken: nil is returned.
+--- wait. A retry is refused (nil, and no place is taken) only when its place would come after the
+--- `left` seconds that the call has: how often a call is tried is for its `max_retries` to say.
 function Session:pace(left)
   local now = loop.now()
   local place = math.max(self.paced_until, now - RESERVE / RATE)
