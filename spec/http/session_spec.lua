@@ -134,6 +134,24 @@ describe("the retries of a call", function()
     assert.is_true(#time.slept > 0)
   end)
 
+  it("go sooner than they were held back for when other calls succeed", function()
+    local until_then = loop.now() + 0.1
+    local function respond()
+      if loop.now() < until_then then return nil end
+      return { status_code = 200, body = '{"id":"1"}' }
+    end
+    local client = FakeTransport({ respond }):client()
+    local started, list = loop.now(), {}
+    for index = 1, 500 do
+      list[index] = index
+    end
+    local _, failures = tasks.map(list, function()
+      return client:get_status "1"
+    end, { limit = 500 })
+    assert.is_nil(failures)
+    assert.is_true(loop.now() - started < 4, loop.now() - started) -- held back for 8 s
+  end)
+
   it("are spaced even when Retry-After is 0", function()
     local time <close> = virtual_time()
     local fake = FakeTransport { { status_code = 429, headers = { ["Retry-After"] = "0" } } }

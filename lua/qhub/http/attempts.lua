@@ -13,6 +13,7 @@ local redirect = require "qhub.http.redirect"
 local retry = require "qhub.http.retry"
 
 local MOST_HOPS = 20
+local LONGEST_SLEEP = 0.5 -- seconds after which a call that is held back looks at its place again
 
 -- The state of a call, whose other methods (log, errors) are in report.lua:
 --   session, request, url         what is asked, for whom
@@ -122,6 +123,21 @@ function Attempts:refresh_token()
   return true
 end
 
+-- Sleeps for `delay` seconds, and then for as much of the seconds `held_back` as successes of other
+-- calls do not pay for. Returns false when the wait was ended early.
+local function sleep(session, delay, held_back)
+  local earliest = loop.now() + delay
+  local due = earliest + held_back + session.paid
+  if session.is_closed or delay > 0 and not loop.sleep_until(earliest, session) then
+    return false
+  end
+  while loop.now() < due - session.paid do
+    local longest = loop.now() + LONGEST_SLEEP
+    if not loop.sleep_until(math.min(due - session.paid, longest), session) then return false end
+  end
+  return not session.is_closed
+end
+
 --- Decides on one more attempt after `result` (see retry.lua) and waits until it is due; what is
 --- held is closed then. Returns true; or false when the call ends here, with an error if that is
 --- its own. `named` is the wait in seconds that the gateway asks for, or nil.
@@ -141,16 +157,13 @@ function Attempts:retry(result, named)
   local is_paced = named and named > 0
   local held_back = delay and (is_paced and 0 or session:pace(left and left - delay))
   if not held_back then return false end
-  delay = delay + held_back
   self:log("warn", result.offset and "resume" or "retry", {
-    delay = delay,
+    delay = delay + held_back,
     offset = result.offset,
     error = failure and failure.message,
   })
   self:drop() -- the connection is free for others during the wait
-  local due = loop.now() + delay
-  local is_ended = session.is_closed or delay > 0 and not loop.sleep_until(due, session)
-  if is_ended or session.is_closed then return false, self:cancelled() end
+  if not sleep(session, delay, held_back) then return false, self:cancelled() end
   if self.token then session:remember { self.token } end -- the next one may be another
   self.token = false
   return true

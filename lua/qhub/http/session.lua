@@ -12,6 +12,7 @@
 --   base_url             without a slash at its end
 --   log                  see log.lua, or false
 --   paced_until          where the next place for a retry is: see Session:pace
+--   paid                 seconds by which successes have brought forward all places
 --   proxy                the option; nil: as the environment says; false: none
 --   connect_timeout      seconds, or nil: see request.lua
 --   plain_list           function(options): the list of executions as plain tables, by the client
@@ -93,7 +94,7 @@ end
 --- wait. A retry is refused (nil, and no place is taken) only when its place would come after the
 --- `left` seconds that the call has: how often a call is tried is for its `max_retries` to say.
 function Session:pace(left)
-  local now = loop.now()
+  local now = loop.now() + self.paid
   local place = math.max(self.paced_until, now - RESERVE / RATE)
   local delay = math.max(0, place - now)
   if left and delay >= left then return nil end
@@ -101,10 +102,10 @@ function Session:pace(left)
   return delay
 end
 
---- A call succeeded and pays for further retries, so that a gateway that is back is used at its own
---- speed.
+--- A call succeeded and pays for further retries, also for those that are held back already, so that
+--- a gateway that is back is used at its own speed.
 function Session:succeeded()
-  self.paced_until = self.paced_until - PAID
+  self.paid = self.paid + PAID
 end
 
 --- Carries out `request` (see request.lua) with `url` and `body` (or nil). Returns what the 2xx
@@ -163,7 +164,8 @@ function session.new(o, fields)
   end
   self.token = type(o.token) == "string" and o.token
   self.connect_timeout = http.connect_timeout
-  self.log, self.paced_until, self.is_closed = fields.log or false, 0, false
+  self.log, self.is_closed = fields.log or false, false
+  self.paced_until, self.paid = 0, 0
   self.secrets = proxy.secrets(self.proxy or nil)
   return setmetatable(self, Session)
 end
