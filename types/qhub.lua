@@ -155,8 +155,8 @@ function HubServiceClient:get_service_executions(options) end
 ---Starts an execution. The body goes out as it is; the gateway reserves `input` and
 ---`inputDataRefs`. Repeated after a 408, 429 or 5xx and when it was certainly not sent, but
 ---never after a connection broke with the request under way: that could start, and bill, a second
----run. For the same reason it goes over HTTP/1.1 to a server that is known to speak HTTP/2: one
----that ends an HTTP/2 connection does not say which requests ran.
+---run. For the same reason it goes over HTTP/1.1: a server that ends an HTTP/2 connection does not
+---say which requests ran.
 ---@param body table encodes to a JSON object
 ---@param options? qhub.StartOptions
 ---@return qhub.Execution? execution

@@ -235,7 +235,7 @@ static CURLcode set_request(qhub_easy *easy, const qhub_session *session,
                             const qhub_transfer *transfer, bool shared) {
   const qhub_request *request = &transfer->prepared->request;
   bool idle = session->engine->now - session->last_move > ONCE_CONNECTION_AGE;
-  bool lonely = !easy->counts_sends || idle || (shared && session->shared_version == 0);
+  bool lonely = !easy->counts_sends || idle;
   const setting wanted[QHUB_SETTINGS] = {
     [QHUB_FORBID_REUSE] = {CURLOPT_FORBID_REUSE, 0},
     {CURLOPT_HTTP_VERSION, shared ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1},

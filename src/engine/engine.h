@@ -75,7 +75,7 @@ typedef struct {
   size_t max_bytes;       /* bound of a body that is kept whole, decoded; SIZE_MAX: none */
   size_t stream;          /* 0: keep the body whole; else how many bytes are held before the network
                              is paused */
-  bool once;              /* matters for libcurl before 7.80 only: see session.c */
+  bool once;              /* must not be sent twice: see transfer.c */
   bool decode;            /* ask for compression; what comes compressed is decoded anyway */
 } qhub_request;
 

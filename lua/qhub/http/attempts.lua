@@ -26,6 +26,7 @@ local LONGEST_SLEEP = 0.5 -- seconds after which a call that is held back looks 
 --   latest                        what `on_response` shows of the last response there was
 --   is_reported                   of a stream the first response alone is reported
 --   count, extra                  attempts so far; those of them that max_retries leaves out
+--   has_left                      true when the request of one of them may have left
 --   started, attempt_started, deadline     on the monotonic clock
 local Attempts = {
   count = 0,
@@ -35,6 +36,7 @@ local Attempts = {
   response = false,
   latest = false,
   is_reported = false,
+  has_left = false,
 }
 Attempts.__index = setmetatable(Attempts, { __index = require "qhub.http.report" })
 
@@ -215,7 +217,10 @@ function Attempts:settle(response, failure, token)
     local start = self.start
     self.token, self.sent = token or false, start
     self:hold(response)
-    if not (failure and failure.not_attempted) then self.count = self.count + 1 end
+    if not (failure and failure.not_attempted) then
+      self.count = self.count + 1
+      self.has_left = self.has_left or response ~= nil or failure.sent ~= false
+    end
     local why
     response, failure, why = self:follow(response, failure)
     local again, err = self:judge(response, failure, why)

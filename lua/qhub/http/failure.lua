@@ -205,7 +205,7 @@ end
 --- The error of a call without a response, or with one that broke off; or without a token.
 function failures.failure(call, failure, response)
   local kind, cause = failure.kind, failure.cause -- a cause: the 401 before a token failed
-  if failure.not_attempted then failure.sent = kind ~= "token" and call.count > 0 end
+  if failure.not_attempted then failure.sent = kind ~= "token" and call.has_left end
   local message = redact.remote(failure.message, redact.of(call), 1000)
   local is_unreached = failure.sent == false and (kind == "network" or kind == "timeout")
   local by = is_unreached and not failure.lasting and proxy.mentioned(call.session.proxy, call.url)

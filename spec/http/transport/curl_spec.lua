@@ -28,6 +28,24 @@ describe("connections", function()
     return server:requests().connections.total
   end
 
+  it("that a start waits for have not been sent anything when its client is closed", function()
+    local client = client_of(server, { http = { max_connections = 1 } })
+    server:fault { fault = { hang = "headers" } }
+    local err = qhub.tasks.run(function()
+      qhub.tasks.spawn(client.get_status, client, id)
+      local start = qhub.tasks.spawn(client.start_execution, client, {})
+      repeat
+        qhub.tasks.sleep(0.005)
+      until server:requests().total == 1
+      client:close()
+      return select(2, start:join())
+    end)
+    assert.equal("cancelled", err.kind)
+    assert.is_false(err.sent)
+    assert.is_nil(err.message:find("may have started", 1, true))
+    assert.equal(1, server:requests().total)
+  end)
+
   it("are reused by their client after any status below 500", function()
     local one <close> = client_of(server)
     local other <close> = client_of(server, { timeout = 5, max_retries = 0 })

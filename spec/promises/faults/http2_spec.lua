@@ -100,6 +100,20 @@ describe("a connection over HTTP/2", function()
     assert.same({ ["HTTP/2.0"] = true }, protocols)
   end)
 
+  it("is used by no start, not even by the first call of a client", function()
+    local front <close> = nginx.start(server)
+    local protocols = {}
+    local client <close> = new_client(front, {
+      on_response = function(response)
+        protocols[#protocols + 1] = response.headers["x-protocol"]
+      end,
+    })
+    local execution = assert(client:start_execution {})
+    assert(execution:refresh())
+    assert(client:start_execution {})
+    assert.same({ "HTTP/1.1", "HTTP/2.0", "HTTP/1.1" }, protocols)
+  end)
+
   it("that the server ends with GOAWAY is replaced by another one", function()
     local front <close> = nginx.start(server, { server = "keepalive_requests 3;" })
     local client <close> = new_client(front)
