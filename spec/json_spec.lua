@@ -206,6 +206,7 @@ describe("json numbers", function()
     check(("1"):rep(400) .. ".0e-399")
     check "0e999999999999999999999"
     check "1e-999999999999999999999"
+    check "1e18446744073709551617"
   end)
 
   it("do not depend on the locale of the program #process", function()

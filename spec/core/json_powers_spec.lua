@@ -1,4 +1,4 @@
--- The generated table of powers that numbers are written with: every entry, by
+-- The generated table of powers that numbers are read and written with: every entry, by
 -- multiplication of big integers, from the text of the C file.
 
 -- Big integers: limbs of 24 bits, the lowest first.

@@ -191,39 +191,79 @@ static double convert(const char *literal, const char *end) {
   return value;
 }
 
-/* Moves `*end` past digits; returns whether there are any. */
-static bool skip_digits(const char **end) {
-  const char *first = *end;
-  while (qhub_is_digit(**end)) (*end)++;
-  return *end > first;
+/* mantissa * 10^exponent, rounded to the nearest double, by one multiplication with the 128-bit
+** power: the idea of Daniel Lemire, "Number parsing at a gigabyte per second" (2021). The power is
+** less than 3 units of its last place too large, the product therefore less than 6. This matters
+** only where the product lies on the middle between two doubles or less than that above it. Then,
+** and where the powers end, returns false. They end so far above the subnormal doubles that none
+** comes out here. */
+static bool multiply_out(uint64_t mantissa, int64_t exponent, double *result) {
+  *result = 0;
+  if (mantissa == 0) return true;
+  if (exponent < POWERS_FIRST || exponent > DBL_MAX_10_EXP) return false;
+  int k = (int)exponent;
+  int shift = __builtin_clzll(mantissa);
+  uint64_t lowest;
+  wide product = multiply(power_of_ten(k), mantissa << shift, &lowest);
+  if ((product >> 127) == 0) {
+    product <<= 1;
+    shift++;
+  }
+  wide rest = product << DBL_MANT_DIG, half = (wide)1 << 127;
+  int biased = floor_of_scaled(INT64_C(3483294) * k) - shift + 12 + EXPONENT_BIAS;
+  if (rest - half < (wide)6 << DBL_MANT_DIG || biased >= EXPONENT_MASK) return false;
+  /* The carry of a mantissa that became 2^53 moves into the exponent, up to infinity. */
+  uint64_t c = (uint64_t)(product >> (128 - DBL_MANT_DIG)) + (rest >= half);
+  uint64_t bits = ((uint64_t)(biased - 1) << FRACTION_BITS) + c;
+  memcpy(result, &bits, sizeof bits);
+  return true;
+}
+
+/* Moves `*end` past digits and appends them to `*integer`; returns how many there are. */
+static inline ptrdiff_t read_digits(const char **end, uint64_t *integer) {
+  const char *first = *end, *text = first;
+  for (; qhub_is_digit(*text); text++) *integer = *integer * 10 + (uint64_t)(*text - '0');
+  *end = text;
+  return text - first;
 }
 
 const char *qhub_number_read(const char *literal, qhub_number *number) {
+  enum { MOST_DIGITS = 19, MOST_EXPONENT_DIGITS = 9 }; /* that always fit 64 bits; are enough */
   bool negative = *literal == '-';
   const char *first = literal + negative;
   const char *end = first;
-  uint64_t magnitude = 0; /* of an integer; 19 digits fit */
-  for (; qhub_is_digit(*end); end++) magnitude = magnitude * 10 + (uint64_t)(*end - '0');
-  ptrdiff_t digits = end - first;
+  uint64_t mantissa = 0, exponent = 0;
+  ptrdiff_t digits = read_digits(&end, &mantissa), decimals = 0, exponent_digits = 0;
   number->kind = QHUB_NUMBER_MALFORMED;
   if (digits == 0) return end;
   if (*first == '0' && digits > 1) return first + 1;
   bool is_integer = *end != '.' && *end != 'e' && *end != 'E';
-  bool fits = digits <= 19 && magnitude <= (uint64_t)INT64_MAX + negative;
-  if (is_integer && fits && !(negative && magnitude == 0)) {
+  bool fits = digits <= MOST_DIGITS && mantissa <= (uint64_t)INT64_MAX + negative;
+  if (is_integer && fits && !(negative && mantissa == 0)) {
     number->kind = QHUB_NUMBER_INTEGER;
-    number->integer = (int64_t)(negative ? 0 - magnitude : magnitude);
+    number->integer = (int64_t)(negative ? 0 - mantissa : mantissa);
     return end;
   }
   if (*end == '.') {
     end++;
-    if (!skip_digits(&end)) return end;
+    decimals = read_digits(&end, &mantissa);
+    if (decimals == 0) return end;
+    digits += decimals;
+    /* Zeros in front of the others do not count. */
+    for (const char *zero = first; *zero == '0' || *zero == '.'; zero++) digits -= *zero == '0';
   }
   if (*end == 'e' || *end == 'E') {
-    end += end[1] == '-' || end[1] == '+' ? 2 : 1;
-    if (!skip_digits(&end)) return end;
+    bool minus = *++end == '-';
+    end += minus || *end == '+';
+    exponent_digits = read_digits(&end, &exponent);
+    if (exponent_digits == 0) return end;
+    if (minus) exponent = 0 - exponent;
   }
-  number->real = convert(literal, end);
+  bool few = digits <= MOST_DIGITS && exponent_digits <= MOST_EXPONENT_DIGITS;
+  if (!few || !multiply_out(mantissa, (int64_t)exponent - decimals, &number->real)) {
+    number->real = convert(first, end);
+  }
   number->kind = isinf(number->real) ? QHUB_NUMBER_TOO_LARGE : QHUB_NUMBER_REAL;
+  if (negative) number->real = -number->real;
   return end;
 }
