@@ -1,5 +1,6 @@
 -- Redaction: secrets by name, in URLs, and as a hostile server echoes them.
 
+local base64 = require("qhub.error.text").base64
 local redact = require "qhub.http.redact"
 
 local TOKEN = "t0kenMARKERx7Qz/+9"
@@ -77,8 +78,8 @@ describe("a URL in a text", function()
 end)
 
 describe("a known secret", function()
-  local function check(text)
-    local clean = redact.without("before " .. text .. " after", TOKEN)
+  local function check(echo)
+    local clean = redact.without("before " .. echo .. " after", TOKEN)
     assert.equal("before REDACTED after", clean)
   end
 
@@ -126,6 +127,30 @@ describe("a known secret", function()
     } do
       check(TOKEN:sub(1, 7) .. junk .. TOKEN:sub(8))
       check((TOKEN:gsub(".", "%0" .. junk:gsub("%%", "%%%%")):sub(1, -1 - #junk)))
+    end
+  end)
+
+  it("is redacted in these ways when it has few letters, too", function()
+    for _, secret in ipairs { "pqrs", "p4$$-!-!-w", "日本語パスワード", "====----!!" } do
+      for _, echo in ipairs {
+        secret,
+        secret:upper(),
+        (secret:gsub(utf8.charpattern, "%0\u{200B}", 2)),
+        (secret:gsub(utf8.charpattern, "%0 ", 2)),
+        (secret:gsub(".", function(byte)
+          return ("%%%02X"):format(byte:byte())
+        end)),
+      } do
+        assert.equal("x REDACTED y", redact.without("x " .. echo .. " y", secret))
+      end
+    end
+  end)
+
+  it("is redacted in base64, wherever it stands in what was encoded", function()
+    for lead = 0, 5 do
+      local echo = base64(("u"):rep(lead) .. TOKEN .. "v")
+      assert.is_nil(redact.without(echo, TOKEN):find(echo:sub(12, 18), 1, true))
+      assert.matches("REDACTED", redact.without(echo, TOKEN))
     end
   end)
 

@@ -11,6 +11,7 @@ local redact = {}
 
 local BLANK = "REDACTED"
 local LEAST_SECRET = 4 -- bytes: blanking what is shorter would tear up every message
+local LEAST_ENCODED = 8 -- bytes of a secret that is looked for in base64
 local LEAST_LETTERS = 6 -- letters and digits that are compared without what is between them
 local LONGEST_READ = 16 * 1024 -- bytes of remote text that are searched for a message
 local LONGEST_SECRET = 8 * 1024 -- bytes, in any spelling
@@ -66,35 +67,69 @@ end
 
 -- ── known secrets ────────────────────────────────────────────────────────────────────────────────
 
-local function letters_of(said)
-  return (said:gsub("[^A-Za-z0-9]+", ""):lower())
+-- What of a text is compared, as the inside of a pattern's brackets: letters and digits; of a
+-- secret with few of them all that prints.
+local LETTERS, PRINTING = "A-Za-z0-9", "!-~\x80-\xFF"
+
+-- What does not print beyond ASCII: C1 controls, blanks, soft hyphens, joiners, zero widths, marks
+-- of direction, variation selectors, the byte order mark.
+local UNPRINTED = {
+  "\xC2[\x80-\xA0\xAD]",
+  "\xCD\x8F",
+  "\xD8\x9C",
+  "\xE1\xA0[\x8B-\x8F]",
+  "\xE2\x80[\x80-\x8F\xA8-\xAF]",
+  "\xE2\x81[\x9F-\xAF]",
+  "\xE3\x80\x80",
+  "\xEF\xB8[\x80-\x8F]",
+  "\xEF\xBB\xBF",
+  "\xF3\xA0[\x80-\x87].",
+}
+
+-- `said` with zero bytes in the places of what does not print.
+local function printing(said)
+  if not said:find "[\x80-\xFF]" then return said end
+  for _, pattern in ipairs(UNPRINTED) do
+    said = said:gsub(pattern, function(found)
+      return ("\0"):rep(#found)
+    end)
+  end
+  return said
 end
 
--- `said` with BLANK for every part of it whose letters are `sought`.
-local function without_letters(said, sought)
-  local letters, places, pieces, start = letters_of(said), {}, {}, 1
-  for place in said:gmatch "()[A-Za-z0-9]" do
+-- What is compared of `said`.
+local function compared(said, class)
+  return (said:gsub("[^" .. class .. "]+", ""):lower())
+end
+
+-- `said` with BLANK for every part of which `sought` is what is compared.
+local function without_compared(said, sought, class)
+  local whole, places, pieces, start = printing(said), {}, {}, 1
+  local kept = compared(whole, class)
+  for place in whole:gmatch("()[" .. class .. "]") do
     places[#places + 1] = place
   end
-  local first, last = letters:find(sought, 1, true)
+  local first, last = kept:find(sought, 1, true)
   while first do
     pieces[#pieces + 1] = said:sub(start, places[first] - 1) .. BLANK
     start = places[last] + 1
-    first, last = letters:find(sought, last + 1, true)
+    first, last = kept:find(sought, last + 1, true)
   end
   return table.concat(pieces) .. said:sub(start)
 end
 
 -- `said` with BLANK for all of `secrets`.
 local function blanked(said, secrets)
-  local letters = letters_of(said)
+  local shown = printing(said)
+  local kept = { [LETTERS] = compared(shown, LETTERS), [PRINTING] = compared(shown, PRINTING) }
   for _, secret in ipairs(secrets) do
     if said:find(secret, 1, true) then
       said = said:gsub(secret:gsub("[^A-Za-z0-9]", "%%%0"), BLANK)
     end
-    local sought = letters_of(secret)
-    if #sought >= LEAST_LETTERS and letters:find(sought, 1, true) then
-      said = without_letters(said, sought)
+    local class = #compared(secret, LETTERS) >= LEAST_LETTERS and LETTERS or PRINTING
+    local sought = compared(printing(secret), class)
+    if #sought >= LEAST_SECRET and kept[class]:find(sought, 1, true) then
+      said = without_compared(said, sought, class)
     end
   end
   return said
@@ -117,6 +152,13 @@ function redact.without(said, secret)
     if #one >= LEAST_SECRET then
       secrets[#secrets + 1] = one
       if one:find("%", 1, true) then secrets[#secrets + 1] = plain(one) end
+      -- What base64 makes of it in the midst of other bytes: its offset in a group of three makes
+      -- three spellings; letters that depend on the neighbours are left out.
+      for lead = 0, #one >= LEAST_ENCODED and 2 or -1 do
+        local code = text.base64(("\0"):rep(lead) .. one):gsub("=", "")
+        local last = (lead + #one) % 3 == 0 and #code or #code - 1
+        secrets[#secrets + 1] = code:sub(lead == 0 and 1 or lead + 2, last)
+      end
     end
   end
   table.sort(secrets, function(a, b)

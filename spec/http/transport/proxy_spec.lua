@@ -118,6 +118,22 @@ describe("a proxy", function()
     end
   end)
 
+  it("of the environment is not named where NO_PROXY excepts the host #process", function()
+    for except, is_named in pairs { ["gateway.invalid"] = false, ["*"] = false, ["x.invalid"] = true } do
+      local output = process.run_program(
+        [[
+        local qhub = require "qhub"
+        local client = qhub.HubServiceClient {
+          base_url = "http://gateway.invalid/x", token = "t0ken-of-mine", max_retries = 0,
+        }
+        print(select(2, client:get_status "x"))]],
+        "http_proxy=127.0.0.1:1 no_proxy=" .. except
+      )
+      assert.matches("qhub network error", output)
+      assert.equal(is_named, output:find("the proxy 127.0.0.1:1", 1, true) ~= nil, output)
+    end
+  end)
+
   it(
     "of the environment that is malformed fails the call at once, and is not shown #process",
     function()

@@ -1,7 +1,8 @@
 -- Proxies as a program or the environment names them: their form, their secrets, their names.
 --
 -- What is wrong with one is said without showing it: a malformed one may show its password
--- anywhere. libcurl chooses the proxy of a request, and obeys NO_PROXY, which this file ignores.
+-- anywhere. libcurl chooses the proxy of a request; the rules for the environment are repeated here
+-- only so far as a message needs them.
 
 local core = require "qhub.core"
 local text = require "qhub.error.text"
@@ -32,10 +33,22 @@ function proxy.fault(value)
   end
 end
 
+-- Whether NO_PROXY excepts the host of `url`.
+local function is_excepted(url)
+  local _, host = core.text.parse_url(url)
+  local list = core.system.getenv "no_proxy" or core.system.getenv "NO_PROXY" or ""
+  for name in list:gmatch "[^,%s]+" do
+    name = name:gsub("^%.", ""):lower()
+    if name == "*" or host == name or host:sub(-#name - 1) == "." .. name then return true end
+  end
+  return false
+end
+
 -- The proxy for URLs like `url`: `given` (false: none) or, if that is nil, what the environment
 -- names, and the variable.
 local function chosen(given, url)
   if given ~= nil then return given end
+  if is_excepted(url) then return nil end
   for _, name in ipairs(VARIABLES[url:match("^%a+"):lower()]) do
     local value = core.system.getenv(name)
     if value and value ~= "" then return value, name end
