@@ -361,7 +361,8 @@ describe("wait_all", function()
   it("refuses anything but a list of its own executions, and sends nothing", function()
     local other = qhub.HubServiceClient { base_url = service.url, token = service.token }
     local known = client:execution "a"
-    local wrong = { 1, "a", { "a" }, { known, {} }, { other:execution "a" }, { known, 1 } }
+    local wrong =
+      { 1, "a", { "a" }, { known, {} }, { other:execution "a" }, { known, 1 }, { a = known } }
     for _, list in ipairs(wrong) do
       local ok, message = pcall(function()
         client:wait_all(list)

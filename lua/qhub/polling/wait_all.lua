@@ -219,7 +219,7 @@ end
 --- the first pending).
 function wait_all.wait_all(client, executions, given)
   local schedule = schedules.new(client, WHERE, given)
-  if type(executions) ~= "table" then
+  if type(executions) ~= "table" or (#executions == 0 and next(executions) ~= nil) then
     usage_error("%s: a list of executions is needed, got %s", WHERE, text.value(executions))
   end
   local entries, by_id = entries_of(client, executions)
