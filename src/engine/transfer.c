@@ -98,9 +98,9 @@ void qhub_transfer_settle(qhub_transfer *transfer, CURLcode code, qhub_failure_k
 
 /* Streams go over HTTP/1.1: there a paused transfer stops its own connection. Within an HTTP/2
 ** connection libcurl 7.88 stops reading for all of its transfers when a paused one gets data
-** (on_data_chunk_recv in its http2.c). So do requests that must not be sent twice, unless the server
-** is known not to speak HTTP/2: when one ends an HTTP/2 connection (GOAWAY) or refuses a stream,
-** libcurl does not say which requests never ran. */
+** (on_data_chunk_recv in its http2.c). So do requests that must not be sent twice, unless the
+** server is known not to speak HTTP/2: when one ends an HTTP/2 connection (GOAWAY) or refuses a
+** stream, libcurl does not say which requests never ran. */
 static int choose_multi(const qhub_transfer *transfer) {
   const qhub_request *request = &transfer->prepared->request;
   int version = transfer->session->shared_version;

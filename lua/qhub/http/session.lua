@@ -102,8 +102,8 @@ function Session:pace(left)
   return delay
 end
 
---- A call succeeded and pays for further retries, also for those that are held back already, so that
---- a gateway that is back is used at its own speed.
+--- A call succeeded and pays for further retries, also for those that are held back already, so
+--- that a gateway that is back is used at its own speed.
 function Session:succeeded()
   self.paid = self.paid + PAID
 end

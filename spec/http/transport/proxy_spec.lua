@@ -119,7 +119,8 @@ describe("a proxy", function()
   end)
 
   it("of the environment is not named where NO_PROXY excepts the host #process", function()
-    for except, is_named in pairs { ["gateway.invalid"] = false, ["*"] = false, ["x.invalid"] = true } do
+    local cases = { ["gateway.invalid"] = false, ["*"] = false, ["x.invalid"] = true }
+    for except, is_named in pairs(cases) do
       local output = process.run_program(
         [[
         local qhub = require "qhub"
