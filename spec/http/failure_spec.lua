@@ -59,6 +59,16 @@ describe("the message of an error status", function()
     assert.equal("Bad Request", said '{"title":"Bad Request","message":"Bad Request"}')
   end)
 
+  it("is made in time that grows with the length of the body only", function()
+    local long, deep = ("a"):rep(20000), {}
+    for _ = 1, 200 do
+      deep = { long, long, long, long, deep }
+    end
+    local started = os.clock()
+    failure.explanation { title = deep, detail = long:sub(2) .. "b" }
+    assert.is_true(os.clock() - started < 1)
+  end)
+
   it("names the wait that the gateway asks for, and says that it is not waited for", function()
     local err = err_of(
       { status_code = 429, headers = { ["Retry-After"] = "120" } },

@@ -89,9 +89,8 @@ local CHANGED = "the file changed on the gateway while it was read"
 
 -- The first byte, the last byte and the complete size in a Content-Range; nil for none.
 local function content_range(fields)
-  local value = (fields["content-range"] or ""):lower()
-  -- A "*" in place of the range leaves both empty.
-  local first, last, total = value:match "^%s*bytes%s+(%d*)[*-](%d*)/([%d*]+)%s*$"
+  local value = (fields["content-range"] or ""):lower():gsub("%*/", "-/")
+  local first, last, total = value:match "^%s*bytes%s+(%d*)%-(%d*)/([%d*]+)%s*$"
   return natural(first), natural(last), natural(total)
 end
 

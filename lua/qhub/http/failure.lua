@@ -44,7 +44,7 @@ local EXPLAINING = { "title", "detail", "message", "error", "description", "erro
 local PARTS_OF_REQUEST = { body = true, query = true, path = true, header = true }
 
 local MOST_SAID = 5 -- members of a list of faults that a message shows
-local MOST_READ = 20000 -- bytes of one member; more than a message reads of all of them
+local MOST_READ = 20000 -- bytes of what one member says; more than a message reads of all of them
 
 -- Where a fault is, as FastAPI gives it: { "body", "values", 0 } is "values.0: ".
 local function place_of(steps)
@@ -68,13 +68,13 @@ local function said_by(value)
     return nil
   elseif value.message or value.msg then
     local said = said_by(value.message or value.msg)
-    return said and place_of(value.loc) .. said
+    return said and (place_of(value.loc) .. said):sub(1, MOST_READ)
   end
   local faults = {}
   for index = 1, math.min(#value, MOST_SAID) do
     faults[#faults + 1] = said_by(value[index])
   end
-  return faults[1] and table.concat(faults, "; ")
+  return faults[1] and table.concat(faults, "; "):sub(1, MOST_READ)
 end
 
 -- The texts of `members` in `body`, without `known` and what an earlier one holds already; or nil.
