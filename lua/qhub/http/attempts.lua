@@ -133,7 +133,7 @@ local function sleep(session, delay, held_back)
   if session.is_closed or delay > 0 and not loop.sleep_until(earliest, session) then
     return false
   end
-  while loop.now() < due - session.paid do
+  while held_back > 0 and loop.now() < due - session.paid do
     local longest = loop.now() + LONGEST_SLEEP
     if not loop.sleep_until(math.min(due - session.paid, longest), session) then return false end
   end
