@@ -31,9 +31,8 @@
 static_assert(sizeof(lua_Integer) == sizeof(int64_t) && sizeof(lua_Number) == sizeof(double),
               "Lua's numbers must be 64-bit integers and doubles");
 
-enum {
-  MEMBERS = 3
-}; /* stack index, while a value is written, of a table of strings: see member_name */
+/* Stack index, while a value is written, of a table of keys and values: see member_name. */
+enum { MEMBERS = 3 };
 
 typedef struct {
   lua_State *L;

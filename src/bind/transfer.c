@@ -165,7 +165,7 @@ static int read_bytes(lua_State *L) {
   } else {
     bool all = lua_toboolean(L, 4) || (lua_Unsigned)most <= view.length;
     if (!all) length = qhub_transfer_portion(transfer, part->size);
-    (void)qhub_partfile_append(part, view.held, length);
+    (void)qhub_partfile_append(part, view.held, length); /* a failure stays with the part */
     lua_pushinteger(L, (lua_Integer)length);
   }
   if (length > 0) qhub_transfer_take(transfer, length);

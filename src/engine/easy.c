@@ -186,7 +186,7 @@ static const char *find_target(const qhub_session *session, const char *url) {
 /* The origin as text and taken apart, and the target. With text alone libcurl would take all of it
 ** apart for each request and write it anew, at a fifth of the cost of a small request
 ** (parseurlandfillconn in 7.88's url.c). Here is also where what is no http or https URL, or has
-** a user in it, is refused. */
+** a user in it, is refused. A handle for which this fails is not used again. */
 static CURLcode set_url(qhub_easy *easy, const char *url) {
   const char *last = easy->url_text != NULL ? easy->url_text : "";
   if (strcmp(last, url) == 0) return CURLE_OK;

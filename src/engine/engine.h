@@ -169,7 +169,7 @@ typedef struct {
 qhub_transfer_view qhub_transfer_look(const qhub_transfer *transfer);
 
 /* Streams: how many of the bytes held to write at `position` of a file: those that end with one of
-** its blocks, or all if no more will come. */
+** its blocks, or all if waiting would bring no more to them. */
 size_t qhub_transfer_portion(const qhub_transfer *transfer, int64_t position);
 
 /* Streams: removes the first `length` bytes held and continues receiving if it was paused. */

@@ -94,9 +94,9 @@ enum { QHUB_FORBID_REUSE = 0, QHUB_SETTINGS = 9 };
 typedef struct qhub_easy {
   struct qhub_easy *next; /* in session->idle */
   CURL *curl;
-  CURLU *url;           /* the URL of the last request, taken apart */
-  char *url_text;       /* owned: the same as text; NULL: none yet */
-  size_t origin_length; /* how much of it libcurl has taken apart; 0: all */
+  char *url_text;       /* owned: the URL of the last request; NULL: none yet */
+  CURLU *url;           /* the same, taken apart as far as libcurl is to know it */
+  size_t origin_length; /* how much of the text that is; 0: all */
   qhub_session *session;
   qhub_multi *multi;       /* in which it is */
   qhub_transfer *transfer; /* NULL while idle */

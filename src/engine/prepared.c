@@ -82,6 +82,7 @@ void qhub_prepared_init(qhub_prepared *prepared, const qhub_request *request) {
   size_t method_size = strlen(request->method) + 1;
   *prepared = (qhub_prepared){.request = *request, .header_list = list};
   prepared->request.method = memcpy(text, request->method, method_size);
+  prepared->request.header_lines = NULL; /* the list has them */
   text += method_size;
   memcpy(text, request->header_lines, strlen(request->header_lines) + 1);
   for (char *end; (end = strchr(text, '\n')) != NULL; text = end + 1) {

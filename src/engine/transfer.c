@@ -196,8 +196,8 @@ qhub_transfer_view qhub_transfer_look(const qhub_transfer *transfer) {
 size_t qhub_transfer_portion(const qhub_transfer *transfer, int64_t position) {
   size_t length;
   (void)qhub_buffer_peek(&transfer->body, &length);
-  bool is_last = transfer->session == NULL || length < transfer->body.length;
-  if (is_last || transfer->prepared->request.stream < BLOCK) return length;
+  bool may_grow = transfer->session != NULL && length == transfer->body.length;
+  if (!may_grow || transfer->prepared->request.stream < BLOCK) return length;
   size_t beyond = (size_t)((position + (int64_t)length) % BLOCK);
   return length > beyond ? length - beyond : 0;
 }
