@@ -28,8 +28,9 @@ local function keep_folder(path)
     local file = search(name, compiled)
     local chunk = file and load(file, "b")
     if chunk then return chunk, file end
-    file = search(name, sources)
-    return file and assert(load(file)), file
+    file = search(name, sources) or folder .. name:gsub("%.", "/") .. ".lua" -- says why not
+    local source, message = load(file)
+    return source or message, file
   end
   for index, other in ipairs(searchers) do -- one that an earlier `require "qhub"` has left
     if other == searchers.qhub then table.remove(searchers, index) end

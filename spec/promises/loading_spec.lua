@@ -41,6 +41,13 @@ describe('require "qhub"', function()
     assert.equal("0\n", output)
   end)
 
+  it("says what the system says of a module that cannot be opened", function()
+    local output = process.run_program [[
+      require "qhub"
+      print((select(2, pcall(require, "qhub.absent"))))]]
+    assert.matches("qhub/absent%.lua: No such file or directory", output)
+  end)
+
   it("loads no more than a status call needs", function()
     local output = process.run_program [[
       require "qhub"
