@@ -49,7 +49,8 @@ describe("a child of fork()", function()
     os.execute("rm -r " .. folder)
   end)
 
-  -- Runs the program; fails unless it ends well, in time, over a single connection of the parent's.
+  -- Runs the program; fails unless it ends well, in time, over so many connections: by default the
+  -- parent's two, since a start has one of its own.
   local function run(text, connections)
     local before = server:requests().connections.total
     local values = { folder .. "/forking.so", server.url, server.token, server.ca_file }
@@ -57,7 +58,7 @@ describe("a child of fork()", function()
     local program = PROLOGUE:format(table.unpack(values)) .. text
     local output, ok = process.run_program(program, "ASAN_OPTIONS=detect_leaks=0")
     plain_assert(ok, output)
-    assert.equal(connections or 1, server:requests().connections.total - before, output)
+    assert.equal(connections or 2, server:requests().connections.total - before, output)
   end
 
   it("gets an error for the parent's client, whose connection continues", function()
@@ -91,7 +92,7 @@ describe("a child of fork()", function()
       end) == 0)
       assert(client:get_status(execution.id))
     ]],
-      2
+      3
     )
   end)
 
@@ -111,8 +112,22 @@ describe("a child of fork()", function()
       end) == 0)
       assert(size + #assert(file:read_all()) == 3000000)
     ]],
-      2 -- a stream has one of its own
+      2 -- a stream goes over that of the start
     )
+  end)
+
+  it("does not wait for its parent's transfers", function()
+    run [[
+      local engine = require("qhub.core").engine()
+      local session = engine:session {}
+      local transfer = session:start(session:prepare {
+        method = "GET", header_lines = "", timeout = 9, connect_timeout = 9,
+      }, "http://127.0.0.1:9/")
+      assert(child(function()
+        assert(engine:wait(transfer))
+        assert(transfer:failure() == "cancelled")
+      end) == 0)
+    ]]
   end)
 
   it("can exit within a task and while a state is closed", function()

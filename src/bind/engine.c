@@ -107,11 +107,16 @@ static int step(lua_State *L) {
 }
 
 /* engine:wait(transfer, timeout) -> whether the transfer is ready or done   [-3, +1]
-** False: another one is ready, the time is over, or a signal came. */
+** False: another one is ready, the time is over, or a signal came. All transfers of a closed engine
+** are done, also in a child of fork(). */
 static int wait_for(lua_State *L) {
-  qhub_engine *engine = check_open(L);
+  qhub_engine *engine = qhub_userdata_check(L, &type);
   qhub_transfer *transfer = qhub_bind_check_transfer(L, 2);
   lua_Number timeout = check_timeout(L, 3);
+  if (engine == NULL || qhub_engine_is_closed(engine)) {
+    lua_pushboolean(L, true);
+    return 1;
+  }
   hook_watch watch = watch_hook(L);
   bool ready = qhub_engine_wait(engine, transfer, timeout, was_interrupted, &watch);
   if (watch.main_thread != L && was_interrupted(&watch)) move_interrupt(L, &watch);
