@@ -301,7 +301,7 @@ local function start_new(ready)
   end
   while new.first <= last and (places > 0 or engine:queued() == 0) do
     local task = pop(new)
-    if not task then break end -- likewise: see `loop.round`
+    if not task then break end -- they were ended in a round within this one
     if not task.state then
       places = places - 1
       run(task)

@@ -53,7 +53,7 @@ function timers:remove(entry)
   local index = entry.timer_index
   if not index then return end
   entry.timer_index = false
-  if self[index] ~= entry then return end -- an error has left it in pieces: see `loop.reset`
+  if self[index] ~= entry then return end -- an error has left it in pieces: see `loop.start_anew`
   local last = self[self.count]
   self[self.count] = nil
   self.count = self.count - 1
