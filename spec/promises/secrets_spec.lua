@@ -263,6 +263,14 @@ describe("a secret", function()
     end
   end)
 
+  it("of few letters is not shown by a decode error with what steers a terminal in it", function()
+    server:play { scripted.response("200 OK", '"p4$$\u{85}-!-!-w"') }
+    local client <close> = new_client { token = "p4$$-!-!-w" }
+    local _, err = client:get_status "x"
+    assert.equal("decode", err.kind)
+    assert.is_nil(err.message:find("-!-!-w", 1, true), err.message)
+  end)
+
   it("is not shown by usage errors", function()
     local client <close> = new_client()
     local line = SECRET .. "\n"

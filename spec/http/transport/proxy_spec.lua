@@ -119,7 +119,12 @@ describe("a proxy", function()
   end)
 
   it("of the environment is not named where NO_PROXY excepts the host #process", function()
-    local cases = { ["gateway.invalid"] = false, ["*"] = false, ["x.invalid"] = true }
+    local cases = {
+      ["gateway.invalid"] = false,
+      ["other,.Invalid"] = false,
+      ["*"] = false,
+      ["x.invalid"] = true,
+    }
     for except, is_named in pairs(cases) do
       local output = process.run_program(
         [[
